@@ -1,0 +1,44 @@
+"""`elixirscope info REC`: what a recording holds, and what it does not."""
+
+from __future__ import annotations
+
+import shlex
+
+import click
+from rich.text import Text
+
+import elixirscope
+from elixirscope.cli.output import console, duration, json_option, plain, print_json, recording_argument, size
+
+
+@click.command()
+@recording_argument
+@json_option
+def command(recording: str, as_json: bool) -> None:
+    """Say what a recording holds and what it does not."""
+    info = elixirscope.open(recording).info
+    if as_json:
+        print_json(info)
+        return
+    out = console()
+    rows = [
+        ("recording", str(info.path)),
+        ("command", shlex.join(info.command)),
+        ("duration", duration(info.duration_ns)),
+        ("events", f"{info.events:,}"),
+        ("processes", f"{info.processes:,}"),
+        ("calls", f"{info.calls:,}"),
+        ("messages", f"{info.messages:,}"),
+        ("states", f"{info.states:,}"),
+        ("lost", f"{info.lost:,} events"),
+        ("truncated", f"{info.truncated:,} values"),
+        ("size", size(info.bytes)),
+        ("format", f"version {info.format_version}"),
+        ("complete", "yes" if info.complete else "no: everything written until it stopped is here"),
+    ]
+    for label, value in rows:
+        out.print(Text(f"{label:>10}  ", style="dim") + Text(plain(value)))
+    if info.coverage:
+        out.print(Text("\nNot recorded", style="bold"))
+        for gap in info.coverage:
+            out.print(Text(f"  {plain(gap.subject)}: {plain(gap.reason)}"))

@@ -1,0 +1,68 @@
+"""What all subcommands print with: results on stdout (tables or JSON), everything else on stderr."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import click
+import msgspec
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+recording_argument = click.argument("recording", type=click.Path(path_type=str), metavar="REC")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+
+
+def console() -> Console:
+    """Standard output: styled on a terminal, plain and unwrapped in a pipe."""
+    piped = not sys.stdout.isatty()
+    return Console(highlight=False, soft_wrap=piped, width=240 if piped else None)
+
+
+def print_json(value: Any) -> None:
+    """`value` (msgspec structs included) as indented JSON on stdout."""
+    encoded = msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=2)
+    click.echo(encoded.decode())
+
+
+def print_table(
+    columns: Sequence[str], rows: Iterable[Sequence[object]], right: Iterable[str] = ()
+) -> None:
+    """A plain table on stdout. Cells are recorded text: shown as text, with control characters made visible."""
+    numeric = set(right)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, justify="right" if column in numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(plain(cell)) for cell in row))
+    console().print(table)
+
+
+def plain(value: object) -> str:
+    """`value` as one line of text in which no recorded byte can steer the terminal."""
+    if value is None:
+        return "–"
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(value))
+
+
+def duration(ns: int | None) -> str:
+    """Nanoseconds as a person reads them: `812 ns`, `44.218 ms`, `3.02 s`."""
+    if ns is None:
+        return "–"
+    for limit, unit, scale in ((1_000, "ns", 1), (1_000_000, "µs", 1e3), (1_000_000_000, "ms", 1e6)):
+        if abs(ns) < limit:
+            return f"{ns / scale:.3f}".rstrip("0").rstrip(".") + f" {unit}"
+    return f"{ns / 1e9:.3f} s"
+
+
+def size(count: int) -> str:
+    """Bytes as a person reads them: `812 B`, `12.3 MB`."""
+    if count < 1_000:
+        return f"{count} B"
+    for unit, scale in (("kB", 1e3), ("MB", 1e6)):
+        if count < scale * 1_000:
+            return f"{count / scale:.1f} {unit}"
+    return f"{count / 1e9:.1f} GB"

@@ -1,0 +1,48 @@
+"""`elixirscope report REC`: the findings, with the guilty line and the evidence."""
+
+from __future__ import annotations
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+import elixirscope
+from elixirscope.cli.output import console, json_option, plain, print_json, recording_argument
+from elixirscope.insight import Finding
+
+
+@click.command()
+@recording_argument
+@json_option
+def command(recording: str, as_json: bool) -> None:
+    """Tell what went wrong, with the guilty line and the evidence."""
+    film = elixirscope.open(recording)
+    if as_json:
+        print_json({"findings": film.findings})
+        return
+    out = console()
+    if not film.findings:
+        out.print(Text("Nothing wrong was found: no crash, no check-then-act race."))
+    for number, finding in enumerate(film.findings, start=1):
+        print_finding(out, number, finding)
+    if not film.info.complete or film.info.lost:
+        warning = f"The recording is {'complete' if film.info.complete else 'incomplete'}, {film.info.lost:,} events lost"
+        click.echo(f"{warning}: see `elixirscope info`.", err=True)
+
+
+def print_finding(out: Console, number: int, finding: Finding) -> None:
+    """One finding as a person reads it: title, place, why, evidence, what to do."""
+    out.print(Text(f"{number}. {plain(finding.title)}", style="bold red"))
+    place = finding.location
+    if place is not None:
+        out.print(
+            Text(f"   {plain(place.file)}:{place.line}", style="bold")
+            + Text(f"  {plain(place.module)}.{plain(place.function)}/{place.arity}  · confidence {finding.confidence:.0%}")
+        )
+    out.print(Text(f"   {plain(finding.explanation)}"))
+    for step in finding.evidence:
+        moment = f"e{step.moment.event}" if step.moment.event is not None else ""
+        out.print(Text(f"     {moment:>8}  ", style="dim") + Text(plain(step.text)))
+    if finding.suggestion:
+        out.print(Text("   → " + plain(finding.suggestion), style="green"))
+    out.print()

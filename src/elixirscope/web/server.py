@@ -1,0 +1,63 @@
+"""The Cinema's server process: a loopback socket, a token, uvicorn."""
+
+from __future__ import annotations
+
+import errno
+import socket
+
+import uvicorn
+
+from elixirscope.errors import EnvironmentProblem
+from elixirscope.film import Film
+from elixirscope.web.app import application
+from elixirscope.web.security import Guard, new_token
+
+
+class Server:
+    """Serves one recording at `url` on 127.0.0.1. The socket is bound on creation, so `url` is final.
+
+    Raises `EnvironmentProblem` when the port is taken or refused.
+    """
+
+    def __init__(self, film: Film, *, port: int = 0) -> None:
+        self._socket = _listen(port)
+        self.port: int = self._socket.getsockname()[1]
+        self.token = new_token()
+        app = Guard(application(film), port=self.port, token=self.token)
+        config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off", server_header=False)
+        self._server = uvicorn.Server(config)
+
+    @property
+    def url(self) -> str:
+        """Address of the page, token included."""
+        return f"http://127.0.0.1:{self.port}/?token={self.token}"
+
+    def run(self) -> None:
+        """Serve until interrupted or `stop`."""
+        try:
+            self._server.run(sockets=[self._socket])
+        except KeyboardInterrupt:
+            pass  # Ctrl-C is how a person ends it
+        finally:
+            self._socket.close()
+
+    def stop(self) -> None:
+        """Ask `run` to return; safe from another thread."""
+        self._server.should_exit = True
+
+
+def _listen(port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    # Lets a restarted server take its port back at once; a port that is listened on stays an error.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(("127.0.0.1", port))
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            message, hint = f"port {port} is in use", "choose another with --port, or leave it out for a free one"
+        else:
+            message, hint = f"cannot listen on port {port}: {error.strerror}", "choose a port above 1023 with --port"
+        raise EnvironmentProblem(message, hint) from error
+    listener.listen(128)
+    return listener
