@@ -1,0 +1,58 @@
+"""Fixtures that several layers share: the example recorded once per run, and a way to run the command line."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def environment() -> dict[str, str]:
+    """The environment of a user's shell: UTF-8, and nothing of ours left over."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("ELIXIRSCOPE")}
+    return kept | {"LC_ALL": "C.UTF-8", "PYTHONUTF8": "1"}
+
+
+def run_command(*arguments: str | Path, **options: object) -> subprocess.CompletedProcess[str]:
+    """Run `elixirscope ARGUMENTS…` as a user does, in a process of its own."""
+    settings: dict[str, object] = {
+        "capture_output": True,
+        "text": True,
+        "timeout": 150,
+        "env": environment(),
+        "stdin": subprocess.DEVNULL,
+    }
+    command = [sys.executable, "-m", "elixirscope.cli.main", *map(str, arguments)]
+    return subprocess.run(command, check=False, **(settings | options))  # type: ignore[call-overload, no-any-return]
+
+
+@pytest.fixture(scope="session")
+def elixirscope() -> Run:
+    """The command line, run as a user runs it."""
+    return run_command
+
+
+@pytest.fixture(scope="session")
+def example_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A private copy of the example, so that runs do not meet in one `_build`."""
+    folder = tmp_path_factory.mktemp("example") / "ticket_office"
+    ignored = shutil.ignore_patterns("_build", "deps", "*.scope")
+    shutil.copytree(ROOT / "examples" / "ticket_office", folder, ignore=ignored)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def example_recording(example_project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The example's test run, recorded for real."""
+    target = tmp_path_factory.mktemp("recordings") / "ticket_office.scope"
+    done = run_command("record", "-o", target, "--", "mix", "test", cwd=example_project)
+    assert (target / "raw").is_dir(), done.stderr
+    return target
