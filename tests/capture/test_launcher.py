@@ -70,7 +70,8 @@ def test_an_ignored_signal_stays_ignored_for_the_command() -> None:
 
 
 def test_the_command_starts_with_default_signals() -> None:
-    probe = "import signal; print([signal.getsignal(n).name for n in (signal.SIGTERM, signal.SIGQUIT, signal.SIGTSTP)])"
+    numbers = "(signal.SIGTERM, signal.SIGQUIT, signal.SIGTSTP)"
+    probe = f"import signal; print([signal.getsignal(n).name for n in {numbers}])"
     out, _ = recorder(sys.executable, "-c", probe).communicate()
     assert out == "['SIG_DFL', 'SIG_DFL', 'SIG_DFL']\n"
 
@@ -101,7 +102,7 @@ def test_a_file_that_is_no_program(tmp_path: Path) -> None:
     script = tmp_path / "broken"
     script.write_bytes(b"\x7fELF")
     script.chmod(0o755)
-    with pytest.raises(TargetError, match="cannot run .*broken"):
+    with pytest.raises(TargetError, match=r"cannot run .*broken"):
         launch([str(script)], ebin=Path("/e"), recording=Path("/r"))
 
 

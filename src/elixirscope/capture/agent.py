@@ -1,0 +1,108 @@
+"""The agent's compiled modules: built once per agent and Elixir version with the target's own compiler."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from elixirscope import __version__
+from elixirscope.capture.toolchain import Toolchain, cache_home, clean_environment
+from elixirscope.errors import EnvironmentProblem, TargetError
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+# In an installed wheel the sources are inside the package, in a checkout beside `src`.
+_SOURCES = (_PACKAGE / "_agent" / "lib", _PACKAGE.parent.parent / "agent" / "lib")
+
+_APP = """\
+{{application, elixir_scope,
+ [{{description, "ElixirScope capture agent"}},
+  {{vsn, "{version}"}},
+  {{modules, [{modules}]}},
+  {{registered, []}},
+  {{applications, [kernel, stdlib, elixir]}},
+  {{mod, {{'Elixir.ElixirScope.Application', []}}}}]}}.
+"""
+
+
+def agent_sources() -> Path:
+    """The folder of the agent's Elixir sources. Raises `EnvironmentProblem` when the package lacks them."""
+    for folder in _SOURCES:
+        if folder.is_dir():
+            return folder
+    raise EnvironmentProblem(
+        f"the capture agent's sources are missing from this installation ({_SOURCES[0]})",
+        "install elixirscope again",
+    )
+
+
+def compiled_agent(toolchain: Toolchain, announce: Callable[[str], None] = lambda _: None) -> Path:
+    """The folder with the agent's `.beam` and `.app` files for `toolchain`, compiling them when needed.
+
+    `announce` is told once, before a compilation starts. Safe to call from several recorders at a time.
+    Raises `TargetError` with the compiler's message when the compilation fails.
+    """
+    sources = agent_sources()
+    files = sorted(sources.rglob("*.ex"))
+    name = f"{_digest(sources, files)}-{toolchain.elixir_version}-otp{toolchain.otp_release}"
+    home = cache_home() / "agent"
+    ebin = home / name / "ebin"
+    if ebin.is_dir():
+        return ebin
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        with _locked(home / f"{name}.lock"):
+            if not ebin.is_dir():  # another recorder may have built it while we waited
+                announce(f"preparing the capture agent for Elixir {toolchain.elixir_version} (once)")
+                _build(toolchain, files, home, ebin.parent)
+    except OSError as error:
+        raise EnvironmentProblem(
+            f"cannot keep the compiled capture agent in {home}: {error.strerror or error}",
+            "free space there, or point XDG_CACHE_HOME to a folder that can be written",
+        ) from error
+    return ebin
+
+
+def _digest(root: Path, files: list[Path]) -> str:
+    digest = hashlib.sha256(__version__.encode())
+    for file in files:
+        digest.update(f"\0{file.relative_to(root)}\0".encode())
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _build(toolchain: Toolchain, files: list[Path], home: Path, target: Path) -> None:
+    work = Path(tempfile.mkdtemp(prefix="build-", dir=home))
+    try:
+        ebin = work / "ebin"
+        ebin.mkdir()
+        command = [toolchain.elixirc, "--ignore-module-conflict", "-o", str(ebin), *map(str, files)]
+        done = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", env=clean_environment(), check=False
+        )
+        if done.returncode != 0:
+            said = (done.stdout + done.stderr).strip()
+            raise TargetError(
+                f"the capture agent does not compile with Elixir {toolchain.elixir_version}"
+                f" on Erlang/OTP {toolchain.otp_release}; the compiler said:\n{said}",
+                "on Debian and Ubuntu the package erlang-dev is needed too; otherwise please report this",
+            )
+        modules = sorted(beam.stem for beam in ebin.glob("*.beam"))
+        listed = ",\n             ".join(f"'{module}'" for module in modules)
+        app = _APP.format(version=__version__, modules=listed)
+        (ebin / "elixir_scope.app").write_text(app, encoding="utf-8")
+        work.rename(target)  # whole or not at all
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+@contextmanager
+def _locked(file: Path) -> Iterator[None]:
+    with file.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield

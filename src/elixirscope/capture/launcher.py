@@ -1,0 +1,111 @@
+"""Runs the command to record as if we were not there: same terminal, same signals, same exit status."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from elixirscope.errors import TargetError
+
+BOOT = "Elixir.ElixirScope.Boot"
+
+# What another process may send us, meaning the command. A terminal sends the first two to the whole
+# foreground group, the command included: then we only have to survive them.
+_FROM_TERMINAL = (signal.SIGINT, signal.SIGQUIT)
+_FORWARDED = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+
+
+def launch(command: Sequence[str], *, ebin: Path, recording: Path) -> int:
+    """Run `command` with the agent in every VM it starts; return its exit status as a shell would.
+
+    `recording` is the absolute folder the agent writes to. A command killed by signal N returns 128 + N.
+    Raises `TargetError` when the command cannot be started.
+    """
+    check_command(command)
+    with _signals() as forward_to:
+        try:
+            child = subprocess.Popen(list(command), env=target_environment(ebin, recording))
+        except OSError as error:
+            raise TargetError(
+                f"cannot run {command[0]}: {error.strerror or error}", "check that it is a program"
+            ) from error
+        forward_to.append(child)
+        status = child.wait()
+        forward_to.clear()
+    return 128 - status if status < 0 else status
+
+
+def check_command(command: Sequence[str]) -> None:
+    """Raise `TargetError` unless `command` names a program that can be run from here."""
+    if shutil.which(command[0]) is None:
+        raise TargetError(
+            f"command not found: {command[0]}",
+            "give the command as you would type it: elixirscope record -- mix test",
+        )
+
+
+def target_environment(ebin: Path, recording: Path) -> dict[str, str]:
+    """The environment of the command: ours, plus the two variables that bring the agent into its VMs."""
+    flags = f"-pa {_quoted(ebin)} -s {BOOT}"
+    existing = os.environ.get("ERL_AFLAGS", "").strip()
+    return {
+        **os.environ,
+        "ERL_AFLAGS": f"{existing} {flags}" if existing else flags,
+        "ELIXIRSCOPE_DIR": str(recording),
+    }
+
+
+def _quoted(path: Path) -> str:
+    # Erlang splits ERL_AFLAGS at spaces and takes a backslash as a shell does.
+    return re.sub(r"([\s\\'\"#])", r"\\\1", str(path))
+
+
+@contextmanager
+def _signals() -> Iterator[list[subprocess.Popen[bytes]]]:
+    """While inside, signals meant for the command reach the processes in the list yielded."""
+    children: list[subprocess.Popen[bytes]] = []
+
+    def send(number: int) -> None:
+        for child in children:
+            child.send_signal(number)
+
+    def forward(number: int, _frame: FrameType | None) -> None:
+        if number not in _FROM_TERMINAL or not _in_foreground():
+            send(number)
+
+    def suspend(number: int, _frame: FrameType | None) -> None:
+        send(number)
+        os.kill(os.getpid(), signal.SIGSTOP)
+        send(signal.SIGCONT)
+
+    handlers = dict.fromkeys((*_FROM_TERMINAL, *_FORWARDED), forward) | {signal.SIGTSTP: suspend}
+    before = {}
+    for number, handler in handlers.items():
+        # A signal that is already ignored (nohup, a background job) stays so, for the command too.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            before[number] = signal.signal(number, handler)
+    try:
+        yield children
+    finally:
+        for number, previous in before.items():
+            signal.signal(number, previous)
+
+
+def _in_foreground() -> bool:
+    try:
+        terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)
+    except OSError:
+        return False
+    try:
+        return os.tcgetpgrp(terminal) == os.getpgrp()
+    except OSError:
+        return False
+    finally:
+        os.close(terminal)

@@ -1,0 +1,119 @@
+"""One recording from start to finish: its folder, the plan, the command, and the sources it ran."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from elixirscope import __version__
+from elixirscope.brain.plan import Plan
+from elixirscope.capture.agent import compiled_agent
+from elixirscope.capture.launcher import check_command, launch
+from elixirscope.capture.toolchain import find_toolchain
+from elixirscope.errors import EnvironmentProblem, UsageError
+from elixirscope.recording.format import FORMAT_VERSION
+from elixirscope.recording.manifest import Manifest
+from elixirscope.recording.sources import copy_sources
+
+_LEAST_FREE_BYTES = 16 * 1024 * 1024
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What became of the command: its recording's folder, its exit status, and what could not be kept."""
+
+    path: Path
+    exit_status: int
+    problem: str | None = None
+
+
+def record(
+    command: Sequence[str],
+    plan: Plan,
+    output: Path | None = None,
+    announce: Callable[[str], None] = lambda _: None,
+) -> Outcome:
+    """Run `command` recorded under `plan` into the folder `output` (by default a new one of ours).
+
+    Everything that can be wrong is found before the command starts and raised as `TargetError`,
+    `UsageError` or `EnvironmentProblem`. Once it has started, its exit status is returned whatever
+    happens to the recording: the raw files are the truth and are complete without our help.
+    """
+    toolchain = find_toolchain()
+    check_command(command)
+    ebin = compiled_agent(toolchain, announce)
+    path = _make_folder(output)
+    manifest = Manifest(
+        format_version=FORMAT_VERSION,
+        elixirscope_version=__version__,
+        command=list(command),
+        cwd=str(Path.cwd()),
+        created_unix_ns=time.time_ns(),
+        exit_status=None,
+        state="recording",
+    )
+    try:
+        plan.dump(path / "plan.toml")
+        (path / "plan.terms").write_text(plan.terms(), encoding="utf-8")
+        manifest.save(path)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    try:
+        status = launch(command, ebin=ebin, recording=path)
+    except BaseException:
+        if not any((path / "raw").iterdir()):
+            shutil.rmtree(path, ignore_errors=True)  # nothing ran, so nothing is lost
+        raise
+    try:
+        copy_sources(path)
+        msgspec.structs.replace(manifest, exit_status=status, state="finished").save(path)
+    except OSError as error:
+        return Outcome(path, status, f"the recording could not be finished: {error.strerror or error}")
+    return Outcome(path, status)
+
+
+def default_folder(cwd: Path, now: float) -> Path:
+    """Where recordings go when nobody says: `$XDG_DATA_HOME/elixirscope/recordings/PROJECT-TIME.scope`."""
+    root = os.environ.get("XDG_DATA_HOME", "")
+    home = Path(root) if root.startswith("/") else Path.home() / ".local" / "share"
+    project = re.sub(r"[^\w.-]+", "-", cwd.name).strip("-.") or "recording"
+    stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(now))
+    return home / "elixirscope" / "recordings" / f"{project}-{stamp}.scope"
+
+
+def _make_folder(output: Path | None) -> Path:
+    path = Path.cwd() / output if output else default_folder(Path.cwd(), time.time())
+    if output is None:
+        wanted, count = path, 1
+        while path.exists():  # two recordings within one second
+            count += 1
+            path = wanted.with_stem(f"{wanted.stem}-{count}")
+    try:
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            what = (
+                "already holds a recording" if (path / "manifest.json").exists() else "is not an empty folder"
+            )
+            raise UsageError(f"{path} {what}", f"choose another with -o, or remove it first: rm -r {path}")
+        (path / "raw").mkdir(parents=True)
+        free = shutil.disk_usage(path).free
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    if free < _LEAST_FREE_BYTES:
+        shutil.rmtree(path, ignore_errors=True)
+        raise EnvironmentProblem(
+            f"the disk of {path} is full: {free // 1024:,} kB are free",
+            "free some space, or record to another disk with -o",
+        )
+    return path
+
+
+def _unwritable(path: Path, error: OSError) -> EnvironmentProblem:
+    return EnvironmentProblem(
+        f"cannot write the recording {path}: {error.strerror or error}",
+        "record to a folder that can be written, with -o",
+    )

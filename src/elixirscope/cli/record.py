@@ -1,0 +1,121 @@
+"""`elixirscope record -- COMMAND…`: run any command that starts a BEAM, recorded."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+
+from elixirscope.brain.levels import INTENTS, PRESETS
+from elixirscope.cli.output import size
+from elixirscope.errors import ElixirScopeError
+
+if TYPE_CHECKING:
+    from elixirscope.brain.levels import Intent
+    from elixirscope.brain.plan import Plan
+    from elixirscope.capture.recorder import Outcome
+    from elixirscope.film import Film
+    from elixirscope.recording.recording import Info
+
+
+@click.command(
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+    epilog="\b\nIntents:\n" + "\n".join(f"  {name:<12} {PRESETS[name].about}" for name in INTENTS),
+)
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), metavar="REC", help="Folder of the recording."
+)
+@click.option("--intent", type=click.Choice(INTENTS), help="What the recording is for.  [default: debug]")
+@click.option("--plan", "plan_file", type=click.Path(path_type=Path), metavar="FILE", help="A plan of yours.")
+@click.option(
+    "--json",
+    "json_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Also write what `info --json` says to FILE (stdout is the command's own).",
+)
+@click.argument("command_line", nargs=-1, type=click.UNPROCESSED, metavar="-- COMMAND…", required=True)
+@click.pass_context
+def command(
+    context: click.Context,
+    output: Path | None,
+    intent: Intent | None,
+    plan_file: Path | None,
+    json_file: Path | None,
+    command_line: tuple[str, ...],
+) -> None:
+    """Run COMMAND (mix test, iex -S mix, elixir script.exs, …) and record every Erlang VM it starts.
+
+    Its input, output, signals and exit status are its own, and nothing is written into its project.
+    The last line on stderr says what was recorded and where.
+    """
+    from elixirscope.capture.recorder import record
+
+    if intent and plan_file:
+        raise click.UsageError("--intent and --plan exclude each other: a plan has an intent of its own")
+    outcome = record(command_line, _plan(intent, plan_file), output, announce=_say)
+    _close(outcome, json_file)
+    context.exit(outcome.exit_status)
+
+
+def _plan(intent: Intent | None, plan_file: Path | None) -> Plan:
+    from elixirscope.brain.orchestrator import plan_for
+    from elixirscope.brain.plan import Plan
+
+    return Plan.load(plan_file) if plan_file else plan_for(Path.cwd(), intent or "debug")
+
+
+def _close(outcome: Outcome, json_file: Path | None) -> None:
+    """Seal the recording and say what it holds. The command has run: whatever fails here is only told."""
+    import elixirscope
+
+    if outcome.problem:
+        _say(f"{outcome.problem}; everything written until then is in {outcome.path}")
+    if sys.stderr.isatty():
+        click.echo("elixirscope: reading the recording…\r", nl=False, err=True)
+    try:
+        film = elixirscope.open(outcome.path)
+        info = film.info
+        if json_file:
+            encoded = msgspec.json.encode(info, enc_hook=str)
+            json_file.write_bytes(msgspec.json.format(encoded, indent=2) + b"\n")
+    except (ElixirScopeError, OSError) as error:
+        _say(f"{error}\n  the recording is kept in {outcome.path}")
+        return
+    except Exception as error:  # noqa: BLE001 - our bug must not become the recorded command's exit status
+        _say(f"internal error: {type(error).__name__}: {error}\n  the recording is kept in {outcome.path}")
+        return
+    problem = _problem(film, info)
+    if problem:
+        _say(problem)
+    lost = f"{info.lost:,} lost" + ("" if info.complete else " · incomplete")
+    counts = f"{info.events:,} events · {info.processes:,} processes"
+    _say(f"{counts} · {lost} · {size(info.bytes)} · {outcome.path}")
+
+
+def _problem(film: Film, info: Info) -> str | None:
+    """Why a recording holds less than its user will expect, if it does."""
+    if not any((Path(info.path) / "raw").glob("*.frames")):
+        return (
+            "nothing was recorded: the command started no Erlang VM that could load the agent"
+            " (it may start none, run it in a container, or reset ERL_AFLAGS)"
+        )
+    if film.table("sites").num_rows or _plan_of(info).default == "off":
+        return None
+    reasons = "; ".join(f"{gap.subject}: {gap.reason}" for gap in info.coverage[:3])
+    return "no module was instrumented, so there are no calls and values: " + (
+        reasons or "the plan selects none of the modules that were loaded (see plan.toml in the recording)"
+    )
+
+
+def _plan_of(info: Info) -> Plan:
+    from elixirscope.brain.plan import Plan
+
+    return Plan.load(Path(info.path) / "plan.toml")
+
+
+def _say(text: str) -> None:
+    click.echo(f"elixirscope: {text}", err=True)
