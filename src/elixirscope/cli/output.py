@@ -28,9 +28,7 @@ def print_json(value: Any) -> None:
     click.echo(encoded.decode())
 
 
-def print_table(
-    columns: Sequence[str], rows: Iterable[Sequence[object]], right: Iterable[str] = ()
-) -> None:
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], right: Iterable[str] = ()) -> None:
     """A plain table on stdout. Cells are recorded text: shown as text, with control characters made visible."""
     numeric = set(right)
     table = Table(box=None, pad_edge=False, header_style="bold")

@@ -26,9 +26,9 @@ def command(recording: str, as_json: bool) -> None:
     table = []
     for row, depth in _tree(rows):
         life = duration(row["start"]) + " – " + (duration(row["end"]) if row["end"] is not None else "alive")
+        label = "  " * depth + str(row["label"])
         table.append(
-            (row["process"], row["pid"], "  " * depth + str(row["label"]), row["kind"], life, row["exit_kind"])
-            + (row["events"], row["lost"])
+            (row["process"], row["pid"], label, row["kind"], life, row["exit_kind"], row["events"], row["lost"])
         )
     columns = ("#", "pid", "process", "kind", "life", "exit", "events", "lost")
     print_table(columns, table, right=("#", "events", "lost"))

@@ -25,9 +25,7 @@ if TYPE_CHECKING:
     context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
     epilog="\b\nIntents:\n" + "\n".join(f"  {name:<12} {PRESETS[name].about}" for name in INTENTS),
 )
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), metavar="REC", help="Folder of the recording."
-)
+@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="REC", help="Folder of the recording.")
 @click.option("--intent", type=click.Choice(INTENTS), help="What the recording is for.  [default: debug]")
 @click.option("--plan", "plan_file", type=click.Path(path_type=Path), metavar="FILE", help="A plan of yours.")
 @click.option(

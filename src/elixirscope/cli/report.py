@@ -26,8 +26,8 @@ def command(recording: str, as_json: bool) -> None:
     for number, finding in enumerate(film.findings, start=1):
         print_finding(out, number, finding)
     if not film.info.complete or film.info.lost:
-        warning = f"The recording is {'complete' if film.info.complete else 'incomplete'}, {film.info.lost:,} events lost"
-        click.echo(f"{warning}: see `elixirscope info`.", err=True)
+        state = "complete" if film.info.complete else "incomplete"
+        click.echo(f"The recording is {state}, {film.info.lost:,} events lost: see `elixirscope info`.", err=True)
 
 
 def print_finding(out: Console, number: int, finding: Finding) -> None:
@@ -37,7 +37,9 @@ def print_finding(out: Console, number: int, finding: Finding) -> None:
     if place is not None:
         out.print(
             Text(f"   {plain(place.file)}:{place.line}", style="bold")
-            + Text(f"  {plain(place.module)}.{plain(place.function)}/{place.arity}  · confidence {finding.confidence:.0%}")
+            + Text(
+                f"  {plain(place.module)}.{plain(place.function)}/{place.arity}  · confidence {finding.confidence:.0%}"
+            )
         )
     out.print(Text(f"   {plain(finding.explanation)}"))
     for step in finding.evidence:

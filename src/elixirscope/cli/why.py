@@ -27,7 +27,13 @@ def command(recording: str, event: str, limit: int, as_json: bool) -> None:
         print_json(steps)
         return
     rows = [
-        (f"e{s.event}", duration(s.at), s.process_label, s.label, s.edge + ("" if s.certain else f" (inferred: {s.reason})"))
+        (
+            f"e{s.event}",
+            duration(s.at),
+            s.process_label,
+            s.label,
+            s.edge + ("" if s.certain else f" (inferred: {s.reason})"),
+        )
         for s in steps
     ]
     print_table(("event", "at", "process", "what", "because of"), rows)

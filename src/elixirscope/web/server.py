@@ -55,9 +55,15 @@ def _listen(port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         if error.errno == errno.EADDRINUSE:
-            message, hint = f"port {port} is in use", "choose another with --port, or leave it out for a free one"
+            message, hint = (
+                f"port {port} is in use",
+                "choose another with --port, or leave it out for a free one",
+            )
         else:
-            message, hint = f"cannot listen on port {port}: {error.strerror}", "choose a port above 1023 with --port"
+            message, hint = (
+                f"cannot listen on port {port}: {error.strerror}",
+                "choose a port above 1023 with --port",
+            )
         raise EnvironmentProblem(message, hint) from error
     listener.listen(128)
     return listener
