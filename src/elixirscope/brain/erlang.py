@@ -83,6 +83,4 @@ def _block(opening: str, items: list[str], closing: str, indent: int) -> str:
 
 
 def _escaped(text: str, quote: str) -> str:
-    return "".join(
-        f"\\{c}" if c in (quote, "\\") else c if c.isprintable() else f"\\x{{{ord(c):x}}}" for c in text
-    )
+    return "".join(f"\\{c}" if c in (quote, "\\") else c if c.isprintable() else f"\\x{{{ord(c):x}}}" for c in text)

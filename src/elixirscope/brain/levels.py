@@ -13,6 +13,17 @@ INTENTS: Final[tuple[Intent, ...]] = get_args(Intent)
 # From least to most. `state` stands beside `calls`: only OTP callbacks, but with their states.
 LEVELS: Final[tuple[Level, ...]] = get_args(Level)
 
+# How much slower a program may get, as a fraction: rough, from message-heavy programs, only to compare levels.
+LEVEL_COST: Final[dict[Level, float]] = {"off": 0.02, "state": 0.1, "calls": 0.25, "values": 0.5, "full": 1.0}
+# The next level down, for functions that cost more than they tell.
+STEPS: Final[dict[Level, Level]] = {
+    "full": "values",
+    "values": "calls",
+    "calls": "state",
+    "state": "off",
+    "off": "off",
+}
+
 
 class Budgets(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Bytes of External Term Format kept of one value, roughly."""

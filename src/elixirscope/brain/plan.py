@@ -55,6 +55,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     version: Literal[1] = 1
     intent: Intent = "debug"
+    reason: str = ""  # why the levels below are not those of the intent
     default: Level = "full"
     dependencies: Level = "off"
     messages: bool = True
@@ -239,7 +240,7 @@ def _to_toml(plan: Plan) -> str:
     )
     values = cast("dict[str, Any]", msgspec.to_builtins(plan))
     for key, value in values.items():
-        if key in tables or key in ("functions", "modules"):
+        if key in tables or key in ("functions", "modules") or value == "":
             continue
         entry = tomlkit.item(list(value) if isinstance(value, (tuple, list)) else value)
         if key in comments:

@@ -1,0 +1,72 @@
+"""Joins the facts of a project's files: who supervises whom, who sends what to whom, what is risky."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import msgspec
+
+from elixirscope.brain.facts import Analysis, FileFacts, Hot, Module
+from elixirscope.brain.flows import Servers, find_flows
+from elixirscope.brain.project import Project, find_project
+from elixirscope.brain.reader import read_file
+from elixirscope.brain.risks import find_risks
+
+
+def analyze(directory: Path | str, known: Mapping[str, FileFacts] | None = None) -> Analysis:
+    """Read the project in `directory`, without running any of it.
+
+    `known` gives the facts of files by the SHA-256 of their bytes and their path (`fact_key`), to save
+    reading them again. Raises `UsageError` when the folder does not exist or holds no Elixir code.
+    """
+    project = find_project(Path(directory))
+    return join(project, read_project(project, known or {}))
+
+
+def read_project(project: Project, known: Mapping[str, FileFacts]) -> dict[str, FileFacts]:
+    """The facts of all files by `fact_key`, in the project's order, reading those not `known`."""
+    facts = {}
+    for file in project.files:
+        source = (project.root / file).read_bytes()
+        key = fact_key(source, file)
+        facts[key] = known.get(key) or read_file(source, file)
+    return facts
+
+
+def fact_key(source: bytes, file: str) -> str:
+    """What a file's facts depend on: its bytes and its path."""
+    return hashlib.sha256(file.encode() + b"\0" + source).hexdigest()
+
+
+def join(project: Project, facts: Mapping[str, FileFacts]) -> Analysis:
+    """The analysis of a project whose files have been read."""
+    modules = tuple(
+        msgspec.structs.replace(module, app=project.app_of(module.file))
+        for each in facts.values()
+        for module in each.modules
+        if not module.file.endswith("mix.exs")
+    )
+    servers = Servers(modules)
+    return Analysis(
+        root=str(project.root),
+        apps=project.apps,
+        files=len(project.files),
+        digest=hashlib.sha256("".join(facts).encode()).hexdigest(),
+        modules=modules,
+        supervision=tuple(child for module in modules for child in module.children),
+        flows=find_flows(modules, servers),
+        tables=tuple(table for module in modules for table in module.tables),
+        risks=find_risks(modules, servers),
+        hot=tuple(_hot(modules)),
+        problems=tuple(problem for each in facts.values() for problem in each.problems),
+    )
+
+
+def _hot(modules: Iterable[Module]) -> Iterable[Hot]:
+    for module in modules:
+        for function in module.functions:
+            if function.recursive and not function.receives and function.callback_of is None:
+                name = f"{module.name}.{function.key}"
+                yield Hot(name, module.file, function.line, "parses" if function.eats_binary else "recursive")

@@ -1,0 +1,93 @@
+"""From an analysis and an intent to a plan: presets, then rules that the code calls for, each with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+import msgspec
+
+from elixirscope.brain.facts import Analysis
+from elixirscope.brain.levels import LEVEL_COST, STEPS, Intent, Level
+from elixirscope.brain.plan import Plan, Rule
+
+# Protocols whose implementations run whenever something is printed or serialised.
+_PRINTING: Final = ("Inspect", "String.Chars", "Jason.Encoder", "Poison.Encoder", "JSON.Encoder")
+# A function with more hits than this in one recording says little that its first hits did not.
+MANY_HITS: Final = 20_000
+
+
+def make_plan(analysis: Analysis, intent: Intent, budget: float | None = None) -> Plan:
+    """The plan for a project. `budget` bounds the slowdown, as a fraction (0.1 is 10 %), by a rough estimate.
+
+    What may fail is recorded as closely as the intent allows; what would only be noise is recorded less.
+    """
+    plan = Plan.of_intent(intent)
+    default, reason = _within(plan.default, budget)
+    functions = [*_risky(analysis, default, plan.default), *_hot(analysis, intent, default)]
+    return msgspec.structs.replace(
+        plan,
+        default=default,
+        reason=reason,
+        functions=tuple(functions),
+        modules=tuple(_noise(analysis, default)),
+    )
+
+
+def replan(plan: Plan, hits: Mapping[str, int], ceiling: int = MANY_HITS) -> Plan:
+    """The plan stepped down where an earlier recording shows `ceiling` calls or more.
+
+    `hits` counts the calls of each `Module.function/arity`. A function that exceeds the ceiling goes one level
+    down, one that exceeds it ten times two, and so on. Rules that a person wrote stand, for they come first.
+    """
+    named = {rule.match for rule in plan.functions}
+    added = []
+    for function, count in sorted(hits.items(), key=lambda item: (-item[1], item[0])):
+        if count < ceiling or function in named:
+            continue
+        steps = 1 + sum(count >= ceiling * 10**power for power in (1, 2))
+        level = plan.default
+        for _ in range(steps):
+            level = STEPS[level]
+        if level != plan.default:
+            added.append(Rule(function, level, f"called {count:,} times in an earlier recording"))
+    return msgspec.structs.replace(plan, functions=(*plan.functions, *added))
+
+
+def _within(default: Level, budget: float | None) -> tuple[Level, str]:
+    level = default
+    while budget is not None and LEVEL_COST[level] > budget and level != "off":
+        level = STEPS[level]
+    if level == default:
+        return default, ""
+    return level, f"{default} may cost about {LEVEL_COST[default]:.0%}, more than the budget of {budget:.0%}"
+
+
+def _risky(analysis: Analysis, default: Level, closest: Level) -> Iterator[Rule]:
+    # Only needed where a budget has lowered the default.
+    if LEVEL_COST[default] >= LEVEL_COST[closest]:
+        return
+    for risk in analysis.risks:
+        yield Rule(risk.function, closest, f"checks {risk.subject} and acts on it later (line {risk.act_line})")
+
+
+def _hot(analysis: Analysis, intent: Intent, default: Level) -> Iterator[Rule]:
+    for hot in analysis.hot:
+        if hot.reason == "parses" and LEVEL_COST[default] >= LEVEL_COST["calls"]:
+            level: Level = "calls" if intent == "full" else "off"
+            yield Rule(hot.function, level, "parses a binary: every call carries the rest of it")
+        elif hot.reason == "recursive" and LEVEL_COST[default] > LEVEL_COST["calls"] and intent != "full":
+            yield Rule(hot.function, "calls", "recursive: values of each step would cost more than they tell")
+        elif hot.reason == "recursive" and intent == "performance":
+            yield Rule(hot.function, "off", "recursive: each step would mostly measure the recorder")
+
+
+def _noise(analysis: Analysis, default: Level) -> Iterator[Rule]:
+    if default == "off":
+        return
+    for module in analysis.modules:
+        protocol = next((p for p in _PRINTING if module.name.startswith(p + ".")), None)
+        if module.kind == "implementation" and protocol:
+            yield Rule(module.name, "off", f"runs whenever {protocol} prints or encodes a value")
+        elif "NimbleParsec" in module.behaviours and default != "calls":
+            yield Rule(module.name, "calls", "generated parser: many small steps over one binary")
