@@ -15,7 +15,8 @@ import numpy as np
 FORMAT_VERSION: Final = 1
 
 FILE_MAGIC: Final = b"ELXSCOPE"
-# magic, version, checksum kind (1 = CRC-32 as zlib), event size, os pid, monotonic ns, unix ns, shard, reserved
+# magic, version, checksum kind (1 = CRC-32 as zlib), event size, os pid, monotonic ns, unix ns,
+# shard, reserved, reserved
 FILE_HEADER: Final = struct.Struct("<8sHBBIqqHHI")  # 40 bytes
 CHECKSUM_CRC32: Final = 1
 

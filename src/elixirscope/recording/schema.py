@@ -1,9 +1,11 @@
-"""The tables every recording answers from: one Arrow schema each, shared by correlators, DAGs, SQL and faces.
+"""The tables every recording answers from: one Arrow schema each, shared by all layers above.
 
-Conventions. Times (`at`, `*_at`, `start`, `end`) are int64 ns since the recording's start. `event` is the number of an event in the
-whole recording, in (time, process, sequence) order, from 0. `process` is a dense number in order of first appearance. `call` is the
-event number of a frame's CALL. `value`-like columns (`*_value`, `args`, `result`) are value ids for `Recording.value(id)`; SQL shows
-them as text. What is not known is null, never a sentinel. `certain` is false where the correlator inferred; then `reason` says how.
+Conventions. Times (`at`, `*_at`, `start`, `end`) are int64 ns since the recording's start. `event` is
+the number of an event in the whole recording, in (time, process, sequence) order, from 0. `process` is
+a dense number in order of first appearance. `call` is the event number of a frame's CALL. `value`-like
+columns (`*_value`, `args`, `result`) are value ids for `Recording.term(id)`; SQL shows them as text.
+What is not known is null, never a sentinel. `certain` is false where the correlator inferred; then
+`reason` says how.
 """
 
 from __future__ import annotations

@@ -1,0 +1,141 @@
+"""Recorded values by id: External Term Format bytes, each distinct value kept once.
+
+`RawValues` points into the raw files and is what correlators read. `SealedValues` is the file that
+sealing makes of them: zstd blocks of consecutive ids, an index, a footer that finds both.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import BinaryIO, Final, Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import zstandard
+
+from elixirscope.errors import RecordingError
+from elixirscope.recording import etf
+from elixirscope.recording.frames import map_file
+from elixirscope.recording.terms import Term
+
+Raw: TypeAlias = bytes  # a value's external format; classes below have a method of the name `bytes`
+
+PER_BLOCK: Final = 32
+_MAGIC: Final = b"ELXVALS1"
+_FOOTER: Final = struct.Struct("<QQQ8s")  # values, blocks, where the index starts, magic
+_CACHED_TERMS: Final = 4096
+_CACHED_BLOCKS: Final = 256
+
+
+class Values(Protocol):
+    """Values by dense id, from 0."""
+
+    def __len__(self) -> int: ...
+
+    def bytes(self, value_id: int) -> Raw:
+        """The External Term Format of a value. Raises `RecordingError` for an id that is not there."""
+        ...
+
+    def term(self, value_id: int) -> Term:
+        """The decoded value, from a small cache. Raises `DecodeError` for a damaged one."""
+        ...
+
+
+class RawValues:
+    """Values in memory or in mapped raw files."""
+
+    def __init__(self, values: Sequence[Raw | memoryview]) -> None:
+        self._values = values
+        self.term = lru_cache(_CACHED_TERMS)(self._term)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def bytes(self, value_id: int) -> Raw:
+        _check(value_id, len(self))
+        return bytes(self._values[value_id])
+
+    def _term(self, value_id: int) -> Term:
+        return etf.decode(self.bytes(value_id))
+
+
+class SealedValues:
+    """Values in a sealed file: two array reads and at most one block to inflate per access."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        data = map_file(path)
+        try:
+            count, blocks, index, magic = _FOOTER.unpack_from(data, len(data) - _FOOTER.size)
+            if magic != _MAGIC or bytes(data[:8]) != _MAGIC:
+                raise ValueError("not a value file")
+            self._ends = np.frombuffer(data, "<u4", count, index)  # end of each value within its block
+            self._blocks = np.frombuffer(data, "<u8", blocks + 1, index + 4 * count)
+        except (ValueError, struct.error) as error:
+            raise self._damaged(error) from error
+        self._data = data
+        self._inflater = zstandard.ZstdDecompressor()
+        self._block = lru_cache(_CACHED_BLOCKS)(self._read_block)
+        self.term = lru_cache(_CACHED_TERMS)(self._term)
+
+    def __len__(self) -> int:
+        return len(self._ends)
+
+    def bytes(self, value_id: int) -> Raw:
+        _check(value_id, len(self))
+        block, place = divmod(value_id, PER_BLOCK)
+        start = int(self._ends[value_id - 1]) if place else 0
+        return self._block(block)[start : int(self._ends[value_id])]
+
+    def _term(self, value_id: int) -> Term:
+        return etf.decode(self.bytes(value_id))
+
+    def _read_block(self, block: int) -> Raw:
+        start, end = int(self._blocks[block]), int(self._blocks[block + 1])
+        last = min((block + 1) * PER_BLOCK, len(self)) - 1
+        try:
+            return self._inflater.decompress(self._data[start:end], max_output_size=max(int(self._ends[last]), 1))
+        except zstandard.ZstdError as error:
+            raise self._damaged(error) from error
+
+    def _damaged(self, error: Exception) -> RecordingError:
+        return RecordingError(
+            f"{self._path} is damaged: {error}",
+            f"remove {self._path.parent}: it is made again from the raw recording",
+        )
+
+
+def write_values(values: Iterable[bytes], file: BinaryIO) -> None:
+    """Write `values`, in the order of their ids, as `SealedValues` reads them."""
+    deflate = zstandard.ZstdCompressor(level=3, write_content_size=True).compress
+    ends: list[int] = []
+    starts = [len(_MAGIC)]
+    block = bytearray()
+    held = 0
+
+    def close_block() -> None:
+        starts.append(starts[-1] + file.write(deflate(bytes(block))))
+
+    file.write(_MAGIC)
+    for value in values:
+        block += value
+        ends.append(len(block))
+        held += 1
+        if held == PER_BLOCK:
+            close_block()
+            block.clear()
+            held = 0
+    if held:
+        close_block()
+    index: npt.NDArray[np.generic]
+    for index in (np.array(ends, "<u4"), np.array(starts, "<u8")):
+        file.write(index.tobytes())
+    file.write(_FOOTER.pack(len(ends), len(starts) - 1, starts[-1], _MAGIC))
+
+
+def _check(value_id: int, count: int) -> None:
+    if not 0 <= value_id < count:
+        raise RecordingError(f"there is no value {value_id}", f"values are numbered from 0 to {count - 1}")
