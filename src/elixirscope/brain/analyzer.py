@@ -8,11 +8,14 @@ from pathlib import Path
 
 import msgspec
 
-from elixirscope.brain.facts import Analysis, FileFacts, Hot, Module
+from elixirscope.brain.facts import Analysis, FileFacts, Hot, Module, Problem
 from elixirscope.brain.flows import Servers, find_flows
 from elixirscope.brain.project import Project, find_project
 from elixirscope.brain.reader import read_file
 from elixirscope.brain.risks import find_risks
+
+# A longer recursive function does real work in each step, and its values are worth having.
+_SMALL_LINES = 16
 
 
 def analyze(directory: Path | str, known: Mapping[str, FileFacts] | None = None) -> Analysis:
@@ -29,7 +32,12 @@ def read_project(project: Project, known: Mapping[str, FileFacts]) -> dict[str, 
     """The facts of all files by `fact_key`, in the project's order, reading those not `known`."""
     facts = {}
     for file in project.files:
-        source = (project.root / file).read_bytes()
+        try:
+            source = (project.root / file).read_bytes()
+        except OSError as error:
+            problem = Problem(file, 1, f"cannot be read: {error.strerror or error}")
+            facts[f"unread:{file}"] = FileFacts((), (problem,))
+            continue
         key = fact_key(source, file)
         facts[key] = known.get(key) or read_file(source, file)
     return facts
@@ -67,6 +75,8 @@ def join(project: Project, facts: Mapping[str, FileFacts]) -> Analysis:
 def _hot(modules: Iterable[Module]) -> Iterable[Hot]:
     for module in modules:
         for function in module.functions:
-            if function.recursive and not function.receives and function.callback_of is None:
+            small = function.end_line - function.line < _SMALL_LINES
+            looping = function.recursive and not function.receives and function.callback_of is None
+            if looping and (small or function.eats_binary):
                 name = f"{module.name}.{function.key}"
                 yield Hot(name, module.file, function.line, "parses" if function.eats_binary else "recursive")

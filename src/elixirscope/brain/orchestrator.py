@@ -15,7 +15,6 @@ from elixirscope.brain.levels import Intent
 from elixirscope.brain.plan import Plan
 from elixirscope.brain.planner import make_plan, replan
 from elixirscope.brain.project import find_project
-from elixirscope.errors import UsageError
 
 _Facts = dict[str, FileFacts]
 
@@ -37,13 +36,13 @@ def analysis_of(directory: Path) -> Analysis:
 def plan_for(
     directory: Path, intent: Intent, budget: float | None = None, hits: Mapping[str, int] | None = None
 ) -> Plan:
-    """The plan for the project in `directory`, or the intent's own where there is no Elixir code to read.
+    """The plan for the Mix project in `directory`, or the intent's own where there is none.
 
     `hits` are the calls counted in an earlier recording, by `Module.function/arity`.
     """
-    try:
+    if (directory / "mix.exs").is_file():
         plan = make_plan(analysis_of(directory), intent, budget)
-    except UsageError:
+    else:
         plan = Plan.of_intent(intent)  # a script, a release: recorded all the same
     return replan(plan, hits) if hits else plan
 

@@ -28,7 +28,7 @@ def read_file(source: bytes, file: str) -> FileFacts:
 
 def _problems(root: Node, file: str) -> tuple[Problem, ...]:
     found: dict[int, Problem] = {}
-    for node in syntax.walk(root):
+    for node in syntax.walk(root, tokens=True):
         if node.is_error or node.is_missing:
             what = f"`{node.type}` is missing" if node.is_missing else "this is not Elixir"
             excerpt = syntax.one_line(node, 40)
@@ -85,17 +85,22 @@ class _Reader:
     def _module(self, node: Node, outer: _ModuleReader | None) -> None:
         written = syntax.arguments(node)
         body = syntax.do_block(node)
+        after = node.next_named_sibling
+        if body is None and after is not None and after.is_error:
+            body = after  # a broken definition inside tore the body off its module
         if not written or body is None:
             return
         keyword = syntax.callee(node)[1]
         scope = Scope(outer.scope if outer else None)
-        name = scope.resolve(written[0]) or syntax.text(written[0])
+        # A module's own name is taken as written: aliases do not apply to it.
+        plain = written[0].type == "alias" and keyword != "defimpl"
+        name = syntax.text(written[0]) if plain else scope.resolve(written[0]) or syntax.text(written[0])
         kind = {"defprotocol": "protocol", "defimpl": "implementation"}.get(keyword, "module")
         if kind == "implementation":
             target = syntax.keyword(written[-1], "for")
             owner = (scope.resolve(target) if target else None) or (outer.name if outer else "Any")
             name = f"{name}.{owner}"
-        elif outer is not None:
+        elif outer is not None and plain and not name.startswith("Elixir."):
             # A nested module is known to its surroundings by its short name.
             short, name = name, f"{outer.name}.{name}"
             outer.scope.aliases[short.split(".")[0]] = f"{outer.name}.{short.split('.')[0]}"
@@ -160,3 +165,6 @@ class _Reader:
             module.tables += [
                 Table(call.target, module.name, self.file, call.line, tuple(call.names)) for call in clause.tables
             ]
+            for inner in body.named_children:
+                if syntax.is_call(inner, *_DEFINES):  # an `end` is missing: this stands beside it
+                    self._define(inner, module)

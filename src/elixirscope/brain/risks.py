@@ -43,6 +43,8 @@ def _pairs(module: Module, function: Function, touches: list[_Touch]) -> Iterato
     reported = set()
     for index, check in enumerate(touches):
         for act in touches[index + 1 :]:
+            if act.call is check.call:
+                continue  # both happen inside the callee, which is looked at by itself
             same = act.subject == check.subject and act.writes and not check.writes
             # They must be about the same thing: some variable occurs in both calls.
             if same and act.subject not in reported and set(check.call.names) & set(act.call.names):
@@ -86,7 +88,12 @@ def _is_agent(module: Module) -> bool:
 
 def _direct(call: Call, module: Module, servers: Servers) -> _Touch | None:
     if call.module == ":ets" and call.name in _ETS_READS | _ETS_WRITES:
-        table = call.target if not call.target.startswith("<") else f"{module.name} {call.target}"
+        if call.target.startswith("<@"):
+            table = f"{module.name} {call.target.strip('<>')}"
+        elif call.target.startswith("<") or not call.target:
+            return None  # a table in a variable is most often the function's own
+        else:
+            table = call.target
         return _Touch(f"table {table}", call.name in _ETS_WRITES, call)
     kind = operation(call)
     if kind in ("get", "update"):

@@ -37,7 +37,7 @@ def read_children(clause: Clause, body: Node, scope: Scope, module: str, file: s
         written = syntax.arguments(node)
         if (owner, name) in _LISTED and written:
             strategy = syntax.text(syntax.keyword(written[-1], "strategy"))
-            for spec in _specs(written[0], body):
+            for spec in _specs(written[0], body, frozenset()):
                 add(module, spec, "listed", strategy)
         elif (owner, name) in _DYNAMIC and len(written) > 1:
             add(scope.resolve(written[0]) or module, written[1], "dynamic")
@@ -46,20 +46,22 @@ def read_children(clause: Clause, body: Node, scope: Scope, module: str, file: s
     return found
 
 
-def _specs(children: Node, body: Node) -> Iterator[Node]:
+def _specs(children: Node, body: Node, seen: frozenset[str]) -> Iterator[Node]:
     """The child specifications in a list, or in the lists a variable of this body was made of."""
     if children.type == "list":
         yield from children.named_children
     elif children.type == "binary_operator" and syntax.operator(children) == "++":
         for side in children.named_children:
-            yield from _specs(side, body)
+            yield from _specs(side, body, seen)
     elif children.type == "identifier":
         name = syntax.text(children)
+        if name in seen:  # `children = children ++ […]`
+            return
         for node in syntax.walk(body):
             if syntax.operator(node) == "=" and syntax.text(node.child_by_field_name("left")) == name:
                 right = node.child_by_field_name("right")
                 if right is not None and right.type != "identifier":
-                    yield from _specs(right, body)
+                    yield from _specs(right, body, seen | {name})
 
 
 def _child(spec: Node, scope: Scope) -> str | None:

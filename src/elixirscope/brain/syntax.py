@@ -34,13 +34,13 @@ def end_line(node: Node) -> int:
     return node.end_point[0] + 1
 
 
-def walk(node: Node) -> Iterator[Node]:
-    """The node and all below it, in source order; safe for any depth."""
+def walk(node: Node, *, tokens: bool = False) -> Iterator[Node]:
+    """The node and all below it, in source order, `tokens` like `do` and `,` only if asked; safe for any depth."""
     stack = [node]
     while stack:
         here = stack.pop()
         yield here
-        stack.extend(reversed(here.named_children))
+        stack.extend(reversed(here.children if tokens else here.named_children))
 
 
 def callee(call: Node) -> tuple[Node | None, str]:

@@ -1,0 +1,174 @@
+"""Plans: made from an analysis, edited by a person, read by the agent."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from elixirscope.brain.analyzer import analyze
+from elixirscope.brain.erlang import Atom, to_text
+from elixirscope.brain.levels import INTENTS, LEVEL_COST, LEVELS
+from elixirscope.brain.orchestrator import analysis_of, plan_for
+from elixirscope.brain.plan import Plan, Rule
+from elixirscope.brain.planner import make_plan, replan
+from elixirscope.errors import UsageError
+from tests.brain.source import STOCK, write_project
+
+SOURCE = """\
+defmodule Shop do
+  def buy(item), do: if(Shop.Stock.count(item) > 0, do: Shop.Stock.take(item))
+  def sum([h | t], acc), do: sum(t, acc + h)
+  def sum([], acc), do: acc
+  def words(<<c, rest::binary>>, acc), do: words(rest, [c | acc])
+  def words("", acc), do: acc
+  defimpl Inspect do
+    def inspect(_, _), do: "shop"
+  end
+end
+"""
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    return write_project(tmp_path / "shop", {"lib/shop.ex": SOURCE, "lib/stock.ex": STOCK})
+
+
+@pytest.mark.parametrize("intent", INTENTS)
+def test_a_plan_survives_its_file(intent: str, shop: Path) -> None:
+    plan = make_plan(analyze(shop), intent)  # type: ignore[arg-type]
+    assert Plan.parse(plan.dumps()) == plan
+    assert plan.intent == intent
+
+
+names = st.from_regex(r"[A-Z]\w{0,8}(\.[A-Z]\w{0,8})?\.[a-z]\w{0,8}[?!]?/\d", fullmatch=True)
+rules = st.builds(Rule, match=names, level=st.sampled_from(LEVELS), reason=st.text(max_size=40))
+
+
+@given(st.lists(rules, max_size=4), st.text(max_size=20), st.lists(st.text(max_size=10), max_size=3))
+def test_any_plan_survives_its_file(functions: list[Rule], reason: str, keys: list[str]) -> None:
+    redact = msgspec.structs.replace(Plan().redact, keys=tuple(keys))
+    plan = Plan(reason=reason, functions=tuple(functions), redact=redact)
+    assert Plan.parse(plan.dumps()) == plan
+
+
+def test_every_rule_has_a_reason(shop: Path) -> None:
+    for intent in INTENTS:
+        plan = make_plan(analyze(shop), intent, budget=0.3)
+        assert all(rule.reason for rule in (*plan.functions, *plan.modules))
+
+
+def test_debug_reduces_what_would_only_be_noise(shop: Path) -> None:
+    plan = make_plan(analyze(shop), "debug")
+    assert plan.default == "full"
+    assert {(r.match, r.level) for r in plan.functions} == {("Shop.sum/2", "calls"), ("Shop.words/2", "off")}
+    assert {(r.match, r.level) for r in plan.modules} == {("Inspect.Shop", "off")}
+
+
+def test_a_budget_lowers_the_default_but_not_what_is_risky(shop: Path) -> None:
+    plan = make_plan(analyze(shop), "debug", budget=0.3)
+    assert LEVEL_COST[plan.default] <= 0.3
+    assert "budget of 30%" in plan.reason
+    assert plan.functions[0] == Rule("Shop.buy/1", "full", "checks Shop.Stock and acts on it later (line 2)")
+
+
+def test_minimal_instruments_nothing(shop: Path) -> None:
+    plan = make_plan(analyze(shop), "minimal")
+    assert (plan.default, plan.messages, plan.lifecycle, plan.functions) == ("off", False, True, ())
+
+
+def test_replanning_steps_down_what_ran_very_often() -> None:
+    person = Rule("A.mine/0", "full")
+    plan = msgspec.structs.replace(Plan.of_intent("debug"), functions=(person,))
+    hits = {"A.mine/0": 900_000, "A.seldom/0": 19_999, "A.often/0": 20_000, "A.always/0": 2_000_000}
+    functions = replan(plan, hits).functions
+    assert [(r.match, r.level) for r in functions] == [
+        ("A.mine/0", "full"),
+        ("A.always/0", "state"),
+        ("A.often/0", "values"),
+    ]
+    assert functions[1].reason == "called 2,000,000 times in an earlier recording"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("version = 1\nintent = ", r"p\.toml, line 2"),
+        ('default = "loud"', r"p\.toml, line 1: default: .*'loud'"),
+        ("version = 2", r"p\.toml, line 1: version"),
+        ("\ncolour = 1", r"p\.toml, line 2: colour: .*unknown field"),
+        ('[budgets]\nstate = "big"', r"p\.toml, line 2: budgets\.state: Expected `int`"),
+        ("[budgets]\nstate = 0", r"p\.toml, line 2: budgets\.state: 0 is not between"),
+        (
+            '[[functions]]\nmatch = "A.b/1"\nlevel = "off"\n\n[[functions]]\nmatch = "A b"\nlevel = "off"',
+            r"p\.toml, line 6: functions\[1\]\.match: `A b`",
+        ),
+        ('[[modules]]\nmatch = "A.*"', r"p\.toml, line 1: modules\[0\]: .*missing required field `level`"),
+        ('watch = [":ets", "not a module"]', r"p\.toml, line 1: watch\[1\]"),
+    ],
+)
+def test_what_is_wrong_in_a_plan_is_named(tmp_path: Path, text: str, message: str) -> None:
+    file = tmp_path / "p.toml"
+    file.write_text(text)
+    with pytest.raises(UsageError, match=message):
+        Plan.load(file)
+
+
+def test_missing_and_unreadable_plans(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="No such file"):
+        Plan.load(tmp_path / "none.toml")
+    (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UsageError, match="not UTF-8"):
+        Plan.load(tmp_path / "binary.toml")
+
+
+def test_erlang_text_quotes_what_needs_quotes() -> None:
+    term = {Atom("a"): [Atom("Elixir.B"), Atom("end"), Atom("it's"), 'say "hi"\\\n', True, -3, ("x", [])]}
+    assert to_text(term) == (
+        "#{\n  a => [\n    'Elixir.B',\n    'end',\n    'it\\'s',\n"
+        '    <<"say \\"hi\\"\\\\\\x{a}"/utf8>>,\n    true,\n    -3,\n    {<<"x"/utf8>>, []}]}.\n'
+    )
+
+
+CONSULT = """
+{ok, [Plan]} = file:consult(File),
+#{version := 1, intent := Intent, functions := Functions, default := Default, watch := Watch} = Plan,
+#{budgets := #{state := State}, redact := #{keys := Keys}} = Plan,
+io:setopts([{encoding, utf8}]),
+io:format("~0p ~0p ~0p ~0p ~0tp ~0p", [Intent, Default, Watch, State, Keys, Functions]), halt().
+"""
+
+
+@pytest.mark.beam
+def test_erlang_reads_the_terms(tmp_path: Path) -> None:
+    redact = msgspec.structs.replace(Plan().redact, keys=("pass'word\"", "größe\n"))
+    rule = Rule("A.b?/2", "calls", "why")
+    plan = msgspec.structs.replace(Plan.of_intent("debug"), redact=redact, functions=(rule,))
+    file = tmp_path / "plan.terms"
+    file.write_text(plan.terms(), encoding="utf-8")
+    script = f'File = "{file}", {CONSULT}'
+    out = subprocess.run(["erl", "-noshell", "-eval", script], capture_output=True, text=True, check=True).stdout
+    expected = "debug full [{ets,'_'},{'Elixir.Registry','_'}] 8192"
+    keys = '[<<"pass\'word\\"">>,<<"größe\\n"/utf8>>]'
+    assert out == f'{expected} {keys} [{{<<"A.b?/2">>,calls}}]'
+
+
+def test_analysis_is_kept_and_follows_the_source(shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    first = analysis_of(shop)
+    (kept,) = (tmp_path / "cache").rglob("*.msgpack")
+    written = kept.stat().st_mtime_ns
+    assert analysis_of(shop) == first == analyze(shop)
+    assert kept.stat().st_mtime_ns == written
+    (shop / "lib" / "new.ex").write_text("defmodule New do\nend\n")
+    assert "New" in {module.name for module in analysis_of(shop).modules}
+    kept.write_bytes(b"damaged")
+    assert analysis_of(shop) == analyze(shop)
+
+
+def test_a_folder_without_a_project_gets_the_intents_own_plan(tmp_path: Path) -> None:
+    assert plan_for(tmp_path, "state") == Plan.of_intent("state")
