@@ -1,0 +1,315 @@
+"""Crashes: from the processes that died back to the first of them, and to the expression that made the bad value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from elixirscope.insight import tests
+from elixirscope.insight.findings import Evidence, Finding, Location
+from elixirscope.insight.history import History, Row, mfa
+from elixirscope.insight.origin import Origin, Tracer, suspect
+from elixirscope.insight.values import parts, same, short, struct_name
+from elixirscope.recording.terms import Atom
+
+REPEATS = 20
+"""Crashes at the same place that are traced one by one; the rest is only counted."""
+
+_CARRIES_VALUE = frozenset({"badmatch", "case_clause", "try_clause", "with_clause", "badmap", "badfun", "if_clause"})
+_VALUE_FIELDS = ("term", "value")
+
+
+@dataclass
+class Collapse:
+    """One process that died by itself, and those that died because of it."""
+
+    process: int
+    exit_event: int
+    followers: list[tuple[int, int, bool]] = field(default_factory=list)  # (process, exit event, certain)
+
+
+def crashes(history: History) -> list[Finding]:
+    """One finding per root cause; the same cause met several times is one finding."""
+    findings: dict[tuple[Any, ...], Finding] = {}
+    times: dict[tuple[Any, ...], int] = {}
+    for collapse in collapses(history):
+        exception = _exception(history, collapse)
+        place = (exception or {}).get("module"), (exception or {}).get("function"), (exception or {}).get("line")
+        key = ((exception or {}).get("type"), *place) if exception else ("exit", collapse.process)
+        times[key] = times.get(key, 0) + 1
+        if times[key] <= REPEATS:
+            finding = _finding(history, collapse, exception)
+            if key not in findings or finding.confidence > findings[key].confidence:
+                findings[key] = finding
+    return [_counted(finding, times[key]) for key, finding in findings.items()]
+
+
+def collapses(history: History) -> list[Collapse]:
+    """The abnormal exits, each joined to the exit that it follows from."""
+    found: dict[int, Collapse] = {}
+    ended = [row for row in history.query.processes if row["exit_event"] is not None]
+    for row in sorted(ended, key=lambda row: int(row["exit_event"])):
+        crashed = row["exit_kind"] in ("crash", "killed")
+        cause, certain = _followed(history, row, found, crashed)
+        if cause is not None:
+            cause.followers.append((row["process"], row["exit_event"], certain))
+            found[row["process"]] = cause
+        elif row["exit_kind"] == "crash":
+            found[row["process"]] = Collapse(row["process"], row["exit_event"])
+    roots = {id(collapse): collapse for collapse in found.values()}
+    return list(roots.values())
+
+
+def _followed(history: History, row: Row, found: dict[int, Collapse], crashed: bool) -> tuple[Collapse | None, bool]:
+    event = history.event(row["exit_event"])
+    cause = history.event(event["cause"]) if event else None
+    if (
+        cause is not None
+        and cause["process"] in found
+        and history.processes[cause["process"]]["exit_event"] == cause["event"]
+    ):
+        return found[cause["process"]], True
+    if not crashed or not found:
+        return None, True
+    reason = history.term(row["exit_value"])
+    linked = {link["peer"] for link in history.query.find_all("links", "process", row["process"])}
+    linked |= {link["process"] for link in history.query.find_all("links", "peer", row["process"])}
+    for process, collapse in reversed(found.items()):
+        other = history.term(history.processes[process]["exit_value"])
+        if process in linked and same(reason, other):
+            return collapse, False
+        if isinstance(reason, tuple) and len(reason) == 2 and same(reason[0], other) and _is_call(reason[1]):
+            return collapse, False
+    return None, True
+
+
+def _is_call(term: Any) -> bool:
+    """`{GenServer, :call, [...]}`: the part of a reason that says that a request was under way."""
+    return isinstance(term, tuple) and len(term) == 3 and term[1] == "call"
+
+
+def _exception(history: History, collapse: Collapse) -> Row | None:
+    rows = [
+        row
+        for row in history.query.find_all("exceptions", "process", collapse.process)
+        if not row["caught"] and row["event"] <= collapse.exit_event
+    ]
+    return rows[-1] if rows else None
+
+
+def _finding(history: History, collapse: Collapse, exception: Row | None) -> Finding:
+    reason = history.term(history.processes[collapse.process]["exit_value"])
+    frame = _raising_frame(history, collapse, exception)
+    label = history.label(collapse.process)
+    what = (exception or {}).get("type") or short(reason)
+    text = (exception or {}).get("text") or short(reason, 160)
+    origin = _origin(history, collapse, exception, frame, reason)
+    hit = _tests_hit(history, collapse)
+    evidence = list(reversed(origin.steps)) if origin else _trigger(history, frame)
+    at = f" in {mfa(frame)}" if frame else ""
+    evidence.append(
+        history.evidence(
+            _event(collapse, exception), f"{label} crashed{at}: {text}", call=frame["call"] if frame else None
+        )
+    )
+    evidence += [
+        history.evidence(
+            event, f"{history.label(process)} died with it{'' if certain else ' (inferred from the same reason)'}"
+        )
+        for process, event, certain in collapse.followers
+    ]
+    evidence += [tests.failure(history, test) for test in hit if test["result"] == "failed"]
+    return Finding(
+        kind="crash",
+        title=_title(what, frame, label, origin, len(collapse.followers)),
+        confidence=round(_confidence(origin, frame, hit), 2),
+        location=_location(history, frame, exception, origin),
+        evidence=evidence,
+        explanation=_explanation(history, collapse, what, text, frame, origin, hit),
+        suggestion=_suggestion(frame, origin),
+    )
+
+
+def _event(collapse: Collapse, exception: Row | None) -> int:
+    return int(exception["event"]) if exception else collapse.exit_event
+
+
+def _raising_frame(history: History, collapse: Collapse, exception: Row | None) -> Row | None:
+    """The frame the exception came out of: the one the exception names, else the innermost that it ended."""
+    if exception and (frame := history.call(exception["call"])):
+        return frame
+    rows = history.query.rows(
+        "select * from raw.calls where process = ? and call <= ? and outcome in ('raised', 'open') and not external"
+        " order by call desc limit 64",
+        [collapse.process, collapse.exit_event],
+    )
+    named = [
+        row
+        for row in rows
+        if exception and (row["module"], row["function"]) == (exception["module"], exception["function"])
+    ]
+    return next(iter(named or rows), None)
+
+
+# The bad value
+
+
+def _origin(
+    history: History, collapse: Collapse, exception: Row | None, frame: Row | None, reason: Any
+) -> Origin | None:
+    """The way back of the most telling bad value; None when the reason and the frame show none."""
+    if frame is None:
+        return None
+    arguments = history.term(frame["args"])
+    before = _event(collapse, exception)
+    for value in bad_values(reason, arguments):
+        origin = Tracer(history, value).trace(frame, before)
+        if origin.maker is not None or len(origin.steps) > 1:
+            return origin
+    return None
+
+
+def bad_values(reason: Any, arguments: Any) -> Iterator[Any]:
+    """The values that an exit reason complains of, the most telling first; then what looks absent in the arguments."""
+    inner, stack = (
+        reason if isinstance(reason, tuple) and len(reason) == 2 and isinstance(reason[1], list) else (reason, [])
+    )
+    if isinstance(inner, tuple) and len(inner) == 2 and inner[0] in _CARRIES_VALUE:
+        yield inner[1]
+    if struct_name(inner) is not None:
+        for step, value in parts(inner):
+            if getattr(step, "key", None) in _VALUE_FIELDS and value != "nil":
+                yield value
+    given = _stack_arguments(stack)
+    yield from (value for value in given if suspect(value))
+    if inner == "badarith":
+        yield from (value for value in given if not isinstance(value, int | float))
+    if stack and isinstance(stack[0], tuple) and stack[0] and stack[0][0] == "nil":
+        yield Atom("nil")
+    if isinstance(arguments, tuple):
+        yield from (value for value in arguments if suspect(value))
+        if inner == "function_clause" or struct_name(inner) == "FunctionClauseError":
+            yield from arguments
+
+
+def _stack_arguments(stack: list[Any]) -> list[Any]:
+    if stack and isinstance(stack[0], tuple) and len(stack[0]) > 2 and isinstance(stack[0][2], list):
+        return stack[0][2]
+    return []
+
+
+def _trigger(history: History, frame: Row | None) -> list[Evidence]:
+    """Without a bad value: the message that was being handled."""
+    for call in reversed(history.enclosing(frame["call"] if frame else None)):
+        outer = history.call(call)
+        message = history.message(outer["message"]) if outer else None
+        if message is not None:
+            sender = history.label(message["from_process"])
+            text = f"{sender} sent {short(history.term(message['value']))}, which was being handled"
+            return [history.evidence(message["send_event"] or message["message"], text)]
+    return []
+
+
+# Telling
+
+
+def _tests_hit(history: History, collapse: Collapse) -> list[Row]:
+    at = int((history.event(collapse.exit_event) or {"at": 0})["at"])
+    died = {collapse.process, *(process for process, _, _ in collapse.followers)}
+    last = max([collapse.exit_event, *(event for _, event, _ in collapse.followers)])
+    rows = tests.left_waiting(history, died, last, at)
+    for process in died:
+        rows += [row for row in tests.ran_in(history, process, at) if row not in rows]
+    return rows
+
+
+def _confidence(origin: Origin | None, frame: Row | None, hit: list[Row]) -> float:
+    confidence = 0.5 if frame is None else 0.65
+    if origin is not None:
+        confidence = (0.95 if origin.maker is not None else 0.75) * max(origin.confidence, 0.4)
+    if hit and all(test["result"] == "passed" for test in hit):
+        confidence *= 0.4  # a test that passes all the same wants the crash
+    return confidence
+
+
+def _location(history: History, frame: Row | None, exception: Row | None, origin: Origin | None) -> Location | None:
+    if origin is not None and origin.location is not None:
+        return origin.location
+    if frame is not None:
+        return history.place(frame, (exception or {}).get("line"))
+    if exception is not None and exception["module"]:
+        return Location(
+            exception["module"],
+            exception["function"] or "",
+            exception["arity"] or 0,
+            exception["file"] or "",
+            exception["line"] or 0,
+        )
+    return None
+
+
+def _elsewhere(frame: Row | None, origin: Origin | None) -> bool:
+    return (
+        origin is not None and origin.maker is not None and frame is not None and origin.maker["call"] != frame["call"]
+    )
+
+
+def _title(what: str, frame: Row | None, label: str, origin: Origin | None, followers: int) -> str:
+    at = f"{mfa(frame)}" if frame else label
+    made = f", by a bad value from {mfa(origin.maker)}" if origin and origin.maker and _elsewhere(frame, origin) else ""
+    took = f" ({followers + 1} processes died)" if followers else ""
+    return f"Crash: {what} in {at}{made}{took}"
+
+
+def _explanation(
+    history: History,
+    collapse: Collapse,
+    what: str,
+    text: str,
+    frame: Row | None,
+    origin: Origin | None,
+    hit: list[Row],
+) -> str:
+    label = history.label(collapse.process)
+    sentences = [
+        f"{label} died of {what}{f' ({text})' if text and text != what else ''}{f' in {mfa(frame)}' if frame else ''}."
+    ]
+    if origin is not None and origin.maker is not None:
+        where = "there, too" if not _elsewhere(frame, origin) else mfa(origin.maker)
+        other = origin.maker["process"] != collapse.process
+        process = f", in another process ({history.label(origin.maker['process'])})" if other else ""
+        sentences.append(f"The bad value comes from {where}{process}: it {origin.terminator}.")
+    elif origin is not None:
+        sentences.append(f"The bad value can be followed only so far: it {origin.terminator}.")
+    if collapse.followers:
+        names = ", ".join(dict.fromkeys(history.label(process) for process, _, _ in collapse.followers))
+        sentences.append(f"{names} died only because of that.")
+    if hit and all(test["result"] == "passed" for test in hit):
+        sentences.append("The test that was running passed, so this crash may be what it wants.")
+    return " ".join(sentences)
+
+
+def _suggestion(frame: Row | None, origin: Origin | None) -> str:
+    if origin is not None and origin.maker is not None and _elsewhere(frame, origin):
+        return (
+            f"Let {mfa(origin.maker)} refuse what it cannot understand (raise, or return an error that its callers must"
+            f" match), instead of passing the value on to {mfa(frame) if frame else 'others'}."
+        )
+    if frame is not None:
+        return f"Check what {mfa(frame)} is given, and decide there what should happen with it."
+    return "Look at the last events of the process before it ended."
+
+
+def _counted(finding: Finding, times: int) -> Finding:
+    if times == 1:
+        return finding
+    return Finding(
+        kind=finding.kind,
+        title=f"{finding.title}, {times} times",
+        confidence=finding.confidence,
+        location=finding.location,
+        evidence=finding.evidence,
+        explanation=finding.explanation,
+        suggestion=finding.suggestion,
+    )

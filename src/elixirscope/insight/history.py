@@ -1,0 +1,148 @@
+"""What the detectives ask of a recording: rows by what they refer to, decoded values, and how to name a thing.
+
+Rows are dictionaries with the columns of `recording.schema`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any
+
+from elixirscope.dags import Dags
+from elixirscope.errors import RecordingError
+from elixirscope.insight.findings import Evidence, Location
+from elixirscope.insight.values import short
+from elixirscope.moment import Moment
+from elixirscope.recording.terms import Term, Truncated
+
+Row = dict[str, Any]
+
+
+class History:
+    """A recording as the detectives see it."""
+
+    def __init__(self, dags: Dags) -> None:
+        self.dags = dags
+        self.query = dags.query
+        self.recording = dags.query.recording
+
+    @cached_property
+    def processes(self) -> dict[int, Row]:
+        """All processes by number."""
+        return {row["process"]: row for row in self.query.processes}
+
+    def term(self, value: int | None) -> Term:
+        """The decoded value; a marker that equals nothing where it was not recorded or cannot be read."""
+        if value is None:
+            return Truncated("unrecorded", None, None)
+        try:
+            return self.recording.term(value)
+        except RecordingError:
+            return Truncated("unreadable", None, None)
+
+    def call(self, call: int | None) -> Row | None:
+        """The frame with this number."""
+        return self.query.find("calls", "call", call)
+
+    def children(self, call: int) -> list[Row]:
+        """The frames that a frame called in its process, in order."""
+        return self.query.find_all("calls", "parent", call)
+
+    def message(self, message: int | None) -> Row | None:
+        """The message with this number."""
+        return self.query.find("messages", "message", message)
+
+    def event(self, event: int | None) -> Row | None:
+        """The event with this number."""
+        return self.query.find("events", "event", event)
+
+    def site(self, site: int | None) -> Row | None:
+        """The place in the source that an event or a frame comes from."""
+        return self.query.find("sites", "site", site)
+
+    def enclosing(self, call: int | None) -> list[int]:
+        """The frame and those that called it in the same process, the innermost first."""
+        frames: list[int] = []
+        while call is not None and call not in frames and len(frames) < 10_000:
+            frames.append(call)
+            row = self.call(call)
+            call = row["parent"] if row else None
+        return frames
+
+    def ancestors(self, process: int | None) -> list[int]:
+        """The process and those that spawned it, the nearest first."""
+        line: list[int] = []
+        while process is not None and process not in line:
+            line.append(process)
+            row = self.processes.get(process)
+            process = row["parent"] if row else None
+        return line
+
+    def label(self, process: int | None) -> str:
+        """What a person calls the process."""
+        row = self.processes.get(process) if process is not None else None
+        return str(row["label"] or row["pid"]) if row else "an unknown process"
+
+    def states_before(self, process: int, event: int) -> Iterator[Row]:
+        """The states of a process that were known before `event`, the last first, restarts included."""
+        earlier = [row for row in self.query.find_all("states", "process", process) if row["state"] < event]
+        state = earlier[-1] if earlier else None
+        while state is not None:
+            yield state
+            state = self.query.find("states", "state", state["previous"])
+
+    def place(self, frame: Row, line: int | None = None) -> Location:
+        """Where a frame's function is, at `line` or at its head."""
+        site = self.site(frame["site"])
+        return Location(
+            module=frame["module"] or "",
+            function=frame["function"] or "",
+            arity=frame["arity"] or 0,
+            file=(site or {}).get("file") or "",
+            line=line or (site or {}).get("line") or 0,
+        )
+
+    def event_line(self, event: int | None) -> int | None:
+        """The source line of the site of an event."""
+        row = self.event(event)
+        site = self.site(row["site"]) if row else None
+        return site["line"] if site else None
+
+    def call_line(self, caller: Row, callee: Row) -> int | None:
+        """The line in `caller` on which it calls `callee`, read from the recorded source.
+
+        The events only know where functions begin, so this looks for the name within the caller's lines; None
+        when the source was not kept or names it nowhere.
+        """
+        site = self.site(caller["site"])
+        lines = self.recording.source(site["file"]) if site and site["file"] else None
+        if site is None or lines is None or not site["line"]:
+            return None
+        last = min(site["end_line"] or site["line"] + 60, len(lines))
+        for number in range(site["line"], last + 1):
+            if f"{callee['function']}(" in lines[number - 1].split("#")[0].replace(" (", "("):
+                return int(number)
+        return None
+
+    def shown(self, frame: Row) -> str:
+        """A frame as one writes a call: `Seats.free?("A1")`."""
+        arguments = self.term(frame["args"]) if frame["args"] is not None else ()
+        inner = ", ".join(short(argument, 40) for argument in arguments) if isinstance(arguments, tuple) else "…"
+        return f"{function_name(frame)}({inner})"
+
+    def evidence(self, event: int | None, text: str, *, call: int | None = None) -> Evidence:
+        """A step of proof at an event."""
+        row = self.event(event)
+        moment = Moment(at=row["at"] if row else 0, process=row["process"] if row else None, event=event, call=call)
+        return Evidence(moment, text)
+
+
+def function_name(frame: Row) -> str:
+    """`TicketOffice.Seats.put` of a frame."""
+    return f"{frame['module']}.{frame['function']}"
+
+
+def mfa(frame: Row) -> str:
+    """`TicketOffice.Seats.put/2` of a frame."""
+    return f"{function_name(frame)}/{frame['arity']}"

@@ -1,0 +1,299 @@
+"""Where a bad value came from: back through results, arguments, messages and states to the expression that made it.
+
+A value is recognised in the smallest container around it that is unmistakable: a lone `nil` proves nothing, but
+`%PromoCode{campaign: "SPRING", percent: nil}` seen in a state, then in a reply, then in an argument is one thing on its
+way. Where a frame made that container itself, the search goes on inside it for the bare value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from elixirscope.insight.findings import Evidence, Location
+from elixirscope.insight.history import History, Row, function_name, mfa
+from elixirscope.insight.values import Key, Path, at, contains, distinctive, parts, path_text, paths, short
+from elixirscope.recording.terms import Truncated
+
+HOPS = 64
+"""Steps after which a chain ends as "too long to follow"."""
+
+INFERRED = 0.85
+"""What a step that was reasoned, not seen, leaves of the confidence."""
+
+
+@dataclass
+class Origin:
+    """The way back. `steps` run from the bad value's use to where it was made; `terminator` names how it ended."""
+
+    steps: list[Evidence] = field(default_factory=list)
+    location: Location | None = None
+    maker: Row | None = None  # the frame that made it
+    terminator: str = "not recorded"
+    confidence: float = 1.0
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """The value seen in something that a frame was given: `kind` is result, reply, message, arguments or state."""
+
+    kind: str
+    event: int
+    term: Any
+    row: Row
+
+
+class Tracer:
+    """Follows one value back."""
+
+    def __init__(self, history: History, value: Any) -> None:
+        self.history = history
+        self.value = value
+        self.needle = value
+        self.origin = Origin()
+        self.seen: set[tuple[int, int]] = set()
+
+    def trace(self, frame: Row, before: int) -> Origin:
+        """Where `value`, in use in `frame` just before event `before`, came from."""
+        for _ in range(HOPS):
+            if (frame["call"], before) in self.seen:
+                return self.origin
+            self.seen.add((frame["call"], before))
+            sighting = self._find(frame, before)
+            if sighting is None:
+                self._made_here(frame, before)
+                return self.origin
+            self._widen(sighting)
+            following = self._follow(frame, sighting)
+            if following is None:
+                return self.origin
+            frame, before = following
+        self.origin.terminator = "too long to follow"
+        return self.origin
+
+    # Seeing
+
+    def _find(self, frame: Row, before: int) -> Sighting | None:
+        """The latest place the frame had the value from; narrows to the bare value where the frame made the rest."""
+        while True:
+            for sighting in self._sightings(frame, before):
+                if contains(sighting.term, self.needle):
+                    return sighting
+            if self.needle is self.value:
+                return None
+            self.needle = self.value
+
+    def _sightings(self, frame: Row, before: int) -> Iterator[Sighting]:
+        history = self.history
+        received: list[Sighting] = []
+        for child in reversed(history.children(frame["call"])):
+            if child["call"] < before and (result := self._result(child, before)) is not None:
+                received.append(result)
+        received += self._replies(frame, before)
+        yield from sorted(received, key=lambda sighting: -sighting.event)
+        if frame["args"] is not None:
+            yield Sighting("arguments", frame["call"], history.term(frame["args"]), frame)
+        site = history.site(frame["site"])
+        if site and site["callback"]:
+            for state in history.states_before(frame["process"], frame["call"]):
+                yield Sighting("state", state["state"], history.term(state["value"]), state)
+                return
+
+    def _result(self, call: Row, before: int) -> Sighting | None:
+        """What a call gave back, followed through the calls in its tail position."""
+        for _ in range(HOPS):
+            if call["outcome"] == "returned" and call["end_event"] is not None:
+                if call["end_event"] >= before or call["result"] is None:
+                    return None
+                return Sighting("result", call["end_event"], self.history.term(call["result"]), call)
+            if call["outcome"] != "tail":
+                return None
+            following = self.history.query.find("calls", "tail_of", call["call"])
+            if following is None:
+                return None
+            call = following
+        return None
+
+    def _replies(self, frame: Row, before: int) -> Iterator[Sighting]:
+        """Answers to the requests that the frame, or a frame that ended in a tail call, sent."""
+        children = [child for child in self.history.children(frame["call"]) if child["call"] < before]
+        yield from self._answers([frame, *(child for child in children if child["outcome"] == "tail")], before)
+
+    def _answers(self, frames: list[Row], before: int) -> Iterator[Sighting]:
+        for sender in frames:
+            for request in self.history.query.find_all("messages", "sender_call", sender["call"]):
+                reply = self.history.message(request["reply"])
+                if reply is None or (reply["receive_event"] or reply["message"]) >= before:
+                    continue
+                yield Sighting("reply", reply["receive_event"] or reply["message"], self._payload(reply), reply)
+
+    def _payload(self, message: Row) -> Any:
+        return self.history.term(message["value"])
+
+    def _widen(self, sighting: Sighting) -> None:
+        """Take the smallest unmistakable container around the value, so that it is recognised further back."""
+        if distinctive(self.needle):
+            return
+        places = [path for path in paths(sighting.term, self.needle) if path]
+        if len(places) > 1:
+            self.origin.confidence *= INFERRED
+        for path in places[:1]:
+            for length in range(len(path) - 1, 0, -1):
+                container = at(sighting.term, path[:length])
+                if distinctive(container) and not _argument_list(container):
+                    self.needle = container
+                    return
+
+    # Following
+
+    def _follow(self, frame: Row, sighting: Sighting) -> tuple[Row, int] | None:
+        """The frame to look in next and before which event; None where the chain ends (and is told)."""
+        if sighting.kind == "result":
+            return self._into_result(sighting)
+        if sighting.kind == "reply":
+            return self._into_reply(sighting)
+        if sighting.kind == "state":
+            return self._into_state(sighting)
+        return self._to_caller(frame)
+
+    def _into_result(self, sighting: Sighting) -> tuple[Row, int] | None:
+        call = sighting.row
+        self._step(sighting.event, f"{self.history.shown(call)} returned {short(sighting.term)}", call["call"])
+        if call["external"]:
+            asked = [call, *filter(None, [self.history.call(call["tail_of"])])]
+            for answer in self._answers(asked, sighting.event):
+                if contains(answer.term, self.needle):
+                    return self._into_reply(answer)
+            self._end(call, sighting.event, "came from code that is not recorded")
+            return None
+        return call, sighting.event
+
+    def _into_reply(self, sighting: Sighting) -> tuple[Row, int] | None:
+        reply = sighting.row
+        label = self.history.label(reply["from_process"])
+        receiver = self.history.label(reply["to_process"])
+        self._step(sighting.event, f"{label} answered {receiver} with {short(_answer(sighting.term))}")
+        self._trust(reply)
+        request = self.history.message(reply["request"])
+        handler = self.history.call(reply["sender_call"]) or self.history.call(
+            request["handle_call"] if request else None
+        )
+        if handler is None:
+            self.origin.terminator = f"arrived in a message from {label}, whose code is not recorded"
+            return None
+        return handler, reply["send_event"] or sighting.event
+
+    def _into_state(self, sighting: Sighting) -> tuple[Row, int] | None:
+        """Back to the version that brought the value in."""
+        newest = sighting.row
+        first = newest
+        for state in self.history.states_before(newest["process"], newest["state"] + 1):
+            if not contains(self.history.term(state["value"]), self.needle):
+                break
+            first = state
+        path = _outermost(self.history.term(first["value"]), self.needle)
+        label = self.history.label(first["process"])
+        where = f"its state{' at ' + path_text(path) if path else ''}"
+        self._step(first["state"], f"{label} kept {short(self.needle)} in {where} (version {first['version']})")
+        callback = self.history.call(first["call"])
+        if callback is None:
+            self.origin.terminator = f"in the first recorded state of {label}"
+            return None
+        return callback, int(first["state"])
+
+    def _to_caller(self, frame: Row) -> tuple[Row, int] | None:
+        history = self.history
+        caller = history.call(frame["tail_of"]) or history.call(frame["parent"])
+        if caller is not None:
+            self._step(frame["call"], f"{function_name(caller)} called {history.shown(frame)}", frame["call"])
+            return caller, int(frame["call"])
+        message = history.message(frame["message"])
+        if message is not None:
+            sender, receiver = history.label(message["from_process"]), history.label(message["to_process"])
+            event = message["send_event"] or message["message"]
+            self._step(event, f"{sender} sent {short(_request(self._payload(message)))} to {receiver}")
+            self._trust(message)
+            sending = history.call(message["sender_call"])
+            if sending is None:
+                self.origin.terminator = f"arrived in a message from {sender}, whose code is not recorded"
+                return None
+            return sending, int(event)
+        asking = history.call(frame["remote_parent"])
+        if asking is not None:
+            self._step(frame["call"], f"{function_name(asking)} started {history.shown(frame)}", frame["call"])
+            self.origin.confidence *= INFERRED
+            return asking, int(frame["call"])
+        self._end(frame, frame["call"], "was given from outside the recorded code")
+        return None
+
+    # Telling
+
+    def _made_here(self, frame: Row, before: int) -> None:
+        """Nothing the frame was given holds the value: an expression of this frame made it."""
+        line = self._making_line(frame, before)
+        self._end(frame, before, "is in nothing that the function was given", line)
+
+    def _making_line(self, frame: Row, before: int) -> int | None:
+        bound = [
+            row
+            for row in self.history.query.find_all("bindings", "call", frame["call"])
+            if row["event"] <= before and self._binds(row)
+        ]
+        if bound:
+            return int(bound[0]["line"]) if bound[0]["line"] is not None else None
+        return self.history.event_line(before) if self._belongs(before, frame) else None
+
+    def _binds(self, row: Row) -> bool:
+        values = self.history.term(row["value"])
+        position = row["position"]
+        return isinstance(values, tuple) and position < len(values) and contains(values[position], self.value)
+
+    def _belongs(self, event: int, frame: Row) -> bool:
+        row = self.history.event(event)
+        return row is not None and row["call"] == frame["call"]
+
+    def _end(self, frame: Row, event: int, terminator: str, line: int | None = None) -> None:
+        self.origin.maker = frame
+        self.origin.location = self.history.place(frame, line)
+        self.origin.terminator = terminator
+        place = self.origin.location
+        self._step(event, f"{mfa(frame)} ({place.file}:{place.line}): {short(self.value)} {terminator}", frame["call"])
+
+    def _step(self, event: int, text: str, call: int | None = None) -> None:
+        self.origin.steps.append(self.history.evidence(event, text, call=call))
+
+    def _trust(self, message: Row) -> None:
+        if not message["certain"]:
+            self.origin.confidence *= INFERRED
+
+
+def suspect(value: Any) -> bool:
+    """Whether a value looks like the absence of a real one."""
+    return not isinstance(value, Truncated) and (
+        value == "nil" or value == "undefined" or (isinstance(value, tuple) and len(value) > 0 and value[0] == "error")
+    )
+
+
+def _argument_list(term: Any) -> bool:
+    """A bare tuple or list says little: it is rebuilt at every call."""
+    return isinstance(term, list) or (
+        isinstance(term, tuple) and not any(isinstance(step, Key) for step, _ in parts(term)) and len(term) < 2
+    )
+
+
+def _outermost(term: Any, needle: Any) -> Path:
+    found = paths(term, needle)
+    return found[0] if found else ()
+
+
+def _answer(term: Any) -> Any:
+    """`{ref, answer}` → the answer."""
+    return term[1] if isinstance(term, tuple) and len(term) == 2 else term
+
+
+def _request(term: Any) -> Any:
+    """`{:"$gen_call", from, request}` and `{:"$gen_cast", request}` → the request."""
+    if isinstance(term, tuple) and term and term[0] in ("$gen_call", "$gen_cast"):
+        return term[-1]
+    return term

@@ -1,0 +1,241 @@
+"""Check-then-act races: a process asks a server, decides, and acts on an answer that another process has made stale.
+
+A request is one turn of a server: handled alone, between two versions of its state. A race is three turns of one
+server, in this order, by two clients: A *checks* (its turn leaves the place alone), B *acts* (its turn changes the
+place), A *acts* on the same place without having heard of what B did. Check and act of A belong together when one frame
+encloses both and they name the same thing (`{:free?, "A1"}`, `{:put, "A1", "Ada"}`), or when the act overwrites the very
+value that the check had read. What happens within one turn cannot be a race, and a B that A waited for has been heard of.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from elixirscope.insight.findings import Finding
+from elixirscope.insight.history import History, Row
+from elixirscope.insight.knowledge import heard_of
+from elixirscope.insight.telling import Act, Race, describe, thing_text
+from elixirscope.insight.values import Change, Key, Path, contains, diff, overlaps, shared, short
+
+SAMPLES = 500
+"""Candidates looked at in full per server and pair of requests; further ones of the same kind say nothing new."""
+
+LOOK_BACK = 64
+"""Requests of one client to one server among which the check of an act is sought."""
+
+_TURNS = """
+select m.message, m.kind, m.tag, m.from_process as client, m.to_process as server, m.sender_call, m.handle_call,
+       coalesce(m.send_event, m.message) as asked_event, m.value, r.value as reply_value,
+       coalesce(r.receive_event, r.message) as reply_event, s.state as after_state, s.version, p.version as old_version,
+       s.value as after_value, p.value as before_value
+from raw.messages m
+left join raw.messages r on r.message = m.reply
+left join (select call, max(state) as state from raw.states group by call) l on l.call = m.handle_call
+left join raw.states s on s.state = l.state
+left join raw.states p on p.state = s.previous
+where m.kind in ('call', 'cast', 'info') and m.handle_call is not null and m.from_process <> m.to_process
+order by m.to_process, m.handle_call
+"""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One request and its handling; `turn` numbers the turns of the server."""
+
+    row: Row
+    turn: int
+
+    @property
+    def client(self) -> int:
+        """Who asked."""
+        return int(self.row["client"])
+
+    @property
+    def writes(self) -> bool:
+        """Whether the server's state had changed after it."""
+        return self.row["old_version"] is not None and self.row["version"] != self.row["old_version"]
+
+
+@dataclass(frozen=True)
+class Link:
+    """Why an act depends on a check: `things` that both name, or the value that it read and then overwrote."""
+
+    things: list[Any]
+    mine: Change
+    theirs: Change
+    overwrote: bool
+
+
+def races(history: History) -> list[Finding]:
+    """One finding per pair of check and act in the code, each with its clearest instance."""
+    best: dict[tuple[Any, ...], Race] = {}
+    times: dict[tuple[Any, ...], int] = defaultdict(int)
+    for server in _servers(history):
+        for race in server.races():
+            times[race.key] += 1
+            if race.key not in best or race.confidence > best[race.key].confidence:
+                best[race.key] = race
+    return [describe(history, race, times[key]) for key, race in best.items()]
+
+
+def _servers(history: History) -> Iterator[Server]:
+    turns: dict[int, list[Turn]] = defaultdict(list)
+    for row in history.query.rows(_TURNS):
+        turns[row["server"]].append(Turn(row, len(turns[row["server"]])))
+    for process, mine in turns.items():
+        if len({turn.client for turn in mine if turn.writes}) > 1:
+            yield Server(history, process, mine)
+
+
+class Server:
+    """The turns of one server, and the races among them."""
+
+    def __init__(self, history: History, process: int, turns: list[Turn]) -> None:
+        self.history = history
+        self.process = process
+        self.turns = turns
+        self.writes = [turn for turn in turns if turn.writes]
+        self._changes: dict[int, list[Change]] = {}
+        self._looked_at: dict[tuple[str, str], int] = defaultdict(int)
+
+    def races(self) -> Iterator[Race]:
+        """Every act on an answer that had become stale."""
+        by_client: dict[int, list[Turn]] = defaultdict(list)
+        for turn in self.turns:
+            by_client[turn.client].append(turn)
+        for mine in by_client.values():
+            for position, act in enumerate(mine):
+                if act.writes and (race := self._race(mine[:position], act)) is not None:
+                    yield race
+
+    def _race(self, earlier: list[Turn], act: Turn) -> Race | None:
+        """The race that `act` loses; its check is sought among the client's earlier turns, the latest first."""
+        frames = self.history.enclosing(act.row["sender_call"])
+        for check in reversed(earlier[-LOOK_BACK:]):
+            if check.row["kind"] != "call" or check.row["reply_event"] is None:
+                continue
+            between = self._between(check, act)
+            if not between:
+                continue
+            common = next((call for call in self.history.enclosing(check.row["sender_call"]) if call in frames), None)
+            if common is None or not self._look_at(check, act):
+                continue
+            if self._claims(check, act):
+                return None  # the client had changed the place itself: this act builds on its own
+            for other in reversed(between):
+                link = self._link(check, other, act)
+                if link is not None and not heard_of(self.history, act.row, since=check.row, what=other.row):
+                    return self._told(check, other, act, common, link)
+        return None
+
+    def _between(self, check: Turn, act: Turn) -> list[Turn]:
+        """The other clients' turns that changed the state after the check and before the act."""
+        first = bisect_right(self._write_turns, check.turn)
+        last = bisect_left(self._write_turns, act.turn)
+        return [turn for turn in self.writes[first:last] if turn.client != act.client]
+
+    @cached_property
+    def _write_turns(self) -> list[int]:
+        return [turn.turn for turn in self.writes]
+
+    def _look_at(self, check: Turn, act: Turn) -> bool:
+        kind = str(check.row["tag"]), str(act.row["tag"])
+        self._looked_at[kind] += 1
+        return self._looked_at[kind] <= SAMPLES
+
+    def _claims(self, check: Turn, act: Turn) -> bool:
+        return any(overlaps(a.path, b.path) for a in self._changed(check) for b in self._changed(act))
+
+    def _changed(self, turn: Turn) -> list[Change]:
+        """What a turn changed in the state."""
+        if turn.turn not in self._changes:
+            before, after = (self.history.term(turn.row[name]) for name in ("before_value", "after_value"))
+            self._changes[turn.turn] = diff(before, after) if turn.writes else []
+        return self._changes[turn.turn]
+
+    def _link(self, check: Turn, other: Turn, act: Turn) -> Link | None:
+        """How the act depends on what the check asked and the other changed; None when it does not."""
+        asked, done = (request(self.history.term(turn.row["value"])) for turn in (check, act))
+        for mine in self._changed(act):
+            overwrote = contains(done, mine.after)
+            for theirs in self._changed(other):
+                if not overlaps(mine.path, theirs.path):
+                    continue
+                things = [thing for thing in shared(asked, done) if goes_through(mine.path, thing)]
+                if things:
+                    return Link(things, mine, theirs, overwrote)
+                answer = reply(self.history.term(check.row["reply_value"]))
+                if overwrote and mine.path == theirs.path and contains(answer, theirs.before):
+                    return Link([], mine, theirs, True)
+        return None
+
+    def _told(self, check: Turn, other: Turn, act: Turn, common: int, link: Link) -> Race:
+        confidence = 0.8 if not link.things else 0.95 if link.overwrote else 0.7
+        rival = self._rival_check(check, other, link)
+        return Race(
+            key=(self._site(common), str(check.row["tag"]), str(act.row["tag"])),
+            where=self.history.label(self.process),
+            thing=thing_text(link.mine.path),
+            common=common,
+            check=self._act(check, f"was told {short(reply(self.history.term(check.row['reply_value'])))}"),
+            rival=self._act(rival, f"was told {short(reply(self.history.term(rival.row['reply_value'])))}")
+            if rival
+            else None,
+            other=self._act(other, _became(link.theirs)),
+            act=self._act(act, _became(link.mine)),
+            overwrote=link.overwrote,
+            confidence=confidence,
+        )
+
+    def _rival_check(self, check: Turn, other: Turn, link: Link) -> Turn | None:
+        """The other client's own check of the same thing, when it made one before it acted."""
+        for turn in reversed(self.turns[: other.turn]):
+            if (
+                turn.client == other.client
+                and turn.row["tag"] == check.row["tag"]
+                and turn.row["reply_event"] is not None
+            ):
+                asked = request(self.history.term(turn.row["value"]))
+                return turn if all(contains(asked, thing) for thing in link.things) else None
+        return None
+
+    def _act(self, turn: Turn, outcome: str) -> Act:
+        row = turn.row
+        return Act(
+            client=turn.client,
+            event=row["asked_event"],
+            call=row["sender_call"],
+            result_event=row["after_state"] if turn.writes else row["reply_event"],
+            request=short(request(self.history.term(row["value"]))),
+            outcome=outcome,
+        )
+
+    def _site(self, call: int) -> int:
+        row = self.history.call(call)
+        return int(row["site"]) if row else -1
+
+
+def request(term: Any) -> Any:
+    """The request inside `{:"$gen_call", from, request}` or `{:"$gen_cast", request}`."""
+    if isinstance(term, tuple) and term and term[0] in ("$gen_call", "$gen_cast"):
+        return term[-1]
+    return term
+
+
+def reply(term: Any) -> Any:
+    """The answer inside `{ref, answer}`."""
+    return term[1] if isinstance(term, tuple) and len(term) == 2 else term
+
+
+def goes_through(path: Path, thing: Any) -> bool:
+    """Whether a place is inside what is kept under `thing`."""
+    return any(isinstance(step, Key) and contains(step.key, thing) for step in path)
+
+
+def _became(change: Change) -> str:
+    return f"{short(change.before)} became {short(change.after)}"

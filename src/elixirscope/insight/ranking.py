@@ -1,0 +1,26 @@
+"""All detectives over one recording, and the order in which a person should read what they found."""
+
+from __future__ import annotations
+
+from elixirscope.dags import Dags
+from elixirscope.insight import tests
+from elixirscope.insight.crash import crashes
+from elixirscope.insight.ets import table_races
+from elixirscope.insight.findings import Finding
+from elixirscope.insight.history import History
+from elixirscope.insight.race import races
+
+
+def investigate(dags: Dags) -> list[Finding]:
+    """The root causes found in a recording: those that failed a test first, then by confidence."""
+    history = History(dags)
+    failed = {row["event"] for row in tests.failed(history)}
+    findings = [*races(history), *table_races(history), *crashes(history)]
+    explained = {step.moment.event for finding in findings for step in finding.evidence} & failed
+    findings += tests.unexplained(history, {event for event in explained if event is not None})
+
+    def rank(finding: Finding) -> tuple[bool, bool, float]:
+        cited = any(step.moment.event in failed for step in finding.evidence)
+        return finding.kind == "test", not cited, -finding.confidence
+
+    return sorted(findings, key=rank)

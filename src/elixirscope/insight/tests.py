@@ -1,0 +1,91 @@
+"""Which failed test a thing belongs to, and the failures that nothing else explains."""
+
+from __future__ import annotations
+
+from elixirscope.insight.findings import Evidence, Finding, Location
+from elixirscope.insight.history import History, Row
+from elixirscope.insight.values import short
+from elixirscope.recording.terms import Atom
+
+
+def failed(history: History) -> list[Row]:
+    """The failed tests, in order."""
+    return [row for row in all_tests(history) if row["result"] == "failed"]
+
+
+def all_tests(history: History) -> list[Row]:
+    """All tests, in order."""
+    return history.query.rows("select * from raw.tests order by event")
+
+
+def ran_in(history: History, process: int, at: int) -> list[Row]:
+    """The tests that were running at `at` in the process or in one that it descends from."""
+    line = set(history.ancestors(process))
+    return [row for row in all_tests(history) if row["process"] in line and _during(row, at)]
+
+
+def left_waiting(history: History, processes: set[int], died: int, at: int) -> list[Row]:
+    """The tests whose process was waiting for an answer of one of the processes when they died."""
+    found = []
+    for test in all_tests(history):
+        if test["process"] is None or not _during(test, at):
+            continue
+        asked = history.query.find_all("messages", "from_process", test["process"])
+        if any(
+            row["kind"] == "call" and row["to_process"] in processes and row["reply"] is None and row["message"] < died
+            for row in asked
+        ):
+            found.append(test)
+    return found
+
+
+def failure(history: History, test: Row) -> Evidence:
+    """The step of proof that says that a test failed."""
+    first = next((line.strip() for line in (test["text"] or "").splitlines() if line.strip()), "")
+    return history.evidence(test["event"], f"{title(test)} failed{': ' + first if first else ''}", call=test["call"])
+
+
+def title(test: Row) -> str:
+    """`test no seat is sold twice (TicketOffice.OpeningNightTest)`."""
+    name = str(test["name"])
+    return f"{name if name.startswith(('test', 'doctest', 'property')) else 'test ' + name} ({test['module']})"
+
+
+def unexplained(history: History, explained: set[int]) -> list[Finding]:
+    """One finding per failed test that no other finding cites; `explained` holds TEST events."""
+    return [_finding(history, test) for test in failed(history) if test["event"] not in explained]
+
+
+def _finding(history: History, test: Row) -> Finding:
+    frame = history.call(test["call"])
+    evidence = [failure(history, test)]
+    raised = history.query.rows(
+        "select * from raw.calls where process = ? and start between ? and ? and outcome = 'raised'"
+        " order by call desc limit 1",
+        [test["process"], test["start"], test["end"] or 2**62],
+    )
+    location = Location(test["module"] or "", test["name"] or "", 1, test["file"] or "", test["line"] or 0)
+    if raised and (frame is None or raised[0]["call"] != frame["call"]):
+        location = history.place(raised[0])
+        evidence.insert(
+            0, history.evidence(raised[0]["call"], f"{history.shown(raised[0])} raised", call=raised[0]["call"])
+        )
+    return Finding(
+        kind="test",
+        title=f"Failed: {title(test)}",
+        confidence=0.5,
+        location=location,
+        evidence=evidence,
+        explanation=_reason(test),
+        suggestion="Open the Cinema at the end of the test and step back to the first value that you did not expect.",
+    )
+
+
+def _reason(test: Row) -> str:
+    lines = [line.strip() for line in (test["text"] or "").splitlines() if line.strip()]
+    return short(Atom(" ".join(lines)), 400).strip(':"') if lines else "The test failed; no crash or race explains why."
+
+
+def _during(test: Row, at: int) -> bool:
+    start, end = test["start"], test["end"]
+    return start is not None and start <= at and (end is None or at <= end)
