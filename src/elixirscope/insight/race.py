@@ -3,8 +3,8 @@
 A request is one turn of a server: handled alone, between two versions of its state. A race is three turns of one
 server, in this order, by two clients: A *checks* (its turn leaves the place alone), B *acts* (its turn changes the
 place), A *acts* on the same place without having heard of what B did. Check and act of A belong together when one frame
-encloses both and they name the same thing (`{:free?, "A1"}`, `{:put, "A1", "Ada"}`), or when the act overwrites the very
-value that the check had read. What happens within one turn cannot be a race, and a B that A waited for has been heard of.
+encloses both and they name the same thing (`{:free?, "A1"}`, `{:put, "A1", "Ada"}`), or when the act overwrites the
+very value that the check read. What happens within one turn cannot be a race; a B that A waited for has been heard of.
 """
 
 from __future__ import annotations
