@@ -34,9 +34,7 @@ def recorder(*command: str) -> subprocess.Popen[str]:
 
 
 def test_streams_and_exit_status_are_the_commands_own() -> None:
-    out, err = (run := recorder("sh", "-c", "read line; echo out $line; echo err >&2; exit 41")).communicate(
-        "hi\n"
-    )
+    out, err = (run := recorder("sh", "-c", "read line; echo out $line; echo err >&2; exit 41")).communicate("hi\n")
     assert (out, err, run.returncode) == ("out hi\n", "err\n", 41)
 
 
@@ -109,9 +107,7 @@ def test_a_file_that_is_no_program(tmp_path: Path) -> None:
 def test_existing_flags_of_the_user_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ERL_AFLAGS", "-kernel shell_history enabled")
     environment = target_environment(Path("/cache/ebin"), Path("/rec"))
-    assert environment["ERL_AFLAGS"] == (
-        "-kernel shell_history enabled -pa /cache/ebin -s Elixir.ElixirScope.Boot"
-    )
+    assert environment["ERL_AFLAGS"] == ("-kernel shell_history enabled -pa /cache/ebin -s Elixir.ElixirScope.Boot")
     assert environment["ELIXIRSCOPE_DIR"] == "/rec"
 
 

@@ -33,7 +33,7 @@ _APP = """\
 def agent_sources() -> Path:
     """The folder of the agent's Elixir sources. Raises `EnvironmentProblem` when the package lacks them."""
     for folder in _SOURCES:
-        if folder.is_dir():
+        if next(folder.rglob("*.ex"), None) is not None:
             return folder
     raise EnvironmentProblem(
         f"the capture agent's sources are missing from this installation ({_SOURCES[0]})",
@@ -41,13 +41,16 @@ def agent_sources() -> Path:
     )
 
 
-def compiled_agent(toolchain: Toolchain, announce: Callable[[str], None] = lambda _: None) -> Path:
+def compiled_agent(
+    toolchain: Toolchain, announce: Callable[[str], None] = lambda _: None, sources: Path | None = None
+) -> Path:
     """The folder with the agent's `.beam` and `.app` files for `toolchain`, compiling them when needed.
 
-    `announce` is told once, before a compilation starts. Safe to call from several recorders at a time.
-    Raises `TargetError` with the compiler's message when the compilation fails.
+    `sources` is where the agent's Elixir files are, by default `agent_sources()`. `announce` is told once,
+    before a compilation starts. Safe to call from several recorders at a time. Raises `TargetError` with the
+    compiler's message when the compilation fails.
     """
-    sources = agent_sources()
+    sources = sources or agent_sources()
     files = sorted(sources.rglob("*.ex"))
     name = f"{_digest(sources, files)}-{toolchain.elixir_version}-otp{toolchain.otp_release}"
     home = cache_home() / "agent"

@@ -95,9 +95,7 @@ def _make_folder(output: Path | None) -> Path:
             path = wanted.with_stem(f"{wanted.stem}-{count}")
     try:
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            what = (
-                "already holds a recording" if (path / "manifest.json").exists() else "is not an empty folder"
-            )
+            what = "already holds a recording" if (path / "manifest.json").exists() else "is not an empty folder"
             raise UsageError(f"{path} {what}", f"choose another with -o, or remove it first: rm -r {path}")
         (path / "raw").mkdir(parents=True)
         free = shutil.disk_usage(path).free
