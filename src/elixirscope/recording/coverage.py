@@ -1,0 +1,89 @@
+"""What a recording does not hold, and why: one row for each thing a reader could be misled by."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+import msgspec
+
+from elixirscope.recording.log import Log
+from elixirscope.recording.terms import Atom, Term, inspect, module_name
+
+_MOST_ROWS: Final = 50  # of one sort; the rest is summed up in one row
+
+
+class Uncovered(msgspec.Struct, frozen=True):
+    """`subject` was not, or not wholly, recorded, because of `reason`. Both are text to show."""
+
+    subject: str
+    reason: str
+
+
+def uncovered(log: Log) -> list[Uncovered]:
+    """All that `log` knows to be missing."""
+    rows: list[Uncovered] = []
+    for source in (_losses(log), _gaps(log), _unfinished(log), _told(log.metas), _skipped(log.metas)):
+        found = list(dict.fromkeys(source))
+        rows += found[:_MOST_ROWS]
+        if len(found) > _MOST_ROWS:
+            rest = len(found) - _MOST_ROWS
+            rows.append(Uncovered(f"{rest:,} more like “{found[-1].subject}”", found[-1].reason))
+    return rows
+
+
+def _losses(log: Log) -> Iterator[Uncovered]:
+    lost: Counter[tuple[str, str]] = Counter()
+    for loss in log.losses:
+        subject = "events" if loss.process is None else log.processes[loss.process].pid_text
+        lost[subject, loss.reason] += loss.count
+    for (subject, reason), count in lost.most_common():
+        yield Uncovered(subject, f"{count:,} events lost: {reason}" if count else reason)
+
+
+def _gaps(log: Log) -> Iterator[Uncovered]:
+    for gap in log.gaps:
+        why = "the file stops in the middle of a frame" if gap.tail else "damaged, and skipped"
+        yield Uncovered(f"raw/{gap.file}, bytes {gap.start:,} to {gap.end:,}", why)
+
+
+def _unfinished(log: Log) -> Iterator[Uncovered]:
+    vms: defaultdict[str, int] = defaultdict(int)
+    for name in log.unfinished:
+        vms[name.rpartition("-")[0] or name] += 1
+    for vm, files in vms.items():
+        yield Uncovered(
+            f"the end of {vm}",
+            f"{files} of its files were not closed: it was killed, or is still running",
+        )
+
+
+def _told(metas: Iterable[dict[str, Any]]) -> Iterator[Uncovered]:
+    for meta in metas:
+        if meta.get("what") == "coverage":
+            yield Uncovered(_text(meta.get("subject")), _text(meta.get("reason")))
+
+
+def _skipped(metas: Iterable[dict[str, Any]]) -> Iterator[Uncovered]:
+    """Modules that were not instrumented, together when the reason is the same."""
+    modules: defaultdict[str, dict[str, None]] = defaultdict(dict)
+    for meta in metas:
+        if meta.get("what") == "module_skipped":
+            modules[_text(meta.get("reason"))][_module(meta.get("module"))] = None
+    for reason, names in modules.items():
+        shown = ", ".join(list(names)[:3])
+        more = f" and {len(names) - 3:,} more modules" if len(names) > 3 else ""
+        yield Uncovered(shown + more, reason)
+
+
+def _module(value: Term) -> str:
+    return module_name(value) if isinstance(value, Atom) else _text(value)
+
+
+def _text(value: Term) -> str:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if isinstance(value, Atom):
+        return module_name(value) if value.startswith("Elixir.") else str(value)
+    return inspect(value)

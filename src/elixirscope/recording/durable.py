@@ -1,0 +1,62 @@
+"""Files that are there whole or not at all, and a lock on a folder."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from elixirscope.errors import EnvironmentProblem
+
+
+def write_file(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Make `path` what `write` writes: into a temporary file, synced, then renamed. Raises `OSError`."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """Make renames in the folder `path` last. Raises `OSError`."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold `folder` alone among the processes that ask this. Needs no right to write.
+
+    Raises `EnvironmentProblem` when the file system refuses.
+    """
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise _refused(folder, error) from error
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        except OSError as error:
+            raise _refused(folder, error) from error
+        yield
+    finally:
+        os.close(descriptor)  # releases the lock
+
+
+def _refused(folder: Path, error: OSError) -> EnvironmentProblem:
+    return EnvironmentProblem(
+        f"cannot lock {folder}: {error.strerror or error}", "copy the recording to a local disk and open it there"
+    )

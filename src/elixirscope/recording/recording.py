@@ -1,0 +1,190 @@
+"""An opened recording: its tables, values, sources and facts, whatever state its files are in."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from elixirscope.errors import EnvironmentProblem, NotFoundError, RecordingError
+from elixirscope.recording import sealer
+from elixirscope.recording.coverage import Uncovered
+from elixirscope.recording.durable import locked
+from elixirscope.recording.format import FORMAT_VERSION
+from elixirscope.recording.frames import newer_format
+from elixirscope.recording.joiner import raw_paths
+from elixirscope.recording.manifest import Manifest
+from elixirscope.recording.schema import TABLES
+from elixirscope.recording.sealer import SEGMENTS, VALUES, Built, Correlate, Progress, Seal
+from elixirscope.recording.sources import read_source
+from elixirscope.recording.terms import Term, Truncated, inspect
+from elixirscope.recording.values import SealedValues, Values
+
+
+class Info(msgspec.Struct, frozen=True):
+    """A recording in numbers. Times in ns, `bytes` of the raw files, `truncated` counts values."""
+
+    format_version: int
+    events: int
+    processes: int
+    calls: int
+    messages: int
+    states: int
+    lost: int
+    truncated: int
+    duration_ns: int
+    bytes: int
+    complete: bool
+    coverage: list[Uncovered]
+    path: str
+    command: list[str]
+    started_unix_ns: int
+
+
+class Recording:
+    """One recording folder, read. Open it with `Recording.open`."""
+
+    def __init__(self, path: Path, manifest: Manifest | None, seal: Seal, built: Built | None) -> None:
+        self.path = path
+        self.manifest = manifest
+        self._seal = seal
+        self._built = built  # None: read from segments/
+        self._tables: dict[str, pa.Table] = {}
+
+    @classmethod
+    def open(cls, path: Path | str, *, correlate: Correlate, progress: Progress | None = None) -> Recording:
+        """Open the recording in the folder `path`, sealing it first when its segments are missing or old.
+
+        One that is damaged, was cut off or is still being written opens with all that is whole; one
+        that cannot be sealed where it lies (read-only, disk full) opens from memory. `info.coverage`
+        says so. Raises `RecordingError` for what is no recording or of a newer format,
+        `EnvironmentProblem` when files may not be read.
+        """
+        path = Path(path)
+        manifest = _check(path)
+        seal = sealer.sealed(path)
+        if seal is not None:
+            return cls(path, manifest, seal, None)
+        with locked(path):  # a second reader waits here, then finds it sealed
+            seal = sealer.sealed(path)
+            if seal is not None:
+                return cls(path, manifest, seal, None)
+            built = sealer.build(path, progress, correlate=correlate)
+            try:
+                sealer.write(path, built)
+            except EnvironmentProblem as problem:
+                row = Uncovered("segments", f"{problem.message}; everything is read from raw/ each time")
+                facts = msgspec.structs.replace(built.seal, coverage=[*built.seal.coverage, row])
+                return cls(path, manifest, facts, built)
+        return cls(path, manifest, built.seal, None)
+
+    def table(self, name: str) -> pa.Table:
+        """The table `name` of `schema.TABLES`, with exactly that schema. Raises `NotFoundError`."""
+        if name not in TABLES:
+            raise NotFoundError(f"there is no table {name!r}", f"tables are: {', '.join(TABLES)}")
+        if self._built is not None:
+            return self._built.tables[name]
+        if name not in self._tables:
+            self._tables[name] = self._read(self._file(name)).cast(TABLES[name])
+        return self._tables[name]
+
+    def parquet(self, name: str) -> list[Path]:
+        """The Parquet files of a table; none when the recording could not be sealed (use `table`)."""
+        return [] if self._built is not None else [self._file(name)]
+
+    @cached_property
+    def values(self) -> Values:
+        """All recorded values by id."""
+        return self._built.log.values if self._built is not None else SealedValues(self.path / SEGMENTS / VALUES)
+
+    def term(self, value_id: int) -> Term:
+        """The value `value_id`, decoded. Raises `RecordingError` for an id that is not there."""
+        return self.values.term(value_id)
+
+    def binding_value(self, value_id: int, position: int) -> Term:
+        """One variable's value out of a BIND event's tuple: a row of the table `bindings`."""
+        values = self.term(value_id)
+        if isinstance(values, Truncated):
+            values = values.shown
+        if not isinstance(values, tuple) or not 0 <= position < len(values):
+            raise RecordingError(f"value {value_id} has no element {position}", "it was cut to its budget")
+        return values[position]
+
+    def text(self, value_id: int | None, limit: int = 200) -> str | None:
+        """The value as IEx prints it on one line, at most about `limit` characters; None for None."""
+        return None if value_id is None else inspect(self.term(value_id), limit=limit)
+
+    def source(self, file: str) -> list[str] | None:
+        """The lines of a source file as it was when recorded; None when it was not kept."""
+        return read_source(self.path, file)
+
+    @property
+    def info(self) -> Info:
+        """Counts, duration, size, and what is missing."""
+        seal, manifest = self._seal, self.manifest
+        finished = manifest is None or manifest.state == "finished"
+        return Info(
+            format_version=FORMAT_VERSION,
+            events=seal.events,
+            processes=seal.rows["processes"],
+            calls=seal.rows["calls"],
+            messages=seal.rows["messages"],
+            states=seal.rows["states"],
+            lost=seal.lost,
+            truncated=seal.truncated,
+            duration_ns=seal.duration_ns,
+            bytes=seal.bytes,
+            complete=seal.complete and finished,
+            coverage=[*seal.coverage, *_recorder(manifest)],
+            path=str(self.path),
+            command=manifest.command if manifest else [],
+            started_unix_ns=seal.started_unix_ns or (manifest.created_unix_ns if manifest else 0),
+        )
+
+    def _file(self, name: str) -> Path:
+        return self.path / SEGMENTS / f"{name}.parquet"
+
+    def _read(self, path: Path) -> pa.Table:
+        try:
+            return pq.read_table(path, memory_map=True)
+        except (OSError, pa.ArrowException) as error:
+            raise RecordingError(
+                f"{path} cannot be read: {error}", f"remove {path.parent}: it is made again from the raw recording"
+            ) from error
+
+
+def _check(path: Path) -> Manifest | None:
+    """That `path` is a recording we can read. Gives its manifest, if it has one."""
+    another = "give the folder that `elixirscope record` made (it ends in .scope)"
+    try:
+        if not path.exists():
+            raise RecordingError(f"there is no recording at {path}", another)
+        if not path.is_dir():
+            raise RecordingError(f"{path} is a file, and a recording is a folder", another)
+        if not any(path.iterdir()):
+            raise RecordingError(f"{path} is empty", another)
+    except OSError as error:
+        raise EnvironmentProblem(
+            f"cannot read {path}: {error.strerror or error}", "give yourself permission to read it"
+        ) from error
+    manifest = Manifest.load(path)
+    if manifest is not None and manifest.format_version > FORMAT_VERSION:
+        raise newer_format(str(path), manifest.format_version)
+    if not (path / "raw").is_dir():
+        what = "has lost its raw/ folder, which holds all that was recorded" if manifest else "is not a recording"
+        raise RecordingError(f"{path} {what}", another)
+    if manifest is None and not raw_paths(path / "raw"):
+        raise RecordingError(f"{path} is empty: nothing was recorded into it", another)
+    return manifest
+
+
+def _recorder(manifest: Manifest | None) -> list[Uncovered]:
+    if manifest is None:
+        return [Uncovered("manifest.json", "it is missing: the command and its exit status are not known")]
+    if manifest.state == "recording":
+        why = "it was interrupted, or is still recording: source files may not have been kept"
+        return [Uncovered("the recorder", why)]
+    return []

@@ -1,0 +1,118 @@
+"""Copies of the recorded source files: `sources/HASH` and `sources/index.json`.
+
+File names come from the recorded program and, when a recording is read, from whoever made it: they
+are hostile. Only source files are copied, and nothing outside the recording is ever read back.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from xxhash import xxh3_128_hexdigest
+
+from elixirscope.errors import EnvironmentProblem
+from elixirscope.recording.durable import write_file
+from elixirscope.recording.joiner import raw_paths
+from elixirscope.recording.rawfile import read_raw_file
+
+MAX_BYTES: Final = 2 * 1024 * 1024
+_SUFFIXES: Final = frozenset(
+    [".ex", ".exs", ".eex", ".heex", ".leex", ".sface", ".livemd", ".erl", ".hrl", ".xrl", ".yrl"]
+)
+_HASH = re.compile(r"[0-9a-f]{32}")
+
+
+class Copied(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What became of one source file: its copy's name, or why there is none."""
+
+    copy: str | None = None
+    refused: str | None = None
+
+
+def copy_sources(recording: Path) -> None:
+    """Copy every source file that the sites of `recording` name; files copied before are left alone.
+
+    What cannot be copied is noted in the index with the reason. Raises `OSError` when the recording
+    cannot be written.
+    """
+    folder = recording / "sources"
+    index = _read_index(folder)
+    for file in sorted(_named_files(recording)):
+        if file not in index or index[file].copy is None:
+            folder.mkdir(exist_ok=True)
+            index[file] = _copy(Path(file), folder)
+    if index:
+        encoded = msgspec.json.format(msgspec.json.encode(index, order="sorted"), indent=1) + b"\n"
+        write_file(folder / "index.json", lambda out: out.write(encoded))
+
+
+def read_source(recording: Path, file: str) -> list[str] | None:
+    """The lines of `file` as recorded, None when it was not kept."""
+    folder = recording / "sources"
+    copied = _read_index(folder).get(file)
+    if copied is None or copied.copy is None or not _HASH.fullmatch(copied.copy):
+        return None
+    path = folder / copied.copy
+    if not path.resolve().is_relative_to(recording.resolve()):  # a link that leads out
+        return None
+    content = _read(path)
+    if isinstance(content, str):
+        return None
+    # Only \n ends a line for the compiler that numbered them.
+    lines = content.decode("utf-8", "replace").removesuffix("\n").split("\n")
+    return [line.removesuffix("\r") for line in lines]
+
+
+def _named_files(recording: Path) -> set[str]:
+    named: set[str] = set()
+    for path in raw_paths(recording / "raw"):
+        if not path.stem.endswith("-meta"):
+            continue
+        for _, info, sites in read_raw_file(path).modules:
+            details = (site[6] for site in sites if isinstance(site, tuple) and len(site) == 7)
+            for about in (info, *(detail for detail in details if isinstance(detail, dict))):
+                if isinstance(file := about.get("file"), bytes):
+                    named.add(file.decode("utf-8", "replace"))
+    return named
+
+
+def _copy(path: Path, folder: Path) -> Copied:
+    if not path.is_absolute() or path.suffix not in _SUFFIXES:
+        return Copied(refused="it is not a source file")
+    content = _read(path)
+    if isinstance(content, str):
+        return Copied(refused=content)
+    name = xxh3_128_hexdigest(content)
+    if not (folder / name).exists():
+        write_file(folder / name, lambda out: out.write(content))
+    return Copied(copy=name)
+
+
+def _read(path: Path) -> bytes | str:
+    """The content of a regular file, or why it is not read."""
+    try:
+        if not path.is_file():
+            return "there is no such file"
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        return f"it cannot be read: {error}"
+    return content if len(content) <= MAX_BYTES else f"it is larger than {MAX_BYTES:,} bytes"
+
+
+def _read_index(folder: Path) -> dict[str, Copied]:
+    path = folder / "index.json"
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=dict[str, Copied])
+    except FileNotFoundError:
+        return {}
+    except msgspec.MsgspecError:
+        return {}  # damaged: as if no source had been kept
+    except OSError as error:
+        raise EnvironmentProblem(
+            f"cannot read {path}: {error.strerror or error}",
+            "give yourself permission to read the recording's files",
+        ) from error
