@@ -1,0 +1,150 @@
+"""Which frame handled which message: a receive is only the arrival, handling is the callback's CALL."""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Iterable
+
+import numpy as np
+
+from elixirscope.correlate.calls import Calls
+from elixirscope.correlate.columns import NONE, Ints
+from elixirscope.correlate.messages import Messages
+from elixirscope.correlate.processes import Life
+from elixirscope.correlate.shapes import Shape, arguments, from_reference
+from elixirscope.recording.format import Flag, Kind
+from elixirscope.recording.log import Log, Site
+
+# callback → the kinds of message it is given
+_GIVEN = {
+    "handle_call": ("call",),
+    "handle_cast": ("cast",),
+    "handle_info": ("info", "down", "exit", "timer", "reply", "io", "system"),
+    "handle_event": ("call", "cast", "info", "down", "exit", "timer", "reply"),
+}
+
+
+def join_handlers(log: Log, calls: Calls, messages: Messages) -> Ints:
+    """Fills `messages.handler` and returns, per frame, the message (event) it handles, or -1.
+
+    A call is found by its reference; anything else by equal content, the oldest first; and where the content was not
+    recorded, the oldest message of a fitting kind.
+    """
+    handled = np.full(len(calls.event), NONE)
+    callbacks = {n: given for n, site in log.sites.items() if (given := _given(site)) is not None}
+    if not callbacks:
+        return handled
+    boxes = _mailboxes(log, messages)
+    is_callback = np.isin(calls.site, list(callbacks))
+    for frame in np.flatnonzero(is_callback).tolist():
+        box = boxes.get(int(calls.process[frame]))
+        if box is None:
+            continue
+        event = int(calls.event[frame])
+        value = int(log.rows["value"][event])
+        site = int(calls.site[frame])
+        args = log.values.bytes(value) if value != NONE else b""
+        cut = bool(int(log.rows["flags"][event]) & Flag.TRUNCATED)
+        message = box.take(callbacks[site], args, event, cut)
+        if message != NONE:
+            messages.handler[message] = frame
+            handled[frame] = messages.event[message]
+    return handled
+
+
+def _given(site: Site) -> tuple[str, ...] | None:
+    if site.kind != "function" or site.callback is None:
+        return None
+    name = site.callback.split("/")[0]
+    if name in _GIVEN:
+        return _GIVEN[name]
+    return _GIVEN["handle_event"] if site.behaviour in (":gen_statem", "gen_statem") else None
+
+
+class _Mailbox:
+    """The messages of one process that no frame has handled yet."""
+
+    def __init__(self, received: dict[int, int]) -> None:
+        self._received = received  # message → receive event
+        self._waiting: set[int] = set()
+        self._cut: set[int] = set()  # those whose content was cut to its budget
+        self._by_ref: dict[bytes, int] = {}
+        self._by_body: defaultdict[tuple[str, bytes], deque[int]] = defaultdict(deque)
+        self._by_kind: defaultdict[str, deque[int]] = defaultdict(deque)
+
+    def add(self, message: int, seen: Shape, cut: bool) -> None:
+        self._waiting.add(message)
+        if cut:
+            self._cut.add(message)
+        if seen.kind == "call" and seen.ref is not None:
+            self._by_ref.setdefault(seen.ref, message)
+        self._by_body[seen.kind, seen.body].append(message)
+        self._by_kind[seen.kind].append(message)
+
+    def take(self, kinds: tuple[str, ...], args: bytes, before: int, cut: bool) -> int:
+        """The message that a callback which was called with `args` before event `before` handles."""
+        parts = arguments(args) if args else []
+        found = NONE
+        for part in parts:
+            ref = from_reference(part)
+            if ref is not None:
+                found = self._by_ref.get(ref, NONE)
+        if found == NONE and parts:
+            found = self._oldest((self._by_body.get((kind, part)) for kind in kinds for part in parts), before)
+        if found == NONE:
+            oldest = self._oldest((self._by_kind.get(kind) for kind in kinds), before)
+            if cut or not parts or oldest in self._cut:
+                found = oldest
+        if found in self._waiting and self._received[found] < before:
+            self._waiting.discard(found)
+            return found
+        return NONE
+
+    def _oldest(self, queues: Iterable[deque[int] | None], before: int) -> int:
+        best = NONE
+        for queue in queues:
+            while queue and queue[0] not in self._waiting:
+                queue.popleft()
+            if (
+                queue
+                and self._received[queue[0]] < before
+                and (best == NONE or self._received[queue[0]] < self._received[best])
+            ):
+                best = queue[0]
+        return best
+
+
+def _mailboxes(log: Log, messages: Messages) -> dict[int, _Mailbox]:
+    received = dict(enumerate(messages.receive.tolist()))
+    boxes: dict[int, _Mailbox] = {}
+    for message in np.argsort(messages.receive, kind="stable").tolist():
+        if messages.receive[message] == NONE:
+            continue
+        process = int(messages.receiver[message])
+        if process not in boxes:
+            boxes[process] = _Mailbox(received)
+        cut = bool(int(log.rows["flags"][messages.receive[message]]) & Flag.TRUNCATED)
+        boxes[process].add(message, messages.shapes[message], cut)
+    return boxes
+
+
+def remote_parents(log: Log, calls: Calls, messages: Messages, lives: list[Life]) -> Ints:
+    """Per frame the frame in another process that asked for it, or -1.
+
+    For a callback that is the frame which sent the message it handles. For the outermost frames of a task or plain
+    process, and for the first frame of any other, it is the frame that spawned the process.
+    """
+    parents = np.full(len(calls.event), NONE)
+    handled = np.flatnonzero((messages.handler != NONE) & (messages.send != NONE))
+    parents[messages.handler[handled]] = calls.of_event[messages.send[handled]]
+    started: set[int] = set()
+    for frame in np.flatnonzero(calls.depth == 0).tolist():
+        process = int(calls.process[frame])
+        life = lives[process]
+        first = process not in started
+        started.add(process)
+        if life.spawn == NONE or parents[frame] != NONE or log.rows["kind"][life.spawn] != Kind.SPAWN:
+            continue
+        if first or life.kind in ("task", "test", "process"):
+            parents[frame] = calls.of_event[life.spawn]
+    return parents

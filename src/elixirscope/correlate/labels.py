@@ -1,0 +1,68 @@
+"""What a person calls a process: `Seats`, `Checkout 2`, `Task 3`, `Ledger (2)` for its second life."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+
+from elixirscope.correlate.processes import Life
+from elixirscope.recording.log import Log
+
+
+def give_labels(log: Log, lives: list[Life]) -> None:
+    """Sets `label` of every life; no two are equal.
+
+    Registered names come first, then the test's name, the callback module, the initial call, the pid. The
+    namespace that most recorded modules share is left away. Processes of equal label are numbered in order of
+    birth; a restarted one keeps its predecessor's and counts its lives in parentheses.
+    """
+    shared = namespace(site.module for site in log.sites.values())
+    by_base: defaultdict[str, list[Life]] = defaultdict(list)
+    for life in lives:
+        if life.predecessor == -1:
+            by_base[_base(log, life, shared)].append(life)
+    taken: set[str] = set()
+    for base, same in by_base.items():
+        for number, life in enumerate(sorted(same, key=lambda life: life.spawn), 1):
+            life.label = base if len(same) == 1 else f"{base} {number}"
+            taken.add(life.label)
+    for life in sorted((life for life in lives if life.predecessor != -1), key=lambda life: life.spawn):
+        first = life
+        while first.predecessor != -1:
+            first = lives[first.predecessor]
+        life.label = f"{first.label} ({life.incarnation + 1})"
+        if life.label in taken:
+            life.label += f" {log.processes[life.process].pid_text}"
+        taken.add(life.label)
+
+
+def namespace(modules: Iterable[str]) -> str:
+    """The first segment that more than half of the Elixir modules share, with its dot; else ""."""
+    distinct = {module for module in modules if module and not module.startswith(":")}
+    heads = Counter(module.split(".")[0] for module in distinct)
+    if not heads:
+        return ""
+    head, count = heads.most_common(1)[0]
+    return f"{head}." if count * 2 > len(distinct) and count > 1 else ""
+
+
+def _base(log: Log, life: Life, shared: str) -> str:
+    def short(module: str) -> str:
+        return module.removeprefix(shared) if shared else module
+
+    if life.name is not None:
+        return short(life.name)
+    if life.test is not None:
+        return life.test
+    if life.kind == "task":
+        return "Task"
+    if life.kind == "agent":
+        return "Agent"
+    if life.module is not None:
+        return short(life.module)
+    if life.initial is not None and life.initial[:2] != (":erlang", "apply"):
+        return "{}.{}/{}".format(short(life.initial[0]), *life.initial[1:])
+    if life.first_frame is not None:
+        frame = life.first_frame
+        return f"{short(frame.module)}.{frame.function}/{frame.arity}"
+    return log.processes[life.process].pid_text

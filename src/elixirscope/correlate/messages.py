@@ -1,0 +1,210 @@
+"""Messages: each send with the receive it became.
+
+The VM gives a message no identity. A send and a receive belong together when sender, receiver and the hash of the
+message agree; identical messages between the same two are told apart by their order, for signals between two
+processes never overtake each other. Where events were lost, or the numbers do not add up, the pairs that are left
+to choice are marked as not certain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+
+from elixirscope.correlate.calls import Calls
+from elixirscope.correlate.columns import NONE, Ints, known, lookup, table
+from elixirscope.correlate.pairing import pair
+from elixirscope.correlate.shapes import Shape, arguments, shape
+from elixirscope.recording.format import Flag, Kind
+from elixirscope.recording.log import Log
+from elixirscope.recording.terms import inspect
+
+LOST = "the same message was sent more than once, and events were lost"
+UNEVEN = "the same message was sent more than once, and not every send and receive was recorded"
+NO_SENDER = "the receive does not say who sent the message; paired by content"
+NO_RECEIVER = "the send does not say whose alias it went to; paired by content"
+
+
+@dataclass
+class Messages:
+    """All messages in event order (of the send, else of the receive), in parallel arrays; -1 is none."""
+
+    event: Ints
+    send: Ints
+    receive: Ints
+    sender: Ints
+    receiver: Ints
+    value: Ints
+    certain: np.ndarray[tuple[int], np.dtype[np.bool_]]
+    reason: list[str | None]
+    shapes: list[Shape]
+    names: list[str | None]  # the name that nobody had
+    request: Ints  # message that a reply answers
+    reply: Ints  # message that answers a call
+    handler: Ints = field(default_factory=lambda: np.empty(0, dtype=np.int64))  # frame
+
+    def event_of(self, messages: Ints) -> Ints:
+        """The message numbers (events) of indexes."""
+        return lookup(self.event, messages)
+
+
+def find_messages(log: Log, lossy: set[int]) -> Messages:
+    """Pairs sends with receives and replies with requests."""
+    rows = log.rows
+    sends = np.flatnonzero(rows["kind"] == Kind.SEND)
+    receives = np.flatnonzero(rows["kind"] == Kind.RECEIVE)
+    partner, why = _pair_all(log, sends, receives, lossy)
+
+    unsent = np.setdiff1d(receives, partner, assume_unique=False)
+    event = np.concatenate([sends, unsent])
+    send = np.concatenate([sends, np.full(len(unsent), NONE)])
+    receive = np.concatenate([partner, unsent])
+    reason = why + [None] * len(unsent)
+    order = np.argsort(event, kind="stable")
+    event, send, receive = event[order], send[order], receive[order]
+    reason = [reason[i] for i in order.tolist()]
+
+    peer_of_receive = lookup(rows["peer"], receive)
+    sender = np.where(send != NONE, lookup(rows["process"], send), peer_of_receive)
+    receiver = np.where(receive != NONE, lookup(rows["process"], receive), lookup(rows["peer"], send))
+    value = lookup(rows["value"], send)
+    value = np.where(value == NONE, lookup(rows["value"], receive), value)
+    shapes, names = _shapes(log, rows, send, value)
+    found = Messages(
+        event=event,
+        send=send,
+        receive=receive,
+        sender=sender,
+        receiver=receiver,
+        value=value,
+        certain=np.array([why is None for why in reason], dtype=bool),
+        reason=reason,
+        shapes=shapes,
+        names=names,
+        request=np.full(len(event), NONE),
+        reply=np.full(len(event), NONE),
+        handler=np.full(len(event), NONE),
+    )
+    _join_replies(found)
+    return found
+
+
+def _pair_all(log: Log, sends: Ints, receives: Ints, lossy: set[int]) -> tuple[Ints, list[str | None]]:
+    """For every send its receive (event) or -1, and why that is not certain."""
+    rows = log.rows
+    partner = np.full(len(sends), NONE)
+    why: list[str | None] = [None] * len(sends)
+    taken = np.zeros(len(receives), dtype=bool)
+    process, peer = rows["process"].astype(np.int64), rows["peer"].astype(np.int64)
+    nowhere = (rows["flags"] & int(Flag.NO_RECEIVER)) != 0
+
+    def join(s: Ints, r: Ints, sender: bool, receiver: bool, doubt: Callable[[int, bool], str | None]) -> None:
+        """Pair the sends `s` with the receives `r` (positions) on the hash and the ends that are known."""
+        at_s, at_r = sends[s], receives[r]
+        none_s, none_r = np.zeros(len(s), dtype=np.int64), np.zeros(len(r), dtype=np.int64)
+        keys_s = (process[at_s] if sender else none_s, peer[at_s] if receiver else none_s, rows["ref"][at_s])
+        keys_r = (peer[at_r] if sender else none_r, process[at_r] if receiver else none_r, rows["ref"][at_r])
+        for a, b, repeated, uneven in pair(keys_s, keys_r, rows["at"][at_s], rows["at"][at_r]):
+            i, j = int(s[a]), int(r[b])
+            partner[i], taken[j] = receives[j], True
+            why[i] = doubt(int(sends[i]), repeated) or (UNEVEN if repeated and uneven else None)
+
+    def losses(send: int, repeated: bool) -> str | None:
+        touched = bool(lossy) and (int(process[send]) in lossy or int(peer[send]) in lossy)
+        return LOST if repeated and touched else None
+
+    sent_to = (peer[sends] != NONE) & ~nowhere[sends]
+    came_from = peer[receives] != NONE
+    join(np.flatnonzero(sent_to), np.flatnonzero(came_from), True, True, losses)
+    # To an alias: the send names no process, but its reference makes the message unlike any other.
+    alias = (peer[sends] == NONE) & ~nowhere[sends]
+    join(
+        np.flatnonzero(alias),
+        np.flatnonzero(came_from & ~taken),
+        True,
+        False,
+        lambda send, repeated: NO_RECEIVER if repeated else None,
+    )
+    open_sends = (partner == NONE) & ~nowhere[sends]
+    join(
+        np.flatnonzero(open_sends & sent_to),
+        np.flatnonzero(~came_from & ~taken),
+        False,
+        True,
+        lambda send, repeated: NO_SENDER,
+    )
+    return partner, why
+
+
+def _shapes(log: Log, rows: np.ndarray, send: Ints, value: Ints) -> tuple[list[Shape], list[str | None]]:
+    """The shape of every message, each distinct value read once; and the names that nobody had."""
+    unknown = Shape("info", None)
+    cache: dict[tuple[int, bool], tuple[Shape, str | None]] = {(NONE, False): (unknown, None)}
+    named = (lookup(rows["flags"], send) & int(Flag.NO_RECEIVER)) != 0
+    named &= (send != NONE) & (lookup(rows["peer"], send) == NONE)
+    shapes, names = [], []
+    for key in zip(value.tolist(), named.tolist(), strict=True):
+        if key not in cache:
+            cache[key] = _shape_of(log, *key) if key[0] != NONE else (unknown, None)
+        found, name = cache[key]
+        shapes.append(found)
+        names.append(name)
+    return shapes, names
+
+
+def _shape_of(log: Log, value: int, named: bool) -> tuple[Shape, str | None]:
+    data = log.values.bytes(value)
+    parts = arguments(data) if named else []
+    if len(parts) != 2:
+        return shape(data), None
+    name = log.values.term(value)[0]
+    return shape(b"\x83" + parts[1]), inspect(name)
+
+
+def _join_replies(found: Messages) -> None:
+    """A reply carries the reference of its request. The first answer counts; later ones are strays."""
+    calls: dict[bytes, int] = {}
+    for number, seen in enumerate(found.shapes):
+        if seen.ref is None:
+            continue
+        if seen.kind == "call":
+            calls.setdefault(seen.ref, number)
+        elif (request := calls.get(seen.ref)) is not None:
+            if found.receiver[number] == NONE:  # sent to an alias, and never seen to arrive
+                found.receiver[number] = found.sender[request]
+            if found.receiver[number] != found.sender[request]:
+                continue
+            found.request[number] = request
+            if found.reply[request] == NONE:
+                found.reply[request] = number
+
+
+def messages_table(log: Log, messages: Messages, calls: Calls) -> pa.Table:
+    """The table of all messages."""
+    at = log.rows["at"]
+    sender_frame = lookup(calls.of_event, messages.send)
+    handled = calls.event_of(messages.handler)
+    return table(
+        "messages",
+        message=messages.event,
+        kind=[seen.kind for seen in messages.shapes],
+        from_process=known(messages.sender),
+        to_process=known(messages.receiver),
+        to_name=messages.names,
+        send_event=known(messages.send),
+        receive_event=known(messages.receive),
+        handle_call=known(handled),
+        sent_at=known(lookup(at, messages.send)),
+        received_at=known(lookup(at, messages.receive)),
+        handled_at=known(lookup(at, handled)),
+        sender_call=known(calls.event_of(sender_frame)),
+        request=known(messages.event_of(messages.request)),
+        reply=known(messages.event_of(messages.reply)),
+        tag=[seen.tag for seen in messages.shapes],
+        value=known(messages.value),
+        certain=messages.certain,
+        reason=messages.reason,
+    )

@@ -1,0 +1,273 @@
+"""Process lives: who each process was, who started it, how it ended, and whom it replaced."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+
+from elixirscope.correlate.calls import Calls
+from elixirscope.correlate.columns import NONE, Ints, table
+from elixirscope.correlate.messages import Messages
+from elixirscope.correlate.reasons import exit_kind
+from elixirscope.recording import etf
+from elixirscope.recording.format import Kind
+from elixirscope.recording.log import Log, Site
+from elixirscope.recording.terms import Atom, Pid, Term, inspect, module_name
+
+_SUPERVISORS = ("DynamicSupervisor", "PartitionSupervisor", "ConsumerSupervisor", ":supervisor")
+
+
+@dataclass
+class Life:
+    """One process. -1 and None: not known."""
+
+    process: int
+    spawn: int = NONE  # the event in its parent, else its own SPAWNED
+    exit: int = NONE
+    parent: int = NONE
+    name: str | None = None
+    initial: tuple[str, str, int] | None = None
+    ancestors: list[Term] = field(default_factory=list)
+    module: str | None = None
+    kind: str = "process"
+    supervisor: int = NONE
+    incarnation: int = 0
+    predecessor: int = NONE
+    reason: int = NONE  # value
+    exit_kind: str | None = None
+    first_frame: Site | None = None
+    test: str | None = None
+    label: str = ""
+
+
+class Pids:
+    """Which process a pid in a term is, seen from one VM."""
+
+    def __init__(self, log: Log) -> None:
+        self._exact = {(key.vm, bare(key.pid_text)): n for n, key in enumerate(log.processes)}
+        self._anywhere: dict[tuple[str, str], int] = {}
+        for number, key in enumerate(log.processes):
+            self._anywhere.setdefault((key.node, bare(key.pid_text)), number)
+
+    def find(self, pid: Term, vm: int) -> int:
+        """The process number, or -1."""
+        if not isinstance(pid, Pid):
+            return NONE
+        text = bare(str(pid))
+        return self._exact.get((vm, text), self._anywhere.get((str(pid.node), text), NONE))
+
+    def of_bytes(self, encoded: bytes | None, vm: int) -> int:
+        """The same for a pid in External Term Format without its leading 131."""
+        if not encoded or encoded[0] not in (88, 103):
+            return NONE
+        return self.find(etf.decode(b"\x83" + encoded), vm)
+
+
+def bare(pid: str) -> str:
+    """`<0.1.0>` of `#PID<0.1.0>`."""
+    return pid.removeprefix("#PID")
+
+
+def find_processes(log: Log, calls: Calls, messages: Messages, pids: Pids) -> list[Life]:
+    """The lives of all processes, indexed by process number; labels are given later."""
+    lives = [Life(number) for number in range(len(log.processes))]
+    _births_and_deaths(log, lives)
+    _roles(log, lives, calls)
+    _supervisors(log, lives, pids)
+    _restarts(log, lives, messages, pids)
+    return lives
+
+
+def _births_and_deaths(log: Log, lives: list[Life]) -> None:
+    rows = log.rows
+    kinds = (Kind.SPAWN, Kind.SPAWNED, Kind.EXIT, Kind.REGISTER)
+    for event in np.flatnonzero(np.isin(rows["kind"], kinds)).tolist():
+        row = rows[event]
+        kind, process, peer, value = int(row["kind"]), int(row["process"]), int(row["peer"]), int(row["value"])
+        if kind == Kind.EXIT:
+            life = lives[process]
+            life.exit, life.reason = event, value
+            life.exit_kind = exit_kind(log.values.term(value)) if value != NONE else None
+        elif kind == Kind.REGISTER:
+            if value != NONE and lives[process].name is None:
+                lives[process].name = inspect(log.values.term(value))
+        else:
+            child, parent = (peer, process) if kind == Kind.SPAWN else (process, peer)
+            if child == NONE:
+                continue
+            life = lives[child]
+            if life.spawn == NONE or kind == Kind.SPAWN:
+                life.spawn = event
+            life.parent = parent if life.parent == NONE else life.parent
+            if value != NONE:
+                _origin(life, log.values.term(value))
+
+
+def _origin(life: Life, described: Term) -> None:
+    """What a SPAWN or SPAWNED says: `%{mfa:, initial:, ancestors:, name:}`."""
+    if not isinstance(described, dict):
+        return
+    called = described.get(Atom("initial"), described.get(Atom("mfa")))
+    if isinstance(called, tuple) and len(called) == 3 and life.initial is None:
+        module, function, arity = called
+        if isinstance(module, Atom) and isinstance(function, Atom):
+            count = len(arity) if isinstance(arity, list) else arity
+            life.initial = (module_name(module), str(function), count if isinstance(count, int) else 0)
+            if module == "supervisor":  # proc_lib names the callback module in the function's place
+                life.kind, life.module = "supervisor", module_name(function)
+                life.initial = (life.module, "init", 1)
+    ancestors = described.get(Atom("ancestors"))
+    if isinstance(ancestors, list) and not life.ancestors:
+        life.ancestors = ancestors
+    name = described.get(Atom("name"))
+    if isinstance(name, Atom) and name not in ("nil", "undefined", "") and life.name is None:
+        life.name = inspect(name)
+
+
+def _roles(log: Log, lives: list[Life], calls: Calls) -> None:
+    """Kinds and callback modules, from the initial call and from the callbacks that ran."""
+    behaviours: dict[int, Site] = {}
+    if len(calls.event):
+        places = np.unique(np.stack([calls.process, calls.site]), axis=1).T.tolist()
+        for process, number in places:
+            site = log.sites.get(number)
+            if site is None:
+                continue
+            if site.behaviour and site.callback and process not in behaviours:
+                behaviours[process] = site
+            if site.test:
+                lives[process].test = site.function
+                lives[process].kind, lives[process].module = "test", site.module
+        firsts, where = np.unique(calls.process, return_index=True)
+        for process, frame in zip(firsts.tolist(), where.tolist(), strict=True):
+            lives[process].first_frame = log.sites.get(int(calls.site[frame]))
+    for life in lives:
+        if life.kind == "process":
+            _role(life, behaviours.get(life.process))
+
+
+def _role(life: Life, site: Site | None) -> None:
+    module, function, _ = life.initial or ("", "", 0)
+    if module in _SUPERVISORS:
+        life.kind = "supervisor"
+        life.module = module
+    elif module == "Agent.Server":
+        life.kind = "agent"
+    elif module == "Task.Supervised":
+        life.kind = "task"
+    elif site is not None:
+        life.module = site.module
+        life.kind = "gen_statem" if site.behaviour and "statem" in site.behaviour else "gen_server"
+        if site.behaviour and site.behaviour.endswith(("Supervisor", ":supervisor")):
+            life.kind = "supervisor"
+    elif function == "init" and module:
+        life.kind, life.module = "gen_server", module
+
+
+def _supervisors(log: Log, lives: list[Life], pids: Pids) -> None:
+    named: defaultdict[str, list[int]] = defaultdict(list)
+    for life in lives:
+        if life.name is not None:
+            named[life.name].append(life.process)
+
+    def resolve(ancestor: Term, vm: int, before: int) -> int:
+        if isinstance(ancestor, Pid):
+            return pids.find(ancestor, vm)
+        born = [n for n in named.get(inspect(ancestor), ()) if lives[n].spawn < before]
+        return born[-1] if born else NONE
+
+    for life in lives:
+        vm = log.processes[life.process].vm
+        chain = [resolve(ancestor, vm, life.spawn) for ancestor in life.ancestors]
+        if not chain:
+            seen, at = {life.process}, life.parent
+            while at != NONE and at not in seen:
+                seen.add(at)
+                chain.append(at)
+                at = lives[at].parent
+        life.supervisor = next((n for n in chain if n != NONE and lives[n].kind == "supervisor"), NONE)
+
+
+def _restarts(log: Log, lives: list[Life], messages: Messages, pids: Pids) -> None:
+    """Joins a child that a supervisor started because another had ended to that other.
+
+    A supervisor restarts when the last thing that it was told is an EXIT; a child it starts when asked to, or at its
+    own start, is nobody's successor. Without recorded messages only a registered name tells.
+    """
+    told: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)  # supervisor → (receive, message)
+    for message in np.argsort(messages.receive, kind="stable").tolist():
+        receive, receiver = int(messages.receive[message]), int(messages.receiver[message])
+        decisive = messages.shapes[message].kind in ("exit", "call", "cast", "system")
+        if receive != NONE and receiver != NONE and decisive and lives[receiver].kind == "supervisor":
+            told[receiver].append((receive, message))
+    replaced: set[int] = set()
+    children: defaultdict[tuple[int, object], list[Life]] = defaultdict(list)
+    for life in sorted((life for life in lives if life.spawn != NONE), key=lambda life: life.spawn):
+        parent = life.parent
+        if parent == NONE or lives[parent].kind != "supervisor":
+            continue
+        siblings = children[parent, life.initial]
+        dead = [
+            other
+            for other in siblings
+            if other.exit != NONE and other.exit < life.spawn and other.process not in replaced
+            and (other.name == life.name or None in (other.name, life.name))
+        ]  # fmt: skip
+        siblings.append(life)
+        heard = told.get(parent, [])
+        last = bisect_left(heard, (life.spawn, 0)) - 1
+        if not dead or (last < 0 and heard):
+            continue
+        if not heard:
+            dead = [other for other in dead if other.name is not None and other.name == life.name]
+        else:
+            shape = messages.shapes[heard[last][1]]
+            again = shape.kind == "cast" and "restart" in (shape.tag or "")
+            if shape.kind != "exit" and not again:
+                continue
+            subject = pids.of_bytes(shape.subject, log.processes[parent].vm)
+            dead = [other for other in dead if other.process == subject] or dead
+        if dead:
+            life.predecessor = dead[0].process
+            life.incarnation = dead[0].incarnation + 1
+            replaced.add(dead[0].process)
+
+
+def processes_table(log: Log, lives: list[Life], lost: Ints) -> pa.Table:
+    """One row per process, in order of number. `lost`: events dropped per process."""
+    at = log.rows["at"]
+
+    def time(event: int) -> int | None:
+        return int(at[event]) if event != NONE else None
+
+    def known(number: int) -> int | None:
+        return None if number == NONE else number
+
+    return table(
+        "processes",
+        process=[life.process for life in lives],
+        node=[key.node for key in log.processes],
+        pid=[f"#PID{bare(key.pid_text)}" for key in log.processes],
+        name=[life.name for life in lives],
+        label=[life.label for life in lives],
+        initial=["{}.{}/{}".format(*life.initial) if life.initial else None for life in lives],
+        module=[life.module for life in lives],
+        kind=[life.kind for life in lives],
+        parent=[known(life.parent) for life in lives],
+        supervisor=[known(life.supervisor) for life in lives],
+        incarnation=[life.incarnation for life in lives],
+        predecessor=[known(life.predecessor) for life in lives],
+        spawn_event=[known(life.spawn) for life in lives],
+        exit_event=[known(life.exit) for life in lives],
+        # A process that was not seen to be spawned was there before the recording.
+        start=[time(life.spawn) or 0 for life in lives],
+        end=[time(life.exit) for life in lives],
+        exit_value=[known(life.reason) for life in lives],
+        exit_kind=[life.exit_kind for life in lives],
+        events=np.bincount(log.rows["process"], minlength=len(lives)).astype(np.int64),
+        lost=lost,
+    )
