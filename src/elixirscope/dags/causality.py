@@ -1,0 +1,220 @@
+"""Causality DAG: happens-before. Program order within a process, and between processes what could not have been
+without the other.
+
+Slices use vector clocks rather than a walk over all events: what an event follows from is, in each process,
+everything up to some event, so a slice of ten million events is one bound per process, raised along the edges
+between processes only. Reference: L. Lamport, "Time, Clocks, and the Ordering of Events in a Distributed System"
+(1978); F. Mattern, "Virtual Time and Global States of Distributed Systems" (1989).
+"""
+
+from __future__ import annotations
+
+import heapq
+from functools import cached_property
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elixirscope.dags.base import SqlDag, Step
+from elixirscope.dags.salient import Cause, Salient
+from elixirscope.dags.temporal import TemporalDag
+from elixirscope.recording.format import Kind
+
+_EDGE_KINDS = {
+    Kind.SEND: "message",
+    Kind.SPAWN: "spawn",
+    Kind.EXIT: "exit",
+    Kind.LINK: "link",
+    Kind.GETTING_LINKED: "link",
+    Kind.UNLINK: "link",
+}
+_CAUSE_KIND = f"case c.kind {' '.join(f'when {k.value} then {v!r}' for k, v in _EDGE_KINDS.items())} else 'signal' end"
+
+
+class CausalityDag(SqlDag):
+    """node = event; edge kinds `next` (program order), `message`, `spawn`, `exit`, `link`, `signal`."""
+
+    name: ClassVar[str] = "causality"
+    NODES: ClassVar[str] = TemporalDag.NODES.replace("'temporal'", "'causality'")
+    EDGES: ClassVar[str] = f"""
+        select 'causality' as dag, e.previous as source, e.event as target, 'next' as kind,
+               true as certain, null::varchar as reason, e.at
+        from raw.events e where e.previous is not null
+        union all
+        select 'causality', e.cause, e.event, {_CAUSE_KIND}, coalesce(m.certain, true), m.reason, e.at
+        from raw.events e join raw.events c on c.event = e.cause
+        left join raw.messages m on m.receive_event = e.event"""
+
+    # Slices as one bound per process
+
+    @cached_property
+    def _process(self) -> NDArray[np.int64]:
+        return self.query.column("events", "process")
+
+    @cached_property
+    def _causes(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """(cause, effect) of the edges between processes, by effect."""
+        cause = self.query.column("events", "cause")
+        effects = np.flatnonzero(cause >= 0)
+        return cause[effects], effects
+
+    def clock(self, event: int) -> NDArray[np.int64]:
+        """For each process the last event that `event` follows from (itself included), -1 for none."""
+        causes, effects = self._causes
+        return self._spread(event, effects, causes, forward=False)
+
+    def cone(self, event: int) -> NDArray[np.int64]:
+        """For each process the first event that follows from `event` (itself included), the number of events for
+        none.
+        """
+        causes, effects = self._causes
+        order = np.argsort(causes, kind="stable")
+        return self._spread(event, causes[order], effects[order], forward=True)
+
+    def _spread(
+        self, event: int, near: NDArray[np.int64], far: NDArray[np.int64], *, forward: bool
+    ) -> NDArray[np.int64]:
+        """Move bounds along the edges near → far, `near` ascending, until nothing moves."""
+        process = self._process
+        count = int(process.max(initial=0)) + 1
+        none = len(process) if forward else -1
+        bounds = np.full(count, none, dtype=np.int64)
+        near_process = process[near]
+        by_process = np.argsort(near_process, kind="stable")
+        starts = np.searchsorted(near_process[by_process], np.arange(count + 1))
+        pending = [(int(process[event]), event)]
+        while pending:
+            who, bound = pending.pop()
+            old = int(bounds[who])
+            if (bound >= old) if forward else (bound <= old):
+                continue
+            bounds[who] = bound
+            mine = by_process[starts[who] : starts[who + 1]]
+            events = near[mine]
+            # Only the stretch that this move newly covers: each edge is taken at most once
+            low, high = (bound, old) if forward else (old + 1, bound + 1)
+            reached = far[mine[np.searchsorted(events, low) : np.searchsorted(events, high)]]
+            best = bounds.copy()
+            (np.minimum if forward else np.maximum).at(best, process[reached], reached)
+            pending.extend((int(p), int(best[p])) for p in np.flatnonzero(best != bounds))
+        return bounds
+
+    def slice(self, event: int) -> NDArray[np.int64]:
+        """All events that `event` follows from, ascending, without itself."""
+        bounds = self.clock(event)
+        numbers = np.arange(len(self._process), dtype=np.int64)
+        found: NDArray[np.int64] = numbers[(numbers <= bounds[self._process]) & (numbers != event)]
+        return found
+
+    def effects(self, event: int) -> NDArray[np.int64]:
+        """All events that follow from `event`, ascending, without itself: its forward cone."""
+        bounds = self.cone(event)
+        numbers = np.arange(len(self._process), dtype=np.int64)
+        found: NDArray[np.int64] = numbers[(numbers >= bounds[self._process]) & (numbers != event)]
+        return found
+
+    def before(self, a: int, b: int) -> bool:
+        """Whether `a` happened before `b`: b could have been influenced by it."""
+        return a != b and bool(self.clock(b)[self._process[a]] >= a)
+
+    def concurrent(self, a: int, b: int) -> bool:
+        """Whether neither could have influenced the other."""
+        return a != b and not self.before(a, b) and not self.before(b, a)
+
+    def concurrent_with(self, event: int, process: int | None = None) -> NDArray[np.int64]:
+        """Events that neither influenced `event` nor were influenced by it; of one process or of all."""
+        numbers = np.arange(len(self._process)) if process is None else self.query.events_of(process)
+        who = self._process[numbers]
+        return numbers[(numbers > self.clock(event)[who]) & (numbers < self.cone(event)[who])]
+
+    def common_cause(self, a: int, b: int) -> int | None:
+        """The latest event that both `a` and `b` follow from; None when they share none."""
+        shared = np.minimum(self.clock(a), self.clock(b))
+        return None if (shared < 0).all() else int(shared.max())
+
+    # Walks
+
+    def backward(self, node: int, limit: int | None = None) -> list[Step]:
+        """Events that `node` follows from, the nearest (latest) first."""
+        return self._nearest(node, limit, backward=True)
+
+    def forward(self, node: int, limit: int | None = None) -> list[Step]:
+        """Events that follow from `node`, the nearest (earliest) first."""
+        return self._nearest(node, limit, backward=False)
+
+    def _nearest(self, node: int, limit: int | None, *, backward: bool) -> list[Step]:
+        self.query.event(node)
+        sign = -1 if backward else 1
+        heap = [(sign * to, to, node, edge) for to, edge in self._neighbours(node, backward=backward)]
+        heapq.heapify(heap)
+        seen, steps = {node}, list[Step]()
+        while heap and (limit is None or len(steps) < limit):
+            _, found, of, edge = heapq.heappop(heap)
+            if found in seen:
+                continue
+            seen.add(found)
+            steps.append(self.cause_step(found, edge, of, effect=of if backward else found))
+            for to, kind in self._neighbours(found, backward=backward):
+                heapq.heappush(heap, (sign * to, to, found, kind))
+        return steps
+
+    @cached_property
+    def _following(self) -> NDArray[np.int64]:
+        previous = self.query.column("events", "previous")
+        following = np.full(len(previous), -1, dtype=np.int64)
+        known = np.flatnonzero(previous >= 0)
+        following[previous[known]] = known
+        return following
+
+    def _neighbours(self, event: int, *, backward: bool) -> list[tuple[int, str]]:
+        if backward:
+            row = self.query.event(event)
+            found = [(row["previous"], "next"), (row["cause"], self._edge(row["cause"]))]
+            return [(to, edge) for to, edge in found if to is not None]
+        effects = [(row["event"], self._edge(event)) for row in self.query.find_all("events", "cause", event)]
+        after = int(self._following[event])
+        return effects + ([(after, "next")] if after >= 0 else [])
+
+    def _edge(self, cause: int | None) -> str:
+        if cause is None:
+            return ""
+        return _EDGE_KINDS.get(Kind(self.query.event(cause)["kind"]), "signal")
+
+    def cause_step(self, found: int, edge: str, of: int, effect: int) -> Step:
+        """The step to `found` by an edge whose later end is `effect`, with that edge's certainty."""
+        certain, reason = True, None
+        if edge == "message":
+            message = self.query.find("messages", "receive_event", effect)
+            if message is not None and not message["certain"]:
+                certain, reason = False, message["reason"]
+        return self.step(found, edge, certain, reason, of)
+
+    def why(self, event: int, limit: int | None = 30) -> list[Step]:
+        """The chain of causes a person wants, the nearest first: frames, messages, spawns, exceptions, exits and
+        the state they
+        met, without the trivial steps between them. Raises `NotFoundError` for an unknown event."""
+        self.query.event(event)
+        salient = self._salient
+        heap: list[tuple[int, int, Cause, bool]] = []
+        seen, steps = {event}, list[Step]()
+
+        def push(of: int, with_state: bool) -> None:
+            for cause in salient.causes(of):
+                # One state is met on the way; following each further one would tell the whole history of the process
+                if with_state or cause.edge != "state":
+                    heapq.heappush(heap, (-cause.event, of, cause, with_state and cause.edge != "state"))
+
+        push(event, True)
+        while heap and (limit is None or len(steps) < limit):
+            _, of, cause, with_state = heapq.heappop(heap)
+            if cause.event in seen:
+                continue
+            seen.add(cause.event)
+            steps.append(self.step(cause.event, cause.edge, cause.certain, cause.reason, of))
+            push(cause.event, with_state)
+        return steps
+
+    @cached_property
+    def _salient(self) -> Salient:
+        return Salient(self.query, self._edge)

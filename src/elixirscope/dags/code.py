@@ -1,0 +1,119 @@
+"""Code execution DAG: frames, from caller to callee, and across processes from who asked to who worked for it."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import msgspec
+
+from elixirscope.dags.base import SqlDag
+from elixirscope.query.values import Value
+from elixirscope.recording.format import Kind
+
+_STACK_LIMIT = 200
+
+
+class FrameRow(msgspec.Struct, frozen=True):
+    """One frame of a stack. `remote` marks the first frame of another process, which asked for the one above it."""
+
+    call: int
+    module: str | None
+    function: str | None
+    arity: int | None
+    file: str | None
+    line: int | None
+    start: int
+    end: int | None
+    outcome: str | None
+    args: Value | None
+    result: Value | None
+    process: int
+    remote: bool
+
+
+class CodeDag(SqlDag):
+    """node = CALL event of a frame; edge kinds `call`, `tail` and `remote`."""
+
+    name: ClassVar[str] = "code"
+    NODES: ClassVar[str] = """
+        select 'code' as dag, c.call as node,
+               case when c.external then 'external' else 'frame' end as kind, c.process, c.start as at,
+               c.module || '.' || c.function || '/' || c.arity as label
+        from raw.calls c"""
+    EDGES: ClassVar[str] = """
+        select 'code' as dag, c.parent as source, c.call as target, 'call' as kind,
+               true as certain, null::varchar as reason, c.start as at
+        from raw.calls c where c.parent is not null
+        union all
+        select 'code', c.tail_of, c.call, 'tail', true, null, c.start from raw.calls c where c.tail_of is not null
+        union all
+        select 'code', c.remote_parent, c.call, 'remote', coalesce(m.certain, true), m.reason, c.start
+        from raw.calls c left join raw.messages m on m.message = c.message where c.remote_parent is not null"""
+
+    def innermost(self, event: int) -> dict[str, Any] | None:
+        """The row of the frame that was running in the event's process just then; None outside recorded code.
+
+        At a frame's own last event (its RETURN, its RAISE) it still counts as running.
+        """
+        row = self.query.event(event)
+        around = event if row["kind"] == Kind.CALL else row["call"]
+        if around is None:
+            # VM events carry no frame: the process is where its last instrumented event left it
+            mine = self.query.events_of(row["process"])
+            before = mine[mine < event]
+            with_call = before[self.query.column("events", "call")[before] >= 0]
+            around = int(with_call[-1]) if len(with_call) else None
+            around = self._frame_of(around)
+        frame = self.query.find("calls", "call", around)
+        while frame is not None and frame["end_event"] is not None and frame["end_event"] < event:
+            frame = self.query.find("calls", "call", frame["parent"])
+        return frame
+
+    def _frame_of(self, event: int | None) -> int | None:
+        if event is None:
+            return None
+        row = self.query.event(event)
+        return event if row["kind"] == Kind.CALL else row["call"]
+
+    def stack(self, event: int) -> list[FrameRow]:
+        """The frames open at an event, innermost first, going on in the process that asked, and so on."""
+        rows, frame, remote = list[FrameRow](), self.innermost(event), False
+        seen = set[int]()
+        while frame is not None and frame["call"] not in seen and len(rows) < _STACK_LIMIT:
+            seen.add(frame["call"])
+            rows.append(self.row(frame, remote=remote))
+            above = self.query.find("calls", "call", frame["parent"])
+            remote = above is None
+            frame = above if above is not None else self.query.find("calls", "call", frame["remote_parent"])
+        return rows
+
+    def children(self, call: int) -> list[FrameRow]:
+        """The frames that a frame called, in order; tail calls and frames in other processes included."""
+        found = {
+            row["call"]: row
+            for column in ("parent", "tail_of", "remote_parent")
+            for row in self.query.find_all("calls", column, call)
+        }
+        parent = self.query.find("calls", "call", call)
+        process = parent["process"] if parent else None
+        return [self.row(row, remote=row["process"] != process) for _, row in sorted(found.items())]
+
+    def row(self, frame: dict[str, Any], *, remote: bool = False) -> FrameRow:
+        """A row of the calls table as a frame, with texts."""
+        site = self.query.find("sites", "site", frame["site"])
+        value = self.query.values.value
+        return FrameRow(
+            frame["call"],
+            frame["module"],
+            frame["function"],
+            frame["arity"],
+            site["file"] if site else None,
+            site["line"] if site else None,
+            frame["start"],
+            frame["end"],
+            frame["outcome"],
+            value(frame["args"]),
+            value(frame["result"]),
+            frame["process"],
+            remote,
+        )

@@ -1,0 +1,96 @@
+"""`frame_at`: one moment, seen in all seven DAGs at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from elixirscope.dags.code import FrameRow
+from elixirscope.dags.interaction import WAITING_CONDITION
+from elixirscope.dags.picture import Binding, Gap, Picture, Waiting
+from elixirscope.errors import NotFoundError
+from elixirscope.moment import Moment
+from elixirscope.query.sources import LineValue, source_view
+
+if TYPE_CHECKING:
+    from elixirscope.dags import Dags
+
+_CAUSES = 12
+
+
+def frame_at(dags: Dags, moment: Moment) -> Picture:
+    """See `Dags.frame_at`."""
+    query = dags.query
+    event = _event(dags, moment)
+    row = dags.state.labels.row(event) if event is not None else None
+    at = row.at if row is not None and moment.event is not None else moment.at
+    process = row.process if row is not None else moment.process
+    stack = dags.code.stack(event) if event is not None else []
+    bindings = _bindings(dags, event) if event is not None else []
+    innermost = stack[0] if stack and not stack[0].remote else None
+    return Picture(
+        moment=Moment(
+            at=at, process=process, event=event, call=innermost.call if innermost else None, value=moment.value
+        ),
+        event=row,
+        stack=stack,
+        bindings=bindings,
+        source=_source(dags, row.file if row else None, row.line if row else None, innermost, bindings),
+        state=dags.state.view(event) if event is not None else None,
+        mailbox=_mailbox(dags, process, at) if process is not None else [],
+        graph=dags.interaction.graph(at),
+        causes=dags.causality.why(event, limit=_CAUSES) if event is not None else [],
+        performance=dags.performance.spent(innermost.call) if innermost else None,
+        coverage=[_gap(row) for row in query.recording.info.coverage],
+    )
+
+
+def _event(dags: Dags, moment: Moment) -> int | None:
+    """The event that the moment means: its own, else the last one before its time."""
+    if moment.event is not None:
+        dags.query.event(moment.event)
+        return moment.event
+    if moment.process is not None and dags.query.process_row(moment.process) is None:
+        raise NotFoundError(
+            f"there is no process {moment.process} in this recording", "`elixirscope processes` lists them"
+        )
+    return dags.query.event_at(moment.at, moment.process)
+
+
+def _bindings(dags: Dags, event: int) -> list[Binding]:
+    value = dags.query.values.of_term
+    return [
+        Binding(
+            row["name"],
+            value(row["term"]),
+            row["at"],
+            row["event"],
+            row["line"],
+            value(row["before"]["term"]) if row["before"] is not None else None,
+        )
+        for row in dags.dataflow.named_values(event)
+    ]
+
+
+def _source(dags: Dags, file: str | None, line: int | None, frame: FrameRow | None, bindings: list[Binding]) -> Any:
+    if file is None or line is None:
+        file, line = (frame.file, frame.line) if frame is not None else (None, None)
+    if file is None or line is None:
+        return None
+    values = [LineValue(b.line, f"{b.name} = {b.value.text}") for b in bindings if b.line is not None]
+    return source_view(dags.query, file, line, values)
+
+
+def _mailbox(dags: Dags, process: int, at: int) -> list[Waiting]:
+    rows = dags.query.rows(
+        f"select * from raw.messages m where m.to_process = ? and {WAITING_CONDITION} order by m.received_at limit 500",
+        [process, at, at],
+    )
+    return [
+        Waiting(r["message"], r["from_process"], r["tag"], r["sent_at"], r["received_at"], at - r["received_at"])
+        for r in rows
+    ]
+
+
+def _gap(row: Any) -> Gap:
+    """Coverage rows are structs or plain mappings with subject and reason."""
+    return Gap(row["subject"], row["reason"]) if isinstance(row, dict) else Gap(row.subject, row.reason)

@@ -1,0 +1,196 @@
+"""State evolution DAG: versions of process states, and what led from one to the next."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import msgspec
+import numpy as np
+
+from elixirscope.dags.base import SqlDag
+from elixirscope.dags.diff import Change, diff
+from elixirscope.errors import NotFoundError
+from elixirscope.query.values import Value
+
+_WHOLE = 1_000_000
+
+
+class StateAnswer(msgspec.Struct, frozen=True):
+    """The state of a process at a time: `at` is when it came to be (ns), `changed_by` what made it."""
+
+    process: int
+    name: str
+    version: int
+    at: int
+    value: str
+    changed_by: str | None
+
+
+class Version(msgspec.Struct, frozen=True):
+    """One version of a process's state."""
+
+    state: int
+    version: int
+    at: int
+    until: int | None
+    callback: str | None
+    message: int | None
+    value: Value | None
+    restart: bool
+    discontinuity: bool
+
+
+class StateView(msgspec.Struct, frozen=True):
+    """The state at a moment, with what changed since the version before."""
+
+    process: int
+    version: int
+    versions: int
+    at: int
+    module: str | None
+    callback: str | None
+    value: Value | None
+    previous: Value | None
+    changes: list[Change]
+    message: int | None
+    state: int
+    previous_state: int | None
+
+
+class StateDag(SqlDag):
+    """node = STATE event of a version; edge kinds `transition`, `restart` and `replaced`."""
+
+    name: ClassVar[str] = "state"
+    NODES: ClassVar[str] = """
+        select 'state' as dag, s.state as node,
+               case when s.restart then 'restart' when s.discontinuity then 'replaced'
+                    when s.previous is null then 'initial' else 'version' end as kind,
+               s.process, s.at, coalesce(s.module || ' ', '') || 'state ' || s.version as label
+        from raw.states s"""
+    EDGES: ClassVar[str] = """
+        select 'state' as dag, s.previous as source, s.state as target,
+               case when s.restart then 'restart' when s.discontinuity then 'replaced' else 'transition' end as kind,
+               not coalesce(s.restart, false) as certain,
+               case when s.restart then 'same role under the same supervisor'
+                    else coalesce(s.callback, '') || coalesce(' of ' || m.tag, '') end as reason, s.at
+        from raw.states s left join raw.messages m on m.message = s.message where s.previous is not null"""
+
+    def row_at(self, process: int, at: int) -> dict[str, Any] | None:
+        """The row of the version in force in `process` at `at` (ns); None before the first."""
+        rows = self._versions(process)
+        times = np.array([row["at"] for row in rows], dtype=np.int64)
+        number = int(np.searchsorted(times, at, side="right"))
+        return rows[number - 1] if number > 0 else None
+
+    def row_at_event(self, event: int) -> dict[str, Any] | None:
+        """The version in force in the event's process just after the event."""
+        process = self.query.event(event)["process"]
+        before = [row for row in self._versions(process) if row["state"] <= event]
+        return before[-1] if before else None
+
+    def at(self, process: int, at: int) -> StateAnswer:
+        """The state of `process` at `at` (ns). Raises `NotFoundError` when none is known."""
+        row = self.row_at(process, at)
+        if row is None:
+            raise self._missing(process, at)
+        text = self.query.values.text(row["value"], _WHOLE) or "not recorded"
+        return StateAnswer(process, self.labels.process(process), row["version"], row["at"], text, self.changed_by(row))
+
+    def _missing(self, process: int, at: int) -> NotFoundError:
+        rows = self._versions(process)
+        label = self.labels.process(process)
+        if rows:
+            return NotFoundError(f"{label} had no recorded state yet at {at}ns", f"its first is at {rows[0]['at']}ns")
+        found = self.query.rows("select distinct process from states order by process limit 8")
+        known = ", ".join(self.labels.process(row["process"]) for row in found)
+        return NotFoundError(f"no state of {label} was recorded", f"states are known of: {known or 'no process'}")
+
+    def changed_by(self, row: dict[str, Any]) -> str | None:
+        """What made a version: "handle_call/3 of {:reserve, _} from Client 2"."""
+        if row["discontinuity"]:
+            return "code outside the callbacks"
+        message = self.query.find("messages", "message", row["message"])
+        parts = [row["callback"]] if row["callback"] else []
+        if message is not None:
+            parts.append(f"of {message['kind']} {message['tag'] or ''}".rstrip())
+            if message["from_process"] is not None:
+                parts.append(f"from {self.labels.process(message['from_process'])}")
+        return " ".join(parts) or None
+
+    def history(self, process: int) -> list[Version]:
+        """All versions of a process, the first first."""
+        value = self.query.values.value
+        return [
+            Version(
+                row["state"],
+                row["version"],
+                row["at"],
+                row["until"],
+                row["callback"],
+                row["message"],
+                value(row["value"]),
+                bool(row["restart"]),
+                bool(row["discontinuity"]),
+            )
+            for row in self._versions(process)
+        ]
+
+    def diff(self, a: int, b: int) -> list[Change]:
+        """What differs from state `a` to state `b` (STATE events). Raises `NotFoundError`."""
+        return self._changes(self._row(a)["value"], self._row(b)["value"])
+
+    def view(self, event: int) -> StateView | None:
+        """The state of the event's process at the event, with its changes; None when none is known."""
+        row = self.row_at_event(event)
+        if row is None:
+            return None
+        before = self.query.find("states", "state", row["previous"])
+        old = before["value"] if before is not None else None
+        return StateView(
+            row["process"],
+            row["version"],
+            len(self._versions(row["process"])),
+            row["at"],
+            row["module"],
+            row["callback"],
+            self.query.values.value(row["value"]),
+            self.query.values.value(old),
+            self._changes(old, row["value"]) if before is not None else [],
+            row["message"],
+            row["state"],
+            row["previous"],
+        )
+
+    def who_changed(self, process: int, path: str, at: int) -> dict[str, Any] | None:
+        """The row of the last version at or before `at` (ns) that changed `path` or what is inside it; None if none
+        did.
+        """
+        rows = [row for row in self._versions(process) if row["at"] <= at]
+        row: dict[str, Any]
+        for row in reversed(rows):
+            before = self.query.find("states", "state", row["previous"])
+            if before is None:
+                return row
+            if any(_touches(change.path, path) for change in self._changes(before["value"], row["value"])):
+                return row
+        return None
+
+    def _changes(self, a: int | None, b: int | None) -> list[Change]:
+        if a is None or b is None or a == b:
+            return []
+        return diff(self.query.values.term(a), self.query.values.term(b))
+
+    def _row(self, state: int) -> dict[str, Any]:
+        row = self.query.find("states", "state", state)
+        if row is None:
+            raise NotFoundError(f"e{state} is not a state version", "the view states lists them")
+        return row
+
+    def _versions(self, process: int) -> list[dict[str, Any]]:
+        rows = self.query.find_all("states", "process", process)
+        return sorted(rows, key=lambda row: int(row["state"]))
+
+
+def _touches(changed: str, path: str) -> bool:
+    """Whether a change at one path concerns another: the same, inside it, or around it."""
+    return changed.startswith(path) or path.startswith(changed)

@@ -1,0 +1,53 @@
+"""Search over everything that has a name: processes, functions, exceptions, tests, messages."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from elixirscope.moment import Moment
+from elixirscope.query.coordinator import QueryCoordinator
+from elixirscope.query.stepping import moment_of
+
+_EACH: Final = 12
+
+_SOURCES: Final = {
+    "process": """
+        select label || coalesce(' ' || pid, '') as label, (select min(event) from raw.events e where e.process =
+        p.process) as event
+        from raw.processes p where contains(lower(concat_ws(' ', label, name, module, pid)), $1) order by process""",
+    "function": """
+        select module || '.' || function || '/' || arity as label, min(call) as event from raw.calls
+        where contains(lower(module || '.' || function || '/' || arity), $1) group by 1 order by min(call)""",
+    "exception": """
+        select type || coalesce(': ' || text, '') as label, event from raw.exceptions
+        where contains(lower(concat_ws(' ', type, text)), $1) order by event""",
+    "test": """
+        select module || ': ' || name as label, event from raw.tests
+        where contains(lower(concat_ws(' ', module, name)), $1) order by event""",
+    "message": """
+        select kind || ' ' || tag as label, message as event from raw.messages
+        where tag is not null and contains(lower(tag), $1) order by message""",
+}
+
+
+class Hit(msgspec.Struct, frozen=True):
+    """Something found, and the moment to look at."""
+
+    kind: str
+    label: str
+    moment: Moment
+
+
+def search(query: QueryCoordinator, text: str) -> list[Hit]:
+    """What contains `text`, ignoring case; at most 12 of each kind. An empty text finds nothing."""
+    wanted = text.strip().lower()
+    if not wanted:
+        return []
+    return [
+        Hit(kind, row["label"], moment_of(query, row["event"]))
+        for kind, sql in _SOURCES.items()
+        for row in query.rows(f"select * from ({sql}) limit {_EACH}", [wanted])
+        if row["event"] is not None and row["label"] is not None
+    ]

@@ -1,0 +1,70 @@
+"""Source as it was recorded, with how often each line ran and the values at a moment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from elixirscope.query.coordinator import QueryCoordinator
+
+_AROUND = 60
+
+
+class Hits(msgspec.Struct, frozen=True):
+    """A line, and how often anything on it was recorded."""
+
+    line: int
+    hits: int
+
+
+class LineValue(msgspec.Struct, frozen=True):
+    """A value known on a line: "seat = :a1"."""
+
+    line: int
+    text: str
+
+
+class SourceView(msgspec.Struct, frozen=True):
+    """A window of a source file: `lines` begin with line `first` (1-based); empty when the file was not kept."""
+
+    file: str
+    line: int
+    first: int
+    last: int
+    lines: list[str]
+    executed: list[Hits]
+    values: list[LineValue]
+
+
+class SourceFile(msgspec.Struct, frozen=True):
+    """A whole source file."""
+
+    file: str
+    lines: list[str] | None
+    executed: list[Hits]
+
+
+def executed(query: QueryCoordinator, file: str, first: int = 1, last: int | None = None) -> list[Hits]:
+    """Hit counts of the lines of `file` that were reached, over the whole recording."""
+    rows = query.rows(
+        """select line, max(hits)::bigint as hits from raw.sites
+        where file = ? and line >= ? and line <= coalesce(?, line) and hits > 0 group by line order by line""",
+        [file, first, last],
+    )
+    return [Hits(row["line"], row["hits"]) for row in rows]
+
+
+def source_view(query: QueryCoordinator, file: str, line: int, values: Sequence[LineValue] = ()) -> SourceView:
+    """The lines around `line`."""
+    lines = query.recording.source(file) or []
+    first = max(1, line - _AROUND)
+    shown = lines[first - 1 : line + _AROUND]
+    last = first + len(shown) - 1 if shown else line
+    inside = [value for value in values if first <= value.line <= max(last, line)]
+    return SourceView(file, line, first, last, shown, executed(query, file, first, max(last, line)), inside)
+
+
+def source_file(query: QueryCoordinator, file: str) -> SourceFile:
+    """All lines of a file; `lines` is None when it was not kept."""
+    return SourceFile(file, query.recording.source(file), executed(query, file))

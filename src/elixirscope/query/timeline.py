@@ -1,0 +1,248 @@
+"""The timeline of a window: spans and arrows when they are few enough to see, else how much happened in each small
+part of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+
+from elixirscope.errors import UsageError
+from elixirscope.query.coordinator import QueryCoordinator
+from elixirscope.query.labels import Labels
+from elixirscope.recording.format import Kind
+
+SPANS_MOST: Final = 4_000
+MESSAGES_MOST: Final = 3_000
+MARKS_MOST: Final = 2_000
+_BUCKET_PX: Final = 3
+
+_MARKS: Final = {
+    Kind.STATE: "state",
+    Kind.RAISE: "exception",
+    Kind.CAUGHT: "exception",
+    Kind.EXIT: "exit",
+    Kind.SPAWN: "spawn",
+    Kind.REGISTER: "register",
+    Kind.MARK: "mark",
+    Kind.TEST_START: "test",
+    Kind.TEST_END: "test",
+}
+_RARE: Final = [k.value for k in _MARKS if k not in (Kind.STATE, Kind.SPAWN, Kind.REGISTER)]
+
+
+class Density(msgspec.Struct):
+    """Counts per bucket of `bucket_ns`, the first bucket beginning at the window's start. `life` is 1 where it
+    lived."""
+
+    bucket_ns: int
+    calls: list[int]
+    messages: list[int]
+    states: list[int]
+    errors: list[int]
+    life: list[int]
+
+
+class Span(msgspec.Struct, frozen=True):
+    """A frame; `end` is None while open."""
+
+    call: int
+    start: int
+    end: int | None
+    depth: int
+    label: str
+    outcome: str | None
+    module: str | None
+    external: bool
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """A moment that stands out."""
+
+    event: int
+    at: int
+    kind: str
+    label: str
+
+
+class Lane(msgspec.Struct, omit_defaults=True):
+    """One process in the window: `spans` or `density`, never both."""
+
+    process: int
+    marks: list[Mark]
+    density: Density | None = None
+    spans: list[Span] | None = None
+
+
+class Arrow(msgspec.Struct, frozen=True):
+    """A message between two lanes."""
+
+    message: int
+    sender: int | None = msgspec.field(name="from")
+    to: int | None
+    sent_at: int | None
+    received_at: int | None
+    kind: str | None
+    label: str | None
+    certain: bool
+
+
+class Cut(msgspec.Struct, frozen=True):
+    """What was too much to show one by one."""
+
+    spans: bool
+    messages: bool
+
+
+class Timeline(msgspec.Struct, frozen=True):
+    """What to draw between two times (ns); `detail` is "spans" or "density"."""
+
+    start: int = msgspec.field(name="from")
+    end: int = msgspec.field(name="to")
+    detail: str
+    lanes: list[Lane]
+    messages: list[Arrow]
+    truncated: Cut
+
+
+def timeline(
+    query: QueryCoordinator, start: int, end: int, width: int = 1_000, processes: Sequence[int] | None = None
+) -> Timeline:
+    """The window [start, end) ns on `width` pixels, for `processes` (default: all that lived in it).
+
+    Raises `UsageError` when the window is empty.
+    """
+    if end <= start or width < 1:
+        raise UsageError(f"{start}…{end} is no window to draw", "its end must be after its start, its width positive")
+    if processes is None:
+        processes = [
+            p["process"] for p in query.processes if p["start"] < end and (p["end"] is None or p["end"] >= start)
+        ]
+    chosen = list(processes)
+    spans = _spans(query, start, end, chosen)
+    lanes = {process: Lane(process, []) for process in chosen}
+    if spans is None:
+        for process, density in _densities(query, start, end, width, chosen).items():
+            lanes[process].density = density
+    else:
+        for process in chosen:
+            lanes[process].spans = []
+        for process, span in spans:
+            found = lanes[process].spans
+            assert found is not None
+            found.append(span)
+    for process, mark in _marks(query, start, end, chosen, every=spans is not None):
+        lanes[process].marks.append(mark)
+    arrows = _arrows(query, start, end, chosen)
+    cut = Cut(spans=spans is None, messages=len(arrows) > MESSAGES_MOST)
+    detail = "density" if spans is None else "spans"
+    return Timeline(start, end, detail, list(lanes.values()), [] if cut.messages else arrows, cut)
+
+
+def _spans(query: QueryCoordinator, start: int, end: int, processes: list[int]) -> list[tuple[int, Span]] | None:
+    """Frames that touch the window; None when they are too many."""
+    rows = query.rows(
+        """select call, process, start, "end", depth, module, function, arity, outcome, external from raw.calls
+        where start < ? and coalesce("end", 9223372036854775807) >= ? and list_contains(?, process)
+        order by call limit ?""",
+        [end, start, processes, SPANS_MOST + 1],
+    )
+    if len(rows) > SPANS_MOST:
+        return None
+    return [
+        (
+            r["process"],
+            Span(
+                r["call"], r["start"], r["end"], r["depth"], _short(r), r["outcome"], r["module"], bool(r["external"])
+            ),
+        )
+        for r in rows
+    ]
+
+
+def _short(row: dict[str, Any]) -> str:
+    """The last part of the module is enough in a lane that shows its process."""
+    module = str(row["module"] or "").rsplit(".", 1)[-1]
+    return f"{module}.{row['function']}/{row['arity']}" if module else f"{row['function']}/{row['arity']}"
+
+
+def _densities(query: QueryCoordinator, start: int, end: int, width: int, processes: list[int]) -> dict[int, Density]:
+    count = max(1, min(width // _BUCKET_PX, 2_000))
+    bucket = max(1, -(-(end - start) // count))
+    count = -(-(end - start) // bucket)
+    rows = query.rows(
+        f"""select process, (at - ?) // ? as bucket,
+            count(*) filter (kind = {Kind.CALL.value}) as calls,
+            count(*) filter (kind in ({Kind.SEND.value}, {Kind.RECEIVE.value})) as messages,
+            count(*) filter (kind = {Kind.STATE.value}) as states,
+            count(*) filter (kind = {Kind.RAISE.value}) as errors
+        from raw.events where at >= ? and at < ? and list_contains(?, process) group by all""",
+        [start, bucket, start, end, processes],
+    )
+    found = {
+        p: Density(bucket, *([0] * count for _ in range(4)), _life(query, p, start, bucket, count)) for p in processes
+    }
+    for row in rows:
+        density, number = found[row["process"]], row["bucket"]
+        density.calls[number] = row["calls"]
+        density.messages[number] = row["messages"]
+        density.states[number] = row["states"]
+        density.errors[number] = row["errors"]
+    for row in query.rows(
+        """select p.process, (e.at - ?) // ? as bucket, count(*) as n
+        from raw.processes p join raw.events e on e.event = p.exit_event
+        where p.exit_kind = 'crash' and e.at >= ? and e.at < ? group by all""",
+        [start, bucket, start, end],
+    ):
+        if row["process"] in found:
+            found[row["process"]].errors[row["bucket"]] += row["n"]
+    return found
+
+
+def _life(query: QueryCoordinator, process: int, start: int, bucket: int, count: int) -> list[int]:
+    row = query.process_row(process)
+    if row is None:
+        return [0] * count
+    ended = row["end"]
+    return [
+        int(row["start"] < start + (number + 1) * bucket and (ended is None or ended >= start + number * bucket))
+        for number in range(count)
+    ]
+
+
+def _marks(
+    query: QueryCoordinator, start: int, end: int, processes: list[int], *, every: bool
+) -> list[tuple[int, Mark]]:
+    """Exceptions, exits, tests and marks; states, spawns and names too when the window is close (`every`)."""
+    kinds = [k.value for k in _MARKS] if every else _RARE
+    rows = query.rows(
+        """select event, at, process, kind from raw.events
+        where at >= ? and at < ? and list_contains(?, process) and list_contains(?, kind) order by event limit ?""",
+        [start, end, processes, kinds, MARKS_MOST],
+    )
+    labels = Labels(query)
+    return [(r["process"], Mark(r["event"], r["at"], _MARKS[Kind(r["kind"])], labels.event(r["event"]))) for r in rows]
+
+
+def _arrows(query: QueryCoordinator, start: int, end: int, processes: list[int]) -> list[Arrow]:
+    """Messages that cross the window between chosen lanes; one more than the most when there are too many."""
+    rows = query.rows(
+        """select message, from_process, to_process, sent_at, received_at, kind, tag, certain from raw.messages
+        where coalesce(sent_at, received_at) < ? and coalesce(received_at, sent_at) >= ?
+          and (list_contains(?, from_process) or list_contains(?, to_process)) order by message limit ?""",
+        [end, start, processes, processes, MESSAGES_MOST + 1],
+    )
+    return [
+        Arrow(
+            r["message"],
+            r["from_process"],
+            r["to_process"],
+            r["sent_at"],
+            r["received_at"],
+            r["kind"],
+            r["tag"],
+            bool(r["certain"]),
+        )
+        for r in rows
+    ]

@@ -1,0 +1,106 @@
+"""Recorded values as a person reads them: decoded only when asked for, and never able to fail a question."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from elixirscope.errors import RecordingError
+from elixirscope.recording.terms import ElixirMap, ImproperList, Redacted, Truncated, inspect
+
+if TYPE_CHECKING:
+    from elixirscope.recording.recording import Recording
+
+TEXT_LIMIT = 200
+_MARK_DEPTH = 12
+
+
+class Value(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A value in an answer: one line of text, and the id that fetches all of it (None for a part of a value)."""
+
+    id: int | None
+    text: str
+    truncated: bool = False
+    redacted: bool = False
+
+
+class Values:
+    """Texts and parts of the recorded values. A damaged value reads as such; it never fails the whole answer."""
+
+    def __init__(self, recording: Recording) -> None:
+        self._recording = recording
+
+    def term(self, value: int) -> Any:
+        """The decoded term of a value id. Raises `RecordingError` when its bytes are damaged."""
+        return self._recording.term(value)
+
+    def text(self, value: int | None, limit: int = TEXT_LIMIT) -> str | None:
+        """One line, at most about `limit` characters; None for no value."""
+        if value is None:
+            return None
+        try:
+            text: str | None = self._recording.text(value, limit)
+            return text
+        except RecordingError as error:
+            return f"#Unreadable<{error.message}>"
+
+    def value(self, value: int | None) -> Value | None:
+        """`Value` of an id, with what the recorder left out of it."""
+        if value is None:
+            return None
+        try:
+            return self.of_term(self.term(value), value)
+        except RecordingError as error:
+            return Value(value, f"#Unreadable<{error.message}>")
+
+    def of_term(self, term: Any, value: int | None = None) -> Value:
+        """`Value` of a decoded term, for instance a part of a recorded value."""
+        truncated, redacted = marks(term)
+        return Value(value, inspect(term, limit=TEXT_LIMIT), truncated, redacted)
+
+    def elements(self, value: int | None) -> tuple[Any, ...]:
+        """The parts of an arguments or bindings tuple; empty when there is none or it cannot be read."""
+        if value is None:
+            return ()
+        try:
+            term = self.term(value)
+        except RecordingError:
+            return ()
+        if isinstance(term, Truncated) and term.kind == "tuple":
+            term = tuple(term.shown or ())
+        return term if isinstance(term, tuple) else ()
+
+    def element_text(self, value: int | None, position: int | None, limit: int = TEXT_LIMIT) -> str | None:
+        """Text of one part of a tuple; None when that part was not recorded."""
+        if value is None or position is None:
+            return None
+        parts = self.elements(value)
+        return inspect(parts[position], limit=limit) if 0 <= position < len(parts) else None
+
+
+def marks(term: Any) -> tuple[bool, bool]:
+    """(something was cut to its budget, something was redacted) anywhere in `term`."""
+    truncated = redacted = False
+    stack: list[tuple[Any, int]] = [(term, 0)]
+    while stack:
+        part, depth = stack.pop()
+        if isinstance(part, Truncated):
+            truncated = True
+        elif isinstance(part, Redacted):
+            redacted = True
+        elif depth < _MARK_DEPTH:
+            stack.extend((inner, depth + 1) for inner in parts(part))
+    return truncated, redacted
+
+
+def parts(term: Any) -> Iterable[Any]:
+    """The terms directly inside `term`."""
+    if isinstance(term, (list, tuple)):
+        return term
+    if isinstance(term, (dict, ElixirMap)):
+        return [part for pair in term.items() for part in pair]
+    if isinstance(term, ImproperList):
+        return [*term.items, term.tail]
+    return ()
