@@ -94,6 +94,18 @@ def test_replanning_steps_down_what_ran_very_often() -> None:
     assert functions[1].reason == "called 2,000,000 times in an earlier recording"
 
 
+def test_what_a_plan_leaves_out_is_as_its_intent_has_it() -> None:
+    plan = Plan.parse('intent = "performance"\n[budgets]\nstate = 99\n')
+    own = Plan.of_intent("performance")
+    assert plan == msgspec.structs.replace(own, budgets=msgspec.structs.replace(own.budgets, state=99))
+
+
+def test_the_document_names_every_intent_level_and_key() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "plans.md").read_text()
+    keys = msgspec.to_builtins(Plan()).keys() - {"version", "intent", "reason"}
+    assert [word for word in (*INTENTS, *LEVELS, *keys) if word not in text] == []
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

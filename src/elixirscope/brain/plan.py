@@ -11,7 +11,7 @@ import tomlkit
 from tomlkit.exceptions import ParseError
 
 from elixirscope.brain.erlang import Atom, to_text
-from elixirscope.brain.levels import LEVELS, PRESETS, Budgets, Intent, Level
+from elixirscope.brain.levels import INTENTS, LEVELS, PRESETS, Budgets, Intent, Level
 from elixirscope.errors import UsageError
 
 _MODULE = re.compile(r"[\w.*:@]+")
@@ -98,7 +98,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @classmethod
     def parse(cls, text: str, name: str = "plan") -> Plan:
-        """Read a plan from TOML text; `name` is what errors call it."""
+        """Read a plan from TOML text; `name` is what errors call it. What it leaves out is as its intent has it."""
         try:
             document = tomlkit.parse(text).unwrap()
         except ParseError as error:
@@ -107,7 +107,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 f"{name}, line {error.line}, column {error.col}: {what}", "correct the TOML there"
             ) from error
         try:
-            plan = msgspec.convert(document, cls)
+            plan = msgspec.convert(_completed(document), cls)
         except msgspec.ValidationError as error:
             message, _, where = str(error).partition(" - at `$")
             unknown = re.search(r"unknown field `(.+)`", message)
@@ -146,6 +146,16 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 Atom("limits"): {Atom(k): v for k, v in msgspec.to_builtins(self.limits).items()},
             }
         )
+
+
+def _completed(document: dict[str, Any]) -> dict[str, Any]:
+    intent = document.get("intent", "debug")
+    base = msgspec.to_builtins(Plan.of_intent(intent if intent in INTENTS else "debug"))
+    merged = base | document
+    for key, value in base.items():
+        if isinstance(value, dict) and isinstance(document.get(key), dict):
+            merged[key] = value | document[key]
+    return merged
 
 
 def _watched(entry: str) -> tuple[Atom, Atom]:

@@ -72,8 +72,8 @@ def record(
     try:
         copy_sources(path)
         msgspec.structs.replace(manifest, exit_status=status, state="finished").save(path)
-    except OSError as error:
-        return Outcome(path, status, f"the recording could not be finished: {error.strerror or error}")
+    except Exception as error:  # noqa: BLE001 - told, but never instead of the command's own exit status
+        return Outcome(path, status, f"the recording could not be finished: {error}")
     return Outcome(path, status)
 
 

@@ -72,6 +72,12 @@ def _close(outcome: Outcome, json_file: Path | None) -> None:
 
     if outcome.problem:
         _say(f"{outcome.problem}; everything written until then is in {outcome.path}")
+    if not any((outcome.path / "raw").glob("*.frames")):
+        _say(
+            "nothing was recorded: the command started no Erlang VM that could load the agent"
+            " (it may start none, run it in a container, or reset ERL_AFLAGS)"
+        )
+        return
     if sys.stderr.isatty():
         click.echo("elixirscope: reading the recording…\r", nl=False, err=True)
     try:
@@ -96,11 +102,6 @@ def _close(outcome: Outcome, json_file: Path | None) -> None:
 
 def _problem(film: Film, info: Info) -> str | None:
     """Why a recording holds less than its user will expect, if it does."""
-    if not any((Path(info.path) / "raw").glob("*.frames")):
-        return (
-            "nothing was recorded: the command started no Erlang VM that could load the agent"
-            " (it may start none, run it in a container, or reset ERL_AFLAGS)"
-        )
     if film.table("sites").num_rows or _plan_of(info).default == "off":
         return None
     reasons = "; ".join(f"{gap.subject}: {gap.reason}" for gap in info.coverage[:3])

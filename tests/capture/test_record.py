@@ -1,0 +1,252 @@
+"""`elixirscope record -- COMMAND`: the command is as it would be, and what it did is recorded."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from elixirscope.brain.plan import Plan
+from tests.capture.projects import contents, tiny_project
+from tests.conftest import Run, environment
+
+pytestmark = pytest.mark.beam
+
+CLOSING = re.compile(
+    r"elixirscope: [\d,]+ events · [\d,]+ processes · 0 lost · [\d.]+ (B|kB|MB) · (?P<path>/.*\.scope)\n\Z"
+)
+
+
+def plain(*command: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command, cwd=cwd, env=environment(), capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False
+    )
+
+
+def test_a_test_run_is_recorded_and_its_project_left_as_it_was(elixirscope: Run, tmp_path: Path) -> None:
+    project = tiny_project(tmp_path / "tiny")
+    unrecorded = plain("mix", "test", cwd=project)
+    before = contents(project)
+    run = elixirscope("record", "-o", tmp_path / "r.scope", "--", "mix", "test", cwd=project)
+    assert contents(project) == before
+    assert run.returncode == unrecorded.returncode == 0, run.stderr
+    assert "1 test, 0 failures" in run.stdout
+    assert "elixirscope" not in run.stdout
+    closing = CLOSING.search(run.stderr)
+    assert closing, run.stderr
+    assert closing["path"] == str(tmp_path / "r.scope")
+
+    info = json.loads(elixirscope("info", tmp_path / "r.scope", "--json").stdout)
+    assert info["complete"]
+    assert info["command"] == ["mix", "test"]
+    assert min(info[kind] for kind in ("events", "processes", "calls", "messages", "states")) > 0
+    sources = json.loads((tmp_path / "r.scope" / "sources" / "index.json").read_text())
+    assert str(project / "lib" / "counter.ex") in sources
+
+
+def test_a_first_build_under_record_equals_a_plain_one(elixirscope: Run, tmp_path: Path) -> None:
+    # In the same folder one after the other: beams carry the path of their source.
+    project = tiny_project(tmp_path / "tiny")
+    plain("mix", "compile", cwd=project)
+    beams = {name: hash for name, hash in contents(project).items() if name.endswith((".beam", ".app"))}
+    subprocess.run(["rm", "-r", project / "_build"], check=True)
+    elixirscope("record", "-o", tmp_path / "r.scope", "--", "mix", "compile", cwd=project)
+    after = contents(project)
+    assert {name: after.get(name) for name in beams} == beams
+
+
+def test_the_exit_status_is_the_commands_own(elixirscope: Run, tmp_path: Path) -> None:
+    run = elixirscope("record", "-o", tmp_path / "r.scope", "--", "elixir", "-e", "IO.puts(:hi); System.halt(7)")
+    assert (run.returncode, run.stdout) == (7, "hi\n")
+
+
+def test_json_goes_to_a_file_for_stdout_is_the_commands(elixirscope: Run, tmp_path: Path) -> None:
+    out = tmp_path / "info.json"
+    run = elixirscope("record", "-o", tmp_path / "r.scope", "--json", out, "--", "elixir", "-e", "IO.puts(1)")
+    assert run.stdout == "1\n"
+    assert json.loads(out.read_text()) == json.loads(elixirscope("info", tmp_path / "r.scope", "--json").stdout)
+
+
+def test_the_given_plan_is_in_force_and_kept(elixirscope: Run, tmp_path: Path) -> None:
+    project = tiny_project(tmp_path / "tiny")
+    plan = Plan.parse('intent = "minimal"\ndefault = "off"\nmessages = false\n')
+    plan.dump(tmp_path / "mine.toml")
+    run = elixirscope(
+        "record", "--plan", tmp_path / "mine.toml", "-o", tmp_path / "r.scope", "--", "mix", "test", cwd=project
+    )
+    assert run.returncode == 0, run.stderr
+    assert Plan.load(tmp_path / "r.scope" / "plan.toml") == plan
+    info = json.loads(elixirscope("info", tmp_path / "r.scope", "--json").stdout)
+    assert (info["calls"], info["messages"]) == (0, 0)
+    assert info["processes"] > 0
+
+
+def test_by_default_recordings_go_to_the_users_data_folder(elixirscope: Run, tmp_path: Path) -> None:
+    project = tiny_project(tmp_path / "my tiny project")
+    settings = environment() | {"XDG_DATA_HOME": str(tmp_path / "data")}
+    run = elixirscope("record", "--", "elixir", "-e", "1", cwd=project, env=settings)
+    closing = CLOSING.search(run.stderr)
+    assert closing, run.stderr
+    path = Path(closing["path"])
+    assert path.parent == tmp_path / "data" / "elixirscope" / "recordings"
+    assert re.fullmatch(r"my-tiny-project-\d{8}-\d{6}\.scope", path.name)
+
+
+def test_nothing_recorded_says_why(elixirscope: Run, tmp_path: Path) -> None:
+    run = elixirscope("record", "-o", tmp_path / "r.scope", "--", "sh", "-c", "exit 3")
+    assert run.returncode == 3
+    assert "nothing was recorded: the command started no Erlang VM" in run.stderr
+
+
+SCRIPT = """
+IO.puts("ready")
+case IO.gets("") do
+  "go\\n" -> IO.puts("went on")
+end
+"""
+
+
+def test_killing_the_recorder_harms_neither_program_nor_recording(elixirscope: Run, tmp_path: Path) -> None:
+    script = tmp_path / "wait.exs"
+    script.write_text(SCRIPT)
+    recorder = subprocess.Popen(
+        [sys.executable, "-m", "elixirscope.cli.main", "record", "-o", tmp_path / "r.scope", "--", "elixir", script],
+        env=environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert recorder.stdin is not None
+    assert recorder.stdout is not None
+    assert recorder.stdout.readline() == "ready\n"
+    recorder.send_signal(signal.SIGKILL)
+    recorder.wait()
+    recorder.stdin.write("go\n")
+    recorder.stdin.close()
+    assert recorder.stdout.read() == "went on\n"  # read to its end: the program is over
+    recorder.stdout.close()
+    info = json.loads(elixirscope("info", tmp_path / "r.scope", "--json").stdout)
+    assert info["events"] > 0
+    assert not info["complete"]
+
+
+# Bad input
+
+
+def test_no_elixir(elixirscope: Run, tmp_path: Path) -> None:
+    settings = environment() | {"PATH": str(tmp_path)}
+    run = elixirscope("record", "--", "mix", "test", env=settings, cwd=tmp_path)
+    assert run.returncode == 6
+    assert re.fullmatch(r"elixirscope: Elixir is not installed here: .*\n  → install it with: .*\n", run.stderr)
+
+
+def test_command_not_found(elixirscope: Run, tmp_path: Path) -> None:
+    run = elixirscope("record", "-o", tmp_path / "r.scope", "--", "no-such-command")
+    assert run.returncode == 6
+    assert run.stderr.startswith("elixirscope: command not found: no-such-command\n  → ")
+    assert not (tmp_path / "r.scope").exists()
+
+
+def test_not_a_mix_project(elixirscope: Run, tmp_path: Path) -> None:
+    expected = plain("mix", "test", cwd=tmp_path)
+    run = elixirscope("record", "-o", tmp_path / "r.scope", "--", "mix", "test", cwd=tmp_path)
+    assert (run.returncode, run.stdout) == (expected.returncode, expected.stdout)
+    assert run.stderr.startswith(expected.stderr)
+    assert "Could not find a Mix.Project" in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+def test_compile_error(elixirscope: Run, tmp_path: Path) -> None:
+    project = tiny_project(tmp_path / "tiny", {"lib/wrong.ex": "defmodule Wrong do\n  def f(x), do: y\nend\n"})
+    expected = plain("mix", "test", cwd=project)
+    run = elixirscope("record", "-o", tmp_path / "r.scope", "--", "mix", "test", cwd=project)
+    assert (run.returncode, run.stdout) == (expected.returncode, expected.stdout)
+    assert run.stderr.startswith(expected.stderr)
+    assert "undefined" in run.stderr
+    assert run.returncode == 1
+
+
+def test_an_application_that_fails_to_boot(elixirscope: Run, tmp_path: Path) -> None:
+    failing = "defmodule Tiny.App do\n  use Application\n  def start(_, _), do: {:error, :no_database}\nend\n"
+    project = tiny_project(tmp_path / "tiny", {"lib/app.ex": failing}, application="Tiny.App")
+    expected = plain("mix", "run", cwd=project)
+    run = elixirscope("record", "-o", tmp_path / "r.scope", "--", "mix", "run", cwd=project)
+    assert run.returncode == expected.returncode == 1
+    assert ":no_database" in run.stderr
+    assert "elixirscope: internal" not in run.stderr
+
+
+@pytest.mark.parametrize("taken", ["r.scope/manifest.json", "r.scope/notes.txt"])
+def test_an_existing_folder_is_not_overwritten(elixirscope: Run, tmp_path: Path, taken: str) -> None:
+    (tmp_path / "r.scope").mkdir()
+    (tmp_path / taken).write_text("precious")
+    run = elixirscope("record", "-o", tmp_path / "r.scope", "--", "elixir", "-e", "IO.puts(:ran)")
+    assert (run.returncode, run.stdout) == (2, "")
+    assert "choose another with -o, or remove it first: rm -r" in run.stderr
+    assert (tmp_path / taken).read_text() == "precious"
+
+
+def test_an_output_that_cannot_be_written(elixirscope: Run, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    run = elixirscope("record", "-o", tmp_path / "file" / "r.scope", "--", "elixir", "-e", "IO.puts(:ran)")
+    assert (run.returncode, run.stdout) == (7, "")
+    assert "cannot write the recording" in run.stderr
+
+
+def test_a_plan_with_a_mistake(elixirscope: Run, tmp_path: Path) -> None:
+    (tmp_path / "p.toml").write_text('default = "loud"\n')
+    run = elixirscope("record", "--plan", tmp_path / "p.toml", "--", "elixir", "-e", "IO.puts(:ran)")
+    assert (run.returncode, run.stdout) == (2, "")
+    assert "p.toml, line 1: default: " in run.stderr
+
+
+BUSY = """
+defmodule Busy do
+  def work(0), do: :done
+  def work(n) do
+    send(self(), {:work, n, String.duplicate("x", 400)})
+    receive do: ({:work, _, _} -> work(n - 1))
+  end
+end
+:done = Busy.work(100_000)
+IO.puts("all done")
+"""
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 24 MB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", folder], capture_output=True)
+    if mounted.returncode != 0:
+        pytest.skip("mounting a small file system needs root")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def test_a_disk_that_fills_up_while_recording(elixirscope: Run, tmp_path: Path, small_disk: Path) -> None:
+    (tmp_path / "busy.exs").write_text(BUSY)
+    with (small_disk / "ballast").open("wb") as ballast:
+        os.posix_fallocate(ballast.fileno(), 0, 6 * 1024 * 1024)
+    run = elixirscope("record", "-o", small_disk / "r.scope", "--", "elixir", tmp_path / "busy.exs")
+    assert (run.returncode, run.stdout) == (0, "all done\n"), run.stderr
+    assert re.search(r"no space|disk|full", run.stderr, re.IGNORECASE), run.stderr
+    info = json.loads(elixirscope("info", small_disk / "r.scope", "--json").stdout)
+    assert info["events"] > 0
+    assert not info["complete"]
+
+
+def test_a_disk_that_is_already_full(elixirscope: Run, small_disk: Path) -> None:
+    with (small_disk / "ballast").open("wb") as ballast:
+        os.posix_fallocate(ballast.fileno(), 0, 20 * 1024 * 1024)
+    run = elixirscope("record", "-o", small_disk / "r.scope", "--", "elixir", "-e", "IO.puts(:ran)")
+    assert (run.returncode, run.stdout) == (7, "")
+    assert "is full" in run.stderr
