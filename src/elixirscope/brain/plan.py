@@ -150,7 +150,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def _completed(document: dict[str, Any]) -> dict[str, Any]:
     intent = document.get("intent", "debug")
-    base = msgspec.to_builtins(Plan.of_intent(intent if intent in INTENTS else "debug"))
+    base: dict[str, Any] = msgspec.to_builtins(Plan.of_intent(intent if intent in INTENTS else "debug"))
     merged = base | document
     for key, value in base.items():
         if isinstance(value, dict) and isinstance(document.get(key), dict):
