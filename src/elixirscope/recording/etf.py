@@ -28,7 +28,7 @@ from elixirscope.recording.terms import (
     make_map,
 )
 
-MAX_DEPTH: Final = 256  # containers nested deeper are shown as truncated
+MAX_DEPTH: Final = 128  # containers nested deeper become `Truncated`: what walks terms may recurse
 MAX_INFLATED: Final = 64 * 1024 * 1024
 
 _U16 = struct.Struct(">H").unpack_from
@@ -242,7 +242,7 @@ class _Reader:
 
 def _close(done: _Open, depth: int) -> Term:
     items = done.items
-    if depth >= MAX_DEPTH:  # what prints or compares terms may recurse; beyond this nobody looks
+    if depth >= MAX_DEPTH:
         size = len(items) // 2 if done.kind == _MAP else len(items)
         return Truncated(_KIND_NAMES[done.kind], None, size - (done.kind == _LIST))
     if done.kind == _TUPLE:

@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
+from elixirscope.recording import text
+
 Term: TypeAlias = Any
 
 
@@ -160,6 +162,4 @@ def inspect(term: Term, *, limit: int = 200, width: int | None = None) -> str:
 
 def module_name(atom: str) -> str:
     """A module as Elixir writes it: `TicketOffice.Seats`, `:gen_server`."""
-    from elixirscope.recording.inspect import atom_text
-
-    return atom_text(atom)
+    return text.atom(atom)
