@@ -11,6 +11,7 @@ from elixirscope.query.values import Value
 from elixirscope.recording.format import Kind
 
 _STACK_LIMIT = 200
+_TAILS_SHOWN = 3  # of a loop that calls itself in tail position
 
 
 class FrameRow(msgspec.Struct, frozen=True):
@@ -53,38 +54,29 @@ class CodeDag(SqlDag):
     def innermost(self, event: int) -> dict[str, Any] | None:
         """The row of the frame that was running in the event's process just then; None outside recorded code.
 
-        At a frame's own last event (its RETURN, its RAISE) it still counts as running.
+        At a frame's own last event (its RETURN, its RAISE) it still counts as running, and so does a frame whose tail
+        call went into code that is not recorded.
         """
         row = self.query.event(event)
-        around = event if row["kind"] == Kind.CALL else row["call"]
-        if around is None:
-            # VM events carry no frame: the process is where its last instrumented event left it
-            mine = self.query.events_of(row["process"])
-            before = mine[mine < event]
-            with_call = before[self.query.column("events", "call")[before] >= 0]
-            around = int(with_call[-1]) if len(with_call) else None
-            around = self._frame_of(around)
-        frame = self.query.find("calls", "call", around)
-        while frame is not None and frame["end_event"] is not None and frame["end_event"] < event:
-            frame = self.query.find("calls", "call", frame["parent"])
-        return frame
-
-    def _frame_of(self, event: int | None) -> int | None:
-        if event is None:
-            return None
-        row = self.query.event(event)
-        return event if row["kind"] == Kind.CALL else row["call"]
+        return self.query.find("calls", "call", event if row["kind"] == Kind.CALL else row["call"])
 
     def stack(self, event: int) -> list[FrameRow]:
-        """The frames open at an event, innermost first, going on in the process that asked, and so on."""
-        rows, frame, remote = list[FrameRow](), self.innermost(event), False
+        """The frames open at an event, innermost first, going on in the process that asked, and so on.
+
+        A frame that was entered by a tail call is followed by the one that it took over from, which has ended.
+        """
+        rows, frame, remote, tails = list[FrameRow](), self.innermost(event), False, 0
         seen = set[int]()
         while frame is not None and frame["call"] not in seen and len(rows) < _STACK_LIMIT:
             seen.add(frame["call"])
             rows.append(self.row(frame, remote=remote))
-            above = self.query.find("calls", "call", frame["parent"])
-            remote = above is None
-            frame = above if above is not None else self.query.find("calls", "call", frame["remote_parent"])
+            remote = False
+            tails = tails + 1 if frame["tail_of"] is not None else 0
+            above = self.query.find("calls", "call", frame["tail_of"]) if 0 < tails <= _TAILS_SHOWN else None
+            above = above or self.query.find("calls", "call", frame["parent"])
+            if above is None:
+                above, remote = self.query.find("calls", "call", frame["remote_parent"]), True
+            frame = above
         return rows
 
     def children(self, call: int) -> list[FrameRow]:

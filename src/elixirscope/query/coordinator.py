@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 
 from elixirscope.errors import NotFoundError, UsageError
 from elixirscope.query import resolve, sandbox
+from elixirscope.query.dialect import quote_words
 from elixirscope.query.values import Values
 from elixirscope.query.views import VIEWS, view_sql
 from elixirscope.recording.schema import TABLES
@@ -118,19 +119,20 @@ class QueryCoordinator:
     def rows(self, sql: str, params: Sequence[Any] = ()) -> list[dict[str, Any]]:
         """Our own SQL, over the tables of `recording.schema` (also `raw.NAME`); public views are `main.NAME`."""
         with self._lock:
-            cursor = self._trusted.execute(sql, list(params))
+            cursor = self._trusted.execute(quote_words(sql), list(params))
             names = [column[0] for column in cursor.description or ()]
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
     def arrow(self, sql: str, params: Sequence[Any] = ()) -> pa.Table:
         """As `rows`, for many rows."""
         with self._lock:
-            return self._trusted.sql(sql, params=list(params)).to_arrow_table()
+            return self._trusted.sql(quote_words(sql), params=list(params)).to_arrow_table()
 
     def sql(self, text: str, *, limit: int | None = None) -> SqlResult:
         """Anyone's SQL over the public views: read only, within memory and time limits. Raises `QueryError`."""
         with self._sandbox_lock:
             connection, started = self._sandbox, time.perf_counter()
+            text = quote_words(text)
             sandbox.check(connection, text)
             timer = threading.Timer(TIME_LIMIT_S, connection.interrupt)
             timer.daemon = True
@@ -149,7 +151,8 @@ class QueryCoordinator:
     def register_views(self, views: dict[str, str]) -> None:
         """Add public views: name → SELECT over `raw.NAME`."""
         with self._lock:
-            for name, text in views.items():
+            for name, select in views.items():
+                text = quote_words(select)
                 self._trusted.execute(f"create or replace view main.{name} as {text}")
                 described = self._trusted.execute(f"describe main.{name}").fetchall()
                 self._view_columns[name] = [str(row[0]) for row in described]

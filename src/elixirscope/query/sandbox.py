@@ -45,8 +45,8 @@ def check(connection: duckdb.DuckDBPyConnection, text: str) -> None:
 
 
 def _check_functions(connection: duckdb.DuckDBPyConnection, text: str) -> None:
-    row = connection.execute("select json_serialize_sql(?)", [text]).fetchone()
-    tree: dict[str, Any] = json.loads(row[0]) if row else {"error": True}
+    ((serialized,),) = connection.execute("select json_serialize_sql(?)", [text]).fetchall()
+    tree: dict[str, Any] = json.loads(serialized)
     if tree.get("error"):
         raise QueryError(f"the query cannot be checked: {tree.get('error_message', 'unknown statement')}", _READ_ONLY)
     stack: list[Any] = [tree]
@@ -80,8 +80,6 @@ def explain(error: duckdb.Error, columns: Mapping[str, Iterable[str]]) -> QueryE
     if column := _UNKNOWN_COLUMN.search(text):
         near = _near(column.group(1), {name for names in columns.values() for name in names})
         return QueryError(text, f"{near}`describe events` lists the columns of a view")
-    if re.search(r'at or near "end"', text):
-        return QueryError(text, 'END is a word of SQL: write the column in quotes, "end"')
     return QueryError(text, "docs/schema.md describes the views, `describe events` lists the columns of one")
 
 

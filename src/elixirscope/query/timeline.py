@@ -181,7 +181,8 @@ def _densities(query: QueryCoordinator, start: int, end: int, width: int, proces
         [start, bucket, start, end, processes],
     )
     found = {
-        p: Density(bucket, *([0] * count for _ in range(4)), _life(query, p, start, bucket, count)) for p in processes
+        p: Density(bucket, [0] * count, [0] * count, [0] * count, [0] * count, _life(query, p, start, bucket, count))
+        for p in processes
     }
     for row in rows:
         density, number = found[row["process"]], row["bucket"]
