@@ -16,7 +16,8 @@ def tests_table(log: Log, calls: Calls) -> pa.Table:
     """One row per TEST_START, joined with its end and with the test function's frame."""
     rows = log.rows
     columns: dict[str, list[object]] = {
-        name: [] for name in ["event", "module", "name", "file", "line", "start", "end", "result", "process", "call", "text"]
+        name: []
+        for name in ["event", "module", "name", "file", "line", "start", "end", "result", "process", "call", "text"]
     }
     frames = _frames(log, calls)
     ends: dict[tuple[Term, Term], list[int]] = {}
