@@ -169,7 +169,7 @@ def test_compile_error(elixirscope: Run, tmp_path: Path) -> None:
     run = elixirscope("record", "-o", tmp_path / "r.scope", "--", "mix", "test", cwd=project)
     assert (run.returncode, run.stdout) == (expected.returncode, expected.stdout)
     assert run.stderr.startswith(expected.stderr)
-    assert "undefined" in run.stderr
+    assert "undefined" in run.stdout + run.stderr
     assert run.returncode == 1
 
 

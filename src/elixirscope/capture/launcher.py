@@ -14,7 +14,9 @@ from types import FrameType
 
 from elixirscope.errors import TargetError
 
-BOOT = "Elixir.ElixirScope.Boot"
+# Evaluated before the command's own code. `-s` would end a VM that cannot load the agent (a release in
+# embedded mode, a plain `erl` without Elixir, a cache that was emptied); this lets it run, unrecorded.
+BOOT = "catch 'Elixir.ElixirScope.Boot':start()"
 
 # What another process may send us, meaning the command. A terminal sends the first two to the whole
 # foreground group, the command included: then we only have to survive them.
@@ -53,7 +55,7 @@ def check_command(command: Sequence[str]) -> None:
 
 def target_environment(ebin: Path, recording: Path) -> dict[str, str]:
     """The environment of the command: ours, plus the two variables that bring the agent into its VMs."""
-    flags = f"-pa {_quoted(ebin)} -s {BOOT}"
+    flags = f"-pa {_quoted(str(ebin))} -eval {_quoted(BOOT)}"
     existing = os.environ.get("ERL_AFLAGS", "").strip()
     return {
         **os.environ,
@@ -62,9 +64,9 @@ def target_environment(ebin: Path, recording: Path) -> dict[str, str]:
     }
 
 
-def _quoted(path: Path) -> str:
+def _quoted(text: str) -> str:
     # Erlang splits ERL_AFLAGS at spaces and takes a backslash as a shell does.
-    return re.sub(r"([\s\\'\"#])", r"\\\1", str(path))
+    return re.sub(r"([\s\\'\"#])", r"\\\1", text)
 
 
 @contextmanager
