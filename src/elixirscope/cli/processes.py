@@ -6,12 +6,7 @@ import click
 
 import elixirscope
 from elixirscope.cli.output import duration, json_option, print_json, print_table, recording_argument
-
-_COLUMNS = """
-select p.process, p.pid, p.node, p.name, p.label, p.kind, p.module, p.initial, p.parent, p.supervisor,
-       p.incarnation, p.predecessor, p.start, p."end", p.exit_kind, p.events, p.lost
-from processes p order by p.process
-"""
+from elixirscope.query.tree import supervision_order
 
 
 @click.command()
@@ -19,12 +14,12 @@ from processes p order by p.process
 @json_option
 def command(recording: str, as_json: bool) -> None:
     """List the processes, as their supervision tree."""
-    rows = elixirscope.open(recording).query.rows(_COLUMNS)
+    rows = elixirscope.open(recording).query.processes
     if as_json:
         print_json(rows)
         return
     table = []
-    for row, depth in _tree(rows):
+    for row, depth in supervision_order(rows):
         life = duration(row["start"]) + " – " + (duration(row["end"]) if row["end"] is not None else "alive")
         label = "  " * depth + str(row["label"])
         table.append(
@@ -32,19 +27,3 @@ def command(recording: str, as_json: bool) -> None:
         )
     columns = ("#", "pid", "process", "kind", "life", "exit", "events", "lost")
     print_table(columns, table, right=("#", "events", "lost"))
-
-
-def _tree(rows: list[dict[str, object]]) -> list[tuple[dict[str, object], int]]:
-    """Rows in supervision order with their depth: children follow their supervisor, else their parent."""
-    known = {row["process"] for row in rows}
-    children: dict[object, list[dict[str, object]]] = {}
-    for row in rows:
-        above = row["supervisor"] if row["supervisor"] is not None else row["parent"]
-        children.setdefault(above if above in known else None, []).append(row)
-    ordered: list[tuple[dict[str, object], int]] = []
-    stack = [(row, 0) for row in reversed(children.get(None, []))]
-    while stack:
-        row, depth = stack.pop()
-        ordered.append((row, depth))
-        stack.extend((child, depth + 1) for child in reversed(children.pop(row["process"], [])))
-    return ordered

@@ -1,0 +1,164 @@
+"""What each address of the API asks of the layers below. Shapes are theirs; here is only the wiring."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from elixirscope.dags import Picture
+from elixirscope.dags.dataflow import Flow
+from elixirscope.errors import UsageError
+from elixirscope.film import Film
+from elixirscope.query import pages, searching, sources, stepping
+from elixirscope.query.timeline import Timeline
+from elixirscope.query.timeline import timeline as timeline_of
+from elixirscope.query.tree import supervision_order
+from elixirscope.recording.terms import inspect
+from elixirscope.web.parameters import Parameters
+
+_MOST = 1_000
+_WHOLE_VALUE = 200_000  # characters of one value that the page shows at once
+Answer = dict[str, Any]
+
+
+class _Question(msgspec.Struct):
+    sql: str
+    limit: int = 1_000
+
+
+def info(film: Film, _ask: Parameters) -> Answer:
+    """What the recording holds."""
+    shown = msgspec.to_builtins(film.info, enc_hook=str)
+    return {**shown, "name": film.recording.path.name}
+
+
+def processes(film: Film, _ask: Parameters) -> Answer:
+    """All processes in the order of their supervision tree, with their depth in it."""
+    found = [
+        {**row, "depth": depth, "exit_reason": film.query.values.text(row["exit_value"])}
+        for row, depth in supervision_order(film.query.processes)
+    ]
+    return {"processes": found}
+
+
+def findings(film: Film, _ask: Parameters) -> Answer:
+    """Root causes, ranked."""
+    return {"findings": film.findings}
+
+
+def tests(film: Film, _ask: Parameters) -> Answer:
+    """The tests that ran, in order."""
+    return {"tests": film.query.rows("select * from raw.tests order by start")}
+
+
+def timeline(film: Film, ask: Parameters) -> Timeline:
+    """Lanes and messages of a window."""
+    duration = max(film.info.duration_ns, 1)
+    start, end = ask.number("from", 0), ask.number("to", duration)
+    return timeline_of(film.query, start, end, ask.number("width", 1_000), ask.numbers("processes"))
+
+
+def frame(film: Film, ask: Parameters) -> Picture:
+    """The synchronised picture at a moment."""
+    return film.dags.frame_at(ask.moment())
+
+
+def step(film: Film, ask: Parameters) -> Answer:
+    """The moment one step on or back."""
+    moment = stepping.step(
+        film.query,
+        ask.number("event"),
+        direction=ask.choice("direction", ("next", "previous")),
+        scope=ask.choice("scope", ("process", "any")),
+        kind=ask.text("kind", "any"),
+    )
+    return {"moment": moment}
+
+
+def messages(film: Film, ask: Parameters) -> pages.MessagePage:
+    """A page of messages."""
+    return pages.messages_page(
+        film.query,
+        ask.maybe("from"),
+        ask.maybe("to"),
+        ask.numbers("processes"),
+        ask.text("search", "") or None,
+        limit=min(ask.number("limit", 200), _MOST),
+        offset=ask.number("offset", 0),
+    )
+
+
+def states(film: Film, ask: Parameters) -> Answer:
+    """The history of one process's state."""
+    process = ask.number("process")
+    return {"process": process, "versions": film.dags.state.history(process)}
+
+
+def diff(film: Film, ask: Parameters) -> Answer:
+    """What differs between two states, given by their events."""
+    return {"changes": film.dags.state.diff(ask.number("a"), ask.number("b"))}
+
+
+def calls(film: Film, ask: Parameters) -> pages.CallPage:
+    """The frames that a frame called, or the outermost frames of a process."""
+    return pages.calls_page(
+        film.query,
+        ask.maybe("call"),
+        ask.maybe("process"),
+        ask.maybe("from"),
+        ask.maybe("to"),
+        limit=min(ask.number("limit", 200), _MOST),
+        offset=ask.number("offset", 0),
+    )
+
+
+def causes(film: Film, ask: Parameters) -> Answer:
+    """Why an event happened, or what it led to."""
+    event, limit = ask.number("event"), min(ask.number("limit", 30), _MOST)
+    if ask.choice("direction", ("backward", "forward")) == "backward":
+        steps = film.dags.causality.why(event, limit=limit)
+    else:
+        steps = film.dags.causality.forward(event, limit=limit)
+    return {"steps": steps, "total": len(steps)}
+
+
+def flow(film: Film, ask: Parameters) -> Flow:
+    """Where a value came from."""
+    value = ask.maybe("value")
+    if value is not None:
+        return film.dags.dataflow.flow_of_value(value)
+    return film.dags.dataflow.flow(ask.number("event"), ask.text("name", "") or None)
+
+
+def value(film: Film, ask: Parameters) -> Answer:
+    """A whole value, printed over as many lines as it needs."""
+    term = film.query.values.term(ask.number("id"))
+    return {"text": inspect(term, limit=_WHOLE_VALUE, width=80)}
+
+
+def source(film: Film, ask: Parameters) -> sources.SourceFile:
+    """A source file as recorded, with the hits of its lines."""
+    return sources.source_file(film.query, ask.text("file"))
+
+
+def search(film: Film, ask: Parameters) -> Answer:
+    """Processes, functions, exceptions, tests and messages whose text contains `q`."""
+    return {"results": searching.search(film.query, ask.text("q"))}
+
+
+def query(film: Film, body: bytes) -> Answer:
+    """Anyone's SQL, sandboxed."""
+    try:
+        asked = msgspec.json.decode(body, type=_Question)
+    except msgspec.DecodeError as error:
+        raise UsageError(f"the question is not understood: {error}", 'send {"sql": "select …"}') from error
+    result = film.query.sql(asked.sql, limit=max(1, min(asked.limit, 10_000)))
+    return {
+        "columns": result.columns,
+        "types": result.types,
+        "rows": result.rows,
+        "total": len(result.rows),
+        "truncated": result.truncated,
+        "elapsed_ms": result.elapsed_ms,
+    }
