@@ -154,6 +154,21 @@ def test_command_not_found(elixirscope: Run, tmp_path: Path) -> None:
     assert not (tmp_path / "r.scope").exists()
 
 
+def test_wrong_usage(elixirscope: Run) -> None:
+    assert elixirscope("record").returncode == 2
+    unknown = elixirscope("record", "--colour", "--", "mix", "test")
+    assert unknown.returncode == 2
+    assert "No such option" in unknown.stderr
+    both = elixirscope("record", "--intent", "state", "--plan", "p.toml", "--", "mix", "test")
+    assert both.returncode == 2
+    assert "exclude each other" in both.stderr
+
+
+def test_options_of_the_command_are_its_own(elixirscope: Run, tmp_path: Path) -> None:
+    run = elixirscope("record", "-o", tmp_path / "r.scope", "sh", "-c", "echo $0 $1", "--intent", "-o")
+    assert run.stdout == "--intent -o\n"
+
+
 def test_not_a_mix_project(elixirscope: Run, tmp_path: Path) -> None:
     expected = plain("mix", "test", cwd=tmp_path)
     run = elixirscope("record", "-o", tmp_path / "r.scope", "--", "mix", "test", cwd=tmp_path)

@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from elixirscope.film import Film
     from elixirscope.recording.recording import Info
 
+_CLEAR_LINE = "\r\x1b[K"
+
 
 @click.command(
-    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+    context_settings={"allow_interspersed_args": False},  # options after COMMAND's first word are its own
     epilog="\b\nIntents:\n" + "\n".join(f"  {name:<12} {PRESETS[name].about}" for name in INTENTS),
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="REC", help="Folder of the recording.")
@@ -79,7 +81,7 @@ def _close(outcome: Outcome, json_file: Path | None) -> None:
         )
         return
     if sys.stderr.isatty():
-        click.echo("elixirscope: reading the recording…\r", nl=False, err=True)
+        click.echo("elixirscope: reading the recording…", nl=False, err=True)
     try:
         film = elixirscope.open(outcome.path)
         info = film.info
@@ -88,6 +90,9 @@ def _close(outcome: Outcome, json_file: Path | None) -> None:
             json_file.write_bytes(msgspec.json.format(encoded, indent=2) + b"\n")
     except (ElixirScopeError, OSError) as error:
         _say(f"{error}\n  the recording is kept in {outcome.path}")
+        return
+    except KeyboardInterrupt:
+        _say(f"stopped reading; the recording is kept in {outcome.path}")
         return
     except Exception as error:  # noqa: BLE001 - our bug must not become the recorded command's exit status
         _say(f"internal error: {type(error).__name__}: {error}\n  the recording is kept in {outcome.path}")
@@ -117,4 +122,5 @@ def _plan_of(info: Info) -> Plan:
 
 
 def _say(text: str) -> None:
-    click.echo(f"elixirscope: {text}", err=True)
+    # On a terminal, over the progress line if there is one.
+    click.echo(f"{_CLEAR_LINE if sys.stderr.isatty() else ''}elixirscope: {text}", err=True)
