@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from elixirscope.film import Film
     from elixirscope.recording.recording import Info
 
-_CLEAR_LINE = "\r\x1b[K"
-
 
 @click.command(
     context_settings={"allow_interspersed_args": False},  # options after COMMAND's first word are its own
@@ -81,7 +79,7 @@ def _close(outcome: Outcome, json_file: Path | None) -> None:
         )
         return
     if sys.stderr.isatty():
-        click.echo("elixirscope: reading the recording…", nl=False, err=True)
+        _say("reading the recording…")
     try:
         film = elixirscope.open(outcome.path)
         info = film.info
@@ -122,5 +120,4 @@ def _plan_of(info: Info) -> Plan:
 
 
 def _say(text: str) -> None:
-    # On a terminal, over the progress line if there is one.
-    click.echo(f"{_CLEAR_LINE if sys.stderr.isatty() else ''}elixirscope: {text}", err=True)
+    click.echo(f"elixirscope: {text}", err=True)
