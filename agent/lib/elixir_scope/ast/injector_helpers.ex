@@ -1,0 +1,78 @@
+defmodule ElixirScope.AST.InjectorHelpers do
+  @moduledoc """
+  Small builders for the abstract code that the transformer adds, and the bookkeeping it needs.
+
+  Everything added is annotated `generated`, so that neither the compiler nor Dialyzer has anything to say about it.
+
+  `st` is the transformer's running state: `n` (fresh variables so far in this function), `sites` (newest first),
+  `seen` (variables bound so far), `next_site` (the id allocator).
+  """
+
+  @type form :: tuple
+  @type st :: %{n: non_neg_integer, sites: list, seen: MapSet.t(), next_site: (() -> pos_integer)}
+
+  @doc "Marks a value that does not exist, such as the state before `init/1`."
+  def none, do: :"$elixirscope_none"
+
+  @doc "The annotation of added code on `line`."
+  def anno(line), do: :erl_anno.set_generated(true, :erl_anno.new(line))
+
+  @doc "The line of a form; 0 when it has none."
+  def line(form) when is_tuple(form), do: anno_line(elem(form, 1))
+
+  @doc "The line of an annotation in any of its shapes; 0 when it has none."
+  def anno_line(anno) do
+    case :erl_anno.line(anno) do
+      line when is_integer(line) and line > 0 -> line
+      _ -> 0
+    end
+  end
+
+  @doc "Whether the compiler, not the user, wrote this form."
+  def generated?(form), do: :erl_anno.generated(elem(form, 1))
+
+  @doc "A variable that nobody else uses in the function at hand. Names repeat between functions: atoms are never freed."
+  @spec fresh(st, non_neg_integer) :: {form, st}
+  def fresh(st, line) do
+    {{:var, anno(line), :"_ElixirScope@#{st.n}"}, %{st | n: st.n + 1}}
+  end
+
+  @doc "Registers a site in the function of `env` and returns its id."
+  def site(st, kind, env, line, vars \\ [], detail \\ %{}) do
+    id = st.next_site.()
+    site = {id, kind, env.name, env.arity, line, vars, detail}
+    {id, %{st | sites: [site | st.sites]}}
+  end
+
+  @doc "A call of the runtime."
+  def runtime(env, line, function, args) do
+    a = anno(line)
+    {:call, a, {:remote, a, {:atom, a, env.runtime}, {:atom, a, function}}, args}
+  end
+
+  def integer(value, line), do: {:integer, anno(line), value}
+  def atom(value, line), do: {:atom, anno(line), value}
+  def tuple(elements, line), do: {:tuple, anno(line), elements}
+  def match(pattern, value, line), do: {:match, anno(line), pattern, value}
+
+  @doc "One expression out of several."
+  def block([one], _line), do: one
+  def block(many, line), do: {:block, anno(line), many}
+
+  @doc """
+  Whether evaluating the expression can neither fail, nor do anything, nor take time that belongs to somebody: it may
+  then be moved or evaluated after an event.
+  """
+  def simple?({tag, _, _}) when tag in [:var, :integer, :float, :atom, :string, :char, :fun], do: true
+  def simple?({nil, _}), do: true
+  def simple?({:tuple, _, elements}), do: Enum.all?(elements, &simple?/1)
+  def simple?({:cons, _, head, tail}), do: simple?(head) and simple?(tail)
+
+  def simple?({:map, _, fields}) do
+    Enum.all?(fields, fn {_, _, key, value} -> simple?(key) and simple?(value) end)
+  end
+
+  def simple?({:named_fun, _, _, _}), do: true
+  def simple?({:bin, _, elements}), do: Enum.all?(elements, &match?({_, _, {:string, _, _}, :default, :default}, &1))
+  def simple?(_), do: false
+end

@@ -1,0 +1,161 @@
+defmodule ElixirScope.AST.Transformer do
+  @moduledoc """
+  Abstract forms of a module + a plan → the same module, telling the runtime what it does.
+
+  Pure, but for the ids of its sites. What the program computes, the order of its effects, its exceptions and its
+  tail calls stay as they are; see `ElixirScope.AST.Walker` for how. Works on Erlang's abstract format, which is
+  what both Erlang and Elixir modules come down to.
+  """
+
+  alias ElixirScope.AST.{Callbacks, Forms, Patterns, Sites, Walker}
+  import ElixirScope.AST.InjectorHelpers, only: [line: 1, site: 6]
+
+  @runtime ElixirScope.Capture.InstrumentationRuntime
+  # Made by the compilers, called by tools, of no interest to anybody who debugs a program.
+  @compiler_made [
+    __info__: 1,
+    __struct__: 0,
+    __struct__: 1,
+    __impl__: 1,
+    __protocol__: 1,
+    __deriving__: 3,
+    __ex_unit__: 0,
+    __ex_unit__: 1,
+    __ex_unit__: 2,
+    behaviour_info: 1,
+    impl_for: 1,
+    impl_for!: 1,
+    struct_impl_for: 1,
+    module_info: 0,
+    module_info: 1
+  ]
+
+  @type level :: :off | :state | :calls | :values | :full
+  @type info :: %{required(:module) => module, required(:file) => binary, optional(atom) => term}
+
+  @doc """
+  Instruments a module.
+
+  Options:
+  - `kind`: `:project` (default), `:dependency` or `:memory`, for the plan
+  - `level`: `(function, arity -> level)` instead of the plan's word
+  - `watched`: `(module, function -> boolean)` instead of the plan's word
+  - `runtime`: the module that the added code calls
+  - `next_site`: `(() -> id)`, the allocator of site ids
+  - `file`: absolute path of the source
+
+  `{:skip, reason}`: the module is to be left as it is.
+  """
+  @spec transform([tuple], map | nil, keyword) ::
+          {:ok, [tuple], info, [Sites.site()]} | {:skip, atom}
+  def transform(forms, plan, opts \\ []) do
+    module = Forms.module(forms)
+
+    cond do
+      module == nil -> {:skip, :no_module}
+      Forms.attribute?(forms, :on_load) -> {:skip, :on_load}
+      Forms.attribute?(forms, :nifs) -> {:skip, :nif}
+      calls_load_nif?(forms) -> {:skip, :nif}
+      true -> instrument(forms, module, plan, opts)
+    end
+  end
+
+  defp instrument(forms, module, plan, opts) do
+    env = env(forms, module, plan, opts)
+    st = %{n: 0, sites: [], seen: MapSet.new(), next_site: opts[:next_site] || (&Sites.next/0)}
+    {forms, st} = Enum.map_reduce(forms, st, &form(&1, env, &2))
+
+    if st.sites == [] do
+      {:skip, :nothing_selected}
+    else
+      info = %{module: module, file: opts[:file] || Forms.file(forms), behaviours: Forms.behaviours(forms)}
+      {:ok, forms, info, Enum.reverse(st.sites)}
+    end
+  end
+
+  defp env(forms, module, plan, opts) do
+    kind = opts[:kind] || :project
+    exports = Forms.exports(forms)
+
+    %{
+      module: module,
+      runtime: opts[:runtime] || @runtime,
+      level_of: opts[:level] || (&ElixirScope.Plan.level(plan, module, &1, &2, kind)),
+      watched: opts[:watched] || (&ElixirScope.Plan.watched?(plan, &1, &2)),
+      locals: MapSet.new(Forms.functions(forms)),
+      callbacks: Callbacks.of(Forms.behaviours(forms), exports, Forms.state_functions?(forms)),
+      test_module: {:__ex_unit__, 0} in exports,
+      level: :off,
+      funs: true,
+      name: nil,
+      arity: 0,
+      frame: nil,
+      callback: nil,
+      before: nil
+    }
+  end
+
+  defp form({:function, _, name, arity, _} = form, env, st) do
+    callback = env.callbacks[{name, arity}]
+    level = if transformable?(name, arity), do: env.level_of.(name, arity), else: :off
+
+    case level do
+      :off -> {form, st}
+      :state when callback == nil -> {form, st}
+      :state -> function(form, %{env | level: :values, callback: callback, funs: false}, st)
+      :calls -> function(form, %{env | level: :calls}, st)
+      level when level in [:values, :full] -> function(form, %{env | level: level, callback: callback}, st)
+    end
+  end
+
+  # A transform that stayed in `-compile` would run again.
+  defp form({:attribute, anno, :compile, options}, _env, st) do
+    options = options |> List.wrap() |> Enum.reject(&match?({:parse_transform, _}, &1))
+    {{:attribute, anno, :compile, options}, st}
+  end
+
+  defp form(form, _env, st), do: {form, st}
+
+  defp function({:function, anno, name, arity, clauses}, env, st) do
+    env = %{env | name: name, arity: arity}
+    st = %{st | n: 0, seen: MapSet.new()}
+    [{:clause, _, patterns, _, _} | _] = clauses
+    names = Enum.map(patterns, &Patterns.parameter_name/1)
+    line = line({:function, anno})
+    {site, st} = site(st, :function, env, line, names, detail(clauses, env))
+    {clauses, st} = Walker.framed_clauses(clauses, site, env, st)
+    {{:function, anno, name, arity, clauses}, st}
+  end
+
+  defp detail(clauses, env) do
+    %{clauses: length(clauses), end_line: Forms.last_line(clauses)}
+    |> Map.merge(callback_detail(env.callback))
+    |> Map.merge(if test?(env), do: %{test: true}, else: %{})
+  end
+
+  defp callback_detail(nil), do: %{}
+  defp callback_detail(%{state_arg: nil} = callback), do: Map.take(callback, [:behaviour, :callback])
+  defp callback_detail(callback), do: Map.take(callback, [:behaviour, :callback, :state_arg])
+
+  defp test?(%{test_module: true, name: name, arity: 1}) do
+    String.starts_with?(Atom.to_string(name), ["test ", "property ", "doctest "])
+  end
+
+  defp test?(_env), do: false
+
+  defp transformable?(name, arity) do
+    {name, arity} not in @compiler_made and not String.starts_with?(Atom.to_string(name), "MACRO-")
+  end
+
+  defp calls_load_nif?(forms) do
+    Enum.any?(forms, fn
+      {:function, _, _, _, clauses} -> load_nif?(clauses)
+      _ -> false
+    end)
+  end
+
+  defp load_nif?(list) when is_list(list), do: Enum.any?(list, &load_nif?/1)
+  defp load_nif?({:remote, _, {:atom, _, :erlang}, {:atom, _, :load_nif}}), do: true
+  defp load_nif?(tuple) when is_tuple(tuple), do: tuple |> Tuple.to_list() |> load_nif?()
+  defp load_nif?(_), do: false
+end

@@ -1,0 +1,62 @@
+defmodule ElixirScope.Compiler.Beam do
+  @moduledoc """
+  Compiled modules as data: abstract forms out of a `.beam`, and a `.beam` out of abstract forms.
+
+  Works on binaries, knows nothing of plans.
+  """
+
+  @typedoc "What is needed to compile a module again as it was compiled before."
+  @type t :: %{module: module, forms: [tuple], options: list, source: charlist}
+
+  # Options that say where to read or write, or that would do something twice.
+  @dropped [:outdir, :i, :d, :debug_info, :parse_transform, :encrypt_debug_info, :debug_info_key]
+  @dropped_flags [:report, :report_errors, :report_warnings, :warnings_as_errors, :"P", :"E", :"S"] ++
+                   # Elixir compiles from Core Erlang.
+                   [:to_core, :to_core0, :from_core, :no_core_prepare, :return]
+
+  @doc """
+  Reads a module. `{:error, reason}`: `:no_debug_info`, `:encrypted`, `:not_a_beam`.
+  """
+  @spec read(binary | charlist) :: {:ok, t} | {:error, atom}
+  def read(beam) do
+    with {:ok, {module, [debug_info: info, compile_info: compile]}} <-
+           :beam_lib.chunks(beam, [:debug_info, :compile_info]),
+         {:ok, forms} <- forms(module, info) do
+      options = Enum.reject(compile[:options] || [], &dropped?/1)
+      {:ok, %{module: module, forms: forms, options: options, source: compile[:source] || ~c""}}
+    else
+      {:error, :beam_lib, {:key_missing_or_invalid, _, _}} -> {:error, :encrypted}
+      {:error, :beam_lib, _} -> {:error, :not_a_beam}
+      {:error, reason} -> {:error, reason}
+    end
+  end
+
+  defp forms(module, {:debug_info_v1, backend, data}) do
+    case backend.debug_info(:erlang_v1, module, data, []) do
+      {:ok, forms} -> {:ok, forms}
+      {:error, _} -> {:error, :no_debug_info}
+    end
+  end
+
+  defp forms(_module, _), do: {:error, :no_debug_info}
+
+  defp dropped?({key, _}), do: key in @dropped
+  defp dropped?({key, _, _}), do: key in @dropped
+  defp dropped?(flag), do: flag in @dropped or flag in @dropped_flags
+
+  @doc """
+  Compiles forms. The result says the same of its source and options as the original did: ExUnit's doctests, for
+  one, ask for it.
+  """
+  @spec compile([tuple], t | %{options: list, source: charlist}) :: {:ok, binary} | {:error, term}
+  def compile(forms, %{options: options, source: source}) do
+    all = [:binary, :return_errors, :no_spawn_compiler_process, {:source, source} | options]
+
+    case :compile.noenv_forms(forms, all) do
+      {:ok, _module, binary} when is_binary(binary) -> {:ok, binary}
+      {:ok, _module, binary, _warnings} when is_binary(binary) -> {:ok, binary}
+      {:error, errors, _warnings} -> {:error, errors}
+      :error -> {:error, :compiler}
+    end
+  end
+end

@@ -1,0 +1,98 @@
+defmodule ElixirScope.Compiler.Hooks do
+  @moduledoc """
+  Where the agent learns what Elixir's own tools do, and when.
+
+  | hook | so that |
+  |---|---|
+  | `Mix.Tasks.App.Config.run/1` returns | everything is compiled, nothing has started: modules are instrumented |
+  | `ExUnit.EventManager.notify/2` | starts, ends and results of tests are events |
+  | `System.halt/1`, `System.stop/1` | nothing recorded is lost by them |
+  | `elixir_module` loads a module that is in memory only | test files and scripts are instrumented |
+
+  A hook that cannot be set costs a part of the recording (it is reported as missing coverage), never the program.
+  """
+
+  alias ElixirScope.Capture.{Ingestor, PipelineManager, TestEvents, VMTracer}
+  alias ElixirScope.Compiler.{Loader, MemoryDoor, Rewrite}
+
+  @hooks [
+    {:mix, Mix.Tasks.App.Config, [{:wrap, :run, 1, {__MODULE__, :after_config}}]},
+    {:ex_unit, ExUnit.EventManager, [{:wrap, :notify, 2, {__MODULE__, :test_event}}]},
+    {:elixir, System, [{:wrap, :halt, 1, {__MODULE__, :before_halt}}, {:wrap, :stop, 1, {__MODULE__, :before_halt}}]},
+    {:elixir, :elixir_erl_compiler,
+     [{:wrap, :forms, 3, {MemoryDoor, :compiled}}, {:wrap, :noenv_forms, 3, {MemoryDoor, :compiled}}]},
+    {:elixir, :elixir_module, [{:redirect, {:code, :load_binary, 3}, {MemoryDoor, :load_binary}}]}
+  ]
+
+  @doc "Sets every hook that this installation of Elixir has a place for. Returns what could not be set."
+  @spec install() :: [{module, term}]
+  def install do
+    MemoryDoor.open()
+
+    @hooks
+    |> Enum.map(fn {app, module, edits} -> {module, spawn_monitor(fn -> exit(set(app, module, edits)) end)} end)
+    |> Enum.flat_map(fn {module, {pid, ref}} ->
+      receive do
+        {:DOWN, ^ref, :process, ^pid, :ok} -> []
+        {:DOWN, ^ref, :process, ^pid, {:error, reason}} -> [{module, reason}]
+        {:DOWN, ^ref, :process, ^pid, reason} -> [{module, reason}]
+      end
+    end)
+  end
+
+  defp set(app, module, edits) do
+    case beam(app, module) do
+      nil -> {:error, :not_found}
+      path -> Rewrite.load(module, path, edits)
+    end
+  end
+
+  # Since Elixir 1.15 its other applications are not on the path yet when the agent boots.
+  defp beam(app, module) do
+    file = Atom.to_charlist(module) ++ ~c".beam"
+
+    with elixir when is_list(elixir) <- :code.which(:elixir),
+         path = elixir |> Path.dirname() |> Path.join("../../#{app}/ebin/#{file}") |> Path.expand(),
+         true <- File.regular?(path) do
+      String.to_charlist(path)
+    else
+      _ -> nil
+    end
+  end
+
+  @doc false
+  def after_config(args, original) do
+    result = original.(args)
+    quietly(fn -> Loader.arm() end)
+    quietly(fn -> VMTracer.arm() end)
+    result
+  end
+
+  @doc false
+  def test_event([_manager, event] = args, original) do
+    quietly(fn -> TestEvents.notify(event) end)
+    original.(args)
+  end
+
+  @doc false
+  def before_halt(args, original) do
+    quietly(fn -> PipelineManager.flush() end)
+    original.(args)
+  end
+
+  # A fault of ours must not become one of the program; the recording says that something is missing.
+  defp quietly(fun) do
+    fun.()
+    :ok
+  catch
+    kind, reason ->
+      report(kind, reason)
+  end
+
+  defp report(kind, reason) do
+    Ingestor.meta(%{what: :coverage, subject: "agent", reason: Exception.format_banner(kind, reason, [])})
+    :ok
+  catch
+    _, _ -> :ok
+  end
+end

@@ -1,0 +1,106 @@
+defmodule ElixirScope.Compiler.Loader do
+  @moduledoc """
+  The load-time door: modules are read from their `.beam` files, instrumented in memory and loaded over the originals,
+  as OTP's `cover` does. Nothing on disk changes.
+  """
+
+  alias ElixirScope.Capture.Ingestor
+  alias ElixirScope.Compiler.{Beam, Instrument, Selection}
+  alias ElixirScope.Plan
+
+  @armed {__MODULE__, :armed}
+  # Their source is not the user's, but their states are: of an Agent, of dynamic supervisors.
+  @stdlib [Agent.Server]
+
+  @doc """
+  Instruments every module that the plan selects and that is not yet. Returns how many were, this time.
+  """
+  @spec arm() :: non_neg_integer
+  def arm do
+    case Plan.current() do
+      nil -> 0
+      plan -> arm(plan, Selection.modules(plan) ++ stdlib(plan))
+    end
+  end
+
+  @doc "The same for given modules: `{module, beam path, kind}`."
+  @spec arm(map, [{module, charlist, Selection.kind()}]) :: non_neg_integer
+  def arm(plan, modules) do
+    done = armed()
+    todo = Enum.reject(modules, fn {module, _, _} -> is_map_key(done, module) end)
+    results = in_parallel(todo, fn {module, beam, kind} -> {module, beam, instrument(module, beam, kind, plan)} end)
+    new = for {module, beam, :ok} <- results, into: %{}, do: {module, beam}
+    :persistent_term.put(@armed, Map.merge(done, new))
+
+    for {module, _, {:skip, reason}} <- results, reason != :nothing_selected do
+      Ingestor.meta(%{what: :module_skipped, module: module, reason: reason})
+    end
+
+    Ingestor.meta(%{what: :armed, count: map_size(new)})
+    map_size(new)
+  end
+
+  @doc "The modules that run instrumented, with the files they came from."
+  @spec armed() :: %{module => charlist}
+  def armed, do: :persistent_term.get(@armed, %{})
+
+  @doc "Loads the originals again."
+  @spec detach() :: :ok
+  def detach do
+    for {module, beam} <- armed(), {:ok, binary} <- [File.read(beam)], :code.soft_purge(module) do
+      :code.load_binary(module, beam, binary)
+    end
+
+    :persistent_term.put(@armed, %{})
+    :ok
+  end
+
+  defp instrument(module, beam, kind, plan) do
+    with :ok <- replaceable(module),
+         {:ok, read} <- Beam.read(beam),
+         {:ok, binary, _sites} <- Instrument.run(read, plan, opts(module, kind)),
+         true <- :code.soft_purge(module) || {:skip, :old_code_in_use},
+         {:module, ^module} <- :code.load_binary(module, beam, binary) do
+      :ok
+    else
+      {:error, reason} -> {:skip, reason}
+      {:skip, reason} -> {:skip, reason}
+    end
+  catch
+    kind, reason -> {:skip, {kind, reason}}
+  end
+
+  defp opts(module, :stdlib) when module in @stdlib, do: [kind: :dependency, level: fn _, _ -> :state end]
+  defp opts(_module, kind), do: [kind: kind]
+
+  defp replaceable(module) do
+    cond do
+      :code.is_sticky(module) -> {:skip, :sticky}
+      :erlang.module_loaded(module) and :code.which(module) == :cover_compiled -> {:skip, :cover}
+      :code.which(module) == :preloaded -> {:skip, :preloaded}
+      true -> :ok
+    end
+  end
+
+  defp stdlib(plan) do
+    for module <- @stdlib, Plan.level(plan, module, :project) != :off, do: {module, :code.which(module), :stdlib}
+  end
+
+  # In a process of its own: the caller is the user's, and must find neither messages nor links afterwards.
+  defp in_parallel(items, fun) do
+    {pid, ref} =
+      spawn_monitor(fn ->
+        exit(
+          {:results,
+           items
+           |> Task.async_stream(fun, max_concurrency: System.schedulers_online(), timeout: :infinity, ordered: false)
+           |> Enum.map(fn {:ok, result} -> result end)}
+        )
+      end)
+
+    receive do
+      {:DOWN, ^ref, :process, ^pid, {:results, results}} -> results
+      {:DOWN, ^ref, :process, ^pid, reason} -> exit(reason)
+    end
+  end
+end

@@ -1,0 +1,87 @@
+defmodule ElixirScope.Compiler.Rewrite do
+  @moduledoc """
+  Puts hooks into a module that is part of Elixir itself, in memory only.
+
+  The project that is recorded must not be changed and Elixir has no events for what we need to know (applications
+  are compiled and about to start; a test ends; the VM halts). So the few functions concerned are wrapped.
+  """
+
+  alias ElixirScope.Compiler.Beam
+
+  @type edit ::
+          {:wrap, name :: atom, arity, {module, atom}}
+          | {:redirect, from :: {module, atom, arity}, to :: {module, atom}}
+
+  @doc """
+  Loads `module` with these edits:
+
+  - `{:wrap, name, arity, {m, f}}`: calls of the function become `m.f(arguments, original)`, where `original` is a
+    fun that takes the list of arguments
+  - `{:redirect, {m1, f1, arity}, {m2, f2}}`: calls of the one function by the module go to the other
+
+  `beam` is the path of the module's file. Functions that this version of the module does not have are ignored when
+  at least one edit applies.
+  """
+  @spec load(module, charlist, [edit]) :: :ok | {:error, term}
+  def load(module, beam, edits) do
+    with {:ok, read} <- Beam.read(beam),
+         {:ok, forms} <- edit(read.forms, edits),
+         {:ok, binary} <- Beam.compile(forms, read),
+         true <- :code.soft_purge(module) || {:error, :in_use},
+         {:module, ^module} <- :code.load_binary(module, beam, binary) do
+      :ok
+    end
+  end
+
+  @doc "Applies edits to forms. `{:error, :no_such_function}` when none of them applies."
+  @spec edit([tuple], [edit]) :: {:ok, [tuple]} | {:error, :no_such_function}
+  def edit(forms, edits) do
+    case Enum.reduce(edits, forms, &apply_edit/2) do
+      ^forms -> {:error, :no_such_function}
+      edited -> {:ok, edited}
+    end
+  end
+
+  defp apply_edit({:wrap, name, arity, wrapper}, forms) do
+    Enum.flat_map(forms, fn
+      {:function, anno, ^name, ^arity, clauses} ->
+        original = :"#{name} without elixirscope"
+        [wrapping(name, arity, original, wrapper), {:function, anno, original, arity, clauses}]
+
+      form ->
+        [form]
+    end)
+  end
+
+  defp apply_edit({:redirect, from, to}, forms) do
+    Enum.map(forms, fn
+      {:function, _, _, _, _} = function -> redirect(function, from, to)
+      form -> form
+    end)
+  end
+
+  defp wrapping(name, arity, original, {module, function}) do
+    variables = for i <- 1..arity//1, do: {:var, 0, :"Argument#{i}"}
+    list = List.foldr(variables, {nil, 0}, &{:cons, 0, &1, &2})
+    inner = {:clause, 0, [list], [], [{:call, 0, {:atom, 0, original}, variables}]}
+    call = {:call, 0, {:remote, 0, {:atom, 0, module}, {:atom, 0, function}}, [list, {:fun, 0, {:clauses, [inner]}}]}
+    {:function, 0, name, arity, [{:clause, 0, variables, [], [call]}]}
+  end
+
+  defp redirect({:call, anno, {:remote, _, {:atom, _, module}, {:atom, _, function}} = callee, args}, from, to) do
+    args = Enum.map(args, &redirect(&1, from, to))
+    {to_module, to_function} = to
+
+    if {module, function, length(args)} == from,
+      do: {:call, anno, {:remote, anno, {:atom, anno, to_module}, {:atom, anno, to_function}}, args},
+      else: {:call, anno, callee, args}
+  end
+
+  defp redirect(list, from, to) when is_list(list), do: Enum.map(list, &redirect(&1, from, to))
+
+  defp redirect(tuple, from, to) when is_tuple(tuple) do
+    tuple |> Tuple.to_list() |> Enum.map(&redirect(&1, from, to)) |> List.to_tuple()
+  end
+
+  defp redirect(other, _from, _to), do: other
+end

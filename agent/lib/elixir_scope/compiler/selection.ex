@@ -1,0 +1,70 @@
+defmodule ElixirScope.Compiler.Selection do
+  @moduledoc """
+  Which compiled modules there are and whose: the project's own (all applications of an umbrella) or a dependency's.
+  """
+
+  alias ElixirScope.Plan
+
+  @type kind :: :project | :dependency | :stdlib
+
+  @doc "`{module, path of its beam, kind}` of all modules that the plan may select in the current Mix project."
+  @spec modules(map) :: [{module, charlist, kind}]
+  def modules(plan) do
+    consolidated = consolidated()
+    own = own_applications()
+
+    for ebin <- ebins(),
+        kind = if(application(ebin) in own, do: :project, else: :dependency),
+        beam <- beams(ebin),
+        module = module(beam),
+        wanted?(plan, module, kind) do
+      {module, String.to_charlist(Map.get(consolidated, module, beam)), kind}
+    end
+  end
+
+  # A rule for one function may select something in a module that is off as a whole.
+  defp wanted?(plan, module, kind) do
+    Plan.level(plan, module, kind) != :off or
+      Enum.any?(Map.get(plan, :functions, []), fn {pattern, _} ->
+        String.contains?(pattern, "*") or String.starts_with?(pattern, inspect(module) <> ".")
+      end)
+  end
+
+  # Applications are found on the code path, which is how the program itself will find them.
+  defp ebins do
+    build = Path.expand(Mix.Project.build_path()) <> "/"
+    paths = for path <- :code.get_path(), path = Path.expand(List.to_string(path)), String.starts_with?(path, build), do: path
+    Enum.uniq([Path.expand(Mix.Project.compile_path()) | paths]) -- [Path.expand(Mix.Project.consolidation_path())]
+  end
+
+  defp application(ebin), do: ebin |> Path.dirname() |> Path.basename()
+
+  defp own_applications do
+    config = Mix.Project.config()
+    umbrella = Map.keys(Mix.Project.apps_paths() || %{})
+    siblings = for {app, _req, opts} <- deps(config), opts[:in_umbrella], do: app
+    Enum.map([config[:app] | umbrella ++ siblings], &to_string/1)
+  end
+
+  defp deps(config) do
+    Enum.map(config[:deps] || [], fn
+      {app, opts} when is_list(opts) -> {app, nil, opts}
+      {app, requirement} -> {app, requirement, []}
+      {app, requirement, opts} -> {app, requirement, opts}
+    end)
+  end
+
+  defp consolidated do
+    for beam <- beams(Mix.Project.consolidation_path()), into: %{}, do: {module(beam), Path.expand(beam)}
+  end
+
+  defp beams(dir) do
+    case File.ls(dir) do
+      {:ok, files} -> for file <- Enum.sort(files), Path.extname(file) == ".beam", do: Path.join(dir, file)
+      {:error, _} -> []
+    end
+  end
+
+  # The atoms exist as soon as the modules are loaded; most of these will be.
+  defp module(beam), do: beam |> Path.basename(".beam") |> String.to_atom()
+end
