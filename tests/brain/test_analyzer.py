@@ -66,6 +66,26 @@ def test_messages_lead_to_the_clause_that_handles_them(tmp_path: Path) -> None:
     ]
 
 
+def test_broadcasts_and_sends_lead_to_who_handles_them(tmp_path: Path) -> None:
+    source = """
+    defmodule News do
+      use GenServer
+      def tell(item), do: Phoenix.PubSub.broadcast(Shop.PubSub, "news", {:news, item})
+      def later(pid), do: Process.send_after(pid, :tick, 100)
+      def anyone(pid), do: send(pid, {:nobody_knows, 1})
+      def init(_), do: {:ok, []}
+      def handle_info({:news, item}, items), do: {:noreply, [item | items]}
+      def handle_info(:tick, items), do: {:noreply, items}
+    end
+    """
+    flows = one(tmp_path, source).flows
+    assert [(f.kind, f.tag, f.target, f.handler_line) for f in flows] == [
+        ("publish", ":news", "News", 8),
+        ("send", ":tick", "News", 9),
+        ("send", ":nobody_knows", None, None),
+    ]
+
+
 def test_check_then_act_on_a_server(tmp_path: Path) -> None:
     shop = """
     defmodule Shop do

@@ -24,7 +24,9 @@ _OPS: dict[tuple[str | None, str], OpKind] = {
     (None, "send"): "send",
     (":erlang", "send"): "send",
     ("Phoenix.PubSub", "broadcast"): "publish",
+    ("Phoenix.PubSub", "broadcast!"): "publish",
     ("Phoenix.PubSub", "local_broadcast"): "publish",
+    ("Phoenix.PubSub", "local_broadcast!"): "publish",
     ("Registry", "dispatch"): "publish",
 }
 _CALLBACK = {"call": "handle_call", "cast": "handle_cast", "send": "handle_info", "publish": "handle_info"}

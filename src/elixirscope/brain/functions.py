@@ -125,6 +125,7 @@ def _read_call(node: Node, scope: Scope) -> Call | None:
     piped = _piped_into(node)
     if piped is not None:
         written = [piped, *written]
+    message = 2 if name.startswith(("broadcast", "local_broadcast")) else 1  # after the topic
     names = dict.fromkeys(
         syntax.text(inner) for each in written for inner in syntax.walk(each) if inner.type == "identifier"
     )
@@ -136,7 +137,7 @@ def _read_call(node: Node, scope: Scope) -> Call | None:
         text=syntax.one_line(node),
         names=tuple(names),
         target=_target(written[0], scope) if written else "",
-        tag=syntax.tag(written[1]) if len(written) > 1 else "*",
+        tag=syntax.tag(written[message]) if len(written) > message else "*",
     )
 
 
