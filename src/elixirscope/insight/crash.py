@@ -227,7 +227,7 @@ def _tests_hit(history: History, collapse: Collapse) -> list[Row]:
 def _confidence(origin: Origin | None, frame: Row | None, hit: list[Row]) -> float:
     confidence = 0.5 if frame is None else 0.65
     if origin is not None:
-        confidence = (0.95 if origin.maker is not None else 0.75) * max(origin.confidence, 0.4)
+        confidence = (0.95 if origin.made else 0.75) * max(origin.confidence, 0.4)
     if hit and all(test["result"] == "passed" for test in hit):
         confidence *= 0.4  # a test that passes all the same wants the crash
     return confidence
@@ -257,7 +257,11 @@ def _elsewhere(frame: Row | None, origin: Origin | None) -> bool:
 
 def _title(what: str, frame: Row | None, label: str, origin: Origin | None, followers: int) -> str:
     at = f"{mfa(frame)}" if frame else label
-    made = f", by a bad value from {mfa(origin.maker)}" if origin and origin.maker and _elsewhere(frame, origin) else ""
+    made = (
+        f", by a {short(origin.value, 30)} from {mfa(origin.maker)}"
+        if origin and origin.maker and _elsewhere(frame, origin)
+        else ""
+    )
     took = f" ({followers + 1} processes died)" if followers else ""
     return f"Crash: {what} in {at}{made}{took}"
 
@@ -276,10 +280,12 @@ def _explanation(
         f"{label} died of {what}{f' ({text})' if text and text != what else ''}{f' in {mfa(frame)}' if frame else ''}."
     ]
     if origin is not None and origin.maker is not None:
-        where = "there, too" if not _elsewhere(frame, origin) else mfa(origin.maker)
+        where = mfa(origin.maker)
         other = origin.maker["process"] != collapse.process
         process = f", in another process ({history.label(origin.maker['process'])})" if other else ""
-        sentences.append(f"The bad value comes from {where}{process}: it {origin.terminator}.")
+        verb = "was made by" if origin.made else "comes from"
+        because = "nothing that it was given contains it" if origin.made else f"it {origin.terminator}"
+        sentences.append(f"The bad value, {short(origin.value)}, {verb} {where}{process}: {because}.")
     elif origin is not None:
         sentences.append(f"The bad value can be followed only so far: it {origin.terminator}.")
     if collapse.followers:

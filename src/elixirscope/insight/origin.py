@@ -27,9 +27,11 @@ INFERRED = 0.85
 class Origin:
     """The way back. `steps` run from the bad value's use to where it was made; `terminator` names how it ended."""
 
+    value: Any
     steps: list[Evidence] = field(default_factory=list)
     location: Location | None = None
-    maker: Row | None = None  # the frame that made it
+    maker: Row | None = None  # the frame at the end of the chain
+    made: bool = False  # by an expression of that frame
     terminator: str = "not recorded"
     confidence: float = 1.0
 
@@ -51,7 +53,7 @@ class Tracer:
         self.history = history
         self.value = value
         self.needle = value
-        self.origin = Origin()
+        self.origin = Origin(value)
         self.seen: set[tuple[int, int]] = set()
 
     def trace(self, frame: Row, before: int) -> Origin:
@@ -232,7 +234,8 @@ class Tracer:
     def _made_here(self, frame: Row, before: int) -> None:
         """Nothing the frame was given holds the value: an expression of this frame made it."""
         line = self._making_line(frame, before)
-        self._end(frame, before, "is in nothing that the function was given", line)
+        self.origin.made = True
+        self._end(frame, before, "was made here: nothing that the function was given contains it", line)
 
     def _making_line(self, frame: Row, before: int) -> int | None:
         bound = [

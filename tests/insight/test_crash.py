@@ -1,0 +1,198 @@
+"""Crashes: which exits belong together, and where the bad value came from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from elixirscope.insight import Finding
+from elixirscope.insight.crash import bad_values, collapses
+from elixirscope.insight.history import History
+from elixirscope.recording.terms import Atom
+from tests.insight.conftest import Investigate
+
+SPRING = '%Promo{campaign: "SPRING", percent: nil}'
+STACK = '[{:erlang, :"*", [5000, nil], []}, {Shop.Till, :discount, 2, [file: "lib/till.ex", line: 36]}]'
+
+# A code is announced and read wrongly; much later a checkout asks for it, keeps it, and its till fails on it.
+PROMOTION = f"""
+processes: main, promotions, checkout, till
+main starts promotions running Shop.Promotions.init/1 as Shop.Promotions
+promotions callback Shop.Promotions.init([])
+promotions state %{{}}
+promotions return {{:ok, %{{}}}}
+main starts checkout running Shop.Checkout.init/1
+checkout callback Shop.Checkout.init([])
+checkout state %{{promotion: nil, customer: "Ada"}}
+checkout return {{:ok, :state}}
+checkout starts till running Shop.Till.init/1
+till callback Shop.Till.init([])
+till state %{{taken: 0}}
+till return {{:ok, :state}}
+
+main call Shop.Promotions.announce("SPRING-10%")
+main -> promotions call {{:announce, "SPRING-10%"}} as announcing
+promotions callback Shop.Promotions.handle_call({{:announce, "SPRING-10%"}}, main)
+promotions call Shop.PromoCode.parse("SPRING-10%") @ lib/promo_code.ex:13
+promotions call Shop.PromoCode.percent(["10%"]) @ lib/promo_code.ex:19
+promotions return nil @ lib/promo_code.ex:24
+promotions return {SPRING} @ lib/promo_code.ex:15
+promotions state %{{"SPRING-10%" => {SPRING}}}
+promotions return {{:reply, :ok}}
+promotions -> main reply :ok to announcing
+main return :ok
+
+main call Shop.Checkout.apply_code("SPRING-10%")
+main -> checkout call {{:apply_code, "SPRING-10%"}} as applying
+checkout callback Shop.Checkout.handle_call({{:apply_code, "SPRING-10%"}}, main) @ lib/checkout.ex:36
+checkout call Shop.Promotions.find("SPRING-10%") @ lib/promotions.ex:16
+checkout -> promotions call {{:find, "SPRING-10%"}} as finding
+promotions callback Shop.Promotions.handle_call({{:find, "SPRING-10%"}}, checkout)
+promotions state unchanged
+promotions return {{:reply, {{:ok, {SPRING}}}}}
+promotions -> checkout reply {{:ok, {SPRING}}} to finding
+checkout return {{:ok, {SPRING}}}
+checkout state %{{promotion: {SPRING}, customer: "Ada"}}
+checkout return {{:reply, :ok}}
+checkout -> main reply :ok to applying
+main return :ok
+
+main call Shop.Checkout.pay()
+main -> checkout call :pay as paying
+checkout callback Shop.Checkout.handle_call(:pay, main)
+checkout call Shop.Till.charge([2500, 2500], {SPRING}) @ lib/till.ex:12
+checkout -> till cast {{:charge, [2500, 2500], {SPRING}}}
+checkout return :ok
+checkout state %{{promotion: nil, customer: "Ada"}}
+checkout return {{:noreply, :state}}
+till callback Shop.Till.handle_cast({{:charge, [2500, 2500], {SPRING}}}) @ lib/till.ex:22
+till call Shop.Till.total([2500, 2500], {SPRING}) @ lib/till.ex:31
+till call Shop.Till.discount(5000, nil) @ lib/till.ex:36
+till exits {{:badarith, {STACK}}}
+checkout exits {{:badarith, {STACK}}}
+"""
+
+
+def crash(findings: list[Finding]) -> Finding:
+    (found,) = [finding for finding in findings if finding.kind == "crash"]
+    return found
+
+
+def test_a_bad_value_is_followed_through_messages_and_states_to_the_line_that_made_it(found: Investigate) -> None:
+    finding = crash(found(PROMOTION))
+    assert finding.location is not None
+    assert (finding.location.module, finding.location.function) == ("Shop.PromoCode", "percent")
+    assert (finding.location.file, finding.location.line) == ("lib/promo_code.ex", 24)
+    assert finding.title.startswith("Crash: ArithmeticError in Shop.Till.discount/2")
+    assert "Shop.PromoCode.percent/1" in finding.title
+    assert finding.confidence > 0.9
+
+
+def test_the_evidence_tells_the_way_of_the_value_in_order(found: Investigate) -> None:
+    finding = crash(found(PROMOTION))
+    events = [step.moment.event for step in finding.evidence if step.moment.event is not None]
+    assert len(events) == len(finding.evidence)
+    assert events == sorted(events)
+    texts = [step.text for step in finding.evidence]
+    story = [
+        "Shop.PromoCode.percent/1",
+        "Promotions kept",
+        "answered",
+        "Checkout kept",
+        "{:charge,",
+        "crashed",
+        "died with it",
+    ]
+    positions = [next(i for i, text in enumerate(texts) if part in text) for part in story]
+    assert positions == sorted(positions)
+
+
+def test_linked_processes_that_die_of_it_are_one_finding(history: Callable[[str], History]) -> None:
+    drawn = history(PROMOTION)
+    (collapse,) = collapses(drawn)
+    assert drawn.label(collapse.process) == "Till"
+    assert [drawn.label(process) for process, _, _ in collapse.followers] == ["Checkout"]
+
+
+def test_crashes_that_have_nothing_to_do_with_each_other_stay_apart(history: Callable[[str], History]) -> None:
+    picture = """
+processes: main, one, two
+main spawns one running A.run/0
+main spawns two running B.run/0
+one call A.run()
+two call B.run()
+one exits {:badarg, [{A, :run, 0, []}]}
+two exits {:badarith, [{B, :run, 0, []}]}
+"""
+    assert [collapse.followers for collapse in collapses(history(picture))] == [[], []]
+
+
+def test_a_client_that_dies_of_its_servers_death_is_a_follower(found: Investigate) -> None:
+    picture = """
+processes: main, server, client
+main starts server running S.init/1 as S
+main spawns client running C.run/0
+client call C.run() @ lib/c.ex:3
+client -> server call :go as going
+server callback S.handle_call(:go, client) @ lib/s.ex:9
+server raise :error, :badarg @ lib/s.ex:12
+server exits {:badarg, [{S, :handle_call, 3, [file: "lib/s.ex", line: 12]}]}
+client exits {{:badarg, [{S, :handle_call, 3, [file: "lib/s.ex", line: 12]}]}, {GenServer, :call, [server, :go, 5000]}}
+"""
+    finding = crash(found(picture))
+    assert finding.location is not None
+    assert (finding.location.file, finding.location.line) == ("lib/s.ex", 12)
+    assert any("C.run" in step.text or "died with it" in step.text for step in finding.evidence)
+
+
+def test_without_a_bad_value_the_message_being_handled_is_the_evidence(found: Investigate) -> None:
+    picture = """
+processes: main, server, client
+main starts server running S.init/1 as S
+main spawns client running C.run/0
+client call C.run()
+client -> server cast {:explode, "now"}
+server callback S.handle_cast({:explode, "now"}) @ lib/s.ex:9
+server raise :error, %RuntimeError{message: "boom", __exception__: true} @ lib/s.ex:12
+server exits {%RuntimeError{message: "boom", __exception__: true}, [{S, :handle_cast, 2, []}]}
+"""
+    finding = crash(found(picture))
+    assert finding.location is not None
+    assert finding.location.line == 12
+    assert finding.confidence < 0.8
+    assert any(":explode" in step.text for step in finding.evidence)
+
+
+def test_a_normal_end_is_no_finding(found: Investigate) -> None:
+    picture = """
+processes: main, worker
+main spawns worker running W.run/0
+worker call W.run()
+worker return :ok
+worker exits :normal
+"""
+    assert found(picture) == []
+
+
+def test_the_same_crash_again_and_again_is_one_finding(found: Investigate) -> None:
+    picture = "processes: main, a, b, c\n"
+    for name in "abc":
+        picture += f"""
+main spawns {name} running W.run/0
+{name} call W.run() @ lib/w.ex:3
+{name} raise :error, :badarg @ lib/w.ex:5
+{name} exits {{:badarg, [{{W, :run, 0, []}}]}}
+"""
+    assert "3 times" in crash(found(picture)).title
+
+
+def test_the_operand_that_is_no_number_is_the_first_suspect() -> None:
+    stack: list[Any] = [(Atom("erlang"), Atom("*"), [5_000, Atom("nil")], [])]
+    assert next(bad_values((Atom("badarith"), stack), ())) == "nil"
+    stack = [(Atom("erlang"), Atom("+"), [1, b"2"], [])]
+    assert list(bad_values((Atom("badarith"), stack), ())) == [b"2"]
+
+
+def test_the_value_that_did_not_match_is_the_first_suspect() -> None:
+    reason: Any = ((Atom("badmatch"), (Atom("error"), Atom("enoent"))), [])
+    assert next(bad_values(reason, ())) == (Atom("error"), Atom("enoent"))

@@ -1,0 +1,180 @@
+"""Check-then-act races on a server: those that are, and what must not be taken for one."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from elixirscope.insight import Finding, investigate
+from elixirscope.moment import Moment
+from tests.insight.conftest import Investigate, dags_of
+from tests.insight.scenes import OPENING, free, plan, put, sell, turn
+
+RACE = "".join(
+    [
+        OPENING,
+        sell("ada", "A1"),
+        sell("joe", "A1"),
+        free("ada", "A1"),
+        free("joe", "A1"),
+        put("joe", "A1", A1="joe"),
+        put("ada", "A1", A1="ada"),
+    ]
+)
+
+
+def request_name(request: str, client: str) -> str:
+    return f"{client}_{''.join(filter(str.isalnum, request))}"
+
+
+def races(findings: list[Finding]) -> list[Finding]:
+    return [finding for finding in findings if finding.kind == "race"]
+
+
+def test_a_seat_sold_twice_is_a_race(found: Investigate) -> None:
+    (race,) = races(found(RACE))
+    assert race.title == 'Race: seat "A1" sold twice — two processes checked before either acted'
+    assert race.confidence >= 0.9
+    assert race.location is not None
+    assert (race.location.module, race.location.function, race.location.arity) == ("Office.BoxOffice", "sell", 2)
+    assert (race.location.file, race.location.line) == ("lib/box_office.ex", 7)
+    assert ":put" in race.suggestion
+
+
+def test_the_evidence_of_a_race_shows_both_acts_at_their_moments(found: Investigate) -> None:
+    (race,) = races(found(RACE))
+    times = [step.moment.at for step in race.evidence]
+    assert times == sorted(times)
+    assert all(isinstance(step.moment, Moment) and step.moment.event is not None for step in race.evidence)
+    texts = [step.text for step in race.evidence]
+    assert any('{:put, "A1", "joe"}' in text for text in texts)
+    assert any('{:put, "A1", "ada"}' in text and "not knowing" in text for text in texts)
+    assert any('"joe" became "ada"' in text for text in texts)
+
+
+def test_one_process_after_the_other_is_no_race(found: Investigate) -> None:
+    picture = [OPENING, sell("ada", "A1"), free("ada", "A1"), put("ada", "A1", A1="ada")]
+    picture += [sell("joe", "A2"), free("joe", "A2"), put("joe", "A2", A1="ada", A2="joe")]
+    assert races(found("".join(picture))) == []
+
+
+def test_different_seats_do_not_race(found: Investigate) -> None:
+    picture = [OPENING, sell("ada", "A1"), sell("joe", "A2"), free("ada", "A1"), free("joe", "A2")]
+    picture += [put("joe", "A2", A2="joe"), put("ada", "A1", A1="ada", A2="joe")]
+    assert races(found("".join(picture))) == []
+
+
+def test_a_server_that_checks_when_it_acts_does_not_race(found: Investigate) -> None:
+    refused = f"""
+ada call Office.Seats.put("A1", "ada")
+{turn("ada", '{:put, "A1", "ada"}', "{:error, :taken}")}
+ada return {{:error, :taken}}
+"""
+    picture = [OPENING, sell("ada", "A1"), sell("joe", "A1"), free("ada", "A1"), free("joe", "A1")]
+    picture += [put("joe", "A1", A1="joe"), refused]
+    assert races(found("".join(picture))) == []
+
+
+def test_a_look_that_nothing_follows_is_no_race(found: Investigate) -> None:
+    picture = [OPENING, sell("ada", "A1"), free("ada", "A1"), sell("joe", "A1"), put("joe", "A1", A1="joe")]
+    assert races(found("".join(picture))) == []
+
+
+def test_who_waited_for_the_other_knows_what_it_did(found: Investigate) -> None:
+    picture = [OPENING, sell("ada", "A1"), free("ada", "A1"), sell("joe", "A1"), put("joe", "A1", A1="joe")]
+    picture += ["joe -> ada {:have_it, :seat}\n", put("ada", "A1", A1="ada")]
+    assert races(found("".join(picture))) == []
+
+
+def test_check_and_act_of_two_operations_do_not_belong_together(found: Investigate) -> None:
+    picture = [OPENING, sell("ada", "A1"), free("ada", "A1"), "ada return :later\n"]
+    picture += [sell("joe", "A1"), put("joe", "A1", A1="joe"), sell("ada", "A1"), put("ada", "A1", A1="ada")]
+    assert races(found("".join(picture))) == []
+
+
+def test_a_lost_update_is_a_race(found: Investigate) -> None:
+    picture = """
+processes: main, counter, ada, joe
+main starts counter running Counter.init/1
+counter callback Counter.init([])
+counter state %{count: 5}
+counter return {:ok, %{}}
+main spawns ada running Client.run/0
+main spawns joe running Client.run/0
+"""
+
+    def step(client: str, request: str, answer: str, state: str = "unchanged") -> str:
+        return f"""
+{client} -> counter call {request} as {request_name(request, client)}
+counter callback Counter.handle_call({request}, {client})
+counter state {state}
+counter return {{:reply, {answer}}}
+counter -> {client} reply {answer} to {request_name(request, client)}
+"""
+
+    enter = "ada call Client.increment()\njoe call Client.increment()\n"
+    lost = step("ada", ":get", "5") + step("joe", ":get", "5")
+    lost += step("joe", "{:set, 6}", ":ok", "%{count: 6}") + step("ada", "{:set, 7}", ":ok", "%{count: 7}")
+    (race,) = races(found(picture + enter + lost))
+    assert race.location is not None
+    assert race.location.function == "increment"
+    assert 0.5 < race.confidence < 0.95
+
+
+def test_increments_within_the_server_do_not_race(found: Investigate) -> None:
+    picture = """
+processes: main, counter, ada, joe
+main starts counter running Counter.init/1
+counter callback Counter.init([])
+counter state %{count: 5}
+counter return {:ok, %{}}
+main spawns ada running Client.run/0
+main spawns joe running Client.run/0
+ada call Client.show_and_increment()
+"""
+    for client, request, answer, state in [
+        ("ada", ":get", "5", "unchanged"),
+        ("joe", ":increment", ":ok", "%{count: 6}"),
+        ("ada", ":increment", ":ok", "%{count: 7}"),
+    ]:
+        picture += f"""
+{client} -> counter call {request} as {request_name(request, client)}
+counter callback Counter.handle_call({request}, {client})
+counter state {state}
+counter return {{:reply, {answer}}}
+counter -> {client} reply {answer} to {request_name(request, client)}
+"""
+    assert races(found(picture)) == []
+
+
+def test_a_race_that_failed_a_test_cites_it(found: Investigate) -> None:
+    picture = RACE.replace(
+        "main spawns ada",
+        'main test "no seat is sold twice" of Office.NightTest starts @ test/night_test.exs:9\nmain spawns ada',
+    ).replace("processes: main,", "processes: main, ")
+    picture += 'main test "no seat is sold twice" of Office.NightTest failed "Assertion with == failed"\n'
+    findings = found(picture)
+    (race,) = races(findings)
+    assert findings[0] == race
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(st.tuples(st.sampled_from(["ada", "joe"]), st.sampled_from(["A1", "A2"])), max_size=8))
+def test_no_race_in_any_serial_history(sales: list[tuple[str, str]]) -> None:
+    picture, holders = OPENING, dict[str, str]()
+    for client, seat in sales:
+        picture += sell(client, seat) + free(client, seat, "false" if seat in holders else "true")
+        if seat in holders:
+            picture += f"{client} return :taken\n"
+        else:
+            holders[seat] = client
+            picture += put(client, seat, **holders)
+    with tempfile.TemporaryDirectory() as folder:
+        assert races(investigate(dags_of(picture, Path(folder) / "serial.scope"))) == []
+
+
+def test_the_drawn_state_is_what_the_server_holds() -> None:
+    assert plan(A1="ada") == '%{seats: %{"A1" => "ada", "A2" => nil}}'
