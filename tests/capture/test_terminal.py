@@ -1,0 +1,65 @@
+"""Recording on a terminal: it is the command's, Ctrl-C included."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import environment
+
+pytestmark = pytest.mark.beam
+
+
+class Terminal:
+    """`elixirscope record` in a terminal of its own, as its session's foreground job."""
+
+    def __init__(self, *arguments: str | Path) -> None:
+        self.seen = ""
+        self.pid, self.screen = pty.fork()
+        if self.pid == 0:
+            command = [sys.executable, "-m", "elixirscope.cli.main", "record", *map(str, arguments)]
+            os.execve(command[0], command, environment() | {"TERM": "dumb"})
+
+    def expect(self, pattern: str) -> None:
+        """Read until `pattern` has been written since the last time."""
+        while not (found := re.search(pattern, self.seen)):
+            try:
+                self.seen += os.read(self.screen, 4096).decode(errors="replace")
+            except OSError as error:
+                raise AssertionError(f"the terminal closed before {pattern!r}: {self.seen}") from error
+        self.seen = self.seen[found.end() :]
+
+    def type(self, keys: str) -> None:
+        os.write(self.screen, keys.encode())
+
+    def status(self) -> int:
+        _, status = os.waitpid(self.pid, 0)
+        os.close(self.screen)
+        return os.waitstatus_to_exitcode(status)
+
+
+def test_iex_has_the_terminal_and_its_break_menu(tmp_path: Path) -> None:
+    terminal = Terminal("-o", tmp_path / "r.scope", "--", "iex")
+    terminal.expect(r"iex\(1\)>")
+    terminal.type("6 * 7\r")
+    terminal.expect(r"42")
+    terminal.type("\x03")
+    terminal.expect(r"BREAK: \(a\)bort")
+    terminal.type("a\r")
+    terminal.expect(r"elixirscope: .*events.* r?/.*r\.scope")
+    assert terminal.status() == 0
+
+
+def test_ctrl_c_is_for_the_command_alone(tmp_path: Path) -> None:
+    script = "trap 'echo caught; exit 5' INT; echo ready; read x"
+    terminal = Terminal("-o", tmp_path / "r.scope", "--", "sh", "-c", script)
+    terminal.expect("ready")
+    terminal.type("\x03")
+    terminal.expect("caught")
+    terminal.expect("nothing was recorded")
+    assert terminal.status() == 5
