@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from elixirscope.dags.code import FrameRow
 from elixirscope.dags.interaction import WAITING_CONDITION
 from elixirscope.dags.picture import Binding, Gap, Picture, Waiting
 from elixirscope.errors import NotFoundError
 from elixirscope.moment import Moment
-from elixirscope.query.sources import LineValue, source_view
+from elixirscope.query.labels import EventRow
+from elixirscope.query.sources import LineValue, SourceView, source_view
 
 if TYPE_CHECKING:
     from elixirscope.dags import Dags
@@ -34,13 +35,13 @@ def frame_at(dags: Dags, moment: Moment) -> Picture:
         event=row,
         stack=stack,
         bindings=bindings,
-        source=_source(dags, row.file if row else None, row.line if row else None, innermost, bindings),
+        source=_source(dags, row, innermost, bindings) if row is not None else None,
         state=dags.state.view(event) if event is not None else None,
         mailbox=_mailbox(dags, process, at) if process is not None else [],
         graph=dags.interaction.graph(at),
         causes=dags.causality.why(event, limit=_CAUSES) if event is not None else [],
         performance=dags.performance.spent(innermost.call) if innermost else None,
-        coverage=[_gap(row) for row in query.recording.info.coverage],
+        coverage=[Gap(row.subject, row.reason) for row in query.recording.info.coverage],
     )
 
 
@@ -71,13 +72,23 @@ def _bindings(dags: Dags, event: int) -> list[Binding]:
     ]
 
 
-def _source(dags: Dags, file: str | None, line: int | None, frame: FrameRow | None, bindings: list[Binding]) -> Any:
-    if file is None or line is None:
-        file, line = (frame.file, frame.line) if frame is not None else (None, None)
+def _source(dags: Dags, row: EventRow, frame: FrameRow | None, bindings: list[Binding]) -> SourceView | None:
+    """The code at the event; for events without a place of their own, where its frame was last seen."""
+    file, line = row.file, row.line
+    if (file is None or line is None) and frame is not None:
+        file, line = _last_place(dags, row.event, frame)
     if file is None or line is None:
         return None
     values = [LineValue(b.line, f"{b.name} = {b.value.text}") for b in bindings if b.line is not None]
     return source_view(dags.query, file, line, values)
+
+
+def _last_place(dags: Dags, event: int, frame: FrameRow) -> tuple[str | None, int | None]:
+    for row in reversed(dags.query.find_all("events", "call", frame.call)):
+        site = dags.query.find("sites", "site", row["site"]) if row["event"] <= event else None
+        if site is not None and site["file"] is not None and site["line"] is not None:
+            return site["file"], site["line"]
+    return frame.file, frame.line
 
 
 def _mailbox(dags: Dags, process: int, at: int) -> list[Waiting]:
@@ -89,8 +100,3 @@ def _mailbox(dags: Dags, process: int, at: int) -> list[Waiting]:
         Waiting(r["message"], r["from_process"], r["tag"], r["sent_at"], r["received_at"], at - r["received_at"])
         for r in rows
     ]
-
-
-def _gap(row: Any) -> Gap:
-    """Coverage rows are structs or plain mappings with subject and reason."""
-    return Gap(row["subject"], row["reason"]) if isinstance(row, dict) else Gap(row.subject, row.reason)

@@ -96,7 +96,11 @@ class Salient:
             return [Cause(shown["call"], "raised in")]
         unwound = [r["call"] for r in self._query.find_all("calls", "end_event", event) if r["outcome"] == "raised"]
         if unwound:
-            return [Cause(max(unwound), "raised in", False, "the innermost frame that was open")]
+            innermost = max(unwound)
+            raised = [r["event"] for r in self._query.find_all("exceptions", "call", innermost) if not r["caught"]]
+            if raised and max(raised) < event:
+                return [Cause(max(raised), "raised", False, "the last exception of the innermost open frame")]
+            return [Cause(innermost, "raised in", False, "the innermost frame that was open")]
         return self._around(event) if row["kind"] == Kind.CAUGHT else []
 
     def _around(self, event: int) -> list[Cause]:

@@ -1,0 +1,76 @@
+"""State evolution DAG: versions, differences, and who made them."""
+
+import pytest
+
+from elixirscope.dags.diff import Change
+from elixirscope.errors import NotFoundError
+from elixirscope.recording.format import Kind
+from tests.dags.conftest import Draw
+from tests.dags.drawn import Drawn
+
+
+def test_the_state_at_a_time_and_who_changed_it(sale: Drawn) -> None:
+    seats = sale.process("seats")
+    before, after = sale.dags.state.at(seats, 24_999), sale.dags.state.at(seats, 25_000)
+    assert (before.version, before.at, before.name) == (0, 3_000, "Seats")
+    assert before.value == '%{free: ["A1", "A2"], sold: %{}}'
+    assert (after.version, after.value) == (1, '%{free: ["A2"], sold: %{"A1" => :ann}}')
+    assert after.changed_by == "handle_call/3 of call {:reserve, _, _} from Client.buy/2"
+
+
+def test_a_process_without_states_is_told_with_those_that_have_some(sale: Drawn) -> None:
+    with pytest.raises(NotFoundError, match="no state of Client") as error:
+        sale.dags.state.at(sale.process("client"), 20_000)
+    assert "Seats" in error.value.hint
+
+
+def test_before_the_first_state_it_says_when_the_first_is(sale: Drawn) -> None:
+    with pytest.raises(NotFoundError) as error:
+        sale.dags.state.at(sale.process("seats"), 10)
+    assert "3000ns" in error.value.hint
+
+
+def test_differences_have_paths(sale: Drawn) -> None:
+    first, second = (version.state for version in sale.dags.state.history(sale.process("seats")))
+    assert sale.dags.state.diff(first, second) == [
+        Change(".free[0]", "remove", '"A1"', None),
+        Change('.sold["A1"]', "add", None, ":ann"),
+    ]
+    with pytest.raises(NotFoundError, match="not a state"):
+        sale.dags.state.diff(0, second)
+
+
+def test_nodes_and_edges(sale: Drawn) -> None:
+    kinds = [node["kind"] for node in sale.dags.state.nodes().to_pylist()]
+    (edge,) = sale.dags.state.edges().to_pylist()
+    assert kinds == ["initial", "version"]
+    assert (edge["kind"], edge["certain"], edge["reason"]) == ("transition", True, "handle_call/3 of {:reserve, _, _}")
+
+
+def test_who_last_changed_a_path(drawn: Draw) -> None:
+    film = drawn("""
+        processes: box
+         1 box callback Box.init([])
+         2 box state %{a: 1, b: 1}
+         3 box return :ok
+         4 box callback Box.handle_cast(:a)
+         5 box state before %{a: 1, b: 1}
+         6 box state %{a: 2, b: 1}
+         7 box return :ok
+         8 box callback Box.handle_cast(:b)
+         9 box state before %{a: 2, b: 1}
+        10 box state %{a: 2, b: 2}
+        11 box return :ok
+    """)
+    changed = [film.dags.state.who_changed(film.process("box"), path, 100_000) for path in (".a", ".b", ".c")]
+    assert [row["version"] if row else None for row in changed] == [1, 2, 0]
+
+
+def test_the_view_at_an_event_follows_the_film(sale: Drawn) -> None:
+    view = sale.dags.state.view(sale.event("seats", Kind.RETURN, 2))
+    assert view is not None
+    assert (view.version, view.versions, len(view.changes)) == (1, 2, 2)
+    earlier = sale.dags.state.view(sale.event("seats", Kind.BIND))
+    assert earlier is not None
+    assert (earlier.version, earlier.changes) == (0, [])
+    assert sale.dags.state.view(sale.event("client", Kind.BIND)) is None
