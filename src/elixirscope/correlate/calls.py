@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -50,6 +51,14 @@ def find_calls(log: Log, lossy: set[int]) -> Calls:
     return walk.finish()
 
 
+class Ghost(NamedTuple):
+    """A frame that ended by a tail call, until the frame below it stirs: what runs now runs on its behalf."""
+
+    frame: int
+    level: int  # frames that were open below it
+    callee: Callee | None  # None: a closure
+
+
 class _Walk:
     def __init__(self, log: Log, events: int, lossy: set[int]) -> None:
         self.log = log
@@ -72,16 +81,13 @@ class _Walk:
         current = NONE
         stack: list[int] = []  # open frames
         names: list[int] = []  # their ids as captured; ascending, for they are timestamps
-        ghost = NONE  # a frame ended by a tail call that no later frame has taken over yet
-        callee: Callee | None = None  # whom the ghost called; None: a closure
+        ghosts: list[Ghost] = []
         columns = (rows[name].tolist() for name in ("process", "kind", "frame", "site"))
         for event, process, kind, frame, site in zip(order.tolist(), *columns, strict=True):
             if process != current:
-                current, stack, names, ghost = process, [], [], NONE
+                current, stack, names, ghosts = process, [], [], []
             if kind == call:
-                continues = NONE
-                if ghost != NONE:
-                    continues, ghost = self._continues(ghost, callee, site)
+                continues = self._continues(ghosts, len(stack), site) if ghosts else NONE
                 of_event[event] = number = len(self.event)
                 self._open(event, process, site, stack[-1] if stack else NONE, continues, len(stack))
                 stack.append(number)
@@ -91,10 +97,11 @@ class _Walk:
                 if not level or names[level - 1] != frame:
                     continue  # the CALL of this frame was lost, or is older than the recording
                 if level < len(stack):
-                    certain = kind == caught or process not in self.lossy
-                    self._unwind(stack[level:], event, certain)
+                    if kind == caught or process not in self.lossy:
+                        self._unwind(stack[level:], event)
                     del stack[level:], names[level:]
-                ghost = NONE
+                while ghosts and ghosts[-1].level >= level:
+                    ghosts.pop()
                 of_event[event] = number = stack[-1]
                 if kind in (returned, tail):
                     self.end_event[number] = event
@@ -102,13 +109,13 @@ class _Walk:
                     stack.pop()
                     names.pop()
                     if kind == tail:
-                        place = self.log.sites.get(site)
-                        ghost, callee = number, place.callee if place else None
+                        self._leave(ghosts, number, len(stack), site)
             else:
-                of_event[event] = ghost if ghost != NONE else stack[-1] if stack else NONE
+                here = bool(ghosts) and ghosts[-1].level == len(stack)
+                of_event[event] = ghosts[-1].frame if here else stack[-1] if stack else NONE
                 if kind == exited:
-                    self._unwind(stack, event, True)
-                    stack, names, ghost = [], [], NONE
+                    self._unwind(stack, event)
+                    stack, names, ghosts = [], [], []
 
     def _open(self, event: int, process: int, site: int, parent: int, tail_of: int, depth: int) -> None:
         self.event.append(event)
@@ -120,23 +127,38 @@ class _Walk:
         self.end_event.append(NONE)
         self.outcome.append(OPEN)
 
-    def _unwind(self, frames: list[int], event: int, certain: bool) -> None:
-        for number in frames if certain else ():
+    def _unwind(self, frames: list[int], event: int) -> None:
+        for number in frames:
             self.end_event[number] = event
             self.outcome[number] = RAISED
 
-    def _continues(self, ghost: int, callee: Callee | None, site: int) -> tuple[int, int]:
-        """What a CALL continues, and what is still waiting to be continued after it."""
+    def _leave(self, ghosts: list[Ghost], number: int, level: int, site: int) -> None:
+        """A frame has ended by a tail call: it takes the place of any earlier ghost that it does not continue."""
+        while ghosts and ghosts[-1].level >= level and ghosts[-1].frame != self.tail_of[number]:
+            ghosts.pop()
+        place = self.log.sites.get(site)
+        ghosts.append(Ghost(number, level, place.callee if place else None))
+
+    def _continues(self, ghosts: list[Ghost], level: int, site: int) -> int:
+        """The frame whose tail call a CALL at this depth continues, or -1."""
         called = self.log.sites.get(site)
         if called is None:
-            return NONE, ghost
-        if callee == name_of(called) or (callee is None and called.kind == "fn"):
-            return ghost, NONE
-        # A tail call into code that is not recorded (Enum.map …) which calls back a closure of the frame.
-        before = self.log.sites.get(self.site[ghost])
-        if called.kind == "fn" and before is not None and name_of(called)[:2] == name_of(before)[:2]:
-            return ghost, ghost
-        return NONE, ghost
+            return NONE
+        for place in range(len(ghosts) - 1, -1, -1):
+            ghost = ghosts[place]
+            if ghost.level != level:
+                return NONE
+            if ghost.callee == name_of(called) or (ghost.callee is None and called.kind == "fn"):
+                del ghosts[place:]
+                return ghost.frame
+            # It called code that is not recorded (Enum.map …), and that calls back a closure of the frame.
+            before = self.log.sites.get(self.site[ghost.frame])
+            if called.kind == "fn" and before is not None and before.kind == "function":
+                if name_of(called)[:2] != name_of(before)[:2]:
+                    continue
+                del ghosts[place + 1 :]
+                return ghost.frame
+        return NONE
 
     def finish(self) -> Calls:
         event = ints(self.event)

@@ -26,7 +26,7 @@ class EventCorrelator:
     def correlate(self, log: Log) -> dict[str, pa.Table]:
         """Every table of `schema.TABLES`, with exactly those schemas."""
         lost = _lost(log)
-        lossy = set(np.flatnonzero(lost).tolist())
+        lossy = _lossy(log, lost)
         pids = Pids(log)
         calls = find_calls(log, lossy)
         messages = find_messages(log, lossy)
@@ -49,11 +49,6 @@ class EventCorrelator:
         }
 
 
-def correlate(log: Log) -> dict[str, pa.Table]:
-    """`EventCorrelator().correlate` as a function: what sealing and opening a recording are given."""
-    return EventCorrelator().correlate(log)
-
-
 def _lost(log: Log) -> Ints:
     """Dropped events per process. What was dropped of nobody in particular counts for no one here."""
     lost = np.zeros(len(log.processes), dtype=np.int64)
@@ -61,6 +56,12 @@ def _lost(log: Log) -> Ints:
         if loss.process is not None:
             lost[loss.process] += loss.count
     return lost
+
+
+def _lossy(log: Log, lost: Ints) -> set[int]:
+    """Processes that lost events, or may have: those of a VM that dropped some of nobody in particular."""
+    vms = {loss.vm for loss in log.losses if loss.process is None and loss.count}
+    return {n for n, key in enumerate(log.processes) if lost[n] or key.vm in vms}
 
 
 def _events_table(log: Log, calls: Calls, cause: Ints) -> pa.Table:

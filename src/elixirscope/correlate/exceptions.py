@@ -46,9 +46,8 @@ def find_exceptions(log: Log, calls: Calls, cause: Ints) -> list[Raised]:
         kind, process, value = int(row["kind"]), int(row["process"]), int(row["value"])
         if kind in (Kind.CALL, Kind.RETURN, Kind.TAIL, Kind.BIND):
             if process in flying:
-                raised = flying.pop(process)
-                raised.caught = True
-                survived[process] = raised
+                survived[process] = flying.pop(process)
+                survived[process].caught = True
             continue
         term = log.values.term(value) if value != NONE else None
         if kind == Kind.RAISE:
@@ -57,18 +56,18 @@ def find_exceptions(log: Log, calls: Calls, cause: Ints) -> list[Raised]:
             found.append(flying[process])
         elif kind == Kind.CAUGHT:
             class_, reason = _class_and_reason(term)
-            raised = flying.pop(process, None) or _again(survived.pop(process, None), reason)
-            if raised is None or raised.class_ != class_:
-                raised = Raised(event, process, class_, reason, value, _top(log, term))
-                found.append(raised)
-            raised.caught, raised.caught_event = True, event
-            survived[process] = raised
+            known = flying.pop(process, None) or _again(survived.pop(process, None), reason)
+            if known is None or known.class_ != class_:
+                known = Raised(event, process, class_, reason, value, _top(log, term))
+                found.append(known)
+            known.caught, known.caught_event = True, event
+            survived[process] = known
         else:
-            raised = _exit(log, flying.pop(process, None), survived.pop(process, None), event, term, value)
-            if raised is not None and (raised.event != event or not _passed_on(log, event, cause)):
-                raised.exit_event = event
-                if raised.event == event:
-                    found.append(raised)
+            ended = _exit(log, flying.pop(process, None), survived.pop(process, None), event, term, value)
+            if ended is not None and (ended.event != event or not _passed_on(log, event, cause)):
+                ended.exit_event = event
+                if ended.event == event:
+                    found.append(ended)
     for raised in found:
         raised.caught = raised.caught and (raised.exit_event == NONE or raised.caught_event != NONE)
     return found

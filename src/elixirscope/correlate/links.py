@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,12 +37,14 @@ def find_links(log: Log, lives: list[Life]) -> list[Tie]:
     made, broken = (Kind.LINK, Kind.GETTING_LINKED), (Kind.UNLINK, Kind.GETTING_UNLINKED)
     found: list[Tie] = []
     standing: dict[tuple[int, int], Tie] = {}
+    of_process: defaultdict[int, set[tuple[int, int]]] = defaultdict(set)
     for event in np.flatnonzero(np.isin(rows["kind"], (*made, *broken, Kind.EXIT))).tolist():
         row = rows[event]
         kind, process, peer, at = int(row["kind"]), int(row["process"]), int(row["peer"]), int(row["at"])
         if kind == Kind.EXIT:
-            for pair in [pair for pair in standing if process in pair]:
-                standing.pop(pair).until = at
+            for pair in of_process.pop(process, ()):
+                if pair in standing:
+                    standing.pop(pair).until = at
             continue
         if peer == NONE:
             continue
@@ -53,6 +56,8 @@ def find_links(log: Log, lives: list[Life]) -> list[Tie]:
             ends = (process, peer) if kind == Kind.LINK else (peer, process)
             standing[pair] = Tie(event, at, NONE, "link", *ends)
             found.append(standing[pair])
+            of_process[process].add(pair)
+            of_process[peer].add(pair)
         elif kind in broken and pair in standing:
             standing.pop(pair).until = at
     return found
