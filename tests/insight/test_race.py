@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from elixirscope.insight import Finding, investigate
 from elixirscope.moment import Moment
 from tests.insight.conftest import Investigate, dags_of
-from tests.insight.scenes import OPENING, free, plan, put, sell, turn
+from tests.insight.scenes import OPENING, free, put, sell, turn
 
 RACE = "".join(
     [
@@ -150,17 +150,6 @@ counter -> {client} reply {answer} to {request_name(request, client)}
     assert races(found(picture)) == []
 
 
-def test_a_race_that_failed_a_test_cites_it(found: Investigate) -> None:
-    picture = RACE.replace(
-        "main spawns ada",
-        'main test "no seat is sold twice" of Office.NightTest starts @ test/night_test.exs:9\nmain spawns ada',
-    ).replace("processes: main,", "processes: main, ")
-    picture += 'main test "no seat is sold twice" of Office.NightTest failed "Assertion with == failed"\n'
-    findings = found(picture)
-    (race,) = races(findings)
-    assert findings[0] == race
-
-
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(st.sampled_from(["ada", "joe"]), st.sampled_from(["A1", "A2"])), max_size=8))
 def test_no_race_in_any_serial_history(sales: list[tuple[str, str]]) -> None:
@@ -174,7 +163,3 @@ def test_no_race_in_any_serial_history(sales: list[tuple[str, str]]) -> None:
             picture += put(client, seat, **holders)
     with tempfile.TemporaryDirectory() as folder:
         assert races(investigate(dags_of(picture, Path(folder) / "serial.scope"))) == []
-
-
-def test_the_drawn_state_is_what_the_server_holds() -> None:
-    assert plan(A1="ada") == '%{seats: %{"A1" => "ada", "A2" => nil}}'

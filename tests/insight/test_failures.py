@@ -1,0 +1,101 @@
+"""Failed tests: joined to the finding that explains them, told on their own when none does."""
+
+from __future__ import annotations
+
+from tests.insight.conftest import Investigate
+from tests.insight.scenes import free, put, sell
+
+BEGIN = 'main test "sells" of Office.SalesTest starts @ test/sales_test.exs:9\n'
+SEATS = """
+processes: main, seats, night, ada, joe
+main starts seats running Office.Seats.init/1 as Office.Seats
+seats callback Office.Seats.init([])
+seats state %{seats: %{"A1" => nil, "A2" => nil}}
+seats return {:ok, %{}}
+"""
+RUNS = """
+main spawns night running ExUnit.Runner.run/0
+night runs test "sells" of Office.SalesTest @ test/sales_test.exs:9
+"""
+
+
+def end(result: str) -> str:
+    message = ' "Assertion with == failed\\nleft: [1]"' if result == "failed" else ""
+    return f'main test "sells" of Office.SalesTest {result}{message}\n'
+
+
+def race() -> str:
+    return (
+        "night spawns ada running Office.Client.run/0\nnight spawns joe running Office.Client.run/0\n"
+        + sell("ada", "A1")
+        + sell("joe", "A1")
+        + free("ada", "A1")
+        + free("joe", "A1")
+        + put("joe", "A1", A1="joe")
+        + put("ada", "A1", A1="ada")
+    )
+
+
+CRASH = """
+night spawns ada running Office.Client.run/0
+ada call Office.Client.run() @ lib/client.ex:2
+ada raise :error, :badarg @ lib/client.ex:3
+ada exits {:badarg, [{Office.Client, :run, 0, []}]}
+"""
+
+
+def test_a_failed_test_is_told_with_the_race_that_failed_it(found: Investigate) -> None:
+    (finding,) = found(SEATS + BEGIN + RUNS + race() + "night return :ok\n" + end("failed"))
+    assert finding.kind == "race"
+    assert "test sells (Office.SalesTest) failed: Assertion with == failed" in finding.evidence[-1].text
+
+
+def test_a_failed_test_that_nothing_explains_is_a_finding(found: Investigate) -> None:
+    picture = SEATS + BEGIN + RUNS
+    picture += "night call Office.Math.half(3) @ lib/math.ex:2\nnight exits :shutdown\n" + end("failed")
+    (finding,) = found(picture)
+    assert finding.kind == "test"
+    assert "Assertion with == failed" in finding.explanation
+    assert finding.location is not None
+
+
+def test_a_crash_in_a_test_that_passed_counts_less(found: Investigate) -> None:
+    (passed,) = found(SEATS + BEGIN + RUNS + CRASH + "night return :ok\n" + end("passed"))
+    assert passed.confidence < 0.4
+    assert "passed" in passed.explanation
+
+
+def test_a_crash_in_a_test_that_failed_counts_in_full(found: Investigate) -> None:
+    (failed,) = found(SEATS + BEGIN + RUNS + CRASH + "night return :ok\n" + end("failed"))
+    assert failed.confidence > 0.6
+    assert "failed" in failed.evidence[-1].text
+
+
+def test_a_test_left_waiting_for_a_process_that_died_is_explained_by_it(found: Investigate) -> None:
+    picture = SEATS + BEGIN + RUNS
+    picture += """
+night call Office.Seats.free?("A9") @ lib/seats.ex:10
+night -> seats call {:free?, "A9"} as asking
+seats callback Office.Seats.handle_call({:free?, "A9"}, night) @ lib/seats.ex:26
+seats exits {{:badkey, "A9"}, [{Office.Seats, :handle_call, 3, []}]}
+night exits :shutdown
+"""
+    (finding,) = found(picture + end("failed"))
+    assert finding.kind == "crash"
+    assert "test sells" in finding.evidence[-1].text
+
+
+def test_what_failed_a_test_comes_first(found: Investigate) -> None:
+    other = """
+processes: main, seats, night, ada, joe, worker
+main starts seats running Office.Seats.init/1 as Office.Seats
+seats callback Office.Seats.init([])
+seats state %{seats: %{"A1" => nil, "A2" => nil}}
+seats return {:ok, %{}}
+main spawns worker running W.run/0
+worker call W.run() @ lib/w.ex:1
+worker raise :error, :badarg @ lib/w.ex:2
+worker exits {:badarg, [{W, :run, 0, []}]}
+"""
+    first, second = found(other + BEGIN + RUNS + race() + "night return :ok\n" + end("failed"))
+    assert (first.kind, second.kind) == ("race", "crash")
