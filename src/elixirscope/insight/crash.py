@@ -16,6 +16,9 @@ from elixirscope.recording.terms import Atom
 REPEATS = 20
 """Crashes at the same place that are traced one by one; the rest is only counted."""
 
+RECENT = 64
+"""Exits before one among which the server is sought whose death ended it."""
+
 _CARRIES_VALUE = frozenset({"badmatch", "case_clause", "try_clause", "with_clause", "badmap", "badfun", "if_clause"})
 _VALUE_FIELDS = ("term", "value")
 
@@ -75,7 +78,8 @@ def _followed(history: History, row: Row, found: dict[int, Collapse], crashed: b
     reason = history.term(row["exit_value"])
     linked = {link["peer"] for link in history.query.find_all("links", "process", row["process"])}
     linked |= {link["process"] for link in history.query.find_all("links", "peer", row["process"])}
-    for process, collapse in reversed(found.items()):
+    candidates = [process for process in linked if process in found] + list(found)[-RECENT:]
+    for process, collapse in ((process, found[process]) for process in reversed(candidates)):
         other = history.term(history.processes[process]["exit_value"])
         if process in linked and same(reason, other):
             return collapse, False

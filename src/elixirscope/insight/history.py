@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from elixirscope.dags import Dags
 from elixirscope.errors import RecordingError
 from elixirscope.insight.findings import Evidence, Location
@@ -17,6 +19,9 @@ from elixirscope.moment import Moment
 from elixirscope.recording.terms import Term, Truncated
 
 Row = dict[str, Any]
+
+DEPTH = 1_000
+"""Frames up from the innermost that are looked at."""
 
 
 class History:
@@ -31,6 +36,11 @@ class History:
     def processes(self) -> dict[int, Row]:
         """All processes by number."""
         return {row["process"]: row for row in self.query.processes}
+
+    @cached_property
+    def tests(self) -> list[Row]:
+        """All tests, in order."""
+        return self.query.rows("select * from raw.tests order by event")
 
     def term(self, value: int | None) -> Term:
         """The decoded value; a marker that equals nothing where it was not recorded or cannot be read."""
@@ -63,11 +73,14 @@ class History:
 
     def enclosing(self, call: int | None) -> list[int]:
         """The frame and those that called it in the same process, the innermost first."""
+        calls, parents = self.query.column("calls", "call"), self.query.column("calls", "parent")
         frames: list[int] = []
-        while call is not None and call not in frames and len(frames) < 10_000:
+        while call is not None and call >= 0 and len(frames) < DEPTH:
+            position = int(np.searchsorted(calls, call))  # calls are in event order
+            if position == len(calls) or calls[position] != call:
+                break
             frames.append(call)
-            row = self.call(call)
-            call = row["parent"] if row else None
+            call = int(parents[position])
         return frames
 
     def ancestors(self, process: int | None) -> list[int]:
@@ -86,8 +99,8 @@ class History:
 
     def states_before(self, process: int, event: int) -> Iterator[Row]:
         """The states of a process that were known before `event`, the last first, restarts included."""
-        earlier = [row for row in self.query.find_all("states", "process", process) if row["state"] < event]
-        state = earlier[-1] if earlier else None
+        latest = "select * from raw.states where process = ? and state < ? order by state desc limit 1"
+        state = next(iter(self.query.rows(latest, [process, event])), None)
         while state is not None:
             yield state
             state = self.query.find("states", "state", state["previous"])

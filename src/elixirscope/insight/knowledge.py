@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from elixirscope.insight.history import History, Row
 
+_HEARD = """
+select from_process as sender, coalesce(send_event, message) as sent from raw.messages
+where to_process = ? and from_process is not null and coalesce(receive_event, message) > ?
+  and coalesce(receive_event, message) < ?
+"""
 _SERVERS = frozenset({"gen_server", "gen_statem", "supervisor", "agent"})
 
 
@@ -21,12 +26,10 @@ def heard_of(history: History, act: Row, *, since: Row, what: Row) -> bool:
         if process in seen:
             continue
         seen.add(process)
-        for message in history.query.find_all("messages", "to_process", process):
-            arrived = message["receive_event"] if message["receive_event"] is not None else message["message"]
-            sender = message["from_process"]
-            if sender is None or sender == what["server"] or not since["asked_event"] < arrived < until:
+        for message in history.query.rows(_HEARD, [process, since["asked_event"], until]):
+            sender, sent = message["sender"], message["sent"]
+            if sender == what["server"]:
                 continue
-            sent = message["send_event"] if message["send_event"] is not None else arrived
             if sender == rival and sent > done:
                 return True
             if history.processes[sender]["kind"] not in _SERVERS:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from elixirscope.insight.findings import Evidence, Location
@@ -18,6 +19,9 @@ from elixirscope.recording.terms import Truncated
 
 HOPS = 64
 """Steps after which a chain ends as "too long to follow"."""
+
+VERSIONS = 5_000
+"""States of one process that are looked back through."""
 
 INFERRED = 0.85
 """What a step that was reasoned, not seen, leaves of the confidence."""
@@ -190,8 +194,9 @@ class Tracer:
         """Back to the version that brought the value in."""
         newest = sighting.row
         first = newest
-        for state in self.history.states_before(newest["process"], newest["state"] + 1):
-            if not contains(self.history.term(state["value"]), self.needle):
+        earlier = self.history.states_before(newest["process"], newest["state"] + 1)
+        for state in islice(earlier, VERSIONS):
+            if state["value"] != first["value"] and not contains(self.history.term(state["value"]), self.needle):
                 break
             first = state
         path = _outermost(self.history.term(first["value"]), self.needle)

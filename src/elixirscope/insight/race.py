@@ -119,11 +119,9 @@ class Server:
         for check in reversed(earlier[-LOOK_BACK:]):
             if check.row["kind"] != "call" or check.row["reply_event"] is None:
                 continue
-            between = self._between(check, act)
-            if not between:
-                continue
             common = next((call for call in self.history.enclosing(check.row["sender_call"]) if call in frames), None)
-            if common is None or not self._look_at(check, act):
+            between = self._between(check, act) if common is not None else []
+            if common is None or not between or not self._look_at(check, act):
                 continue
             if self._claims(check, act):
                 return None  # the client had changed the place itself: this act builds on its own

@@ -15,7 +15,7 @@ def failed(history: History) -> list[Row]:
 
 def all_tests(history: History) -> list[Row]:
     """All tests, in order."""
-    return history.query.rows("select * from raw.tests order by event")
+    return history.tests
 
 
 def ran_in(history: History, process: int, at: int) -> list[Row]:
