@@ -184,3 +184,16 @@ def test_analysis_is_kept_and_follows_the_source(shop: Path, tmp_path: Path, mon
 
 def test_a_folder_without_a_project_gets_the_intents_own_plan(tmp_path: Path) -> None:
     assert plan_for(tmp_path, "state") == Plan.of_intent("state")
+
+
+@pytest.mark.beam
+def test_the_agent_accepts_the_plan_of_every_intent(shop: Path, tmp_path: Path) -> None:
+    files = []
+    for intent in INTENTS:
+        file = tmp_path / f"{intent}.terms"
+        file.write_text(make_plan(analyze(shop), intent).terms(), encoding="utf-8")
+        files.append(str(file))
+    source = Path(__file__).parents[2] / "agent" / "lib" / "elixir_scope" / "plan.ex"
+    script = "for f <- System.argv(), do: ({:ok, plan} = ElixirScope.Plan.load(f); IO.puts(plan.intent))"
+    run = subprocess.run(["elixir", "-r", source, "-e", script, *files], capture_output=True, text=True, check=False)
+    assert run.stdout.split() == list(INTENTS), run.stderr
