@@ -13,10 +13,11 @@ def give_labels(log: Log, lives: list[Life]) -> None:
     """Sets `label` of every life; no two are equal.
 
     Registered names come first, then the test's name, the callback module, the initial call, the pid. The
-    namespace that most recorded modules share is left away. Processes of equal label are numbered in order of
+    namespace that most modules share is left away. Processes of equal label are numbered in order of
     birth; a restarted one keeps its predecessor's and counts its lives in parentheses.
     """
-    shared = namespace(site.module for site in log.sites.values())
+    modules = {site.module for site in log.sites.values()}
+    shared = namespace(modules.union(*((life.module or "", life.name or "") for life in lives)))
     by_base: defaultdict[str, list[Life]] = defaultdict(list)
     for life in lives:
         if life.predecessor == -1:

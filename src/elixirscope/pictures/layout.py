@@ -77,10 +77,11 @@ def _drawn(number: int, line: str, anchors: dict[int, str]) -> Row | None:
             canvas[anchor] = " "
     canvas[:first] = " " * min(first, len(canvas))
     cells = "".join(canvas)
-    text = cells.strip()
+    cells = cells.rstrip(" |")
+    text = cells.lstrip(" |")
     if not text:
         return None
-    start = len(cells) - len(cells.lstrip())
+    start = len(cells) - len(text)
     arrow = _RIGHT.fullmatch(text) or _LEFT.fullmatch(text)
     if arrow is None:
         column = max((anchor for anchor in anchors if anchor <= start), default=None)

@@ -17,7 +17,7 @@ class PictureError(UsageError):
 
 _SPACE = re.compile(r"\s*")
 _MODULE = re.compile(r"[A-Z]\w*(?:\.[A-Z]\w*)*")
-_ATOM = re.compile(r":([A-Za-z_]\w*(?:@\w+)*[?!]?)")
+_ATOM = re.compile(r":([A-Za-z_]\w*(?:@\w+)*[?!]?|[-+*/<>=!]+)")
 _NUMBER = re.compile(r"-?\d[\d_]*(?:\.\d[\d_]*(?:[eE][-+]?\d+)?)?")
 _WORD = re.compile(r"[a-z_]\w*[?!]?")
 _KEY = re.compile(r"([A-Za-z_]\w*[?!]?):\s")
