@@ -188,11 +188,18 @@ main spawns {name} running W.run/0
 
 def test_the_operand_that_is_no_number_is_the_first_suspect() -> None:
     stack: list[Any] = [(Atom("erlang"), Atom("*"), [5_000, Atom("nil")], [])]
-    assert next(bad_values((Atom("badarith"), stack), ())) == "nil"
+    assert next(bad_values((Atom("badarith"), stack), ())) == ("nil", 1.0)
     stack = [(Atom("erlang"), Atom("+"), [1, b"2"], [])]
-    assert list(bad_values((Atom("badarith"), stack), ())) == [b"2"]
+    assert list(bad_values((Atom("badarith"), stack), ())) == [(b"2", 1.0)]
 
 
 def test_the_value_that_did_not_match_is_the_first_suspect() -> None:
     reason: Any = ((Atom("badmatch"), (Atom("error"), Atom("enoent"))), [])
-    assert next(bad_values(reason, ())) == (Atom("error"), Atom("enoent"))
+    assert next(bad_values(reason, ())) == ((Atom("error"), Atom("enoent")), 1.0)
+
+
+def test_a_missing_key_may_be_the_fault_of_the_map() -> None:
+    reason: Any = ((Atom("badkey"), b"A9"), [])
+    ((value, trust),) = bad_values(reason, ())
+    assert value == b"A9"
+    assert trust < 1

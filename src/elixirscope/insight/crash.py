@@ -10,7 +10,7 @@ from elixirscope.insight import tests
 from elixirscope.insight.findings import Evidence, Finding, Location
 from elixirscope.insight.history import History, Row, mfa
 from elixirscope.insight.origin import Origin, Tracer, suspect
-from elixirscope.insight.values import parts, same, short, struct_name
+from elixirscope.insight.values import Key, distinctive, parts, same, short, struct_name
 from elixirscope.recording.terms import Atom
 
 REPEATS = 20
@@ -19,8 +19,18 @@ REPEATS = 20
 RECENT = 64
 """Exits before one among which the server is sought whose death ended it."""
 
-_CARRIES_VALUE = frozenset({"badmatch", "case_clause", "try_clause", "with_clause", "badmap", "badfun", "if_clause"})
-_VALUE_FIELDS = ("term", "value")
+# Reasons and exception fields that hold the value they complain of, and how sure it is that the value is to blame:
+# a missing key may as well be the fault of the map.
+_CARRIES_VALUE = {
+    "badmatch": 1.0,
+    "case_clause": 1.0,
+    "try_clause": 1.0,
+    "with_clause": 1.0,
+    "badmap": 1.0,
+    "badfun": 1.0,
+}
+_CARRIES_VALUE["badkey"] = 0.7
+_VALUE_FIELDS = {Atom("value"): 1.0, Atom("key"): 0.7, Atom("term"): 0.9}
 
 
 @dataclass
@@ -167,34 +177,40 @@ def _origin(
         return None
     arguments = history.term(frame["args"])
     before = _event(collapse, exception)
-    for value in bad_values(reason, arguments):
+    for value, trust in bad_values(reason, arguments):
         origin = Tracer(history, value).trace(frame, before)
+        origin.confidence *= trust
         if origin.maker is not None or len(origin.steps) > 1:
             return origin
     return None
 
 
-def bad_values(reason: Any, arguments: Any) -> Iterator[Any]:
-    """The values that an exit reason complains of, the most telling first; then what looks absent in the arguments."""
+def bad_values(reason: Any, arguments: Any) -> Iterator[tuple[Any, float]]:
+    """The values that an exit reason complains of and how sure that is, the most telling first.
+
+    `arguments` are those of the raising frame: what looks absent among them comes last.
+    """
     inner, stack = (
         reason if isinstance(reason, tuple) and len(reason) == 2 and isinstance(reason[1], list) else (reason, [])
     )
-    if isinstance(inner, tuple) and len(inner) == 2 and inner[0] in _CARRIES_VALUE:
-        yield inner[1]
-    if struct_name(inner) is not None:
-        for step, value in parts(inner):
-            if getattr(step, "key", None) in _VALUE_FIELDS and value != "nil":
-                yield value
+    name = struct_name(inner)
+    if isinstance(inner, tuple) and len(inner) >= 2 and inner[0] in _CARRIES_VALUE:
+        yield inner[1], _CARRIES_VALUE[inner[0]]
+    if name is not None:
+        fields = {step.key: value for step, value in parts(inner) if isinstance(step, Key)}
+        for field_name, trust in _VALUE_FIELDS.items():
+            if not same(fields.get(field_name, Atom("nil")), Atom("nil")):
+                yield fields[field_name], trust
     given = _stack_arguments(stack)
-    yield from (value for value in given if suspect(value))
+    yield from ((value, 1.0) for value in given if suspect(value))
     if inner == "badarith":
-        yield from (value for value in given if not isinstance(value, int | float))
+        yield from ((value, 1.0) for value in given if not isinstance(value, int | float))
     if stack and isinstance(stack[0], tuple) and stack[0] and stack[0][0] == "nil":
-        yield Atom("nil")
+        yield Atom("nil"), 1.0
     if isinstance(arguments, tuple):
-        yield from (value for value in arguments if suspect(value))
-        if inner == "function_clause" or struct_name(inner) == "FunctionClauseError":
-            yield from arguments
+        yield from ((value, 0.8) for value in arguments if suspect(value))
+    if inner == "function_clause" or name == "FunctionClauseError":
+        yield from ((value, 0.6) for value in given if distinctive(value))
 
 
 def _stack_arguments(stack: list[Any]) -> list[Any]:
