@@ -11,8 +11,8 @@ from elixirscope.errors import UsageError
 
 UNKNOWN_TIME: Final = -1  # of a moment named by its event alone, until the event is looked up
 
-_EVENT = re.compile(r"e(\d{1,18})")
-_TIME = re.compile(r"(\d{1,18})ns(?:@(\d{1,9}))?")
+_EVENT = re.compile(r"e([0-9]{1,18})")
+_TIME = re.compile(r"([0-9]{1,18})ns(?:@([0-9]{1,9}))?")
 
 
 class Moment(msgspec.Struct, frozen=True):

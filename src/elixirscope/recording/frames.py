@@ -204,6 +204,10 @@ class FrameWriter:
             self._lost += sum(row[1] for row in term)
         self._write(frame_type, etf.encode(term), at, at, count, loss)
 
+    def flush(self) -> None:
+        """Make what was written visible to readers."""
+        self._file.flush()
+
     def end(self) -> None:
         """The END frame, and close: this file was written to its end."""
         self.term(FrameType.END, {Atom("events"): self._events, Atom("lost"): self._lost})

@@ -150,8 +150,11 @@ class Inspector:
 
     def _truncated(self, cut: Truncated) -> _Doc:
         if cut.kind == "binary" and isinstance(cut.shown, bytes):
-            shown = text.string(_whole_characters(cut.shown)) or text.binary(cut.shown)
-            left = None if cut.total is None else cut.total - len(cut.shown)
+            whole = _whole_characters(cut.shown)
+            shown = text.string(whole)
+            if shown is None:
+                whole, shown = cut.shown, text.binary(cut.shown)
+            left = None if cut.total is None else cut.total - len(whole)
             self._left -= len(shown)
             return f"{shown} {_more(left, ' bytes')}"
         if isinstance(cut.shown, tuple):

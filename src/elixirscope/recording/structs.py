@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
@@ -72,8 +73,9 @@ def _regex(fields: Fields, show: Show) -> str:
     if isinstance(options, list):
         return f"Regex.compile!({show(fields['source'])}, {show(options)})"
     # Backslashes are the pattern's own: only slashes and control characters are escaped.
-    slashed = source.replace("\\\\", "\0").replace("\\/", "/").replace("\0", "\\\\").replace("/", "\\/")
-    return f"~r/{slashed.translate(_REGEX_ESCAPES)}/{escape(options.decode('ascii'), '/')}"
+    slashed = re.sub(r"\\\\|\\?/", lambda found: found[0] if found[0] == r"\\" else r"\/", source)
+    escaped = slashed.translate(_REGEX_ESCAPES).replace("#{", "\\#{")
+    return f"~r/{escaped}/{escape(options.decode('ascii'), '/')}"
 
 
 def _day(fields: Fields) -> str:

@@ -131,7 +131,14 @@ class ElixirMap:
         return len(self.items_)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, ElixirMap) and self.items_ == other.items_
+        if not isinstance(other, ElixirMap) or len(self) != len(other):
+            return False
+        rest = [(type(key), key, value) for key, value in other.items_]
+        for key, value in self.items_:  # in any order; 1 is not 1.0
+            if (type(key), key, value) not in rest:
+                return False
+            rest.remove((type(key), key, value))
+        return True
 
     def __hash__(self) -> int:
         return hash((ElixirMap, len(self.items_)))

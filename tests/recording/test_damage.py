@@ -1,0 +1,131 @@
+"""Damage is never fatal and never silent: what is whole is read, what is not is told."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from elixirscope.recording.format import EVENT, FILE_HEADER, FrameType
+from elixirscope.recording.frames import Frame, Gap, read_frames
+from elixirscope.recording.log import Log, read_log
+from elixirscope.recording.recording import Recording
+from tests.recording.samples import correlate, make_recording, pid, value_of, write_events, writer_of
+
+FILES = ("meta", "0", "1")
+
+
+@contextmanager
+def copy_of(recording: Path) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(shutil.copytree(recording, Path(folder) / "r"))
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_recording(tmp_path_factory.mktemp("whole") / "r", frames=10)
+
+
+def raw_file(recording: Path, name: str) -> Path:
+    return recording / "raw" / f"nonode@nohost.77-{name}.frames"
+
+
+def events_of_frames(path: Path) -> list[tuple[int, int, set[int]]]:
+    """(start, end, numbers of its events) of each frame of a whole file."""
+    frames = [frame for frame in read_frames(path) if isinstance(frame, Frame)]
+    ends = [*(frame.offset for frame in frames[1:]), path.stat().st_size]
+    return [
+        (frame.offset, end, _numbers(frame) if frame.type == FrameType.EVENTS else set())
+        for frame, end in zip(frames, ends, strict=True)
+    ]
+
+
+def _numbers(frame: Frame) -> set[int]:
+
+    return set(np.frombuffer(frame.payload[: frame.count * EVENT.itemsize], EVENT)["ref"].tolist())
+
+
+def read_back(log: Log) -> set[int]:
+    """The numbers of the events in `log`, each checked to carry its own value."""
+    for row in log.rows:
+        assert log.values.term(int(row["value"])) == value_of(int(row["ref"]))
+    return set(log.rows["ref"].tolist())
+
+
+@settings(max_examples=150, deadline=None)
+@given(name=st.sampled_from(FILES), data=st.data())
+def test_one_flipped_bit_costs_at_most_the_frame_it_is_in(recording: Path, name: str, data: st.DataObject) -> None:
+    path = raw_file(recording, name)
+    content = bytearray(path.read_bytes())
+    at, bit = data.draw(st.integers(0, len(content) - 1)), data.draw(st.integers(0, 7))
+    content[at] ^= 1 << bit
+    hit = next(((start, end, lost) for start, end, lost in events_of_frames(path) if start <= at < end), None)
+    with copy_of(recording) as damaged:
+        raw_file(damaged, name).write_bytes(content)
+        log = read_log(damaged / "raw")
+        everything = set(range(1, 41))
+        assert read_back(log) == everything - (hit[2] if hit else set())
+        if hit:
+            assert [(gap.file, gap.start, gap.end) for gap in log.gaps] == [(path.name, hit[0], hit[1])]
+            assert not log.complete
+
+
+@settings(max_examples=60, deadline=None)
+@given(name=st.sampled_from(FILES), data=st.data())
+def test_a_file_cut_anywhere_keeps_every_whole_frame(recording: Path, name: str, data: st.DataObject) -> None:
+    path = raw_file(recording, name)
+    frames = events_of_frames(path)
+    cut = data.draw(st.integers(0, path.stat().st_size - 1))
+    with copy_of(recording) as damaged:
+        raw_file(damaged, name).write_bytes(path.read_bytes()[:cut])
+        opened = Recording.open(damaged, correlate=correlate)
+        lost = set().union(*(numbers for _, end, numbers in frames if end > cut))
+        assert read_back(read_log(damaged / "raw")) == set(range(1, 41)) - lost
+        assert not opened.info.complete
+        assert any("were not closed" in row.reason for row in opened.info.coverage)
+        if cut not in {0, FILE_HEADER.size, *(end for _, end, _ in frames)}:
+            assert any(row.reason.endswith("in the middle of a frame") for row in opened.info.coverage)
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_overwritten_stretches_cost_only_what_they_touch(recording: Path, data: st.DataObject) -> None:
+    path = raw_file(recording, "0")
+    content = bytearray(path.read_bytes())
+    start = data.draw(st.integers(0, len(content) - 1))
+    noise = data.draw(st.binary(min_size=1, max_size=400))
+    content[start : start + len(noise)] = noise[: len(content) - start]
+    touched = [numbers for first, end, numbers in events_of_frames(path) if first < start + len(noise) and start < end]
+    with copy_of(recording) as damaged:
+        raw_file(damaged, "0").write_bytes(content)
+        back = read_back(read_log(damaged / "raw"))
+        assert back >= set(range(1, 41)) - set().union(*touched)
+
+
+def test_a_value_that_looks_like_a_frame_starts_none(tmp_path: Path) -> None:
+    with writer_of(tmp_path, "0") as writer:
+        writer.term(FrameType.PROCESSES, [(0, pid(1)), (1, pid(2))])
+        write_events(writer, [1])
+        writer.term(FrameType.META, {b"text": b"EXSF" * 1000})
+        write_events(writer, [2])
+        writer.end()
+    path = next(tmp_path.iterdir())
+    content = bytearray(path.read_bytes())
+    content[content.index(b"EXSFEXSF") - 20] ^= 1  # damage the frame that holds them
+    path.write_bytes(content)
+    items = list(read_frames(path))
+    assert [type(item) for item in items] == [Frame, Frame, Gap, Frame, Frame]
+
+
+def test_reading_can_go_on_from_where_it_stopped(recording: Path) -> None:
+    path = raw_file(recording, "1")
+    frames = [frame for frame in read_frames(path) if isinstance(frame, Frame)]
+    rest = [frame for frame in read_frames(path, frames[3].offset) if isinstance(frame, Frame)]
+    assert [frame.offset for frame in rest] == [frame.offset for frame in frames[3:]]

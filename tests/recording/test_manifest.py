@@ -1,0 +1,84 @@
+"""The manifest and the moment: small words that must read back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from elixirscope.errors import RecordingError, UsageError
+from elixirscope.moment import UNKNOWN_TIME, Moment
+from elixirscope.recording.coverage import Uncovered, uncovered
+from elixirscope.recording.frames import Gap
+from elixirscope.recording.log import EVENT_ROW, Log, Loss, ProcessKey
+from elixirscope.recording.manifest import Manifest
+from elixirscope.recording.terms import Atom
+
+
+def test_a_manifest_reads_back(tmp_path: Path) -> None:
+    manifest = Manifest(1, "0.1.0", ["mix", "test", "--seed=0"], "/app", 5)
+    manifest.save(tmp_path)
+    assert Manifest.load(tmp_path) == manifest
+    done = msgspec.structs.replace(manifest, exit_status=2, state="finished")
+    done.save(tmp_path)
+    assert Manifest.load(tmp_path) == done
+    assert [path.name for path in tmp_path.iterdir()] == ["manifest.json"]
+
+
+def test_no_manifest_is_none_and_a_damaged_one_an_error(tmp_path: Path) -> None:
+    assert Manifest.load(tmp_path) is None
+    (tmp_path / "manifest.json").write_text('{"format_version": 1}')
+    with pytest.raises(RecordingError, match="damaged"):
+        Manifest.load(tmp_path)
+
+
+def test_a_newer_manifest_is_read_as_far_as_its_version(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text('{"format_version": 7, "command": {"not": "a list"}}')
+    loaded = Manifest.load(tmp_path)
+    assert loaded is not None
+    assert loaded.format_version == 7
+
+
+@given(st.integers(0, 2**53), st.none() | st.integers(0, 10**6), st.none() | st.integers(0, 2**53))
+def test_a_moments_text_names_it(at: int, process: int | None, event: int | None) -> None:
+    moment = Moment(at=at, process=process, event=event)
+    parsed = Moment.parse(moment.text)
+    if event is not None:
+        assert parsed == Moment(at=UNKNOWN_TIME, event=event)
+    else:
+        assert parsed == moment
+
+
+@pytest.mark.parametrize("text", ["", "e", "e-1", "12", "5ns@", "5ns@x", "e1 ", "ns", "٣ns"])
+def test_what_names_no_moment(text: str) -> None:
+    with pytest.raises(UsageError, match="names no moment"):
+        Moment.parse(text)
+
+
+def test_coverage_puts_equal_reasons_together_and_says_what_it_leaves_out() -> None:
+    skipped = [
+        {"what": "module_skipped", "module": Atom(f"Elixir.M{number}"), "reason": Atom("on_load")}
+        for number in range(5)
+    ]
+    told = {"what": "coverage", "subject": b"tracer", "reason": b"another tool holds it"}
+    log = Log(
+        rows=np.empty(0, EVENT_ROW),
+        processes=[ProcessKey("n", "#PID<0.1.0>", 0)],
+        sites={},
+        losses=[Loss(0, 0, 2, "overload"), Loss(0, 0, 3, "overload"), Loss(0, None, 1, "?")],
+        metas=[told, told, {"what": "armed"}, *skipped],
+        gaps=[Gap("f", number, number + 1) for number in range(60)],
+        unfinished=["a.1-0.frames", "a.1-1.frames"],
+    )
+    rows = uncovered(log)
+    assert rows[:2] == [Uncovered("#PID<0.1.0>", "5 events lost: overload"), Uncovered("events", "1 events lost: ?")]
+    assert rows[52].subject == "10 more like “raw/f, bytes 59 to 60”"
+    assert rows[53:] == [
+        Uncovered("the end of a.1", "2 of its files were not closed: it was killed, or is still running"),
+        Uncovered("tracer", "another tool holds it"),
+        Uncovered("M0, M1, M2 and 2 more modules", "on_load"),
+    ]
