@@ -38,7 +38,9 @@ def ancestors(film: Drawn, event: int) -> set[int]:
 @given(ACTIONS)
 def test_slices_and_cones_are_what_a_plain_search_finds(actions: list[tuple[str, str]]) -> None:
     lines = [
-        f"  {n * 10 + 1} {who} mark {n}" if what == "mark" else f"  {n * 10 + 1} {who} -> {what} {{:m, {n}}} arrives {n * 10 + 15}"
+        f"  {n * 10 + 1} {who} mark {n}"
+        if what == "mark"
+        else f"  {n * 10 + 1} {who} -> {what} {{:m, {n}}} arrives {n * 10 + 15}"
         for n, (who, what) in enumerate(actions)
     ]
     with tempfile.TemporaryDirectory() as folder:

@@ -1,12 +1,13 @@
 """Code execution DAG: frames and stacks, within and across processes."""
 
+from elixirscope.dags.code import FrameRow
 from elixirscope.recording.format import Kind
 from tests.dags.conftest import Draw
 from tests.dags.drawn import Drawn
 
 
-def names(rows: list[object]) -> list[str]:
-    return [f"{row.module}.{row.function}" + ("*" if row.remote else "") for row in rows]  # type: ignore[attr-defined]
+def names(rows: list[FrameRow]) -> list[str]:
+    return [f"{row.module}.{row.function}" + ("*" if row.remote else "") for row in rows]
 
 
 def test_the_stack_crosses_to_the_process_that_asked(sale: Drawn) -> None:

@@ -18,7 +18,12 @@ def test_edges_are_spawns_links_messages_and_exits(drawn: Draw) -> None:
     film = drawn(CRASH)
     sup, worker, other = (film.process(name) for name in ("sup", "worker", "other"))
     edges = {(e["source"], e["target"], e["kind"]) for e in film.dags.interaction.edges().to_pylist()}
-    assert {(sup, worker, "spawn"), (worker, other, "link"), (other, worker, "message"), (worker, other, "exit")} <= edges
+    assert {
+        (sup, worker, "spawn"),
+        (worker, other, "link"),
+        (other, worker, "message"),
+        (worker, other, "exit"),
+    } <= edges
 
 
 def test_a_name_is_an_edge_to_oneself(sale: Drawn) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +59,7 @@ class QueryCoordinator:
         self.recording = recording
         self.values = Values(recording)
         self._columns: dict[tuple[str, str], NDArray[np.int64]] = {}
+        self._derived: dict[tuple[str, ...], NDArray[np.int64]] = {}
         self._indexes: dict[tuple[str, str], tuple[NDArray[np.int64], NDArray[np.int64]]] = {}
         self._view_columns: dict[str, list[str]] = {
             name: [c.name for c in view.columns] for name, view in VIEWS.items()
@@ -142,7 +143,7 @@ class QueryCoordinator:
                 types = [str(kind) for kind in relation.types]
                 table = (relation if limit is None else relation.limit(limit + 1)).to_arrow_table()
             except duckdb.Error as error:
-                raise sandbox.explain(error, self._view_columns) from None
+                raise sandbox.explain(sandbox.positioned(connection, text, error), self._view_columns) from None
             finally:
                 timer.cancel()
         truncated = limit is not None and table.num_rows > limit
@@ -175,6 +176,13 @@ class QueryCoordinator:
                 column = self.recording.table(table).column(name).combine_chunks().cast(pa.int64())
                 self._columns[key] = np.asarray(pc.fill_null(column, -1))
             return self._columns[key]
+
+    def memo(self, key: tuple[str, ...], make: Callable[[], NDArray[np.int64]]) -> NDArray[np.int64]:
+        """An array derived from this recording, made once. A recording never changes while open."""
+        with self._lock:
+            if key not in self._derived:
+                self._derived[key] = make()
+            return self._derived[key]
 
     def find_all(self, table: str, column: str, key: int) -> list[dict[str, Any]]:
         """Rows of `table` whose integer `column` equals `key`, in table order."""

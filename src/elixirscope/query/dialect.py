@@ -11,6 +11,11 @@ _TOKEN: Final = re.compile(
     | (?P<word> [^\W\d]\w* )""",
     re.VERBOSE | re.DOTALL,
 )
+# After these a value must follow, so that END is a column there even within a CASE
+_BEFORE_VALUE: Final = re.compile(
+    r"(?:[(,=<>+\-*/%|]|\b(?:when|then|else|case|and|or|not|between|like|in|select|where|by|on|having))\s*$",
+    re.IGNORECASE,
+)
 _TIME_ZONE: Final = re.compile(r"\s*(?:time\s+zone\b|\()", re.IGNORECASE)
 
 
@@ -20,12 +25,15 @@ def quote_words(sql: str) -> str:
     out, position, cases = list[str](), 0, 0
     for token in _TOKEN.finditer(sql):
         word = (token["word"] or "").lower()
-        qualified = sql[: token.start()].rstrip().endswith(".") if word in ("at", "end", "case") else False
-        if word == "case" and not qualified:
-            cases += 1
-        elif word == "end" and cases and not qualified:
+        if word not in ("at", "end", "case"):
+            continue
+        before = sql[max(0, token.start() - 40) : token.start()]
+        qualified = before.rstrip().endswith(".")
+        if word == "case":
+            cases += not qualified
+        elif word == "end" and cases and not qualified and not _BEFORE_VALUE.search(before):
             cases -= 1
-        elif word == "end" or (word == "at" and not _TIME_ZONE.match(sql, token.end())):
+        elif word == "end" or not _TIME_ZONE.match(sql, token.end()):
             out += [sql[position : token.start()], f'"{token.group()}"']
             position = token.end()
     return "".join([*out, sql[position:]])

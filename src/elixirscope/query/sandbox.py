@@ -65,6 +65,16 @@ def _check_functions(connection: duckdb.DuckDBPyConnection, text: str) -> None:
                     )
 
 
+def positioned(connection: duckdb.DuckDBPyConnection, text: str, error: duckdb.Error) -> duckdb.Error:
+    """The same error with the place it points at, which the database tells only when a statement is executed."""
+    if isinstance(error, (duckdb.BinderException, duckdb.CatalogException)) and "LINE" not in str(error):
+        try:
+            connection.execute(text).fetchall()
+        except duckdb.Error as again:
+            return again
+    return error
+
+
 def explain(error: duckdb.Error, columns: Mapping[str, Iterable[str]]) -> QueryError:
     """The database's own message (with the position it points at) and a next step. `columns`: view → its columns."""
     text = _without_doubt(str(error))

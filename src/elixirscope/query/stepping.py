@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -13,12 +12,13 @@ from elixirscope.moment import Moment
 from elixirscope.query.coordinator import QueryCoordinator
 from elixirscope.recording.format import Kind
 
-STOPS: Final[dict[str, tuple[Kind, ...]]] = {
-    "any": tuple(k for k in Kind if k not in (Kind.SCHEDULED_IN, Kind.SCHEDULED_OUT)),
+STOPS: Final = ("any", "call", "message", "state", "exception")
+_UNSEEN: Final = (Kind.SCHEDULED_IN, Kind.SCHEDULED_OUT)
+_KINDS: Final[dict[str, tuple[Kind, ...]]] = {
+    "any": tuple(kind for kind in Kind if kind not in _UNSEEN),
     "call": (Kind.CALL,),
     "message": (Kind.SEND, Kind.RECEIVE),
-    "state": (Kind.STATE,),
-    "exception": (Kind.RAISE, Kind.CAUGHT, Kind.EXIT),
+    "exception": (Kind.RAISE, Kind.CAUGHT),
 }
 
 
@@ -27,10 +27,10 @@ def step(
 ) -> Moment | None:
     """The moment one step away from `event`; None at the end of the film.
 
-    direction: next | previous; scope: process (of the event) | any; kind: a key of `STOPS`. Raises `UsageError` for
+    direction: next | previous; scope: process (of the event) | any; kind: one of `STOPS`. Raises `UsageError` for
     other words, `NotFoundError` for an unknown event.
     """
-    for word, allowed in ((direction, ("next", "previous")), (scope, ("process", "any")), (kind, tuple(STOPS))):
+    for word, allowed in ((direction, ("next", "previous")), (scope, ("process", "any")), (kind, STOPS)):
         if word not in allowed:
             raise UsageError(f"{word!r} is no way to step", f"choose one of: {', '.join(allowed)}")
     row = query.event(event)
@@ -49,11 +49,20 @@ def moment_of(query: QueryCoordinator, event: int) -> Moment:
     return Moment(at=row["at"], process=row["process"], event=event, call=call)
 
 
-@lru_cache(maxsize=64)
 def _stops(query: QueryCoordinator, kind: str, process: int | None) -> NDArray[np.int64]:
-    kinds = query.column("events", "kind")
-    wanted = [k.value for k in STOPS[kind]]
-    if process is None:
-        return np.flatnonzero(np.isin(kinds, wanted)).astype(np.int64)
-    mine = query.events_of(process)
-    return mine[np.isin(kinds[mine], wanted)]
+    """The events to stop at, ascending, of one process or of all."""
+    stops = query.memo(("stops", kind), lambda: _all_stops(query, kind))
+    return stops if process is None else stops[query.column("events", "process")[stops] == process]
+
+
+def _all_stops(query: QueryCoordinator, kind: str) -> NDArray[np.int64]:
+    """A state is a new version; an exception is also the exit of a process that crashed."""
+    if kind == "state":
+        return np.unique(query.column("states", "state"))
+    found = np.flatnonzero(np.isin(query.column("events", "kind"), [k.value for k in _KINDS[kind]]))
+    if kind == "exception":
+        crashed = [
+            p["exit_event"] for p in query.processes if p["exit_kind"] == "crash" and p["exit_event"] is not None
+        ]
+        found = np.concatenate([found, np.array(crashed, dtype=np.int64)])
+    return np.unique(found).astype(np.int64)

@@ -172,12 +172,13 @@ def _densities(query: QueryCoordinator, start: int, end: int, width: int, proces
     bucket = max(1, -(-(end - start) // count))
     count = -(-(end - start) // bucket)
     rows = query.rows(
-        f"""select process, (at - ?) // ? as bucket,
+        f"""select e.process, (e.at - ?) // ? as bucket,
             count(*) filter (kind = {Kind.CALL.value}) as calls,
             count(*) filter (kind in ({Kind.SEND.value}, {Kind.RECEIVE.value})) as messages,
-            count(*) filter (kind = {Kind.STATE.value}) as states,
+            count(*) filter (v.state is not null) as states,
             count(*) filter (kind = {Kind.RAISE.value}) as errors
-        from raw.events where at >= ? and at < ? and list_contains(?, process) group by all""",
+        from raw.events e left join raw.states v on v.state = e.event
+        where e.at >= ? and e.at < ? and list_contains(?, e.process) group by all""",
         [start, bucket, start, end, processes],
     )
     found = {
@@ -218,8 +219,9 @@ def _marks(
     """Exceptions, exits, tests and marks; states, spawns and names too when the window is close (`every`)."""
     kinds = [k.value for k in _MARKS] if every else _RARE
     rows = query.rows(
-        """select event, at, process, kind from raw.events
-        where at >= ? and at < ? and list_contains(?, process) and list_contains(?, kind) order by event limit ?""",
+        f"""select e.event, e.at, e.process, e.kind from raw.events e left join raw.states v on v.state = e.event
+        where e.at >= ? and e.at < ? and list_contains(?, e.process) and list_contains(?, e.kind)
+          and (e.kind <> {Kind.STATE.value} or v.state is not null) order by e.event limit ?""",
         [start, end, processes, kinds, MARKS_MOST],
     )
     labels = Labels(query)
