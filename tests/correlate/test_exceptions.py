@@ -133,7 +133,7 @@ def literal(text: str) -> object:
         ("error", "{:badmatch, 1}", "MatchError", "no match of right hand side value: 1"),
         ("error", "{:badkey, :a1}", "KeyError", "key :a1 not found"),
         ("error", "{:case_clause, nil}", "CaseClauseError", "no case clause matching: nil"),
-        ("error", '%KeyError{__exception__: true, key: :a, term: %{}, message: nil}', "KeyError", "key :a not found in: %{}"),
+        ("error", "%KeyError{__exception__: true, key: :a, term: %{}}", "KeyError", "key :a not found in: %{}"),
         ("error", '%ArgumentError{__exception__: true, message: "a\\nb"}', "ArgumentError", "a b"),
         ("error", "%MatchError{__exception__: true, term: 3}", "MatchError", "no match of right hand side value: 3"),
         (

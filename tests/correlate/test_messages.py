@@ -150,7 +150,7 @@ def test_casts_and_infos_are_handled_by_the_callback_with_their_content() -> Non
         |                             callback Seats.handle_cast({:put, 2})
         |                             return {:noreply, 2}
     """)
-    handled = [(row["tag"], drawn.at(drawn.log.rows["event"][row["handle_call"]])) for row in drawn.rows("messages")]
+    handled = [(row["tag"], drawn.at(row["handle_call"])) for row in drawn.rows("messages")]
     assert handled == [("{:put, _}", 5), ("{:put, _}", 7), (":refresh", 3)]
 
 
