@@ -101,6 +101,7 @@ class Server:
         self.turns = turns
         self.writes = [turn for turn in turns if turn.writes]
         self._changes: dict[int, list[Change]] = {}
+        self._enclosing: dict[int, list[int]] = {}
         self._looked_at: dict[tuple[str, str], int] = defaultdict(int)
 
     def races(self) -> Iterator[Race]:
@@ -115,11 +116,11 @@ class Server:
 
     def _race(self, earlier: list[Turn], act: Turn) -> Race | None:
         """The race that `act` loses; its check is sought among the client's earlier turns, the latest first."""
-        frames = self.history.enclosing(act.row["sender_call"])
+        frames = self._frames(act)
         for check in reversed(earlier[-LOOK_BACK:]):
             if check.row["kind"] != "call" or check.row["reply_event"] is None:
                 continue
-            common = next((call for call in self.history.enclosing(check.row["sender_call"]) if call in frames), None)
+            common = next((call for call in self._frames(check) if call in frames), None)
             between = self._between(check, act) if common is not None else []
             if common is None or not between or not self._look_at(check, act):
                 continue
@@ -130,6 +131,12 @@ class Server:
                 if link is not None and not heard_of(self.history, act.row, since=check.row, what=other.row):
                     return self._told(check, other, act, common, link)
         return None
+
+    def _frames(self, turn: Turn) -> list[int]:
+        """The frames of the client that enclose its request, the innermost first."""
+        if turn.turn not in self._enclosing:
+            self._enclosing[turn.turn] = self.history.enclosing(turn.row["sender_call"])
+        return self._enclosing[turn.turn]
 
     def _between(self, check: Turn, act: Turn) -> list[Turn]:
         """The other clients' turns that changed the state after the check and before the act."""
