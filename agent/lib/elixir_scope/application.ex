@@ -1,0 +1,42 @@
+defmodule ElixirScope.Application do
+  @moduledoc """
+  The agent as an OTP application. Started before the user's, so it stops after them and loses nothing.
+  """
+
+  use Application
+  alias ElixirScope.Capture.{Collector, Ingestor, Meta, PipelineManager}
+  alias ElixirScope.Plan
+
+  @doc false
+  def child_spec(arg), do: %{id: __MODULE__, start: {__MODULE__, :start_link, [arg]}, type: :supervisor}
+
+  @impl true
+  def start(_type, _args) do
+    case Application.get_env(:elixir_scope, :recording) do
+      # As a dependency of the compile-time door, without a recorder: nothing to do.
+      nil -> Supervisor.start_link([], strategy: :one_for_one)
+      settings -> start_link(settings)
+    end
+  end
+
+  @doc "Starts the pipeline that writes to `dir` (the recording's `raw` folder)."
+  def start_link(%{dir: dir, plan: plan, hello: hello}) do
+    count = min(System.schedulers_online(), 8)
+    Ingestor.create(count, plan.limits.collector_events)
+    Plan.put(plan)
+
+    # A crash of ours must never take the VM along, nor give up recording while there is hope.
+    with {:ok, top} <- Supervisor.start_link([], strategy: :one_for_one, max_restarts: 1_000, max_seconds: 60),
+         {:ok, _} <- Supervisor.start_child(top, {Meta, {dir, plan, hello}}),
+         {:ok, collectors} <- Supervisor.start_child(top, collectors(count, dir, plan)),
+         {:ok, _} <- Supervisor.start_child(top, {PipelineManager, {collectors, plan}}) do
+      {:ok, top}
+    end
+  end
+
+  defp collectors(count, dir, plan) do
+    children = for shard <- Enum.to_list(1..count) ++ [:vm], do: {Collector, {shard, dir, plan}}
+    options = [strategy: :one_for_one, max_restarts: 1_000, max_seconds: 60]
+    %{id: :collectors, start: {Supervisor, :start_link, [children, options]}, type: :supervisor}
+  end
+end

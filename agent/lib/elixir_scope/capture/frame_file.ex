@@ -1,0 +1,56 @@
+defmodule ElixirScope.Capture.FrameFile do
+  @moduledoc """
+  One raw file: a header, then checked frames, each written with one call (`docs/format.md`, "Raw files").
+  """
+
+  @types %{events: 1, processes: 2, sites: 3, loss: 4, meta: 5, end: 6}
+  @meta_shard 0xFFFF
+  @vm_shard 0xFFFE
+
+  @type t :: :file.fd()
+
+  @doc """
+  Creates the file of `shard` (`:meta`, `:vm` or a collector's number) in `dir`. A restarted writer gets a file of its
+  own: what the one before wrote stays.
+  """
+  @spec open(Path.t(), :meta | :vm | non_neg_integer) :: {:ok, t} | {:error, term}
+  def open(dir, shard), do: open(dir, shard, 0)
+
+  defp open(dir, shard, again) do
+    suffix = if again == 0, do: "", else: "-#{again}"
+    path = Path.join(dir, "#{node()}.#{:os.getpid()}-#{shard}#{suffix}.frames")
+
+    case :file.open(path, [:write, :exclusive, :raw, :binary]) do
+      {:ok, file} -> with :ok <- :file.write(file, header(shard)), do: {:ok, file}
+      {:error, :eexist} -> open(dir, shard, again + 1)
+      error -> error
+    end
+  end
+
+  defp header(shard) do
+    monotonic = :erlang.monotonic_time(:nanosecond)
+    unix = :erlang.system_time(:nanosecond)
+    os_pid = List.to_integer(:os.getpid())
+    number = %{meta: @meta_shard, vm: @vm_shard}[shard] || shard
+
+    <<"ELXSCOPE", 1::little-16, 1, 48, os_pid::little-32, monotonic::little-signed-64, unix::little-signed-64,
+      number::little-16, 0::16, 0::32>>
+  end
+
+  @doc "Appends one frame. `loss` counts the events dropped since the frame before."
+  @spec write(t, atom, iodata, keyword) :: :ok | {:error, term}
+  def write(file, type, payload, opts \\ []) do
+    now = :erlang.monotonic_time(:nanosecond)
+
+    head =
+      <<Map.fetch!(@types, type), 0, 0::16, IO.iodata_length(payload)::little-32,
+        Keyword.get(opts, :first, now)::little-signed-64, Keyword.get(opts, :last, now)::little-signed-64,
+        Keyword.get(opts, :count, 1)::little-32, Keyword.get(opts, :loss, 0)::little-32>>
+
+    checked = [head, payload]
+    :file.write(file, ["EXSF", <<:erlang.crc32(checked)::little-32>>, checked])
+  end
+
+  @doc "Appends a frame that carries one term."
+  def write_term(file, type, term, opts \\ []), do: write(file, type, :erlang.term_to_binary(term), opts)
+end

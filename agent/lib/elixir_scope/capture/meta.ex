@@ -1,0 +1,66 @@
+defmodule ElixirScope.Capture.Meta do
+  @moduledoc """
+  Writes the meta file: what sites mean, what was instrumented, what is not covered. Written at once, not in batches,
+  so that no event is on disk before its site.
+  """
+
+  use GenServer
+  alias ElixirScope.Capture.{FrameFile, Redaction}
+
+  @name :elixir_scope_meta
+
+  def start_link(arg), do: GenServer.start_link(__MODULE__, arg, name: @name)
+
+  @doc "Writes the sites of a module; returns when they are written."
+  def sites(module, info, sites), do: call({:sites, module, info, sites})
+
+  @doc "Writes a META frame."
+  def write(map), do: call({:meta, map})
+
+  @doc "Ends the file in order."
+  def close, do: call(:close)
+
+  # The recorder may be gone or failing; whoever instruments a module must not suffer from it.
+  defp call(request) do
+    GenServer.call(@name, request, :infinity)
+  catch
+    :exit, _ -> :ok
+  end
+
+  @impl true
+  def init({dir, plan, hello}) do
+    Process.flag(:trap_exit, true)
+
+    case FrameFile.open(dir, :meta) do
+      {:ok, file} ->
+        Redaction.create()
+        FrameFile.write_term(file, :meta, hello)
+        {:ok, %{file: file, words: Enum.map(plan.redact.keys, &String.downcase/1)}}
+
+      {:error, reason} ->
+        {:stop, {:cannot_write, dir, reason}}
+    end
+  end
+
+  @impl true
+  def handle_call({:sites, module, info, sites}, _from, state) do
+    Redaction.note_sites(sites, state.words)
+    FrameFile.write_term(state.file, :sites, {module, info, sites}, count: length(sites))
+    {:reply, :ok, state}
+  end
+
+  def handle_call({:meta, map}, _from, state) do
+    FrameFile.write_term(state.file, :meta, map)
+    {:reply, :ok, state}
+  end
+
+  def handle_call(:close, _from, state) do
+    finish(state)
+    {:reply, :ok, state}
+  end
+
+  @impl true
+  def terminate(_reason, state), do: finish(state)
+
+  defp finish(state), do: FrameFile.write_term(state.file, :end, %{events: 0, lost: 0})
+end

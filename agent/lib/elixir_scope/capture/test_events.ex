@@ -1,0 +1,47 @@
+defmodule ElixirScope.Capture.TestEvents do
+  @moduledoc """
+  Turns what ExUnit tells its formatters into TEST_START and TEST_END events of the runner's process.
+  """
+
+  use ElixirScope.Capture.Event
+  alias ElixirScope.Capture.{Ingestor, Value}
+
+  @doc "What `ExUnit.EventManager` was told. Anything but tests is ignored."
+  def notify({:test_started, test}), do: emit(@test_start, describe(test))
+  def notify({:test_finished, test}), do: emit(@test_end, Map.merge(describe(test), result(test)))
+  def notify(_), do: :ok
+
+  defp emit(kind, value) do
+    case Ingestor.channel() do
+      nil ->
+        :ok
+
+      {_, _, _, budgets} = channel ->
+        {value, cut?} = Value.clip(value, budgets.reason)
+        flags = if cut?, do: @truncated, else: 0
+        Ingestor.put(channel, {:"$es", kind, flags, 0, :erlang.monotonic_time(), 0, 0, self(), nil, 0, value})
+    end
+  end
+
+  # `module` was called `case` before Elixir 1.11's structs settled; tags carry file and line.
+  defp describe(%{name: name, tags: tags} = test) do
+    %{module: Map.get(test, :module), name: Atom.to_string(name), file: tags[:file], line: tags[:line]}
+  end
+
+  defp result(%{state: state, time: time}) do
+    {result, message} = outcome(state)
+    %{result: result, time_us: time, message: message}
+  end
+
+  defp outcome(nil), do: {:passed, nil}
+  defp outcome({:failed, failures}), do: {:failed, failures |> Enum.map(&banner/1) |> Enum.join("\n")}
+  defp outcome({kind, reason}) when kind in [:skipped, :excluded] and is_binary(reason), do: {kind, reason}
+  defp outcome({kind, _}) when kind in [:skipped, :excluded, :invalid], do: {kind, nil}
+
+  # The message of an exception is the user's code: it may raise.
+  defp banner({kind, reason, stack}) do
+    Exception.format_banner(kind, reason, stack)
+  rescue
+    _ -> "a failure whose message cannot be formatted"
+  end
+end

@@ -1,0 +1,136 @@
+defmodule ElixirScope.Plan do
+  @moduledoc """
+  The plan in force: what to record of which module (`docs/format.md`, "The plan as the agent reads it").
+
+  Levels, each including those before it: `:off`, `:state` (OTP callbacks with their states), `:calls`,
+  `:values`, `:full`.
+  """
+
+  @type level :: :off | :state | :calls | :values | :full
+  @type kind :: :project | :dependency | :memory
+  @type t :: map
+
+  @key {__MODULE__, :current}
+  @levels [:off, :state, :calls, :values, :full]
+
+  @defaults %{
+    version: 1,
+    intent: :debug,
+    modules: [],
+    functions: [],
+    default: :full,
+    dependencies: :off,
+    messages: true,
+    lifecycle: true,
+    scheduling: false,
+    watch: [],
+    budgets: %{argument: 512, binding: 512, state: 8192, message: 1024, reason: 4096},
+    redact: %{keys: [], modules: []},
+    limits: %{collector_events: 200_000, memory_bytes: 67_108_864}
+  }
+
+  @doc "Reads the plan at `path`. The error is one sentence that names the file and, for a syntax error, the line."
+  @spec load(charlist | binary) :: {:ok, t} | {:error, binary}
+  def load(path) do
+    case :file.consult(to_charlist(path)) do
+      {:ok, [plan]} when is_map(plan) -> check(plan, path)
+      {:ok, _} -> {:error, "the plan #{path} does not hold one map"}
+      {:error, {line, _, _} = at} when is_integer(line) -> {:error, syntax(path, line, at)}
+      {:error, {{line, _}, _, _} = at} -> {:error, syntax(path, line, at)}
+      {:error, reason} -> {:error, "the plan #{path} cannot be read: #{:file.format_error(reason)}"}
+    end
+  end
+
+  defp syntax(path, line, at), do: "the plan #{path} is wrong in line #{line}: #{:file.format_error(at)}"
+
+  defp check(%{version: 1} = plan, path) do
+    merged =
+      Map.merge(@defaults, plan, fn
+        key, %{} = default, %{} = given when key in [:budgets, :redact, :limits] -> Map.merge(default, given)
+        _, _, given -> given
+      end)
+
+    case Enum.find_value(checks(), fn {key, valid?} -> unless valid?.(Map.get(merged, key)), do: key end) do
+      nil -> {:ok, compile(merged)}
+      key -> {:error, "the plan #{path} is wrong at #{key}: #{inspect(Map.get(merged, key), limit: 5)}"}
+    end
+  end
+
+  defp check(plan, path) do
+    {:error, "the plan #{path} has version #{inspect(Map.get(plan, :version))}, this agent reads version 1"}
+  end
+
+  defp checks do
+    rules = fn rules ->
+      is_list(rules) and Enum.all?(rules, &match?({p, l} when is_binary(p) and l in @levels, &1))
+    end
+
+    numbers = fn map -> is_map(map) and Enum.all?(map, fn {_, n} -> is_integer(n) and n >= 0 end) end
+
+    [
+      modules: rules,
+      functions: rules,
+      default: &(&1 in @levels),
+      dependencies: &(&1 in @levels),
+      messages: &is_boolean/1,
+      lifecycle: &is_boolean/1,
+      scheduling: &is_boolean/1,
+      watch: fn watch -> is_list(watch) and Enum.all?(watch, &match?({m, f} when is_atom(m) and is_atom(f), &1)) end,
+      budgets: numbers,
+      limits: numbers,
+      redact: fn redact ->
+        is_map(redact) and is_list(redact[:keys]) and Enum.all?(redact[:keys], &is_binary/1) and
+          is_list(redact[:modules])
+      end
+    ]
+  end
+
+  defp compile(plan) do
+    %{plan | modules: Enum.map(plan.modules, &pattern/1), functions: Enum.map(plan.functions, &pattern/1)}
+  end
+
+  # `*` is any run of characters; everything else stands for itself.
+  defp pattern({text, level}) do
+    source = text |> :binary.split("*", [:global]) |> Enum.map_join(".*", &Regex.escape/1)
+    {Regex.compile!("\\A" <> source <> "\\z"), level}
+  end
+
+  @doc "The plan in force; nil when nothing is recorded."
+  @spec current() :: t | nil
+  def current, do: :persistent_term.get(@key, nil)
+
+  @doc "Puts a plan into force."
+  def put(plan), do: :persistent_term.put(@key, plan)
+
+  @doc "How much to record of a module."
+  @spec level(t, module, kind) :: level
+  def level(plan, module, kind) do
+    case first(plan.modules, inspect(module)) do
+      nil when kind == :dependency -> plan.dependencies
+      nil -> plan.default
+      level -> level
+    end
+  end
+
+  @doc "How much to record of a function."
+  @spec level(t, module, atom, arity, kind) :: level
+  def level(%{functions: []} = plan, module, _function, _arity, kind), do: level(plan, module, kind)
+
+  def level(plan, module, function, arity, kind) do
+    first(plan.functions, "#{inspect(module)}.#{function}/#{arity}") || level(plan, module, kind)
+  end
+
+  @doc "Whether a rule for modules names this one: only then are dependencies and OTP looked at one by one."
+  @spec named?(t, module) :: boolean
+  def named?(plan, module), do: first(plan.modules, inspect(module)) != nil
+
+  defp first(rules, name) do
+    Enum.find_value(rules, fn {pattern, level} -> if Regex.match?(pattern, name), do: level end)
+  end
+
+  @doc "Whether calls of `module.function` are recorded where they are made."
+  @spec watched?(t, module, atom) :: boolean
+  def watched?(plan, module, function) do
+    Enum.any?(plan.watch, fn {m, f} -> m == module and (f == :_ or f == function) end)
+  end
+end
