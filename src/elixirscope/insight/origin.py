@@ -58,6 +58,7 @@ class Tracer:
         self.value = value
         self.needle = value
         self.origin = Origin(value)
+        self.hint: str | None = None  # the parameter that held the bare value, to choose among equal ones
         self.seen: set[tuple[int, int]] = set()
 
     def trace(self, frame: Row, before: int) -> Origin:
@@ -142,14 +143,25 @@ class Tracer:
         if distinctive(self.needle):
             return
         places = [path for path in paths(sighting.term, self.needle) if path]
+        named = [path for path in places if isinstance(path[-1], Key) and path[-1].key == self.hint]
+        places = named or places
         if len(places) > 1:
             self.origin.confidence *= INFERRED
+        self.hint = self._parameter(sighting, places) or self.hint
         for path in places[:1]:
             for length in range(len(path) - 1, 0, -1):
                 container = at(sighting.term, path[:length])
                 if distinctive(container) and not _argument_list(container):
                     self.needle = container
                     return
+
+    def _parameter(self, sighting: Sighting, places: list[Path]) -> str | None:
+        """The name of the parameter that is the bare value."""
+        site = self.history.site(sighting.row["site"]) if sighting.kind == "arguments" else None
+        for path in places[:1]:
+            if site and len(path) == 1 and isinstance(path[0], int) and path[0] < len(site["vars"] or ()):
+                return str(site["vars"][path[0]])
+        return None
 
     # Following
 
