@@ -60,10 +60,8 @@ def test_what_names_no_moment(text: str) -> None:
 
 
 def test_coverage_puts_equal_reasons_together_and_says_what_it_leaves_out() -> None:
-    skipped = [
-        {"what": "module_skipped", "module": Atom(f"Elixir.M{number}"), "reason": Atom("on_load")}
-        for number in range(5)
-    ]
+    modules = [Atom(f"Elixir.M{number}") for number in range(5)]
+    skipped = [{"what": "module_skipped", "module": module, "reason": Atom("on_load")} for module in modules]
     told = {"what": "coverage", "subject": b"tracer", "reason": b"another tool holds it"}
     log = Log(
         rows=np.empty(0, EVENT_ROW),

@@ -9,7 +9,7 @@ import pytest
 
 from elixirscope.recording.format import META_SHARD, FrameType
 from elixirscope.recording.sources import MAX_BYTES, copy_sources, read_source
-from elixirscope.recording.terms import Atom
+from elixirscope.recording.terms import Atom, Term
 from tests.recording.samples import writer_of
 
 
@@ -23,7 +23,7 @@ def name_files(recording: Path, *files: Path | str, name: str = "meta") -> None:
     """Have the recording's sites name `files`, as the agent would."""
     with writer_of(recording / "raw", name, META_SHARD) as meta:
         for number, file in enumerate(files, start=1):
-            site = (number, Atom("function"), Atom("f"), 0, 1, [], {})
+            site: Term = (number, Atom("function"), Atom("f"), 0, 1, [], {})
             meta.term(FrameType.SITES, (Atom("Elixir.M"), {Atom("file"): str(file).encode()}, [site]))
         meta.end()
 
@@ -53,7 +53,7 @@ def test_a_template_named_by_a_site_is_kept(recording: Path, tmp_path: Path) -> 
     file = tmp_path / "page.heex"
     file.write_text("<p>")
     with writer_of(recording / "raw", "meta", META_SHARD) as meta:
-        site = (1, Atom("function"), Atom("f"), 0, 1, [], {Atom("file"): str(file).encode()})
+        site: Term = (1, Atom("function"), Atom("f"), 0, 1, [], {Atom("file"): str(file).encode()})
         meta.term(FrameType.SITES, (Atom("Elixir.M"), {}, [site]))
         meta.end()
     copy_sources(recording)
