@@ -109,7 +109,7 @@ class Timeline(msgspec.Struct, frozen=True):
 def timeline(
     query: QueryCoordinator, start: int, end: int, width: int = 1_000, processes: Sequence[int] | None = None
 ) -> Timeline:
-    """The window [start, end) ns on `width` pixels, for `processes` (default: all that lived in it).
+    """The window [start, end] ns on `width` pixels, for `processes` (default: all that lived in it).
 
     Raises `UsageError` when the window is empty.
     """
@@ -117,7 +117,7 @@ def timeline(
         raise UsageError(f"{start}…{end} is no window to draw", "its end must be after its start, its width positive")
     if processes is None:
         processes = [
-            p["process"] for p in query.processes if p["start"] < end and (p["end"] is None or p["end"] >= start)
+            p["process"] for p in query.processes if p["start"] <= end and (p["end"] is None or p["end"] >= start)
         ]
     chosen = list(processes)
     spans = _spans(query, start, end, chosen)
@@ -144,7 +144,7 @@ def _spans(query: QueryCoordinator, start: int, end: int, processes: list[int]) 
     """Frames that touch the window; None when they are too many."""
     rows = query.rows(
         """select call, process, start, "end", depth, module, function, arity, outcome, external from raw.calls
-        where start < ? and coalesce("end", 9223372036854775807) >= ? and list_contains(?, process)
+        where start <= ? and coalesce("end", 9223372036854775807) >= ? and list_contains(?, process)
         order by call limit ?""",
         [end, start, processes, SPANS_MOST + 1],
     )
@@ -172,14 +172,14 @@ def _densities(query: QueryCoordinator, start: int, end: int, width: int, proces
     bucket = max(1, -(-(end - start) // count))
     count = -(-(end - start) // bucket)
     rows = query.rows(
-        f"""select e.process, (e.at - ?) // ? as bucket,
+        f"""select e.process, least((e.at - ?) // ?, ?) as bucket,
             count(*) filter (kind = {Kind.CALL.value}) as calls,
             count(*) filter (kind in ({Kind.SEND.value}, {Kind.RECEIVE.value})) as messages,
             count(*) filter (v.state is not null) as states,
             count(*) filter (kind = {Kind.RAISE.value}) as errors
         from raw.events e left join raw.states v on v.state = e.event
-        where e.at >= ? and e.at < ? and list_contains(?, e.process) group by all""",
-        [start, bucket, start, end, processes],
+        where e.at >= ? and e.at <= ? and list_contains(?, e.process) group by all""",
+        [start, bucket, count - 1, start, end, processes],
     )
     found = {
         p: Density(bucket, [0] * count, [0] * count, [0] * count, [0] * count, _life(query, p, start, bucket, count))
@@ -192,10 +192,10 @@ def _densities(query: QueryCoordinator, start: int, end: int, width: int, proces
         density.states[number] = row["states"]
         density.errors[number] = row["errors"]
     for row in query.rows(
-        """select p.process, (e.at - ?) // ? as bucket, count(*) as n
+        """select p.process, least((e.at - ?) // ?, ?) as bucket, count(*) as n
         from raw.processes p join raw.events e on e.event = p.exit_event
-        where p.exit_kind = 'crash' and e.at >= ? and e.at < ? group by all""",
-        [start, bucket, start, end],
+        where p.exit_kind = 'crash' and e.at >= ? and e.at <= ? group by all""",
+        [start, bucket, count - 1, start, end],
     ):
         if row["process"] in found:
             found[row["process"]].errors[row["bucket"]] += row["n"]
@@ -220,7 +220,7 @@ def _marks(
     kinds = [k.value for k in _MARKS] if every else _RARE
     rows = query.rows(
         f"""select e.event, e.at, e.process, e.kind from raw.events e left join raw.states v on v.state = e.event
-        where e.at >= ? and e.at < ? and list_contains(?, e.process) and list_contains(?, e.kind)
+        where e.at >= ? and e.at <= ? and list_contains(?, e.process) and list_contains(?, e.kind)
           and (e.kind <> {Kind.STATE.value} or v.state is not null) order by e.event limit ?""",
         [start, end, processes, kinds, MARKS_MOST],
     )
@@ -232,7 +232,7 @@ def _arrows(query: QueryCoordinator, start: int, end: int, processes: list[int])
     """Messages that cross the window between chosen lanes; one more than the most when there are too many."""
     rows = query.rows(
         """select message, from_process, to_process, sent_at, received_at, kind, tag, certain from raw.messages
-        where coalesce(sent_at, received_at) < ? and coalesce(received_at, sent_at) >= ?
+        where coalesce(sent_at, received_at) <= ? and coalesce(received_at, sent_at) >= ?
           and (list_contains(?, from_process) or list_contains(?, to_process)) order by message limit ?""",
         [end, start, processes, processes, MESSAGES_MOST + 1],
     )
