@@ -15,6 +15,8 @@ from elixirscope.recording.format import Kind
 from elixirscope.recording.log import Log, Site
 from elixirscope.recording.terms import Atom, Term
 
+_THROWN = (Kind.RAISE, Kind.CAUGHT, Kind.EXIT)
+
 
 @dataclass
 class Raised:
@@ -40,8 +42,7 @@ def find_exceptions(log: Log, calls: Calls, cause: Ints) -> list[Raised]:
     found: list[Raised] = []
     flying: dict[int, Raised] = {}  # process → its latest, until something else happens to it
     survived: dict[int, Raised] = {}  # caught by code that is not recorded, as far as we know
-    code = (Kind.RAISE, Kind.CAUGHT, Kind.EXIT, Kind.CALL, Kind.RETURN, Kind.TAIL, Kind.BIND)
-    for event in np.flatnonzero(np.isin(rows["kind"], code)).tolist():
+    for event in _telling(log).tolist():
         row = rows[event]
         kind, process, value = int(row["kind"]), int(row["process"]), int(row["value"])
         if kind in (Kind.CALL, Kind.RETURN, Kind.TAIL, Kind.BIND):
@@ -71,6 +72,17 @@ def find_exceptions(log: Log, calls: Calls, cause: Ints) -> list[Raised]:
     for raised in found:
         raised.caught = raised.caught and (raised.exit_event == NONE or raised.caught_event != NONE)
     return found
+
+
+def _telling(log: Log) -> Ints:
+    """Every RAISE, CAUGHT and EXIT, and whatever code event comes right after a RAISE in its process."""
+    kinds = log.rows["kind"]
+    code = np.flatnonzero(np.isin(kinds, (*_THROWN, Kind.CALL, Kind.RETURN, Kind.TAIL, Kind.BIND)))
+    code = code[np.argsort(log.rows["process"][code], kind="stable")]
+    after = np.flatnonzero(kinds[code] == Kind.RAISE) + 1
+    told = np.isin(kinds[code], _THROWN)
+    told[after[after < len(code)]] = True
+    return np.sort(code[told])
 
 
 def _class_and_reason(term: Term) -> tuple[str, Term]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from elixirscope.correlate.calls import Calls
-from elixirscope.correlate.columns import NONE, Ints
+from elixirscope.correlate.columns import NONE, Ints, lookup
 from elixirscope.correlate.messages import Messages
 from elixirscope.correlate.processes import Life
 from elixirscope.correlate.shapes import Shape, arguments, from_reference
@@ -36,16 +36,16 @@ def join_handlers(log: Log, calls: Calls, messages: Messages) -> Ints:
         return handled
     boxes = _mailboxes(log, messages)
     is_callback = np.isin(calls.site, list(callbacks))
-    for frame in np.flatnonzero(is_callback).tolist():
-        box = boxes.get(int(calls.process[frame]))
+    frames = np.flatnonzero(is_callback)
+    events = calls.event[frames]
+    values, cut = log.rows["value"][events], (log.rows["flags"][events] & int(Flag.TRUNCATED)) != 0
+    columns = (column.tolist() for column in (frames, events, calls.process[frames], calls.site[frames], values, cut))
+    for frame, event, process, site, value, shortened in zip(*columns, strict=True):
+        box = boxes.get(process)
         if box is None:
             continue
-        event = int(calls.event[frame])
-        value = int(log.rows["value"][event])
-        site = int(calls.site[frame])
         args = log.values.bytes(value) if value != NONE else b""
-        cut = bool(int(log.rows["flags"][event]) & Flag.TRUNCATED)
-        message = box.take(callbacks[site], args, event, cut)
+        message = box.take(callbacks[site], args, event, shortened)
         if message != NONE:
             messages.handler[message] = frame
             handled[frame] = messages.event[message]
@@ -64,8 +64,8 @@ def _given(site: Site) -> tuple[str, ...] | None:
 class _Mailbox:
     """The messages of one process that no frame has handled yet."""
 
-    def __init__(self, received: dict[int, int]) -> None:
-        self._received = received  # message → receive event
+    def __init__(self, received: list[int]) -> None:
+        self._received = received  # receive event of each message
         self._waiting: set[int] = set()
         self._cut: set[int] = set()  # those whose content was cut to its budget
         self._by_ref: dict[bytes, int] = {}
@@ -115,16 +115,17 @@ class _Mailbox:
 
 
 def _mailboxes(log: Log, messages: Messages) -> dict[int, _Mailbox]:
-    received = dict(enumerate(messages.receive.tolist()))
+    received = messages.receive.tolist()
+    receivers = messages.receiver.tolist()
+    cut = (lookup(log.rows["flags"], messages.receive) & int(Flag.TRUNCATED) != 0).tolist()
     boxes: dict[int, _Mailbox] = {}
     for message in np.argsort(messages.receive, kind="stable").tolist():
-        if messages.receive[message] == NONE:
+        if received[message] == NONE:
             continue
-        process = int(messages.receiver[message])
+        process = receivers[message]
         if process not in boxes:
             boxes[process] = _Mailbox(received)
-        cut = bool(int(log.rows["flags"][messages.receive[message]]) & Flag.TRUNCATED)
-        boxes[process].add(message, messages.shapes[message], cut)
+        boxes[process].add(message, messages.shapes[message], cut[message])
     return boxes
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from functools import lru_cache
 
 from elixirscope.recording import terms
 
@@ -122,12 +123,12 @@ def _tag(data: bytes, at: int) -> str:
     """A short shape for people: `:pay`, `{:reserve, _, _}`, `%Order{}`, `"…"`."""
     name = _atom(data, at)
     if name is not None:
-        return terms.inspect(terms.Atom(name))
+        return _printed(name)
     tag = data[at]
     if tag == _SMALL_TUPLE:
         arity = data[at + 1]
         first = _atom(data, at + 2) if arity else None
-        shown = ["_" if first is None else terms.inspect(terms.Atom(first))] + ["_"] * (arity - 1)
+        shown = ["_" if first is None else _printed(first)] + ["_"] * (arity - 1)
         return "{" + ", ".join(shown[:arity][:6] + (["…"] if arity > 6 else [])) + "}"
     if tag == _MAP:
         return f"%{_struct(data, at)}{{}}"
@@ -138,6 +139,11 @@ def _tag(data: bytes, at: int) -> str:
     return "[…]" if tag == _LIST or tag in _STRINGS else "_"
 
 
+@lru_cache(4096)
+def _printed(atom: str) -> str:
+    return terms.inspect(terms.Atom(atom))
+
+
 def _struct(data: bytes, at: int) -> str:
     pairs = int.from_bytes(data[at + 1 : at + 5], "big")
     at += 5
@@ -145,7 +151,7 @@ def _struct(data: bytes, at: int) -> str:
         value = skip(data, at)
         if _atom(data, at) == "__struct__":
             module = _atom(data, value)
-            return terms.inspect(terms.Atom(module)) if module else ""
+            return _printed(module) if module else ""
         at = skip(data, value)
     return ""
 
@@ -161,8 +167,9 @@ def skip(data: bytes, at: int) -> int:
             raise _OutOfBounds
         left -= 1
         tag = data[at]
-        if tag in _FIXED:
-            at += _FIXED[tag]
+        fixed = _FIXED.get(tag)
+        if fixed is not None:
+            at += fixed
         elif tag in (119, 115):
             at += 2 + data[at + 1]
         elif tag in (118, 100, 107):

@@ -27,15 +27,17 @@ def states_table(log: Log, calls: Calls, lives: list[Life], handled: Ints) -> pa
     previous: list[int] = []
     last: dict[int, int] = {}  # process → its latest version
     count: defaultdict[int, int] = defaultdict(int)
-    for event in np.flatnonzero((rows["kind"] == Kind.STATE) & (rows["value"] != NONE)).tolist():
-        row = rows[event]
-        process, flags = int(row["process"]), int(row["flags"])
+    held: dict[int, int] = {}  # process → the value of that version
+    shown = np.flatnonzero((rows["kind"] == Kind.STATE) & (rows["value"] != NONE))
+    unchanged, truncated = int(Flag.UNCHANGED), int(Flag.TRUNCATED)
+    columns = (rows[name][shown].tolist() for name in ("process", "flags", "value", "at"))
+    for event, process, flags, value, at in zip(shown.tolist(), *columns, strict=True):
         before = last.get(process)
-        same = before is not None and rows["value"][chosen[before]] == row["value"]
-        if flags & Flag.UNCHANGED or (same and not flags & Flag.TRUNCATED):
+        if flags & unchanged or (held.get(process) == value and not flags & truncated):
             continue
+        held[process] = value
         if before is not None:
-            until[before] = int(row["at"])
+            until[before] = at
         last[process] = len(chosen)
         chosen.append(event)
         versions.append(count[process])
