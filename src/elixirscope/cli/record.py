@@ -107,10 +107,7 @@ def _problem(film: Film, info: Info) -> str | None:
     """Why a recording holds less than its user will expect, if it does."""
     if film.table("sites").num_rows or _plan_of(info).default == "off":
         return None
-    reasons = "; ".join(f"{gap.subject}: {gap.reason}" for gap in info.coverage[:3])
-    return "no module was instrumented, so there are no calls and values: " + (
-        reasons or "the plan selects none of the modules that were loaded (see plan.toml in the recording)"
-    )
+    return "no module was instrumented, so there are no calls and values: `elixirscope info` says what is missing"
 
 
 def _plan_of(info: Info) -> Plan:
