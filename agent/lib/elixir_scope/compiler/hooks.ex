@@ -6,7 +6,7 @@ defmodule ElixirScope.Compiler.Hooks do
   |---|---|
   | `Mix.Tasks.App.Config.run/1` returns | everything is compiled, nothing has started: modules are instrumented |
   | `ExUnit.EventManager.notify/2` | starts, ends and results of tests are events |
-  | `System.halt/1`, `System.stop/1` | nothing recorded is lost by them |
+  | `System.halt/1` | nothing recorded is lost by it (`System.stop/1` stops applications in order, ours last) |
   | `elixir_module` loads a module that is in memory only | test files and scripts are instrumented |
 
   A hook that cannot be set costs a part of the recording (it is reported as missing coverage), never the program.
@@ -18,7 +18,7 @@ defmodule ElixirScope.Compiler.Hooks do
   @hooks [
     {:mix, Mix.Tasks.App.Config, [{:wrap, :run, 1, {__MODULE__, :after_config}}]},
     {:ex_unit, ExUnit.EventManager, [{:wrap, :notify, 2, {__MODULE__, :test_event}}]},
-    {:elixir, System, [{:wrap, :halt, 1, {__MODULE__, :before_halt}}, {:wrap, :stop, 1, {__MODULE__, :before_halt}}]},
+    {:elixir, System, [{:wrap, :halt, 1, {__MODULE__, :before_halt}}]},
     {:elixir, :elixir_erl_compiler,
      [{:wrap, :forms, 3, {MemoryDoor, :compiled}}, {:wrap, :noenv_forms, 3, {MemoryDoor, :compiled}}]},
     {:elixir, :elixir_module, [{:redirect, {:code, :load_binary, 3}, {MemoryDoor, :load_binary}}]}
@@ -76,7 +76,7 @@ defmodule ElixirScope.Compiler.Hooks do
 
   @doc false
   def before_halt(args, original) do
-    quietly(fn -> PipelineManager.flush() end)
+    quietly(fn -> PipelineManager.close() end)
     original.(args)
   end
 
