@@ -12,14 +12,14 @@ from elixirscope.recording.schema import SCHEMA_VERSION, TABLES
 
 _INTRODUCTION: Final = f"""# The SQL views (schema {SCHEMA_VERSION})
 
-`elixirscope query REC "select …"`, the Cinema's Query tab and `film.query.sql("…")` read these views. The dialect is DuckDB's; the
-columns `at` and `end` need no quotes. Only reading is possible: no files, no network, no settings.
+`elixirscope query REC "select …"`, the Cinema's Query tab and `film.query.sql("…")` read these views. The dialect is
+DuckDB's; the columns `at` and `end` need no quotes. Only reading is possible: no files, no network, no settings.
 
 - Times (`at`, `*_at`, `start`, `end`) are ns since the recording's start.
-- `event` numbers events over the whole recording, in order of time. `call` is the event that began a frame, `message` the event of a
-  send, `state` the event of a state. `process` is a number; `label` is what a person calls the process.
-- Values (`value`, `args`, `result`, `exit_reason`) are texts as IEx prints them, cut at 1,000 characters; `*_id` is equal for identical
-  values. They are decoded for the rows and columns that a query reads: filter first.
+- `event` numbers events over the whole recording, in order of time. `call` is the event that began a frame, `message`
+  the event of a send, `state` the event of a state. `process` is a number; `label` is what a person calls the process.
+- Values (`value`, `args`, `result`, `exit_reason`) are texts as IEx prints them, cut at 1,000 characters; `*_id` is
+  equal for identical values. They are decoded for the rows and columns that a query reads: filter first.
 - What is not known is null. `certain` is false where something was inferred, and `reason` says how.
 
 This page is generated from `query/views.py` (`python -m elixirscope.query.document`).
