@@ -15,6 +15,7 @@ from elixirscope.correlate.labels import give_labels
 from elixirscope.correlate.links import find_links, find_monitors, links_table
 from elixirscope.correlate.messages import find_messages, messages_table
 from elixirscope.correlate.processes import Pids, find_processes, processes_table
+from elixirscope.correlate.restarts import join_restarts
 from elixirscope.correlate.states import states_table
 from elixirscope.correlate.testruns import tests_table
 from elixirscope.recording.log import Log
@@ -30,7 +31,8 @@ class EventCorrelator:
         pids = Pids(log)
         calls = find_calls(log, lossy)
         messages = find_messages(log, lossy)
-        lives = find_processes(log, calls, messages, pids)
+        lives = find_processes(log, calls, pids)
+        join_restarts(log, lives, messages, pids)
         give_labels(log, lives)
         handled = join_handlers(log, calls, messages)
         links = find_links(log, lives)

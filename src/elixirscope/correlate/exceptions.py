@@ -118,7 +118,7 @@ def _exit(
         return flying  # wrapped or cut on its way out, but nothing came between
     if exit_kind(reason) == "crash" and isinstance(reason, tuple) and len(reason) == 2:
         called = reason[1]  # an exit by GenServer.call and its kind: {why, {module, function, arguments}}
-        if isinstance(called, tuple) and len(called) == 3 and isinstance(called[0], Atom):
+        if isinstance(called, tuple) and len(called) == 3 and isinstance(called[2], list):
             return Raised(event, process, "exit", reason, value)
     return None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 
-from elixirscope.correlate.processes import Life
+from elixirscope.correlate.processes import Life, initial_text
 from elixirscope.recording.log import Log
 
 
@@ -62,7 +62,7 @@ def _base(log: Log, life: Life, shared: str) -> str:
     if life.module is not None:
         return short(life.module)
     if life.initial is not None and life.initial[:2] != (":erlang", "apply"):
-        return "{}.{}/{}".format(short(life.initial[0]), *life.initial[1:])
+        return initial_text(short(life.initial[0]), *life.initial[1:]).removeprefix("anonymous ")
     if life.first_frame is not None:
         frame = life.first_frame
         return f"{short(frame.module)}.{frame.function}/{frame.arity}"

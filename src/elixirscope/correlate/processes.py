@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+import re
 from collections import defaultdict
 from dataclasses import dataclass, field
 
@@ -11,7 +11,6 @@ import pyarrow as pa
 
 from elixirscope.correlate.calls import Calls
 from elixirscope.correlate.columns import NONE, Ints, table
-from elixirscope.correlate.messages import Messages
 from elixirscope.correlate.reasons import exit_kind
 from elixirscope.recording import etf
 from elixirscope.recording.format import Kind
@@ -72,13 +71,12 @@ def bare(pid: str) -> str:
     return pid.removeprefix("#PID")
 
 
-def find_processes(log: Log, calls: Calls, messages: Messages, pids: Pids) -> list[Life]:
-    """The lives of all processes, indexed by process number; labels are given later."""
+def find_processes(log: Log, calls: Calls, pids: Pids) -> list[Life]:
+    """The lives of all processes, indexed by process number; labels and restarts are found later."""
     lives = [Life(number) for number in range(len(log.processes))]
     _births_and_deaths(log, lives)
     _roles(log, lives, calls)
     _supervisors(log, lives, pids)
-    _restarts(log, lives, messages, pids)
     return lives
 
 
@@ -151,10 +149,11 @@ def _roles(log: Log, lives: list[Life], calls: Calls) -> None:
 
 
 def _role(life: Life, site: Site | None) -> None:
-    module, function, _ = life.initial or ("", "", 0)
+    module, function, arity = life.initial or ("", "", 0)
     if module in _SUPERVISORS:
         life.kind = "supervisor"
-        life.module = module
+        own = life.first_frame  # the init of the module that uses DynamicSupervisor
+        life.module = own.module if own is not None and own.function == "init" else module
     elif module == "Agent.Server":
         life.kind = "agent"
     elif module == "Task.Supervised":
@@ -164,7 +163,7 @@ def _role(life: Life, site: Site | None) -> None:
         life.kind = "gen_statem" if site.behaviour and "statem" in site.behaviour else "gen_server"
         if site.behaviour and site.behaviour.endswith(("Supervisor", ":supervisor")):
             life.kind = "supervisor"
-    elif function == "init" and module:
+    elif (function, arity) == ("init", 1) and " " not in module:  # "no callback module": a gen_event
         life.kind, life.module = "gen_server", module
 
 
@@ -182,59 +181,23 @@ def _supervisors(log: Log, lives: list[Life], pids: Pids) -> None:
 
     for life in lives:
         vm = log.processes[life.process].vm
-        chain = [resolve(ancestor, vm, life.spawn) for ancestor in life.ancestors]
-        if not chain:
+        chain = [life.parent, *(resolve(ancestor, vm, life.spawn) for ancestor in life.ancestors)]
+        if not life.ancestors:
             seen, at = {life.process}, life.parent
             while at != NONE and at not in seen:
                 seen.add(at)
-                chain.append(at)
                 at = lives[at].parent
+                chain.append(at)
         life.supervisor = next((n for n in chain if n != NONE and lives[n].kind == "supervisor"), NONE)
 
 
-def _restarts(log: Log, lives: list[Life], messages: Messages, pids: Pids) -> None:
-    """Joins a child that a supervisor started because another had ended to that other.
+_CLOSURE = re.compile(r"-(.+/\d+)-fun-\d+-")
 
-    A supervisor restarts when the last thing that it was told is an EXIT; a child it starts when asked to, or at its
-    own start, is nobody's successor. Without recorded messages only a registered name tells.
-    """
-    told: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)  # supervisor → (receive, message)
-    for message in np.argsort(messages.receive, kind="stable").tolist():
-        receive, receiver = int(messages.receive[message]), int(messages.receiver[message])
-        decisive = messages.shapes[message].kind in ("exit", "call", "cast", "system")
-        if receive != NONE and receiver != NONE and decisive and lives[receiver].kind == "supervisor":
-            told[receiver].append((receive, message))
-    replaced: set[int] = set()
-    children: defaultdict[tuple[int, object], list[Life]] = defaultdict(list)
-    for life in sorted((life for life in lives if life.spawn != NONE), key=lambda life: life.spawn):
-        parent = life.parent
-        if parent == NONE or lives[parent].kind != "supervisor":
-            continue
-        siblings = children[parent, life.initial]
-        dead = [
-            other
-            for other in siblings
-            if other.exit != NONE and other.exit < life.spawn and other.process not in replaced
-            and (other.name == life.name or None in (other.name, life.name))
-        ]  # fmt: skip
-        siblings.append(life)
-        heard = told.get(parent, [])
-        last = bisect_left(heard, (life.spawn, 0)) - 1
-        if not dead or (last < 0 and heard):
-            continue
-        if not heard:
-            dead = [other for other in dead if other.name is not None and other.name == life.name]
-        else:
-            shape = messages.shapes[heard[last][1]]
-            again = shape.kind == "cast" and "restart" in (shape.tag or "")
-            if shape.kind != "exit" and not again:
-                continue
-            subject = pids.of_bytes(shape.subject, log.processes[parent].vm)
-            dead = [other for other in dead if other.process == subject] or dead
-        if dead:
-            life.predecessor = dead[0].process
-            life.incarnation = dead[0].incarnation + 1
-            replaced.add(dead[0].process)
+
+def initial_text(module: str, function: str, arity: int) -> str:
+    """`Mod.fun/1`; a closure as Elixir names it."""
+    closure = _CLOSURE.fullmatch(function)
+    return f"anonymous fn/{arity} in {module}.{closure.group(1)}" if closure else f"{module}.{function}/{arity}"
 
 
 def processes_table(log: Log, lives: list[Life], lost: Ints) -> pa.Table:
@@ -254,7 +217,7 @@ def processes_table(log: Log, lives: list[Life], lost: Ints) -> pa.Table:
         pid=[f"#PID{bare(key.pid_text)}" for key in log.processes],
         name=[life.name for life in lives],
         label=[life.label for life in lives],
-        initial=["{}.{}/{}".format(*life.initial) if life.initial else None for life in lives],
+        initial=[initial_text(*life.initial) if life.initial else None for life in lives],
         module=[life.module for life in lives],
         kind=[life.kind for life in lives],
         parent=[known(life.parent) for life in lives],

@@ -43,12 +43,13 @@ class Entry(NamedTuple):
 
 
 def exit_kind(reason: Term) -> str:
-    """normal | shutdown | killed | crash."""
-    if isinstance(reason, tuple) and reason and reason[0] == "shutdown" and isinstance(reason[0], Atom):
-        return "shutdown"
-    if isinstance(reason, Atom):
-        return {"normal": "normal", "shutdown": "shutdown", "killed": "killed", "kill": "killed"}.get(reason, "crash")
-    return "crash"
+    """normal | shutdown | killed | crash. `:ok` and `{:ok, result}` are how helpers hand over a result: normal."""
+    head = reason[0] if isinstance(reason, tuple) and reason else reason
+    if not isinstance(head, Atom):
+        return "crash"
+    if isinstance(reason, Atom) and reason in ("normal", "killed", "kill"):
+        return "normal" if reason == "normal" else "killed"
+    return {"shutdown": "shutdown", "ok": "normal"}.get(head, "crash")
 
 
 def stack_of(reason: Term) -> tuple[Term, list[Entry]] | None:
