@@ -5,11 +5,17 @@ defmodule ElixirScope.AST.InjectorHelpers do
   Everything added is annotated `generated`, so that neither the compiler nor Dialyzer has anything to say about it.
 
   `st` is the transformer's running state: `n` (fresh variables so far in this function), `sites` (newest first),
-  `seen` (variables bound so far), `next_site` (the id allocator).
+  `seen` (variables bound so far), `line` (the last one seen), `next_site` (the id allocator).
   """
 
   @type form :: tuple
-  @type st :: %{n: non_neg_integer, sites: list, seen: MapSet.t(), next_site: (() -> pos_integer)}
+  @type st :: %{
+          n: non_neg_integer,
+          sites: list,
+          seen: MapSet.t(),
+          line: non_neg_integer,
+          next_site: (() -> pos_integer)
+        }
 
   @doc "Marks a value that does not exist, such as the state before `init/1`."
   def none, do: :"$elixirscope_none"
@@ -27,6 +33,25 @@ defmodule ElixirScope.AST.InjectorHelpers do
       _ -> 0
     end
   end
+
+  @doc "The line of a form or else of the first of its parts that has one; 0 when none has."
+  def first_line(form) when is_tuple(form) and tuple_size(form) > 1 do
+    case elem(form, 1) |> :erl_anno.is_anno() && line(form) do
+      line when line in [0, false] -> form |> Tuple.to_list() |> Enum.drop(2) |> first_line()
+      line -> line
+    end
+  end
+
+  def first_line(parts) when is_list(parts) do
+    Enum.reduce_while(parts, 0, fn part, 0 ->
+      case first_line(part) do
+        0 -> {:cont, 0}
+        line -> {:halt, line}
+      end
+    end)
+  end
+
+  def first_line(_), do: 0
 
   @doc "Whether the compiler, not the user, wrote this form."
   def generated?(form), do: :erl_anno.generated(elem(form, 1))
@@ -53,6 +78,8 @@ defmodule ElixirScope.AST.InjectorHelpers do
   def integer(value, line), do: {:integer, anno(line), value}
   def atom(value, line), do: {:atom, anno(line), value}
   def tuple(elements, line), do: {:tuple, anno(line), elements}
+  # `A = B = value` is one match with two patterns to the compiler, which then forgets to compare when `B` is bound.
+  def match(pattern, {:match, _, _, _} = value, line), do: match(pattern, {:block, anno(line), [value]}, line)
   def match(pattern, value, line), do: {:match, anno(line), pattern, value}
 
   @doc "One expression out of several."

@@ -62,7 +62,7 @@ defmodule ElixirScope.AST.Transformer do
 
   defp instrument(forms, module, plan, opts) do
     env = env(forms, module, plan, opts)
-    st = %{n: 0, sites: [], seen: MapSet.new(), next_site: opts[:next_site] || (&Sites.next/0)}
+    st = %{n: 0, sites: [], line: 0, seen: MapSet.new(), next_site: opts[:next_site] || (&Sites.next/0)}
     {forms, st} = Enum.map_reduce(forms, st, &form(&1, env, &2))
 
     if st.sites == [] do
@@ -118,10 +118,10 @@ defmodule ElixirScope.AST.Transformer do
 
   defp function({:function, anno, name, arity, clauses}, env, st) do
     env = %{env | name: name, arity: arity}
-    st = %{st | n: 0, seen: MapSet.new()}
+    line = line({:function, anno})
+    st = %{st | n: 0, line: line, seen: MapSet.new()}
     [{:clause, _, patterns, _, _} | _] = clauses
     names = Enum.map(patterns, &Patterns.parameter_name/1)
-    line = line({:function, anno})
     {site, st} = site(st, :function, env, line, names, detail(clauses, env))
     {clauses, st} = Walker.framed_clauses(clauses, site, env, st)
     {{:function, anno, name, arity, clauses}, st}

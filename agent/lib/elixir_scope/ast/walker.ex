@@ -13,7 +13,7 @@ defmodule ElixirScope.AST.Walker do
   """
 
   import ElixirScope.AST.InjectorHelpers
-  alias ElixirScope.AST.{Calls, Frames, Patterns}
+  alias ElixirScope.AST.{Calls, CallSites, Forms, Frames, Patterns}
 
   @leaves [:atom, :integer, :float, :string, :char, :var, nil, :executable_line, :debug_line]
 
@@ -21,7 +21,8 @@ defmodule ElixirScope.AST.Walker do
   def framed_clauses(clauses, site, env, st) do
     Enum.map_reduce(clauses, st, fn {:clause, anno, patterns, guards, body} = clause, st ->
       seen = st.seen
-      {patterns, entry, env, st} = Frames.enter(patterns, site, line(clause), env, st)
+      {line, st} = at(clause, st)
+      {patterns, entry, env, st} = Frames.enter(patterns, site, line, env, st)
       {body, st} = body(body, :tail, env, st)
       {{:clause, anno, patterns, guards, entry ++ body}, %{st | seen: seen}}
     end)
@@ -128,15 +129,14 @@ defmodule ElixirScope.AST.Walker do
 
   def expr({:match, anno, pattern, value} = e, position, env, st) do
     {value, binds, st} = match_parts(pattern, value, env, st)
-    match = {:match, anno, pattern, value}
 
-    if binds == [] do
-      result(match, e, position, env, st)
+    if position == nil and binds == [] do
+      {{:match, anno, pattern, value}, st}
     else
-      line = line(e)
+      {line, st} = at(e, st)
       {var, st} = fresh(st, line)
       {last, st} = result(var, e, position, env, st)
-      {block([match(var, match, line) | binds] ++ [last], line), st}
+      {block([match(var, value, line), {:match, anno, pattern, var} | binds] ++ [last], line), st}
     end
   end
 
@@ -173,12 +173,12 @@ defmodule ElixirScope.AST.Walker do
     result({:bin, anno, elements}, e, position, env, st)
   end
 
-  def expr({:call, _, _, _} = e, position, env, st), do: call(e, position, env, st)
+  def expr({:call, _, _, _} = e, position, env, st), do: CallSites.call(e, position, env, st)
   def expr({:record_index, _, _, _} = e, position, env, st), do: result(e, e, position, env, st)
   def expr(e, position, env, st), do: generic(e, position, env, st)
 
-  # Anything that only computes a value out of the values of its parts: tuples, lists, maps, records, operators.
-  defp generic(e, position, env, st) do
+  @doc "Anything that only computes a value out of the values of its parts: tuples, lists, maps, operators, calls."
+  def generic(e, position, env, st) do
     [tag, anno | parts] = Tuple.to_list(e)
     {parts, st} = Enum.map_reduce(parts, st, &part(&1, env, &2))
     result(List.to_tuple([tag, anno | parts]), e, position, env, st)
@@ -188,9 +188,22 @@ defmodule ElixirScope.AST.Walker do
   defp part(e, env, st) when is_tuple(e) and tuple_size(e) >= 2, do: expr(e, nil, env, st)
   defp part(other, _env, st), do: {other, st}
 
-  # What to do with a value in its position. `original` gives the line.
-  defp result(e, _original, nil, _env, st), do: {e, st}
-  defp result(e, original, _position, env, st), do: Frames.leave(e, line(original), env, st)
+  @doc "What to do with a value in its position. `original` gives the line."
+  def result(e, original, position, env, st)
+  def result(e, _original, nil, _env, st), do: {e, st}
+
+  def result(e, original, _position, env, st) do
+    {line, st} = at(original, st)
+    Frames.leave(e, line, env, st)
+  end
+
+  @doc "The line of a form. Literals and pairs have none in Elixir: then the first one inside, or the last one seen."
+  def at(e, st) do
+    case first_line(e) do
+      0 -> {st.line, st}
+      line -> {line, %{st | line: line}}
+    end
+  end
 
   ## Clauses
 
@@ -199,7 +212,8 @@ defmodule ElixirScope.AST.Walker do
 
     {clauses, st} =
       Enum.map_reduce(clauses, st, fn {:clause, anno, patterns, guards, body} = clause, st ->
-        {binds, st} = pattern_binds(patterns, line(clause), env, %{st | seen: seen})
+        {line, st} = at(clause, st)
+        {binds, st} = pattern_binds(patterns, line, env, %{st | seen: seen})
         {body, st} = body(body, position, env, st)
         {{:clause, anno, patterns, guards, binds ++ body}, st}
       end)
@@ -214,7 +228,7 @@ defmodule ElixirScope.AST.Walker do
 
     {clauses, st} =
       Enum.map_reduce(clauses, st, fn {:clause, anno, [pattern], guards, body} = clause, st ->
-        line = line(clause)
+        {line, st} = at(clause, st)
         {binds, st} = pattern_binds([pattern], line, env, %{st | seen: seen})
         {pattern, caught, st} = Frames.caught(pattern, line, env, st)
         {body, st} = body(body, position, env, st)
@@ -241,7 +255,7 @@ defmodule ElixirScope.AST.Walker do
           %{env | arity: length(patterns)},
           line(first),
           Enum.map(patterns, &Patterns.parameter_name/1),
-          %{clauses: length(clauses), end_line: ElixirScope.AST.Forms.last_line(clauses)}
+          %{clauses: length(clauses), end_line: Forms.last_line(clauses)}
         )
 
       framed_clauses(clauses, site, env, st)
@@ -287,7 +301,8 @@ defmodule ElixirScope.AST.Walker do
 
   defp match_parts(pattern, value, env, st) do
     {value, st} = expr(value, nil, env, st)
-    {binds, st} = pattern_binds([pattern], line(pattern), env, st)
+    {line, st} = at(pattern, st)
+    {binds, st} = pattern_binds([pattern], line, env, st)
     {value, binds, st}
   end
 
@@ -297,107 +312,6 @@ defmodule ElixirScope.AST.Walker do
   end
 
   defp pattern_binds(_patterns, _line, _env, st), do: {[], st}
-
-  ## Calls
-
-  defp call({:call, _, callee, args} = e, position, env, st) do
-    case Calls.classify(callee, args, env) do
-      {:raise, class} when env.frame != nil -> raise_call(e, class, env, st)
-      {:watched, mfa} when env.level == :full and env.frame != nil -> watched(e, mfa, position, env, st)
-      {:watched, mfa} -> plain_call(e, mfa, position, env, st)
-      {:call, mfa} -> plain_call(e, mfa, position, env, st)
-      _ -> generic(e, position, env, st)
-    end
-  end
-
-  # The new state is only seen when the callback's frame is still there; a callback that calls another one of its
-  # module is a loop, and loops stay flat.
-  defp plain_call(e, mfa, :tail, env, st) do
-    if env.callback == nil or own_callback?(mfa, env),
-      do: tail_call(e, mfa, env, st),
-      else: generic(e, :ret, env, st)
-  end
-
-  defp plain_call(e, _mfa, position, env, st), do: generic(e, position, env, st)
-
-  defp own_callback?({module, name, arity}, env) do
-    module == env.module and is_map_key(env.callbacks, {name, arity})
-  end
-
-  defp own_callback?(:fun, _env), do: false
-
-  defp tail_call({:call, anno, callee, args} = e, mfa, env, st) do
-    line = line(e)
-    {callee, before, st} = lift_callee(callee, env, st)
-    {args, lifted, st} = lift(args, env, st)
-    {tail, st} = Frames.tail(mfa, line, env, st)
-    {block(before ++ lifted ++ [tail, {:call, anno, callee, args}], line), st}
-  end
-
-  # What the VM does itself can neither recurse nor leave a trace in the stack: it may be waited for even in tail
-  # position. Other calls there stay bare, and end the frame that stands for them just as they end the one around it.
-  defp watched({:call, anno, callee, args} = e, {module, name, arity} = mfa, position, env, st) do
-    line = line(e)
-    {args, lifted, st} = lift(args, env, st)
-    call = {:call, anno, callee, args}
-
-    if position == :tail and env.callback == nil and not :erlang.is_builtin(module, name, arity) do
-      {enter, st} = Frames.external_tail(mfa, args, line, env, st)
-      {tail, st} = Frames.tail(mfa, line, env, st)
-      {block(lifted ++ enter ++ [tail, call], line), st}
-    else
-      {external, st} = Frames.external(call, mfa, args, line, env, st)
-      {value, st} = result(external, e, position, env, st)
-      {block(lifted ++ [value], line), st}
-    end
-  end
-
-  defp raise_call({:call, anno, callee, args} = e, class, env, st) do
-    line = line(e)
-    {args, lifted, st} = lift(args, env, st)
-
-    {class, reason} =
-      case {class, args} do
-        {class, [reason | _]} when is_atom(class) -> {atom(class, line), reason}
-        {_, [class, reason, _]} -> {class, reason}
-      end
-
-    {raising, st} = Frames.raising({:erlang, raiser(callee), length(args)}, class, reason, line, env, st)
-    {block(lifted ++ [raising, {:call, anno, callee, args}], line), st}
-  end
-
-  defp raiser({:remote, _, _, {:atom, _, name}}), do: name
-  defp raiser({:atom, _, name}), do: name
-
-  defp lift_callee({:remote, anno, module, function}, env, st) do
-    {[module, function], lifted, st} = lift([module, function], env, st)
-    {{:remote, anno, module, function}, lifted, st}
-  end
-
-  defp lift_callee({:atom, _, _} = local, _env, st), do: {local, [], st}
-
-  defp lift_callee(fun, env, st) do
-    {[fun], lifted, st} = lift([fun], env, st)
-    {fun, lifted, st}
-  end
-
-  # Evaluates arguments, left to right, into variables, but for those whose evaluation cannot be noticed.
-  defp lift(args, env, st) do
-    {args, {lifted, st}} =
-      Enum.map_reduce(args, {[], st}, fn arg, {lifted, st} ->
-        {arg, st} = expr(arg, nil, env, st)
-
-        if simple?(arg) do
-          {arg, {lifted, st}}
-        else
-          line = line(arg)
-          {var, st} = fresh(st, line)
-          {var, {[match(var, arg, line) | lifted], st}}
-        end
-      end)
-
-    {args, Enum.reverse(lifted), st}
-  end
 
   ## Booleans
 

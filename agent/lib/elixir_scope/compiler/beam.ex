@@ -10,8 +10,8 @@ defmodule ElixirScope.Compiler.Beam do
 
   # Options that say where to read or write, or that would do something twice.
   @dropped [:outdir, :i, :d, :debug_info, :parse_transform, :encrypt_debug_info, :debug_info_key]
-  @dropped_flags [:report, :report_errors, :report_warnings, :warnings_as_errors, :"P", :"E", :"S"] ++
-                   # Elixir compiles from Core Erlang.
+  # Elixir compiles from Core Erlang.
+  @dropped_flags [:report, :report_errors, :report_warnings, :warnings_as_errors, :P, :E, :S] ++
                    [:to_core, :to_core0, :from_core, :no_core_prepare, :return]
 
   @doc """

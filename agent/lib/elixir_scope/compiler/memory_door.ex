@@ -7,7 +7,7 @@ defmodule ElixirScope.Compiler.MemoryDoor do
   (`on_module`) comes too late: ExUnit's asynchronous test modules run from an `after_compile` callback on. So
   `elixir_module` is made to load through here instead of `code:load_binary/3`: the compiler's result stays what it is,
   only what the VM runs differs. Modules that are on their way to a file (they have a location) pass untouched; the
-  load-time door gets them from there.
+  load-time door gets them from there. So does the project's `mix.exs`, which is not the program.
 
   Test files are compiled without debug info. Their abstract forms are caught when `elixir_erl_compiler` gets them,
   and kept until the module is loaded.
@@ -56,6 +56,7 @@ defmodule ElixirScope.Compiler.MemoryDoor do
     with true <- recording?(),
          plan when plan != nil <- ElixirScope.Plan.current(),
          {:ok, read} <- read(module, binary),
+         false <- Path.basename(read.source) == "mix.exs",
          {:ok, instrumented, _sites} <- Instrument.run(read, plan, kind: :memory) do
       instrumented
     else

@@ -24,16 +24,25 @@ defmodule ElixirScope.Compiler.Selection do
 
   # A rule for one function may select something in a module that is off as a whole.
   defp wanted?(plan, module, kind) do
-    Plan.level(plan, module, kind) != :off or
-      Enum.any?(Map.get(plan, :functions, []), fn {pattern, _} ->
-        String.contains?(pattern, "*") or String.starts_with?(pattern, inspect(module) <> ".")
-      end)
+    Plan.level(plan, module, kind) != :off or Enum.any?(plan.functions, &may_select?(&1, inspect(module)))
+  end
+
+  # The patterns of rules are anchored regular expressions; `.*` in them may stand for anything.
+  defp may_select?({pattern, _level}, module) do
+    source = Regex.source(pattern)
+    String.contains?(source, ".*") or String.starts_with?(source, "\\A" <> Regex.escape(module <> "."))
   end
 
   # Applications are found on the code path, which is how the program itself will find them.
   defp ebins do
     build = Path.expand(Mix.Project.build_path()) <> "/"
-    paths = for path <- :code.get_path(), path = Path.expand(List.to_string(path)), String.starts_with?(path, build), do: path
+
+    paths =
+      for path <- :code.get_path(),
+          path = Path.expand(List.to_string(path)),
+          String.starts_with?(path, build),
+          do: path
+
     Enum.uniq([Path.expand(Mix.Project.compile_path()) | paths]) -- [Path.expand(Mix.Project.consolidation_path())]
   end
 

@@ -1,0 +1,120 @@
+Code.require_file("support.exs", __DIR__)
+
+defmodule ElixirScope.AST.ErlangTest do
+  # Constructs that only Erlang has.
+  use ExUnit.Case, async: false
+
+  import ElixirScope.AST.Support
+
+  defp check(source, calls) do
+    exports = calls |> Enum.map(fn {f, args} -> "#{f}/#{length(args)}" end) |> Enum.uniq() |> Enum.join(",")
+    subject = erlang("-module(subject).\n-export([#{exports}]).\n-record(r, {a = 1, b}).\n" <> source)
+    assert_transparent(subject, for({f, args} <- calls, do: fn -> apply(:subject, f, args) end))
+  end
+
+  test "comprehensions, named funs, if, catch, records, macros of old" do
+    check(
+      ~S"""
+      lc(L) -> [g(X) || {ok, X} <- L, X > 1, g(X) < 9].
+      bad(L) -> [X || X <- L, element(1, X) =:= ok].
+      bc(B) -> << <<(g(X))>> || <<X>> <= B, X > 97 >>.
+      named(N) -> F = fun Fac(0) -> 1; Fac(M) -> M * Fac(M - 1) end, F(N).
+      ifs(X) -> if X > 1 -> g(X); X =:= 1, is_integer(X) -> one; true -> {X} end.
+      cat(X) -> catch g(X) + 1.
+      cat2(X) -> case catch g(hd(X)) of {'EXIT', {R, _}} -> R; V -> V end.
+      rec(X) -> R = #r{b = X}, S = R#r{a = g(X)}, {S#r.a, S, is_record(S, r), #r.b}.
+      rec2(#r{a = A} = R) -> {A, R}.
+      same(X, X) -> same; same(X, Y) when X > Y; Y =:= z -> {X, Y}; same("pre" ++ T, _) -> T.
+      export(X) -> case X of a -> Y = 1; b -> Y = 2 end, g(Y).
+      twice(X) -> Y = X, Y = g(X), Y.
+      unbound(X) -> X = g(1).
+      fn(X) -> F = fun g/1, G = fun lists:reverse/1, {F(X), G([X])}.
+      dyn(M, F) -> M:F([3]).
+      tr(X) -> try g(X) of 1 -> one; Y -> g(Y) catch throw:T -> T; error:{E, _}:St -> {E, is_list(St)}; _:_ -> any
+               after self() ! done end.
+      ao(X) -> (X > 1) andalso g(X) orelse g(none).
+      blk(X) -> begin Y = g(X), Y end.
+      rcv() -> self() ! a, receive a -> g(got); _ -> no after 10 -> late end.
+      str() -> {"abc", $a, 16#ff, <<"x"/utf8, 1:4>>, #{a => 1, b => #{}}}.
+      mp(M) -> M#{a := g(1), c => g(2)}.
+      nested(X) -> F = fun(Y) -> G = fun(Z) -> X + Y + Z end, G(1) end, F(2).
+      shadow(X) -> F = fun(X1) -> case X1 of X -> same; _ -> other end end, {F(1), F(X)}.
+      g(X) -> X.
+      """,
+      lc: [[{:ok, 1}, {:ok, 2}, :no, {:ok, 10}]],
+      bad: [[{:ok}, 1, {:no}]],
+      bc: ["abc"],
+      named: [5],
+      ifs: [2],
+      ifs: [1],
+      ifs: [0],
+      cat: [1],
+      cat2: [[1]],
+      cat2: [[]],
+      rec: [1],
+      rec2: [{:r, 1, 2}],
+      rec2: [{:x}],
+      same: [1, 1],
+      same: [2, 1],
+      same: [1, :z],
+      same: ['pref', 'zz'],
+      export: [:a],
+      export: [:c],
+      twice: [1],
+      unbound: [1],
+      unbound: [2],
+      fn: [1],
+      dyn: [:lists, :reverse],
+      dyn: [:lists, :sum],
+      dyn: [:lists, :nope],
+      tr: [1],
+      tr: [2],
+      ao: [2],
+      ao: [0],
+      blk: [1],
+      rcv: [],
+      str: [],
+      mp: [%{a: 0}],
+      mp: [%{}],
+      nested: [1],
+      shadow: [1]
+    )
+  end
+
+  test "maybe" do
+    if {:ok, true} == safely(fn -> :maybe_expr in :erl_features.all() end) do
+      # `maybe` is a token only when the feature is on; the forms are written down instead.
+      maybe = fn extra ->
+        {:maybe, 3,
+         [
+           {:maybe_match, 3, {:tuple, 3, [{:atom, 3, :ok}, {:var, 3, :Y}]}, {:var, 3, :X}},
+           {:call, 3, {:atom, 3, :g}, [{:var, 3, :Y}]}
+         ]}
+        |> then(&if(extra, do: Tuple.append(&1, extra), else: &1))
+      end
+
+      otherwise = {:else, 3, [{:clause, 3, [{:atom, 3, :error}], [], [{:call, 3, {:atom, 3, :g}, [{:atom, 3, :e}]}]}]}
+
+      forms = [
+        {:attribute, 1, :module, :subject},
+        {:attribute, 1, :export, [f: 1, h: 1]},
+        {:function, 3, :f, 1, [{:clause, 3, [{:var, 3, :X}], [], [maybe.(nil)]}]},
+        {:function, 3, :h, 1, [{:clause, 3, [{:var, 3, :X}], [], [maybe.(otherwise)]}]},
+        {:function, 4, :g, 1, [{:clause, 4, [{:var, 4, :X}], [], [{:tuple, 4, [{:var, 4, :X}]}]}]}
+      ]
+
+      options = [{:feature, :maybe_expr, :enable}]
+      {:ok, module, binary} = :compile.forms(forms, [:debug_info, :binary | options])
+      {:ok, read} = ElixirScope.Compiler.Beam.read(binary)
+
+      calls = for f <- [:f, :h], arg <- [{:ok, 1}, :error, :other], do: fn -> apply(:subject, f, [arg]) end
+      assert_transparent({module, read, binary}, calls)
+    end
+  end
+
+  defp safely(fun) do
+    {:ok, fun.()}
+  rescue
+    UndefinedFunctionError -> :error
+  end
+end

@@ -1,0 +1,157 @@
+Code.require_file("support.exs", __DIR__)
+
+defmodule ElixirScope.AST.RandomTest do
+  # Modules nobody would write: random expressions, plain and instrumented, must do the same.
+  use ExUnit.Case, async: false
+
+  import ElixirScope.AST.Support
+
+  @modules 25
+  @functions 8
+
+  test "random modules do the same plain and instrumented" do
+    seed = String.to_integer(System.get_env("ELIXIRSCOPE_SEED") || "#{:erlang.phash2(make_ref())}")
+    :rand.seed(:exsss, seed)
+
+    for _ <- 1..@modules do
+      source = module()
+
+      try do
+        calls =
+          for f <- 1..@functions, arg <- [0, 3, :a, {:ok, 2}, [1, 2]] do
+            fn -> apply(Subject, :"f#{f}", [arg, 2]) end
+          end
+
+        assert_transparent(elixir(source), calls, stacks: :loose)
+      rescue
+        e -> reraise "seed #{seed}: #{Exception.message(e)}\n#{source}", __STACKTRACE__
+      end
+    end
+  end
+
+  defp module do
+    functions = for f <- 1..@functions, do: "def f#{f}(a, n) do\n#{body(f, ["a", "n"], 4)}\nend\n"
+
+    """
+    defmodule Subject do
+    #{functions}
+    def e(x), do: (send(self(), x); x)
+    def down(n), do: if(n > 0, do: down(n - 1), else: n)
+    end
+    """
+  end
+
+  # A body: some statements, each of which may bind, and a last expression.
+  defp body(f, vars, depth) do
+    {lines, vars} =
+      Enum.map_reduce(1..pick([1, 1, 2, 3]), vars, fn _, vars ->
+        case pick([:bind, :pattern, :plain]) do
+          :bind ->
+            name = pick(["x", "y", "z"])
+            {"#{name} = #{expr(f, vars, depth - 1)}", Enum.uniq([name | vars])}
+
+          :pattern ->
+            name = pick(["p", "q"])
+            {"{#{name}, _} = {#{expr(f, vars, depth - 1)}, #{literal()}}", Enum.uniq([name | vars])}
+
+          :plain ->
+            {"e(#{expr(f, vars, depth - 1)})", vars}
+        end
+      end)
+
+    Enum.join(lines ++ [expr(f, vars, depth)], "\n")
+  end
+
+  defp expr(_f, vars, depth) when depth <= 0, do: pick([literal(), pick(vars), pick(vars)])
+
+  defp expr(f, vars, depth) do
+    sub = fn -> expr(f, vars, depth - 1) end
+    inner = fn more -> body(f, more ++ vars, depth - 2) end
+
+    "(" <> compound(:rand.uniform(24), f, vars, sub, inner) <> ")"
+  end
+
+  defp compound(kind, f, vars, sub, inner) do
+    case kind do
+      1 ->
+        "{#{sub.()}, #{sub.()}}"
+
+      2 ->
+        "[#{sub.()} | #{sub.()}]"
+
+      3 ->
+        "%{:k => #{sub.()}, #{literal()} => #{sub.()}}"
+
+      4 ->
+        "e(#{sub.()})"
+
+      5 ->
+        "(#{sub.()}) #{pick(~w(+ - * == < ++))} (#{sub.()})"
+
+      6 ->
+        "(#{sub.()}) #{pick(~w(and or && ||))} (#{sub.()})"
+
+      7 ->
+        "if (#{sub.()}) do\n#{inner.([])}\nelse\n#{inner.([])}\nend"
+
+      8 ->
+        "case (#{sub.()}) do\n#{pick(vars)} when is_integer(#{pick(vars)}) -> #{inner.([])}\n{:ok, v} -> #{inner.(["v"])}\n[h | _] -> #{inner.(["h"])}\n#{maybe("_ -> #{inner.([])}")}\nend"
+
+      9 ->
+        "cond do\n#{sub.()} -> #{inner.([])}\n#{maybe("true -> #{inner.([])}")}\nend"
+
+      10 ->
+        "with {:ok, w} <- #{sub.()}, u = e(w) do\n#{inner.(["w", "u"])}\nelse\n:a -> #{inner.([])}\n#{maybe("o -> #{inner.(["o"])}")}\nend"
+
+      11 ->
+        "try do\n#{inner.([])}\nrescue\ne in ArithmeticError -> e(e.message)\nKeyError -> #{inner.([])}\ncatch\n:throw, t -> #{inner.(["t"])}\n#{pick(["", "else\ni when is_integer(i) -> #{inner.(["i"])}\no -> o"])}\n#{pick(["", "after\n#{inner.([])}"])}\nend"
+
+      12 ->
+        "(fn c -> #{inner.(["c"])} end).(#{sub.()})"
+
+      13 ->
+        "Enum.map(List.wrap(#{sub.()}), fn m -> #{inner.(["m"])} end)"
+
+      14 ->
+        "for(i <- List.wrap(#{sub.()}), i != #{literal()}, do: (#{inner.(["i"])}))"
+
+      15 ->
+        "for(i <- List.wrap(#{sub.()}), reduce: 0, do: (r -> #{inner.(["i", "r"])}))"
+
+      16 ->
+        pick(["throw", "raise_it", "exit"]) |> raising(sub.())
+
+      17 ->
+        "Enum.map(List.wrap(#{sub.()}), &{&1, #{pick(vars)}})"
+
+      18 ->
+        "down(#{pick(["3", "n"])})"
+
+      19 ->
+        if(f > 1, do: "f#{:rand.uniform(f - 1)}(#{sub.()}, #{sub.()})", else: literal())
+
+      20 ->
+        "apply(__MODULE__, :e, [#{sub.()}])"
+
+      21 ->
+        "to_string(#{sub.()})"
+
+      22 ->
+        "(send(self(), #{sub.()}); receive do\n#{pick(vars)} -> #{inner.([])}\nafter 0 -> #{literal()}\nend)"
+
+      23 ->
+        "\"s\#{inspect(#{sub.()})}\""
+
+      24 ->
+        "(s = #{sub.()})"
+    end
+  end
+
+  defp raising("throw", reason), do: "throw(#{reason})"
+  defp raising("exit", reason), do: "exit(#{reason})"
+  defp raising("raise_it", reason), do: ":erlang.error(#{reason})"
+
+  defp maybe(text), do: pick([text, text, ""])
+  defp literal, do: pick(["0", "1", "2.5", ":a", ":ok", "nil", "true", "false", "\"s\"", "[]", "{:ok, 1}"])
+  defp pick(list), do: Enum.random(list)
+end
