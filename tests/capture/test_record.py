@@ -137,6 +137,32 @@ def test_killing_the_recorder_harms_neither_program_nor_recording(elixirscope: R
     assert not info["complete"]
 
 
+def test_a_recorder_told_to_stop_stops_the_command_in_order(elixirscope: Run, tmp_path: Path) -> None:
+    recording = tmp_path / 'it\'s a "odd" name' / "r.scope"
+    wait = 'IO.puts("ready"); Process.sleep(:infinity)'
+    unrecorded = subprocess.Popen(["elixir", "-e", wait], stdout=subprocess.PIPE, text=True, env=environment())
+    command = [sys.executable, "-m", "elixirscope.cli.main", "record", "-o", str(recording)]
+    recorded = subprocess.Popen(
+        [*command, "--", "elixir", "-e", wait], stdout=subprocess.PIPE, text=True, env=environment()
+    )
+    for run in (unrecorded, recorded):
+        assert run.stdout is not None
+        assert run.stdout.readline() == "ready\n"
+        run.send_signal(signal.SIGTERM)
+        run.communicate()
+    assert recorded.returncode == unrecorded.returncode
+    info = json.loads(elixirscope("info", recording, "--json").stdout)
+    assert info["events"] > 0
+    assert info["complete"], info["coverage"]
+
+
+def test_every_vm_that_the_command_starts_is_recorded(elixirscope: Run, tmp_path: Path) -> None:
+    run = elixirscope("record", "-o", tmp_path / "r.scope", "--", "sh", "-c", "elixir -e 1 & elixir -e 2; wait")
+    assert CLOSING.search(run.stderr), run.stderr
+    vms = {file.name.rpartition("-")[0] for file in (tmp_path / "r.scope" / "raw").iterdir()}
+    assert len(vms) == 2
+
+
 # Bad input
 
 

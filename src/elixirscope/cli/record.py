@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from elixirscope.brain.levels import Intent
     from elixirscope.brain.plan import Plan
     from elixirscope.capture.recorder import Outcome
-    from elixirscope.film import Film
-    from elixirscope.recording.recording import Info
+    from elixirscope.recording.recording import Recording
 
 
 @click.command(
@@ -68,8 +67,6 @@ def _plan(intent: Intent | None, plan_file: Path | None) -> Plan:
 
 def _close(outcome: Outcome, json_file: Path | None) -> None:
     """Seal the recording and say what it holds. The command has run: whatever fails here is only told."""
-    import elixirscope
-
     if outcome.problem:
         _say(f"{outcome.problem}; everything written until then is in {outcome.path}")
     if not any((outcome.path / "raw").glob("*.frames")):
@@ -81,8 +78,12 @@ def _close(outcome: Outcome, json_file: Path | None) -> None:
     if sys.stderr.isatty():
         _say("reading the recording…")
     try:
-        film = elixirscope.open(outcome.path)
-        info = film.info
+        # The layers above are not needed to count, and take time to load.
+        from elixirscope.correlate.correlator import EventCorrelator
+        from elixirscope.recording.recording import Recording
+
+        recording = Recording.open(outcome.path, correlate=EventCorrelator().correlate)
+        info = recording.info
         if json_file:
             encoded = msgspec.json.encode(info, enc_hook=str)
             json_file.write_bytes(msgspec.json.format(encoded, indent=2) + b"\n")
@@ -95,7 +96,7 @@ def _close(outcome: Outcome, json_file: Path | None) -> None:
     except Exception as error:  # noqa: BLE001 - our bug must not become the recorded command's exit status
         _say(f"internal error: {type(error).__name__}: {error}\n  the recording is kept in {outcome.path}")
         return
-    problem = _problem(film, info)
+    problem = _problem(recording)
     if problem:
         _say(problem)
     lost = f"{info.lost:,} lost" + ("" if info.complete else " · incomplete")
@@ -103,17 +104,17 @@ def _close(outcome: Outcome, json_file: Path | None) -> None:
     _say(f"{counts} · {lost} · {size(info.bytes)} · {outcome.path}")
 
 
-def _problem(film: Film, info: Info) -> str | None:
+def _problem(recording: Recording) -> str | None:
     """Why a recording holds less than its user will expect, if it does."""
-    if film.table("sites").num_rows or _plan_of(info).default == "off":
+    if recording.table("sites").num_rows or _plan_of(recording).default == "off":
         return None
     return "no module was instrumented, so there are no calls and values: `elixirscope info` says what is missing"
 
 
-def _plan_of(info: Info) -> Plan:
+def _plan_of(recording: Recording) -> Plan:
     from elixirscope.brain.plan import Plan
 
-    return Plan.load(Path(info.path) / "plan.toml")
+    return Plan.load(recording.path / "plan.toml")
 
 
 def _say(text: str) -> None:
