@@ -88,7 +88,7 @@ class Recording:
         if self._built is not None:
             return self._built.tables[name]
         if name not in self._tables:
-            self._tables[name] = self._read(self._file(name)).cast(TABLES[name])
+            self._tables[name] = self._read(name)
         return self._tables[name]
 
     def parquet(self, name: str) -> list[Path]:
@@ -147,10 +147,11 @@ class Recording:
     def _file(self, name: str) -> Path:
         return self.path / SEGMENTS / f"{name}.parquet"
 
-    def _read(self, path: Path) -> pa.Table:
+    def _read(self, name: str) -> pa.Table:
+        path = self._file(name)
         try:
-            return pq.read_table(path, memory_map=True)
-        except (OSError, pa.ArrowException) as error:
+            return pq.read_table(path, memory_map=True).cast(TABLES[name])
+        except (OSError, ValueError, pa.ArrowException) as error:
             raise RecordingError(
                 f"{path} cannot be read: {error}", f"remove {path.parent}: it is made again from the raw recording"
             ) from error

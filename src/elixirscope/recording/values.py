@@ -77,7 +77,6 @@ class SealedValues:
         except (ValueError, struct.error) as error:
             raise self._damaged(error) from error
         self._data = data
-        self._inflater = zstandard.ZstdDecompressor()
         self._block = lru_cache(_CACHED_BLOCKS)(self._read_block)
         self.term = lru_cache(_CACHED_TERMS)(self._term)
 
@@ -97,7 +96,9 @@ class SealedValues:
         start, end = int(self._blocks[block]), int(self._blocks[block + 1])
         last = min((block + 1) * PER_BLOCK, len(self)) - 1
         try:
-            return self._inflater.decompress(self._data[start:end], max_output_size=max(int(self._ends[last]), 1))
+            # One each time: a decompressor may not be shared between threads.
+            inflater, size = zstandard.ZstdDecompressor(), max(int(self._ends[last]), 1)
+            return inflater.decompress(self._data[start:end], max_output_size=size)
         except zstandard.ZstdError as error:
             raise self._damaged(error) from error
 
