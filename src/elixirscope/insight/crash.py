@@ -48,6 +48,8 @@ def crashes(history: History) -> list[Finding]:
     times: dict[tuple[Any, ...], int] = {}
     for collapse in collapses(history):
         exception = _exception(history, collapse)
+        if not collapse.followers and _hands_over(history, collapse.process, exception):
+            continue
         place = (exception or {}).get("module"), (exception or {}).get("function"), (exception or {}).get("line")
         key = ((exception or {}).get("type"), *place) if exception else ("exit", collapse.process)
         times[key] = times.get(key, 0) + 1
@@ -56,6 +58,16 @@ def crashes(history: History) -> list[Finding]:
             if key not in findings or finding.confidence > findings[key].confidence:
                 findings[key] = finding
     return [_counted(finding, times[key]) for key, finding in findings.items()]
+
+
+def _hands_over(history: History, process: int, exception: Row | None) -> bool:
+    """Whether a process without any recorded code ended with a reason that is a result, not a complaint.
+
+    Some processes hand what they made to whoever monitors them by exiting with it.
+    """
+    reason = history.term(history.processes[process]["exit_value"])
+    result = isinstance(reason, tuple) and len(reason) > 0 and same(reason[0], Atom("ok"))
+    return history.query.find("calls", "process", process) is None and (result or exception is None)
 
 
 def collapses(history: History) -> list[Collapse]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cached_property
+from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -39,8 +40,11 @@ class History:
 
     @cached_property
     def tests(self) -> list[Row]:
-        """All tests, in order."""
-        return self.query.rows("select * from raw.tests order by event")
+        """All tests, in order; `end_event` is the event that told the result."""
+        tests = self.query.rows("select * from raw.tests order by event")
+        for test in tests:
+            test["end_event"] = test["event"] if test["end"] is None else self.query.event_at(test["end"])
+        return tests
 
     def term(self, value: int | None) -> Term:
         """The decoded value; a marker that equals nothing where it was not recorded or cannot be read."""
@@ -137,6 +141,10 @@ class History:
             if f"{callee['function']}(" in lines[number - 1].split("#")[0].replace(" (", "("):
                 return int(number)
         return None
+
+    def spot(self, place: Location) -> str:
+        """A place in a sentence: `seats.ex:12`."""
+        return f"{PurePosixPath(place.file).name}:{place.line}" if place.file else "an unknown place"
 
     def shown(self, frame: Row) -> str:
         """A frame as one writes a call: `Seats.free?("A1")`."""

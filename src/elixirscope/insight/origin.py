@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Any
 
 from elixirscope.insight.findings import Evidence, Location
-from elixirscope.insight.history import History, Row, function_name, mfa
+from elixirscope.insight.history import History, Row, function_name
 from elixirscope.insight.values import Key, Path, at, contains, distinctive, parts, path_text, paths, short
 from elixirscope.recording.terms import Truncated
 
@@ -278,7 +278,10 @@ class Tracer:
         self.origin.location = self.history.place(frame, line)
         self.origin.terminator = terminator
         place = self.origin.location
-        self._step(event, f"{mfa(frame)} ({place.file}:{place.line}): {short(self.value)} {terminator}", frame["call"])
+        where = f" ({self.history.spot(place)})" if place.file else ""
+        if self.origin.steps and self.origin.steps[-1].moment.event == event:
+            self.origin.steps.pop()  # "it returned so", which this says too
+        self._step(event, f"{self.history.shown(frame)}{where}: {short(self.value)} {terminator}", frame["call"])
 
     def _step(self, event: int, text: str, call: int | None = None) -> None:
         self.origin.steps.append(self.history.evidence(event, text, call=call))

@@ -14,7 +14,7 @@ from elixirscope.insight.race import races
 def investigate(dags: Dags) -> list[Finding]:
     """The root causes found in a recording: those that failed a test first, then by confidence."""
     history = History(dags)
-    failed = {row["event"] for row in tests.failed(history)}
+    failed = {row["end_event"] for row in tests.failed(history)}
     findings = [*races(history), *table_races(history), *crashes(history)]
     explained = {step.moment.event for finding in findings for step in finding.evidence} & failed
     findings += tests.unexplained(history, {event for event in explained if event is not None})

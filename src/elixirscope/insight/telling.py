@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from elixirscope.insight import tests
 from elixirscope.insight.findings import Evidence, Finding, Location
 from elixirscope.insight.history import History, Row, mfa
@@ -99,8 +101,8 @@ def _line(history: History, common: Row | None, step: Act) -> int | None:
 
 def _evidence(history: History, race: Race, place: Location | None, act_line: int | None) -> list[Evidence]:
     me, rival = history.label(race.act.client), history.label(race.other.client)
-    at = f" ({place.file}:{place.line})" if place else ""
-    acted = f" ({place.file}:{act_line})" if place and act_line else ""
+    at = f" ({history.spot(place)})" if place else ""
+    acted = f" ({history.spot(msgspec.structs.replace(place, line=act_line))})" if place and act_line else ""
     steps = [(race.check.event, f"{me} checked {race.check.request} in {race.where}{at}", race.check.call)]
     if race.check.result_event is not None:
         steps.append((race.check.result_event, f"{me} {race.check.outcome}", race.check.call))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from elixirscope.insight.findings import Evidence, Finding, Location
 from elixirscope.insight.history import History, Row
-from elixirscope.insight.values import short
-from elixirscope.recording.terms import Atom
+
+TEXT = 200
+"""Characters of a failure that are quoted."""
 
 
 def failed(history: History) -> list[Row]:
@@ -41,8 +42,14 @@ def left_waiting(history: History, processes: set[int], died: int, at: int) -> l
 
 def failure(history: History, test: Row) -> Evidence:
     """The step of proof that says that a test failed."""
-    first = next((line.strip() for line in (test["text"] or "").splitlines() if line.strip()), "")
-    return history.evidence(test["event"], f"{title(test)} failed{': ' + first if first else ''}", call=test["call"])
+    return history.evidence(test["end_event"], f"{title(test)} failed: {summary(test)}", call=test["call"])
+
+
+def summary(test: Row) -> str:
+    """The first two lines of the failure: the kind of error and what it says."""
+    lines = [line.strip() for line in (test["text"] or "").splitlines() if line.strip()]
+    text = " ".join(lines[:2]).removeprefix("** ") or "no message was recorded"
+    return text if len(text) <= TEXT else text[: TEXT - 1] + "…"
 
 
 def title(test: Row) -> str:
@@ -52,8 +59,8 @@ def title(test: Row) -> str:
 
 
 def unexplained(history: History, explained: set[int]) -> list[Finding]:
-    """One finding per failed test that no other finding cites; `explained` holds TEST events."""
-    return [_finding(history, test) for test in failed(history) if test["event"] not in explained]
+    """One finding per failed test that no other finding cites; `explained` holds events that told results."""
+    return [_finding(history, test) for test in failed(history) if test["end_event"] not in explained]
 
 
 def _finding(history: History, test: Row) -> Finding:
@@ -76,14 +83,9 @@ def _finding(history: History, test: Row) -> Finding:
         confidence=0.5,
         location=location,
         evidence=evidence,
-        explanation=_reason(test),
+        explanation=f"No crash and no race explains it. {summary(test)}",
         suggestion="Open the Cinema at the end of the test and step back to the first value that you did not expect.",
     )
-
-
-def _reason(test: Row) -> str:
-    lines = [line.strip() for line in (test["text"] or "").splitlines() if line.strip()]
-    return short(Atom(" ".join(lines)), 400).strip(':"') if lines else "The test failed; no crash or race explains why."
 
 
 def _during(test: Row, at: int) -> bool:
