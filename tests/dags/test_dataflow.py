@@ -74,6 +74,40 @@ def test_common_values_say_so(drawn: Draw) -> None:
     assert flow.hops[1].reason == "equal value, but a common one"
 
 
+def test_a_common_value_is_followed_by_the_field_of_its_variables_name(drawn: Draw) -> None:
+    film = drawn("""
+        processes: till
+         1 till call Till.total(%Promo{code: "X", percent: nil}) @ lib/till.ex:3
+         2 till bind promo = %Promo{code: "X", percent: nil} @ :4
+         3 till call Till.discount(nil, nil) @ lib/till.ex:9
+         4 till bind other = nil, percent = nil @ :10
+    """)
+    event = film.event("till", Kind.BIND, 1)
+    percent, other = film.dags.dataflow.flow(event, "percent"), film.dags.dataflow.flow(event, "other")
+    assert [hop.reason for hop in percent.hops[2:]] == ["its field percent", "equal value"]
+    assert percent.hops[-1].value is not None
+    assert percent.hops[-1].value.text == '%Promo{code: "X", percent: nil}'
+    assert len(other.hops) == 2
+
+
+def test_a_reply_to_a_tail_call_is_found_by_the_caller(drawn: Draw) -> None:
+    film = drawn("""
+        processes: client, server
+         1 client call Client.run() @ lib/client.ex:1
+         2 client call Client.ask() @ lib/client.ex:9
+         3 client -> server call :ask as r1 arrives 6
+         4 client tail GenServer.call/2
+         7 server callback Server.handle_call(:ask, {client, #r1}) @ lib/server.ex:3
+         8 server bind found = {:rare, 77} @ :4
+         9 server return {:reply, {:rare, 77}, nil}
+        10 server -> client reply {:rare, 77} to r1 arrives 12
+        14 client bind got = {:rare, 77} @ :2
+    """)
+    flow = film.dags.dataflow.flow(film.event("client", Kind.BIND), "got")
+    assert flow.hops[1].kind == "reply"
+    assert flow.terminator.endswith("Server.handle_call/3 (lib/server.ex:4)")
+
+
 def test_every_occurrence_of_a_recorded_value(sale: Drawn) -> None:
     sent = sale.query.event(sale.event("client", Kind.SEND))
     flow = sale.dags.dataflow.flow_of_value(sent["value"])

@@ -11,6 +11,7 @@ from elixirscope.query.values import Value
 from elixirscope.recording.format import Kind
 
 _STACK_LIMIT = 200
+_LOOK_BACK = 50  # events of a frame searched for one with a line
 _TAILS_SHOWN = 3  # of a loop that calls itself in tail position
 
 
@@ -78,6 +79,16 @@ class CodeDag(SqlDag):
                 above, remote = self.query.find("calls", "call", frame["remote_parent"]), True
             frame = above
         return rows
+
+    def place(self, call: int, event: int) -> tuple[str | None, int | None]:
+        """(file, line) where a frame was last seen at or before `event`; its head when nothing else is known."""
+        for row in self.query.find_before("events", "call", call, "event", event + 1, limit=_LOOK_BACK):
+            site = self.query.find("sites", "site", row["site"])
+            if site is not None and site["file"] is not None and site["line"] is not None:
+                return site["file"], site["line"]
+        frame = self.query.find("calls", "call", call)
+        site = self.query.find("sites", "site", frame["site"]) if frame is not None else None
+        return (site["file"], site["line"]) if site is not None else (None, None)
 
     def children(self, call: int) -> list[FrameRow]:
         """The frames that a frame called, in order; tail calls and frames in other processes included."""

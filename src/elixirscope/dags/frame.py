@@ -76,19 +76,11 @@ def _source(dags: Dags, row: EventRow, frame: FrameRow | None, bindings: list[Bi
     """The code at the event; for events without a place of their own, where its frame was last seen."""
     file, line = row.file, row.line
     if (file is None or line is None) and frame is not None:
-        file, line = _last_place(dags, row.event, frame)
+        file, line = dags.code.place(frame.call, row.event)
     if file is None or line is None:
         return None
     values = [LineValue(b.line, f"{b.name} = {b.value.text}") for b in bindings if b.line is not None]
     return source_view(dags.query, file, line, values)
-
-
-def _last_place(dags: Dags, event: int, frame: FrameRow) -> tuple[str | None, int | None]:
-    for row in reversed(dags.query.find_all("events", "call", frame.call)):
-        site = dags.query.find("sites", "site", row["site"]) if row["event"] <= event else None
-        if site is not None and site["file"] is not None and site["line"] is not None:
-            return site["file"], site["line"]
-    return frame.file, frame.line
 
 
 def _mailbox(dags: Dags, process: int, at: int) -> list[Waiting]:

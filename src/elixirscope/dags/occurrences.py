@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from elixirscope.dags.code import CodeDag
-from elixirscope.dags.diff import same
+from elixirscope.dags.diff import pairs, same
 from elixirscope.query.coordinator import QueryCoordinator
 from elixirscope.query.labels import mfa
 from elixirscope.query.values import parts
@@ -27,6 +27,15 @@ class Found(NamedTuple):
     label: str
     certain: bool
     reason: str | None
+    name: str | None = None  # the variable that had it, while that is known
+
+    def held(self, term: Any, event: int, call: int | None, kind: str, label: str) -> Iterator[Found]:
+        """The occurrence before this one, if `term` holds this value; a field of it leads on to the whole."""
+        how = _holds(term, self.term, self.name)
+        if how is not None:
+            reason, followed = how
+            name = label if kind == "binding" else self.name
+            yield Found(event, self.process, call, followed, kind, label, False, reason, name)
 
 
 class Occurrences:
@@ -59,57 +68,47 @@ class Occurrences:
         candidates = sorted(self._candidates(frame, here), key=lambda found: (not _contains_only(found), found.event))
         if candidates:
             return candidates[-1], ""
-        site = self._query.find("sites", "site", self._query.event(here.event)["site"])
-        place = f" ({site['file']}:{site['line']})" if site and site["file"] else ""
+        file, line = self._code.place(frame["call"], here.event)
+        place = f" ({file}:{line})" if file and line else ""
         return None, f"made here: a literal or a computation in {mfa(frame)}{place}"
 
     def _candidates(self, frame: dict[str, Any], here: Found) -> Iterator[Found]:
-        call, process = frame["call"], frame["process"]
+        """Everything recorded of the frame before `here` that holds its value."""
+        texts, call = self._query.values, frame["call"]
         for row in self._query.find_all("bindings", "call", call):
-            if row["event"] < here.event:
-                yield from self._matching(row, here, "binding")
+            elements = texts.elements(row["value"])
+            if row["event"] < here.event and row["position"] is not None and row["position"] < len(elements):
+                yield from here.held(elements[row["position"]], row["event"], call, "binding", row["name"])
         for child in self._query.find_all("calls", "parent", call):
             end = child["end_event"]
             if end is not None and end < here.event and child["result"] is not None:
-                how = _holds(self._query.values.term(child["result"]), here.term)
-                if how:
-                    yield Found(end, process, child["call"], here.term, "result", f"result of {mfa(child)}", False, how)
-        for message in self._query.find_all("messages", "sender_call", call):
-            reply = self._query.find("messages", "message", message["reply"])
-            if (
-                reply is None
-                or reply["receive_event"] is None
-                or reply["value"] is None
-                or reply["receive_event"] > here.event
-            ):
-                continue
-            how = _holds(payload(self._query.values.term(reply["value"])), here.term)
-            if how:
-                label = f"reply to {message['tag'] or 'the call'}"
-                yield Found(reply["receive_event"], process, call, here.term, "reply", label, False, how)
+                label = f"result of {mfa(child)}"
+                yield from here.held(texts.term(child["result"]), end, child["call"], "result", label)
+            if child["outcome"] == "tail" and child["call"] < here.event:
+                # Its result came by way of code that is not recorded, such as GenServer.call in tail position
+                yield from self._replies(child["call"], here)
+        yield from self._replies(call, here)
         if here.event > call:
-            for element in self._query.values.elements(frame["args"]):
-                how = _holds(element, here.term)
-                if how:
-                    yield Found(call, process, call, here.term, "argument", f"argument of {mfa(frame)}", False, how)
-                    break
+            for element in texts.elements(frame["args"]):
+                yield from here.held(element, call, call, "argument", f"argument of {mfa(frame)}")
             state = self._state_before(frame)
             if frame["message"] is not None and state is not None and state["value"] is not None:
-                how = _holds(self._query.values.term(state["value"]), here.term)
-                if how:
-                    label = f"state {state['version']}"
-                    yield Found(state["state"], process, state["call"], here.term, "state", label, False, how)
+                label = f"state {state['version']}"
+                yield from here.held(texts.term(state["value"]), state["state"], state["call"], "state", label)
 
-    def _matching(self, row: dict[str, Any], here: Found, kind: str) -> Iterator[Found]:
-        elements = self._query.values.elements(row["value"])
-        if row["position"] is not None and row["position"] < len(elements):
-            how = _holds(elements[row["position"]], here.term)
-            if how:
-                yield Found(row["event"], row["process"], row["call"], here.term, kind, row["name"], False, how)
+    def _replies(self, call: int, here: Found) -> Iterator[Found]:
+        """Answers that a frame got before `here`."""
+        for message in self._query.find_all("messages", "sender_call", call):
+            reply = self._query.find("messages", "message", message["reply"])
+            if reply is None or reply["receive_event"] is None or reply["value"] is None:
+                continue
+            if reply["receive_event"] < here.event:
+                answer = payload(self._query.values.term(reply["value"]))
+                label = f"reply to {message['tag'] or 'the call'}"
+                yield from here.held(answer, reply["receive_event"], here.call, "reply", label)
 
     def _state_before(self, frame: dict[str, Any]) -> dict[str, Any] | None:
-        rows = self._query.find_all("states", "process", frame["process"])
-        return max((r for r in rows if r["state"] < frame["call"]), key=lambda r: int(r["state"]), default=None)
+        return next(iter(self._query.find_before("states", "process", frame["process"], "state", frame["call"])), None)
 
     # Across frames and processes
 
@@ -122,13 +121,12 @@ class Occurrences:
         if message is not None and message["receive_event"] is not None:
             label = f"received {message['kind']} {message['tag'] or ''}".rstrip()
             certain, reason = message["certain"], message["reason"]
-            return Found(
-                message["receive_event"], here.process, None, here.term, "received", label, certain, reason
-            ), ""
+            event = message["receive_event"]
+            return Found(event, here.process, None, here.term, "received", label, certain, reason, here.name), ""
         for column, label in (("tail_of", "tail-called by"), ("parent", "called by"), ("remote_parent", "asked by")):
             caller = self._query.find("calls", "call", frame[column])
             if caller is not None:
-                inside = Found(here.event, caller["process"], caller["call"], here.term, "passed", "", True, None)
+                inside = here._replace(process=caller["process"], call=caller["call"], kind="passed")
                 found, terminator = self._in_frame(inside)
                 if found is not None:
                     return found, ""
@@ -159,7 +157,7 @@ class Occurrences:
             before = self._query.find("states", "state", row["previous"])
             if before is None or before["value"] is None or before["process"] != here.process:
                 break
-            if not _holds(self._query.values.term(before["value"]), here.term):
+            if _holds(self._query.values.term(before["value"]), here.term, None) is None:
                 break
             row = first = before
         if first is not None and first["state"] != here.event:
@@ -215,7 +213,7 @@ class Occurrences:
         for row in self.variables(event):
             if row["name"] == name and frame is not None:
                 kind = "argument" if row["event"] == frame["call"] else "binding"
-                return Found(row["event"], frame["process"], frame["call"], row["term"], kind, name, True, None)
+                return Found(row["event"], frame["process"], frame["call"], row["term"], kind, name, True, None, name)
         return None
 
 
@@ -232,21 +230,28 @@ def payload(message: Any) -> Any:
 
 
 def _contains_only(found: Found) -> bool:
-    return found.reason is not None and found.reason.startswith("part")
+    return found.reason is not None and not found.reason.startswith("equal")
 
 
-def _holds(term: Any, wanted: Any) -> str | None:
-    """How `term` holds `wanted`: "equal value…", "part of …", or None."""
+def _holds(term: Any, wanted: Any, name: str | None) -> tuple[str, Any] | None:
+    """(how `term` holds `wanted`, the value to follow from there), or None.
+
+    A common value says nothing by being inside another one, unless it is the field of the variable's own name: then the
+    thing that has this field is what came from before.
+    """
     if same(term, wanted):
-        return "equal value" if not _common(wanted) else "equal value, but a common one"
-    if _common(wanted):
+        return ("equal value, but a common one" if _common(wanted) else "equal value"), wanted
+    if _common(wanted) and name is None:
         return None
-    stack, looked = list(parts(term)), 0
+    stack, looked = [term], 0
     while stack and looked < _LOOK:
         looked += 1
         part = stack.pop()
-        if type(part) is type(wanted) and same(part, wanted):
-            return "part of a value"
+        if _common(wanted):
+            if any(str(key) == name and same(value, wanted) for key, value in pairs(part) or ()):
+                return f"its field {name}", part
+        elif part is not term and type(part) is type(wanted) and same(part, wanted):
+            return "part of a value", wanted
         stack.extend(parts(part))
     return None
 

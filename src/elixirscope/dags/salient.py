@@ -81,9 +81,8 @@ class Salient:
 
     def _met_state(self, frame: dict[str, Any]) -> list[Cause]:
         """The state that a callback met: the last version made before it."""
-        states = [row["state"] for row in self._query.find_all("states", "process", frame["process"])]
-        before = [state for state in states if state < frame["call"]]
-        return [Cause(max(before), "state")] if before else []
+        before = self._query.find_before("states", "process", frame["process"], "state", frame["call"])
+        return [Cause(row["state"], "state") for row in before]
 
     def _of_failure(self, event: int, row: dict[str, Any]) -> list[Cause]:
         """The exception behind an exit or a rescue, and the frame that raised it."""

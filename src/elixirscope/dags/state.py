@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import msgspec
-import numpy as np
 
 from elixirscope.dags.base import SqlDag
 from elixirscope.dags.diff import Change, diff
@@ -77,16 +76,12 @@ class StateDag(SqlDag):
 
     def row_at(self, process: int, at: int) -> dict[str, Any] | None:
         """The row of the version in force in `process` at `at` (ns); None before the first."""
-        rows = self._versions(process)
-        times = np.array([row["at"] for row in rows], dtype=np.int64)
-        number = int(np.searchsorted(times, at, side="right"))
-        return rows[number - 1] if number > 0 else None
+        return next(iter(self.query.find_before("states", "process", process, "at", at + 1)), None)
 
     def row_at_event(self, event: int) -> dict[str, Any] | None:
         """The version in force in the event's process just after the event."""
         process = self.query.event(event)["process"]
-        before = [row for row in self._versions(process) if row["state"] <= event]
-        return before[-1] if before else None
+        return next(iter(self.query.find_before("states", "process", process, "state", event + 1)), None)
 
     def at(self, process: int, at: int) -> StateAnswer:
         """The state of `process` at `at` (ns). Raises `NotFoundError` when none is known."""
@@ -149,7 +144,7 @@ class StateDag(SqlDag):
         return StateView(
             row["process"],
             row["version"],
-            len(self._versions(row["process"])),
+            self.query.count("states", "process", row["process"]),
             row["at"],
             row["module"],
             row["callback"],

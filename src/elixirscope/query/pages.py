@@ -173,6 +173,6 @@ def _call_row(query: QueryCoordinator, row: dict[str, Any]) -> CallRow:
         row["outcome"],
         query.values.value(row["args"]),
         query.values.value(row["result"]),
-        len(query.find_all("calls", "parent", row["call"])),
+        query.count("calls", "parent", row["call"]),
         bool(row["external"]),
     )
