@@ -76,7 +76,7 @@ def test_coverage_puts_equal_reasons_together_and_says_what_it_leaves_out() -> N
     assert rows[:2] == [Uncovered("#PID<0.1.0>", "5 events lost: overload"), Uncovered("events", "1 events lost: ?")]
     assert rows[52].subject == "10 more like “raw/f, bytes 59 to 60”"
     assert rows[53:] == [
-        Uncovered("the end of a.1", "2 of its files were not closed: it was killed, or is still running"),
+        Uncovered("the end of VM 1 (a)", "2 of its files were not closed: it was killed, or is still running"),
         Uncovered("tracer", "another tool holds it"),
         Uncovered("M0, M1, M2 and 2 more modules", "on_load"),
     ]

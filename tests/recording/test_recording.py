@@ -114,7 +114,7 @@ def test_a_growing_recording_opens_with_what_is_written(tmp_path: Path) -> None:
         second = Recording.open(recording, correlate=correlate).info
     assert (first.events, second.events) == (25, 27)
     assert not second.complete
-    assert [row.subject for row in second.coverage] == ["the end of nonode@nohost.77", "the recorder"]
+    assert [row.subject for row in second.coverage] == ["the end of VM 77 (nonode@nohost)", "the recorder"]
 
 
 def test_damaged_segments_say_what_to_do(recording: Path) -> None:

@@ -53,8 +53,9 @@ def _unfinished(log: Log) -> Iterator[Uncovered]:
     for name in log.unfinished:
         vms[name.rpartition("-")[0] or name] += 1
     for vm, files in vms.items():
+        node, _, os_pid = vm.rpartition(".")
         yield Uncovered(
-            f"the end of {vm}",
+            f"the end of VM {os_pid} ({node})",
             f"{files} of its files were not closed: it was killed, or is still running",
         )
 

@@ -118,8 +118,9 @@ class Recording:
         return None if value_id is None else inspect(self.term(value_id), limit=limit)
 
     def source(self, file: str) -> list[str] | None:
-        """The lines of a source file as it was when recorded; None when it was not kept."""
-        return read_source(self.path, file)
+        """The lines of a source file, named as in the tables, as it was when recorded; None when it was not kept."""
+        root = Path(self.manifest.cwd) if self.manifest else Path()
+        return read_source(self.path, str(root / file))
 
     @property
     def info(self) -> Info:

@@ -26,7 +26,9 @@ from elixirscope.recording.durable import locked, sync_folder, write_file
 from elixirscope.recording.format import FORMAT_VERSION, Flag
 from elixirscope.recording.joiner import raw_paths
 from elixirscope.recording.log import Log, read_log
+from elixirscope.recording.manifest import Manifest
 from elixirscope.recording.schema import SCHEMA_VERSION, TABLES
+from elixirscope.recording.sources import relative_files
 from elixirscope.recording.values import write_values
 
 Correlate: TypeAlias = Callable[[Log], dict[str, pa.Table]]
@@ -118,7 +120,9 @@ def build(recording_dir: Path, progress: Progress | None = None, *, correlate: C
     raw = _raw_sizes(recording_dir)  # before reading: what is written meanwhile makes it stale
     log = read_log(recording_dir / "raw")
     tell(f"relating {len(log.rows):,} events")
-    tables = correlate(log)
+    manifest = Manifest.load(recording_dir)
+    root = manifest.cwd if manifest else ""
+    tables = {name: relative_files(table, root) for name, table in correlate(log).items()}
     for name, schema in TABLES.items():
         if not tables[name].schema.equals(schema):
             raise TypeError(f"the table {name} is not as recording.schema has it: {tables[name].schema}")

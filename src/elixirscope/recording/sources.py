@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
 from xxhash import xxh3_128_hexdigest
 
 from elixirscope.errors import EnvironmentProblem
@@ -64,6 +66,18 @@ def read_source(recording: Path, file: str) -> list[str] | None:
     # Only \n ends a line for the compiler that numbered them.
     lines = content.decode("utf-8", "replace").removesuffix("\n").split("\n")
     return [line.removesuffix("\r") for line in lines]
+
+
+def relative_files(table: pa.Table, root: str) -> pa.Table:
+    """`table` with the files below the folder `root`, where the command ran, named as a person there names them."""
+    if "file" not in table.column_names or not root:
+        return table
+    prefix = root.rstrip("/") + "/"
+    files = table.column("file")
+    shortened = pc.utf8_slice_codeunits(files, len(prefix))
+    inside = pc.fill_null(pc.starts_with(files, prefix), False)
+    place = table.column_names.index("file")
+    return table.set_column(place, table.schema.field(place), pc.if_else(inside, shortened, files))
 
 
 def _named_files(recording: Path) -> set[str]:
