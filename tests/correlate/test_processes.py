@@ -174,3 +174,64 @@ def test_a_process_from_before_the_recording() -> None:
         mark "here"
     """).process("a")
     assert (row["spawn_event"], row["parent"], row["end"], row["exit_kind"], row["start"]) == (None,) * 4 + (0,)
+
+
+def test_what_a_restarted_process_starts_is_restarted_too() -> None:
+    drawn = Drawn("""
+        app             sup                     one              till            two            drawer
+        starts sup supervising App.Sup as App.Sup
+        |               starts one running App.Checkout
+        |               |                       starts till running App.Till
+        |               |                       |                exits :boom
+        |               |                       exits :boom
+        |               receives {:EXIT, one, :boom}
+        |               starts two running App.Checkout
+        |               |                       |                |               starts drawer running App.Till
+    """)
+    assert drawn.who(drawn.process("two")["predecessor"]) == "one"
+    assert drawn.who(drawn.process("drawer")["predecessor"]) == "till"
+    assert drawn.process("drawer")["label"] == "Till (2)"
+
+
+def test_a_helper_that_exits_with_its_result_has_not_crashed() -> None:
+    drawn = Drawn("""
+        a
+        mark "here"
+        exits {:ok, {:compiled, 1}}
+    """)
+    assert drawn.process("a")["exit_kind"] == "normal"
+    assert drawn.rows("exceptions") == []
+
+
+def test_closures_are_named_as_elixir_names_them() -> None:
+    drawn = Drawn("""
+        a               b
+        spawns b running ExUnit.Runner."-spawn_modules/3-fun-0-"/0
+    """)
+    row = drawn.process("b")
+    assert row["initial"] == "anonymous fn/0 in ExUnit.Runner.spawn_modules/3"
+    assert row["label"] == "fn/0 in ExUnit.Runner.spawn_modules/3"
+
+
+def test_who_asked_for_a_child_of_a_supervisor() -> None:
+    drawn = Drawn("""
+        app             sup                          client             one
+        starts sup supervising App.Sup as App.Sup
+        |               |                            call App.open(1)   |
+        |               |<--call {:start, 1} as q----|                  |
+        |               starts one running App.Checkout                 |
+        |               |                            |                  callback App.Checkout.init(1)
+    """)
+    asked, init = drawn.rows("calls")
+    assert init["remote_parent"] == asked["call"]
+
+
+def test_who_asked_for_a_task_of_a_stream() -> None:
+    drawn = Drawn("""
+        client              monitor             task
+        call App.all(1)     |                   |
+        spawns monitor      |                   |
+        |                   spawns task running Task.Supervised.reply/4
+        |                   |                   fn App.all(1)
+    """)
+    assert drawn.frame(drawn.rows("calls")[1]["remote_parent"]) == "all/1"

@@ -10,12 +10,13 @@ from elixirscope.correlate.calls import Calls, calls_table, find_calls
 from elixirscope.correlate.causality import find_causes, find_previous
 from elixirscope.correlate.columns import Ints, known, table
 from elixirscope.correlate.exceptions import exceptions_table, find_exceptions
-from elixirscope.correlate.handling import join_handlers, remote_parents
+from elixirscope.correlate.handling import join_handlers
 from elixirscope.correlate.labels import give_labels
 from elixirscope.correlate.links import find_links, find_monitors, links_table
 from elixirscope.correlate.messages import find_messages, messages_table
+from elixirscope.correlate.origins import remote_parents
 from elixirscope.correlate.processes import Pids, find_processes, processes_table
-from elixirscope.correlate.restarts import join_restarts
+from elixirscope.correlate.restarts import join_restarts, told_supervisors
 from elixirscope.correlate.states import states_table
 from elixirscope.correlate.testruns import tests_table
 from elixirscope.recording.log import Log
@@ -32,14 +33,15 @@ class EventCorrelator:
         calls = find_calls(log, lossy)
         messages = find_messages(log, lossy)
         lives = find_processes(log, calls, pids)
-        join_restarts(log, lives, messages, pids)
+        told = told_supervisors(lives, messages)
+        join_restarts(log, lives, messages, told, pids)
         give_labels(log, lives)
         handled = join_handlers(log, calls, messages)
         links = find_links(log, lives)
         cause = find_causes(log, lives, messages, links, pids)
         return {
             "events": _events_table(log, calls, cause),
-            "calls": calls_table(log, calls, handled, remote_parents(log, calls, messages, lives)),
+            "calls": calls_table(log, calls, handled, remote_parents(log, calls, messages, lives, told)),
             "messages": messages_table(log, messages, calls),
             "states": states_table(log, calls, lives, handled),
             "processes": processes_table(log, lives, lost),

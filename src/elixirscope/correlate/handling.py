@@ -10,9 +10,8 @@ import numpy as np
 from elixirscope.correlate.calls import Calls
 from elixirscope.correlate.columns import NONE, Ints, lookup
 from elixirscope.correlate.messages import Messages
-from elixirscope.correlate.processes import Life
 from elixirscope.correlate.shapes import Shape, arguments, from_reference
-from elixirscope.recording.format import Flag, Kind
+from elixirscope.recording.format import Flag
 from elixirscope.recording.log import Log, Site
 
 # callback → the kinds of message it is given
@@ -127,25 +126,3 @@ def _mailboxes(log: Log, messages: Messages) -> dict[int, _Mailbox]:
             boxes[process] = _Mailbox(received)
         boxes[process].add(message, messages.shapes[message], cut[message])
     return boxes
-
-
-def remote_parents(log: Log, calls: Calls, messages: Messages, lives: list[Life]) -> Ints:
-    """Per frame the frame in another process that asked for it, or -1.
-
-    For a callback that is the frame which sent the message it handles. For the outermost frames of a task or plain
-    process, and for the first frame of any other, it is the frame that spawned the process.
-    """
-    parents = np.full(len(calls.event), NONE)
-    handled = np.flatnonzero((messages.handler != NONE) & (messages.send != NONE))
-    parents[messages.handler[handled]] = calls.of_event[messages.send[handled]]
-    started: set[int] = set()
-    for frame in np.flatnonzero(calls.depth == 0).tolist():
-        process = int(calls.process[frame])
-        life = lives[process]
-        first = process not in started
-        started.add(process)
-        if life.spawn == NONE or parents[frame] != NONE or log.rows["kind"][life.spawn] != Kind.SPAWN:
-            continue
-        if first or life.kind in ("task", "test", "process"):
-            parents[frame] = calls.of_event[life.spawn]
-    return parents

@@ -106,13 +106,13 @@ def _births_and_deaths(log: Log, lives: list[Life]) -> None:
 
 
 def _origin(life: Life, described: Term) -> None:
-    """What a SPAWN or SPAWNED says: `%{mfa:, initial:, ancestors:, name:}`."""
+    """What a SPAWN or SPAWNED says: `%{mfa:, initial:, ancestors:, name:}`. A gen_event has "no callback module"."""
     if not isinstance(described, dict):
         return
     called = described.get(Atom("initial"), described.get(Atom("mfa")))
     if isinstance(called, tuple) and len(called) == 3 and life.initial is None:
         module, function, arity = called
-        if isinstance(module, Atom) and isinstance(function, Atom):
+        if isinstance(module, Atom) and isinstance(function, Atom) and " " not in module:
             count = len(arity) if isinstance(arity, list) else arity
             life.initial = (module_name(module), str(function), count if isinstance(count, int) else 0)
             if module == "supervisor":  # proc_lib names the callback module in the function's place
@@ -163,7 +163,7 @@ def _role(life: Life, site: Site | None) -> None:
         life.kind = "gen_statem" if site.behaviour and "statem" in site.behaviour else "gen_server"
         if site.behaviour and site.behaviour.endswith(("Supervisor", ":supervisor")):
             life.kind = "supervisor"
-    elif (function, arity) == ("init", 1) and " " not in module:  # "no callback module": a gen_event
+    elif (function, arity) == ("init", 1):
         life.kind, life.module = "gen_server", module
 
 

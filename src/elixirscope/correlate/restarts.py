@@ -15,14 +15,24 @@ from elixirscope.recording.log import Log
 Told = dict[int, list[tuple[int, int]]]  # supervisor → (receive, message), the ones that make it act
 
 
-def join_restarts(log: Log, lives: list[Life], messages: Messages, pids: Pids) -> None:
+def told_supervisors(lives: list[Life], messages: Messages) -> Told:
+    """What each supervisor received that makes it start or stop children, in order."""
+    told: Told = {}
+    for message in np.argsort(messages.receive, kind="stable").tolist():
+        receive, receiver = int(messages.receive[message]), int(messages.receiver[message])
+        decisive = messages.shapes[message].kind in ("exit", "call", "cast", "system")
+        if receive != NONE and receiver != NONE and decisive and lives[receiver].kind == "supervisor":
+            told.setdefault(receiver, []).append((receive, message))
+    return told
+
+
+def join_restarts(log: Log, lives: list[Life], messages: Messages, told: Told, pids: Pids) -> None:
     """Sets `predecessor` and `incarnation`.
 
     A supervisor restarts a child when the last thing it was told is an EXIT; a child it starts when asked to, or at
     its own start, replaces nobody, unless the supervisor itself is a restarted one: what a restarted process starts
     replaces what its predecessor had started likewise. Without recorded messages only a registered name tells.
     """
-    told = _told(lives, messages)
     replaced: set[int] = set()
     children: defaultdict[tuple[int, object], list[Life]] = defaultdict(list)
     for life in sorted((life for life in lives if life.spawn != NONE and life.parent != NONE), key=lambda x: x.spawn):
@@ -40,16 +50,6 @@ def join_restarts(log: Log, lives: list[Life], messages: Messages, pids: Pids) -
             life.predecessor = dead[0].process
             life.incarnation = dead[0].incarnation + 1
             replaced.add(dead[0].process)
-
-
-def _told(lives: list[Life], messages: Messages) -> Told:
-    told: Told = {}
-    for message in np.argsort(messages.receive, kind="stable").tolist():
-        receive, receiver = int(messages.receive[message]), int(messages.receiver[message])
-        decisive = messages.shapes[message].kind in ("exit", "call", "cast", "system")
-        if receive != NONE and receiver != NONE and decisive and lives[receiver].kind == "supervisor":
-            told.setdefault(receiver, []).append((receive, message))
-    return told
 
 
 def _replaceable(siblings: list[Life], life: Life, replaced: set[int]) -> list[Life]:
