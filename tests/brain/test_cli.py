@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from elixirscope.brain.plan import Plan
 from tests.brain.source import STOCK, write_project
 from tests.conftest import Run
@@ -54,3 +56,23 @@ def test_bad_folders_are_named(elixirscope: Run, tmp_path: Path) -> None:
         assert "no Elixir code" in empty.stderr
     refused = elixirscope("plan", shop(tmp_path), "-o", tmp_path / "none" / "p.toml")
     assert refused.returncode == 7
+
+
+LOOP = """
+defmodule Loop do
+  def go(0), do: :ok
+  def go(n), do: (step(n); go(n - 1))
+  def step(n), do: n
+  def once, do: go(20_000)
+end
+Loop.once()
+"""
+
+
+@pytest.mark.beam
+def test_a_plan_learns_from_an_earlier_recording(elixirscope: Run, tmp_path: Path) -> None:
+    (tmp_path / "loop.exs").write_text(LOOP)
+    elixirscope("record", "-o", tmp_path / "r.scope", "--", "elixir", tmp_path / "loop.exs")
+    planned = elixirscope("plan", shop(tmp_path), "--from", tmp_path / "r.scope")
+    rules = {rule.match: rule.level for rule in Plan.parse(planned.stdout).functions}
+    assert rules == {"Loop.go/1": "calls", "Loop.step/1": "calls"}

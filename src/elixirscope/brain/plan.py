@@ -15,7 +15,7 @@ from elixirscope.brain.levels import INTENTS, LEVELS, PRESETS, Budgets, Intent, 
 from elixirscope.errors import UsageError
 
 _MODULE = re.compile(r"[\w.*:@]+")
-_FUNCTION = re.compile(r"[\w.*:@]+\.[^\s/]+/(\d+|\*)")
+_FUNCTION = re.compile(r"[\w.*:@]+\..+/(\d+|\*)")  # names of tests have spaces
 _WATCH = re.compile(r"(:[a-z]\w*|[A-Z]\w*(?:\.[A-Z]\w*)*)(?:\.([a-z_]\w*[?!]?))?")
 _BYTES = 1 << 26
 

@@ -13,6 +13,7 @@ from elixirscope.brain.plan import Plan, Rule
 
 # Protocols whose implementations run whenever something is printed or serialised.
 _PRINTING: Final = ("Inspect", "String.Chars", "Jason.Encoder", "Poison.Encoder", "JSON.Encoder")
+_CALLBACKS: Final = (".handle_call", ".handle_cast", ".handle_info", ".handle_continue", ".handle_event")
 # A function with more hits than this in one recording says little that its first hits did not.
 MANY_HITS: Final = 20_000
 
@@ -37,21 +38,25 @@ def make_plan(analysis: Analysis, intent: Intent, budget: float | None = None) -
 def replan(plan: Plan, hits: Mapping[str, int], ceiling: int = MANY_HITS) -> Plan:
     """The plan stepped down where an earlier recording shows `ceiling` calls or more.
 
-    `hits` counts the calls of each `Module.function/arity`. A function that exceeds the ceiling goes one level
-    down, one that exceeds it ten times two, and so on. Rules that a person wrote stand, for they come first.
+    `hits` counts the calls of each `Module.function/arity`. A function that exceeds the ceiling is recorded
+    without values, one that exceeds it ten times not at all; OTP callbacks keep their states. Rules that the
+    plan has already stand, for they come first.
     """
     named = {rule.match for rule in plan.functions}
     added = []
     for function, count in sorted(hits.items(), key=lambda item: (-item[1], item[0])):
-        if count < ceiling or function in named:
-            continue
-        steps = 1 + sum(count >= ceiling * 10**power for power in (1, 2))
-        level = plan.default
-        for _ in range(steps):
-            level = STEPS[level]
-        if level != plan.default:
+        level = _stepped_down(function, plan.default, much=count >= ceiling * 10)
+        if count >= ceiling and function not in named and level != plan.default:
             added.append(Rule(function, level, f"called {count:,} times in an earlier recording"))
     return msgspec.structs.replace(plan, functions=(*plan.functions, *added))
+
+
+def _stepped_down(function: str, level: Level, *, much: bool) -> Level:
+    if LEVEL_COST[level] <= LEVEL_COST["state"]:
+        return level
+    if function.rpartition("/")[0].endswith(_CALLBACKS):
+        return "state"
+    return "off" if much or level == "calls" else "calls"
 
 
 def _within(default: Level, budget: float | None) -> tuple[Level, str]:
