@@ -6,7 +6,7 @@ defmodule ElixirScope.AST.RandomTest do
 
   import ElixirScope.AST.Support
 
-  @modules 25
+  @modules 10
   @functions 8
 
   test "random modules do the same plain and instrumented" do

@@ -59,4 +59,35 @@ defmodule ElixirScope.Compiler.Beam do
       :error -> {:error, :compiler}
     end
   end
+
+  @sites ~c"EScS"
+  # What makes up the code; everything else says something about it.
+  @code [~c"AtU8", ~c"Atom", ~c"Code", ~c"StrT", ~c"ImpT", ~c"ExpT", ~c"FunT", ~c"LitT", ~c"LocT", ~c"Line", ~c"Type"]
+
+  @doc """
+  A file that runs `instrumented` and says the rest (docs, debug info, attributes, compile info) as `original` does.
+  It carries `{info, sites}` in a chunk of its own.
+  """
+  @spec merge(binary, binary, {map, list}) :: binary
+  def merge(original, instrumented, announcement) do
+    {:ok, _, told} = :beam_lib.all_chunks(original)
+    {:ok, _, code} = :beam_lib.all_chunks(instrumented)
+
+    chunks =
+      Enum.filter(code, fn {id, _} -> id in @code end) ++
+        Enum.reject(told, fn {id, _} -> id in @code end) ++
+        [{@sites, :erlang.term_to_binary(announcement, [:deterministic])}]
+
+    {:ok, binary} = :beam_lib.build_module(chunks)
+    binary
+  end
+
+  @doc "What `merge/3` left in a file; nil when it is a plain one."
+  @spec announcement(binary | charlist) :: {map, list} | nil
+  def announcement(beam) do
+    case :beam_lib.chunks(beam, [@sites]) do
+      {:ok, {_, [{_, data}]}} -> :erlang.binary_to_term(data)
+      {:error, :beam_lib, _} -> nil
+    end
+  end
 end

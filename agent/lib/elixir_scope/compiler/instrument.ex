@@ -12,20 +12,28 @@ defmodule ElixirScope.Compiler.Instrument do
   """
   @spec run(Beam.t(), map, keyword) :: {:ok, binary, [ElixirScope.AST.Sites.site()]} | {:skip, term}
   def run(read, plan, opts) do
+    with {:ok, binary, {info, sites}} <- prepare(read, plan, opts) do
+      announce(info, sites)
+      {:ok, binary, sites}
+    end
+  end
+
+  @doc "Writes the sites of a module into the recording."
+  def announce(%{module: module} = info, sites) do
+    Ingestor.put_sites(module, info, sites)
+    functions = Enum.count(sites, &match?({_, :function, _, _, _, _, _}, &1))
+    Ingestor.meta(%{what: :module, module: module, functions: functions, sites: length(sites)})
+    :ok
+  end
+
+  @doc "Only transforms and compiles: the binary and what to announce."
+  @spec prepare(Beam.t(), map, keyword) :: {:ok, binary, {map, list}} | {:skip, term}
+  def prepare(read, plan, opts) do
     file = source(read)
 
     with {:ok, forms, info, sites} <- Transformer.transform(read.forms, plan, [file: file] ++ opts),
          {:ok, binary} <- Beam.compile(forms, read) do
-      Ingestor.put_sites(read.module, Map.merge(info, md5(file)), sites)
-
-      Ingestor.meta(%{
-        what: :module,
-        module: read.module,
-        functions: Enum.count(sites, &match?({_, :function, _, _, _, _, _}, &1)),
-        sites: length(sites)
-      })
-
-      {:ok, binary, sites}
+      {:ok, binary, {Map.merge(info, md5(file)), sites}}
     else
       {:error, errors} -> {:skip, {:compile, errors}}
       {:skip, reason} -> {:skip, reason}

@@ -56,13 +56,16 @@ defmodule ElixirScope.Compiler.Loader do
   end
 
   defp instrument(module, beam, kind, plan) do
-    with :ok <- replaceable(module),
+    with nil <- Beam.announcement(beam),
+         :ok <- replaceable(module),
          {:ok, read} <- Beam.read(beam),
          {:ok, binary, _sites} <- Instrument.run(read, plan, opts(module, kind)),
          true <- :code.soft_purge(module) || {:skip, :old_code_in_use},
          {:module, ^module} <- :code.load_binary(module, beam, binary) do
       :ok
     else
+      # The compile-time door was here before.
+      {info, sites} -> Instrument.announce(info, sites)
       {:error, reason} -> {:skip, reason}
       {:skip, reason} -> {:skip, reason}
     end

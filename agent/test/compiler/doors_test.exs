@@ -1,0 +1,132 @@
+defmodule ElixirScope.Compiler.DoorsTest do
+  # The doors in a VM of their own, as `elixirscope record` opens them: what a program shows must not change.
+  use ExUnit.Case, async: true
+
+  @moduletag :tmp_dir
+  @moduletag timeout: 120_000
+
+  @plan """
+  \#{version => 1, default => full, watch => [{ets, '_'}]}.
+  """
+
+  # As the recorder does it: nothing but the environment.
+  defp recorded(dir) do
+    recording = Path.join(dir, "film.scope")
+    File.mkdir_p!(recording)
+    File.write!(Path.join(recording, "plan.terms"), @plan)
+    ebin = Application.app_dir(:elixir_scope, "ebin")
+    [{"ERL_AFLAGS", "-pa #{ebin} -s Elixir.ElixirScope.Boot"}, {"ELIXIRSCOPE_DIR", recording}]
+  end
+
+  defp plain, do: [{"ERL_AFLAGS", nil}, {"ELIXIRSCOPE_DIR", nil}]
+
+  defp run(command, args, dir, env) do
+    System.cmd(command, args, cd: dir, env: [{"MIX_ENV", "test"} | env], stderr_to_stdout: true)
+  end
+
+  # Sites and META frames are readable terms: names of functions are in them as they are.
+  defp recorded_text(dir) do
+    [dir, "film.scope", "raw", "*meta.frames"] |> Path.join() |> Path.wildcard() |> Enum.map_join(&File.read!/1)
+  end
+
+  defp project(dir) do
+    for {path, text} <- [
+          {"mix.exs",
+           """
+           defmodule Tiny.MixProject do
+             use Mix.Project
+             def project, do: [app: :tiny, version: "1.0.0"]
+             def application, do: [extra_applications: []]
+           end
+           """},
+          {"lib/tiny.ex",
+           """
+           defmodule Tiny do
+             @moduledoc "iex> Tiny.counted(1)\\n2"
+             def counted(n), do: n + 1
+             defprotocol P do
+               def p(x)
+             end
+             defimpl P, for: Integer do
+               def p(x), do: Tiny.counted(x)
+             end
+           end
+           """},
+          {"test/test_helper.exs", "ExUnit.start(seed: 0)"},
+          {"test/tiny_test.exs",
+           """
+           defmodule TinyTest do
+             use ExUnit.Case, async: true
+             doctest Tiny
+             test "holds", do: assert Tiny.counted(2) == helped(3)
+             test "protocol", do: assert Tiny.P.p(3) == 4
+             test "fails", do: assert Tiny.counted(1) == helped(0)
+             defp helped(x), do: x
+           end
+           """}
+        ] do
+      path = Path.join(dir, path)
+      File.mkdir_p!(Path.dirname(path))
+      File.write!(path, text)
+    end
+
+    dir
+  end
+
+  defp timeless(output), do: String.replace(output, ~r/[\d.]+ seconds \([^)]*\)|took [\d.]+s/, "T")
+
+  defp files(dir) do
+    for path <- Path.wildcard(Path.join(dir, "_build/**/*"), match_dot: true),
+        File.regular?(path),
+        Path.extname(path) in [".beam", ".app"],
+        into: %{},
+        do: {Path.relative_to(path, dir), :erlang.md5(File.read!(path))}
+  end
+
+  test "mix test: same output and status, `_build` the same to the byte, test modules and project recorded", %{
+    tmp_dir: dir
+  } do
+    one = project(Path.join(dir, "one"))
+    {plain_output, plain_status} = run("mix", ["test"], one, plain())
+    plain_files = files(one)
+    File.rm_rf!(Path.join(one, "_build"))
+
+    {output, status} = run("mix", ["test"], one, recorded(dir))
+    assert timeless(output) == timeless(plain_output)
+    assert output =~ "1 doctest, 3 tests, 1 failure"
+    assert status == plain_status
+    assert files(one) == plain_files
+
+    text = recorded_text(dir)
+    for name <- ["counted", "helped", "test holds"], do: assert(text =~ name)
+
+    # What was compiled while recording is not compiled again without.
+    {output, 0} = run("mix", ["compile"], one, plain())
+    assert output == ""
+  end
+
+  test "a script: same output and status", %{tmp_dir: dir} do
+    script = Path.join(dir, "script.exs")
+
+    File.write!(script, """
+    defmodule Script do
+      def down(0), do: :done
+      def down(n), do: down(n - 1)
+    end
+    IO.inspect(Script.down(100_000))
+    IO.inspect(Process.info(self(), [:links, :dictionary, :messages]) |> Keyword.delete(:links) |> Keyword.keys())
+    System.halt(3)
+    """)
+
+    {expected, 3} = run("elixir", [script], dir, plain())
+    assert {^expected, 3} = run("elixir", [script], dir, recorded(dir))
+    assert recorded_text(dir) =~ "down"
+  end
+
+  test "a compile error looks the same", %{tmp_dir: dir} do
+    script = Path.join(dir, "script.exs")
+    File.write!(script, "defmodule Broken do\n  def f(x), do: y\nend\n")
+    assert {output, 1} = run("elixir", [script], dir, plain())
+    assert {^output, 1} = run("elixir", [script], dir, recorded(dir))
+  end
+end

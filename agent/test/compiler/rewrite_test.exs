@@ -1,0 +1,47 @@
+Code.require_file("../ast/support.exs", __DIR__)
+
+defmodule ElixirScope.Compiler.RewriteTest do
+  use ExUnit.Case, async: false
+
+  alias ElixirScope.AST.Support
+  alias ElixirScope.Compiler.Rewrite
+
+  @compile {:no_warn_undefined, Wrapped}
+
+  @moduletag :tmp_dir
+
+  def around(args, original), do: {:around, args, original.(args)}
+  def reversed(list), do: {:not_reversed, list}
+
+  test "wraps functions, also private ones, and redirects calls", %{tmp_dir: dir} do
+    {module, _, binary} =
+      Support.elixir("""
+      defmodule Wrapped do
+        def f(x, y), do: {x, g(y)}
+        defp g(y), do: y + 1
+        def r(l), do: :lists.reverse(l)
+      end
+      """)
+
+    path = Path.join(dir, "Elixir.Wrapped.beam")
+    File.write!(path, binary)
+
+    edits = [
+      {:wrap, :f, 2, {__MODULE__, :around}},
+      {:wrap, :g, 1, {__MODULE__, :around}},
+      {:wrap, :missing, 9, {__MODULE__, :around}},
+      {:redirect, {:lists, :reverse, 1}, {__MODULE__, :reversed}}
+    ]
+
+    assert :ok = Rewrite.load(module, String.to_charlist(path), edits)
+    assert {:around, [1, 2], {1, {:around, [2], 3}}} = Wrapped.f(1, 2)
+    assert {:not_reversed, [1, 2]} = Wrapped.r([1, 2])
+    assert :code.which(Wrapped) == String.to_charlist(path)
+  end
+
+  test "says so when a module has nothing to edit" do
+    {_, read, _} = Support.elixir("defmodule Wrapped do\ndef f(), do: 1\nend")
+
+    assert {:error, :no_such_function} = Rewrite.edit(read.forms, [{:wrap, :g, 0, {__MODULE__, :around}}])
+  end
+end
