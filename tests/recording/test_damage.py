@@ -77,6 +77,30 @@ def test_one_flipped_bit_costs_at_most_the_frame_it_is_in(recording: Path, name:
             assert not log.complete
 
 
+def test_a_damaged_version_in_one_file_is_no_newer_format(recording: Path) -> None:
+    with copy_of(recording) as damaged:
+        path = raw_file(damaged, "0")
+        content = bytearray(path.read_bytes())
+        content[8] = 3
+        path.write_bytes(content)
+        log = read_log(damaged / "raw")
+        assert read_back(log) == set(range(1, 41))
+        assert [(gap.start, gap.end) for gap in log.gaps] == [(0, FILE_HEADER.size)]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_damaged_clock_anchor_moves_no_time(recording: Path, name: str) -> None:
+    with copy_of(recording) as damaged:
+        path = raw_file(damaged, name)
+        content = bytearray(path.read_bytes())
+        for byte in (23, 31):  # the highest of the monotonic and of the system time
+            flipped = content.copy()
+            flipped[byte] ^= 0x80
+            path.write_bytes(flipped)
+            assert (read_log(damaged / "raw").rows["at"] == read_log(recording / "raw").rows["at"]).all()
+            assert read_log(damaged / "raw").start_unix_ns == read_log(recording / "raw").start_unix_ns
+
+
 @settings(max_examples=60, deadline=None)
 @given(name=st.sampled_from(FILES), data=st.data())
 def test_a_file_cut_anywhere_keeps_every_whole_frame(recording: Path, name: str, data: st.DataObject) -> None:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from xxhash import xxh3_128_digest
 
 from elixirscope.errors import EnvironmentProblem
-from elixirscope.recording.format import FORMAT_VERSION, META_SHARD, NONE32
+from elixirscope.recording.format import FORMAT_VERSION, NONE32
 from elixirscope.recording.frames import newer_format
 from elixirscope.recording.log import EVENT_ROW, Log, Loss, ProcessKey, Site
 from elixirscope.recording.rawfile import RawFile, read_raw_file
@@ -26,6 +26,7 @@ def join(raw_dir: Path) -> Log:
     """See `log.read_log`."""
     files = [read_raw_file(path) for path in raw_paths(raw_dir)]
     headers = [file.header for file in files if file.header is not None]
+    # One file among others with another version is a damaged header; all of them are a newer recording.
     if headers and all(header.version > FORMAT_VERSION for header in headers):
         raise newer_format(str(raw_dir.parent), max(header.version for header in headers))
     vms = _Vms(files)
@@ -92,10 +93,13 @@ class _Vms:
 
 
 def _clock_shift(files: list[RawFile]) -> int:
-    """ns to add to the VM's monotonic times to get Unix time: one anchor for all files of a VM."""
-    headers = [file.header for file in files if file.header is not None]
-    headers.sort(key=lambda header: (header.shard != META_SHARD, header.monotonic_ns))
-    return headers[0].unix_ns - headers[0].monotonic_ns if headers else 0
+    """ns to add to the VM's monotonic times to get Unix time: one for all files of a VM.
+
+    The median, because headers have no checksum: one damaged anchor among several moves nothing.
+    """
+    shifts = [file.header.unix_ns - file.header.monotonic_ns for file in files if file.header is not None]
+    possible = sorted(shift for shift in shifts if abs(shift) < 2**62)
+    return possible[len(possible) // 2] if possible else 0
 
 
 def _node_name(vm_name: str, files: list[RawFile]) -> str:

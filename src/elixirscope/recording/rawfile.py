@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from elixirscope.recording import etf
-from elixirscope.recording.format import EVENT, FORMAT_VERSION, FrameType
+from elixirscope.recording.format import EVENT, FrameType
 from elixirscope.recording.frames import FRAME_OVERHEAD, FileHeader, Frame, Gap, map_file, read_header, scan
 from elixirscope.recording.terms import Atom, Pid, Term
 
@@ -40,8 +40,6 @@ def read_raw_file(path: Path) -> RawFile:
     data = map_file(path)
     name, _, _ = path.stem.rpartition("-")
     file = RawFile(path.name, name or path.stem, data, read_header(data))
-    if file.header is not None and file.header.version != FORMAT_VERSION:
-        return file
     batches: list[npt.NDArray[np.void]] = []
     spans: list[tuple[int, int]] = []  # of each batch's values, in the file
     told = 0

@@ -14,7 +14,7 @@ from typing import Final
 
 import pyarrow as pa
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 1
 
 _i64, _i32, _bool, _text = pa.int64(), pa.int32(), pa.bool_(), pa.string()
 _kind = pa.dictionary(pa.int8(), pa.string())
