@@ -42,6 +42,25 @@ def test_a_crowded_window_shows_density_and_loses_no_event(sale: Drawn, monkeypa
     assert {len(density.calls) for density in densities} == {10}
 
 
+def test_density_shows_who_lived_and_crashed_when(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timeline_module, "SPANS_MOST", -1)
+    film = open_picture(
+        """
+        processes: top, worker
+          0 top mark 0
+         25 top spawns worker
+         65 worker exits :boom
+        100 top mark 1
+        """,
+        tmp_path / "lives.scope",
+    )
+    lanes = {lane.process: lane.density for lane in timeline(film.query, 0, 99_999, width=30).lanes}
+    worker = lanes[film.process("worker")]
+    assert worker is not None
+    assert worker.life == [0, 0, 1, 1, 1, 1, 1, 0, 0, 0]
+    assert worker.errors == [0, 0, 0, 0, 0, 0, 1, 0, 0, 0]
+
+
 def test_too_many_arrows_are_said_not_cut(sale: Drawn, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timeline_module, "MESSAGES_MOST", 1)
     film = timeline(sale.query, 0, 33_001)

@@ -67,9 +67,9 @@ class QueryCoordinator:
         self._lock = threading.RLock()
         self._sandbox_lock = threading.Lock()
         self._registered: dict[str, str] = {}
-        self._trusted = self._connect("raw,main")
+        self._trusted = self._connect("raw,main", {})
 
-    def _connect(self, search_path: str) -> duckdb.DuckDBPyConnection:
+    def _connect(self, search_path: str, limits: dict[str, Any]) -> duckdb.DuckDBPyConnection:
         """A database with the raw tables in schema `raw`, the public views in `main`, and all doors shut."""
         connection = duckdb.connect(
             ":memory:",
@@ -77,7 +77,8 @@ class QueryCoordinator:
                 "python_enable_replacements": False,
                 "autoinstall_known_extensions": False,
                 "autoload_known_extensions": False,
-                "memory_limit": MEMORY_LIMIT,
+                "temp_directory": "",  # never spill into the user's folder
+                **limits,
             },
         )
         # Closed before the interpreter ends: the binding complains on stderr otherwise
@@ -110,7 +111,7 @@ class QueryCoordinator:
 
     @cached_property
     def _sandbox(self) -> duckdb.DuckDBPyConnection:
-        connection = self._connect("main")
+        connection = self._connect("main", {"memory_limit": MEMORY_LIMIT})
         for name, text in self._registered.items():
             connection.execute(f"create or replace view main.{name} as {text}")
         return connection

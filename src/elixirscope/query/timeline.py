@@ -206,11 +206,10 @@ def _life(query: QueryCoordinator, process: int, start: int, bucket: int, count:
     row = query.process_row(process)
     if row is None:
         return [0] * count
-    ended = row["end"]
-    return [
-        int(row["start"] < start + (number + 1) * bucket and (ended is None or ended >= start + number * bucket))
-        for number in range(count)
-    ]
+    first = min(max(0, (row["start"] - start) // bucket), count)
+    last = count - 1 if row["end"] is None else min((row["end"] - start) // bucket, count - 1)
+    lived = max(0, last - first + 1)
+    return [0] * first + [1] * lived + [0] * (count - first - lived)
 
 
 def _marks(
