@@ -17,7 +17,8 @@ from elixirscope.recording.format import EVENT, FILE_HEADER, FrameType
 from elixirscope.recording.frames import Frame, Gap, read_frames
 from elixirscope.recording.log import Log, read_log
 from elixirscope.recording.recording import Recording
-from tests.recording.samples import correlate, make_recording, pid, value_of, write_events, writer_of
+from elixirscope.recording.terms import Atom, Term
+from tests.recording.samples import correlate, make_recording, pid, terms, value_of, write_events, writer_of
 
 FILES = ("meta", "0", "1")
 
@@ -131,6 +132,34 @@ def test_overwritten_stretches_cost_only_what_they_touch(recording: Path, data: 
         raw_file(damaged, "0").write_bytes(content)
         back = read_back(read_log(damaged / "raw"))
         assert back >= set(range(1, 41)) - set().union(*touched)
+
+
+OTHER_TYPES = [kind for kind in FrameType if kind not in (FrameType.EVENTS, FrameType.LOSS)]
+SHAPED = st.one_of(
+    terms,
+    st.tuples(terms, terms, terms),
+    st.lists(st.tuples(terms, terms)),
+    st.tuples(terms, st.just({}), st.lists(st.tuples(st.integers(0, 5), *[terms] * 6))),
+    st.fixed_dictionaries({Atom("what"): st.sampled_from(["hello", "coverage", "module_skipped"]).map(Atom)}).flatmap(
+        lambda told: terms.map(lambda term: told | {Atom(key): term for key in ("node", "subject", "reason", "module")})
+    ),
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(OTHER_TYPES), SHAPED), max_size=5))
+def test_whole_frames_with_any_content_are_read_or_told(said: list[tuple[FrameType, Term]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        raw = Path(folder) / "raw"
+        raw.mkdir()
+        with writer_of(raw, "meta") as writer:
+            for kind, term in said:
+                writer.term(kind, term)
+            write_events(writer, [1], site=3)
+            writer.end()
+        opened = Recording.open(folder, correlate=correlate)
+        assert opened.info.events == 1
+        assert all(isinstance(row.subject, str) and isinstance(row.reason, str) for row in opened.info.coverage)
 
 
 def test_a_value_that_looks_like_a_frame_starts_none(tmp_path: Path) -> None:

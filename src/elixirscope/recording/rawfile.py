@@ -56,7 +56,7 @@ def read_raw_file(path: Path) -> RawFile:
                 spans.append((values + size, values + len(item.payload)))
             else:
                 _take_term(file, item)
-        except (etf.DecodeError, ValueError, TypeError, LookupError):
+        except (etf.DecodeError, ValueError, TypeError, LookupError, AttributeError):
             # The sum holds but the content does not: the same to us as damage.
             file.gaps.append(Gap(path.name, item.offset, item.offset + FRAME_OVERHEAD + len(item.payload)))
     lost = sum(loss[1] for loss in file.losses)
