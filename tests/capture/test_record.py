@@ -96,6 +96,7 @@ def test_by_default_recordings_go_to_the_users_data_folder(elixirscope: Run, tmp
     assert closing, run.stderr
     path = Path(closing["path"])
     assert path.parent == tmp_path / "data" / "elixirscope" / "recordings"
+    assert path.stat().st_mode & 0o077 == 0  # the recorded values are for the user alone
     assert re.fullmatch(r"my-tiny-project-\d{8}-\d{6}\.scope", path.name)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
+import shlex
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -21,6 +23,7 @@ from elixirscope.recording.format import FORMAT_VERSION
 from elixirscope.recording.manifest import Manifest
 from elixirscope.recording.sources import copy_sources
 
+_PRIVATE = 0o700  # a recording holds what the program held: data of its users, perhaps
 _LEAST_FREE_BYTES = 16 * 1024 * 1024
 
 
@@ -87,17 +90,10 @@ def default_folder(cwd: Path, now: float) -> Path:
 
 
 def _make_folder(output: Path | None) -> Path:
-    path = Path.cwd() / output if output else default_folder(Path.cwd(), time.time())
-    if output is None:
-        wanted, count = path, 1
-        while path.exists():  # two recordings within one second
-            count += 1
-            path = wanted.with_stem(f"{wanted.stem}-{count}")
+    path = default_folder(Path.cwd(), time.time()) if output is None else Path.cwd() / output
     try:
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            what = "already holds a recording" if (path / "manifest.json").exists() else "is not an empty folder"
-            raise UsageError(f"{path} {what}", f"choose another with -o, or remove it first: rm -r {path}")
-        (path / "raw").mkdir(parents=True)
+        path = _new_folder(path) if output is None else _empty_folder(path)
+        (path / "raw").mkdir()
         free = shutil.disk_usage(path).free
     except OSError as error:
         raise _unwritable(path, error) from error
@@ -107,6 +103,29 @@ def _make_folder(output: Path | None) -> Path:
             f"the disk of {path} is full: {free // 1024:,} kB are free",
             "free some space, or record to another disk with -o",
         )
+    return path
+
+
+def _new_folder(wanted: Path) -> Path:
+    """A folder nobody else has, with a number when two recordings start within one second."""
+    wanted.parent.mkdir(parents=True, exist_ok=True)
+    for count in itertools.count(1):
+        path = wanted if count == 1 else wanted.with_stem(f"{wanted.stem}-{count}")
+        try:
+            path.mkdir(mode=_PRIVATE)
+        except FileExistsError:
+            continue
+        return path
+    raise AssertionError("unreachable")
+
+
+def _empty_folder(path: Path) -> Path:
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        what = "already holds a recording" if (path / "manifest.json").exists() else "is not an empty folder"
+        remove = f"rm -r {shlex.quote(str(path))}"
+        raise UsageError(f"{path} {what}", f"choose another with -o, or remove it first: {remove}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.mkdir(mode=_PRIVATE, exist_ok=True)
     return path
 
 
