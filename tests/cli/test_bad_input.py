@@ -72,7 +72,7 @@ def test_truncated_and_damaged_open_with_what_is_left(elixirscope: Run, film: Pa
 
 
 def test_unknown_process_names_near_ones(elixirscope: Run, film: Path) -> None:
-    _refused(elixirscope("state", film, "saets"), 3, "saets", "seats")
+    _refused(elixirscope("state", film, "saets"), 3, "saets", "Seats")
 
 
 @pytest.mark.parametrize(("at", "status"), [("soon", 2), ("9999s", 3), ("e999", 3), ("-5ns", 2)])

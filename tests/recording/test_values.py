@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from elixirscope.errors import RecordingError
+from elixirscope.errors import NotFoundError, RecordingError
 from elixirscope.recording import etf
 from elixirscope.recording.values import PER_BLOCK, SealedValues, write_values
 
@@ -32,7 +32,7 @@ def test_every_value_by_its_id(
     for number in data.draw(st.permutations(range(len(values)))):
         assert store.bytes(number) == values[number]
     for number in (-1, len(values)):
-        with pytest.raises(RecordingError, match="there is no value"):
+        with pytest.raises(NotFoundError, match="there is no value"):
             store.bytes(number)
 
 

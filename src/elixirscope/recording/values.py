@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import zstandard
 
-from elixirscope.errors import RecordingError
+from elixirscope.errors import NotFoundError, RecordingError
 from elixirscope.recording import etf
 from elixirscope.recording.frames import map_file
 from elixirscope.recording.terms import Term
@@ -36,7 +36,7 @@ class Values(Protocol):
     def __len__(self) -> int: ...
 
     def bytes(self, value_id: int) -> Raw:
-        """The External Term Format of a value. Raises `RecordingError` for an id that is not there."""
+        """The External Term Format of a value. Raises `NotFoundError` for an id that is not there."""
         ...
 
     def term(self, value_id: int) -> Term:
@@ -139,4 +139,4 @@ def write_values(values: Iterable[bytes], file: BinaryIO) -> None:
 
 def _check(value_id: int, count: int) -> None:
     if not 0 <= value_id < count:
-        raise RecordingError(f"there is no value {value_id}", f"values are numbered from 0 to {count - 1}")
+        raise NotFoundError(f"there is no value {value_id}", f"values are numbered from 0 to {count - 1}")

@@ -1,0 +1,154 @@
+"""Each address of the API, asked about a real recording (docs/api.md)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+
+from elixirscope.film import Film
+
+pytestmark = pytest.mark.beam
+
+
+def ask(client: httpx.Client, path: str, **parameters: Any) -> Any:
+    """The answer as JSON; it must be one."""
+    answer = client.get(f"/api/{path}", params=parameters)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+@pytest.fixture
+def sale(film: Film) -> dict[str, Any]:
+    """A frame of the function that races."""
+    rows = film.query.rows("select * from raw.calls where function = 'sell' and outcome is not null order by call")
+    return rows[0]
+
+
+def test_info_names_the_recording(client: httpx.Client) -> None:
+    info = ask(client, "info")
+    assert info["name"] == "ticket_office.scope"
+    assert info["command"] == ["mix", "test"]
+
+
+def test_processes_stand_below_their_supervisor(client: httpx.Client) -> None:
+    rows = ask(client, "processes")["processes"]
+    place = {row["process"]: n for n, row in enumerate(rows)}
+    supervised = [row for row in rows if row["supervisor"] in place]
+    assert supervised
+    for row in supervised:
+        assert place[row["supervisor"]] < place[row["process"]]
+        assert row["depth"] == rows[place[row["supervisor"]]]["depth"] + 1
+
+
+def test_findings_lead_to_moments_that_exist(client: httpx.Client) -> None:
+    findings = ask(client, "findings")["findings"]
+    assert {"race", "crash"} <= {finding["kind"] for finding in findings}
+    for finding in findings:
+        for step in finding["evidence"]:
+            picture = ask(client, "frame", event=step["moment"]["event"])
+            assert picture["event"]["event"] == step["moment"]["event"]
+
+
+def test_tests_have_results_and_a_frame(client: httpx.Client) -> None:
+    tests = ask(client, "tests")["tests"]
+    assert len(tests) == 13
+    assert {"passed", "failed"} >= {test["result"] for test in tests}
+    assert sum(test["result"] == "failed" for test in tests) >= 1
+    assert any(test["call"] is not None and test["process"] is not None for test in tests)
+
+
+def test_the_timeline_is_never_silently_cut(client: httpx.Client) -> None:
+    duration = ask(client, "info")["duration_ns"]
+    whole = ask(client, "timeline", width=1000)
+    assert whole["from"] == 0
+    assert whole["to"] == duration
+    assert whole["detail"] == ("density" if whole["truncated"]["spans"] else "spans")
+    lane = next(lane["process"] for lane in whole["lanes"] if lane.get("spans"))
+    one = ask(client, "timeline", width=1000, processes=str(lane))
+    assert [lane_["process"] for lane_ in one["lanes"]] == [lane]
+
+
+def test_one_moment_moves_every_view(client: httpx.Client, sale: dict[str, Any]) -> None:
+    picture = ask(client, "frame", event=sale["end_event"])
+    assert picture["moment"]["process"] == sale["process"]
+    assert picture["stack"][0]["function"] == "sell"
+    assert picture["source"]["file"] == "lib/ticket_office/box_office.ex"
+    assert any("def sell" in line for line in picture["source"]["lines"])
+    assert picture["graph"]["nodes"]
+    assert picture["causes"]
+    names = {binding["name"] for binding in picture["bindings"]}
+    assert "seat" in names
+
+
+def test_stepping_there_and_back_returns(client: httpx.Client, sale: dict[str, Any]) -> None:
+    forward = ask(client, "step", event=sale["call"], direction="next", scope="process", kind="any")["moment"]
+    back = ask(client, "step", event=forward["event"], direction="previous", scope="process", kind="any")["moment"]
+    assert back["event"] == sale["call"]
+
+
+def test_state_history_and_diff(client: httpx.Client, film: Film) -> None:
+    process = film.query.rows("select process from raw.states group by 1 order by count(*) desc limit 1")[0]["process"]
+    versions = ask(client, "states", process=process)["versions"]
+    assert [version["version"] for version in versions] == list(range(len(versions)))
+    changes = ask(client, "diff", a=versions[0]["state"], b=versions[-1]["state"])["changes"]
+    assert changes
+    assert {"path", "op", "before", "after"} <= changes[0].keys()
+
+
+def test_pages_count_all_that_match(client: httpx.Client, film: Film) -> None:
+    page = ask(client, "messages", limit=3)
+    assert page["total"] == film.info.messages
+    assert len(page["messages"]) == 3
+    following = ask(client, "messages", limit=3, offset=3)["messages"]
+    assert {m["message"] for m in page["messages"]}.isdisjoint(m["message"] for m in following)
+
+
+def test_calls_causes_flow_value_source_search(client: httpx.Client, sale: dict[str, Any]) -> None:
+    assert ask(client, "calls", process=sale["process"])["total"] > 0
+    assert ask(client, "causes", event=sale["end_event"], direction="backward")["steps"]
+    assert ask(client, "causes", event=sale["call"], direction="forward")["steps"]
+    assert ask(client, "flow", event=sale["call"], name="seat")["terminator"]
+    assert ask(client, "value", id=sale["args"])["text"].startswith("{")
+    source = ask(client, "source", file="lib/ticket_office/seats.ex")
+    assert source["lines"]
+    assert any(line["hits"] > 0 for line in source["executed"])
+    kinds = {result["kind"] for result in ask(client, "search", q="seat")["results"]}
+    assert "function" in kinds
+
+
+def test_sql(client: httpx.Client) -> None:
+    answer = client.post("/api/query", json={"sql": "select 1 as one, '<script>' as text"})
+    assert answer.json()["rows"] == [[1, "<script>"]]
+    refused = client.post("/api/query", json={"sql": "select * from read_csv('/etc/passwd')"})
+    assert refused.status_code == 400
+    assert refused.json()["error"]["slug"] == "query"
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("frame?event=99999999", 404),
+        ("frame?at=soon", 400),
+        ("step", 400),
+        ("step?event=0&direction=sideways", 400),
+        ("step?event=0&kind=colour", 400),
+        ("timeline?processes=a,b", 400),
+        ("value?id=99999999", 404),
+        ("states", 400),
+    ],
+)
+def test_wrong_questions_get_an_answer_that_helps(client: httpx.Client, path: str, status: int) -> None:
+    answer = client.get(f"/api/{path}")
+    assert answer.status_code == status, answer.text
+    error = answer.json()["error"]
+    assert error["message"]
+    assert error["hint"]
+
+
+def test_values_are_sent_as_data_not_as_a_page(client: httpx.Client) -> None:
+    for path in ("info", "processes", "findings"):
+        answer = client.get(f"/api/{path}")
+        assert answer.headers["content-type"] == "application/json"
+        assert answer.headers["x-content-type-options"] == "nosniff"
