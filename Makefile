@@ -61,8 +61,12 @@ docs: .make/install .make/ui .make/elixir ## regenerate docs/schema.md and the s
 	$(BIN)/python scripts/screenshots.py
 
 .PHONY: bench
-bench: .make/install .make/elixir ## what recording costs, on this machine
-	$(BIN)/python benchmarks/capture.py
+bench: .make/install .make/elixir ## what recording costs a test suite, on this machine
+	$(BIN)/python benchmarks/suites.py
+
+.PHONY: bench-capture
+bench-capture: .make/elixir ## nanoseconds per event, beside the VM's own tracing
+	cd agent && mix run bench/capture.exs
 
 .PHONY: clean
 clean: ## remove everything that was built
