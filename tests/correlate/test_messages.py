@@ -201,3 +201,43 @@ def test_two_clients_with_the_same_request_are_told_apart_by_reference() -> None
     """)
     by_ann, by_bob = drawn.rows("messages")
     assert by_bob["handled_at"] < by_ann["handled_at"]
+
+
+def test_callbacks_within_a_callback_run_on_account_of_the_same_message() -> None:
+    drawn = Drawn("""
+        client                        stage
+        |--{:ask, 10}---------------->|
+        |                             call GenStage.handle_info({:ask, 10}, %{})
+        |                             tail GenStage.demand/2
+        |                             call GenStage.demand(10, %{})
+        |                             callback Counter.handle_demand(10)
+        |                             state 10
+        |                             return {:noreply, [], 10}
+    """)
+    (message,) = drawn.rows("messages")
+    assert drawn.frame(message["handle_call"]) == "handle_info/2"
+    assert [row["message"] for row in drawn.rows("calls")] == [message["message"], None, message["message"]]
+    assert drawn.rows("states")[0]["message"] == message["message"]
+
+
+def test_what_is_only_named_like_a_callback_must_show_the_content() -> None:
+    drawn = Drawn("""
+        client                        worker
+        |--cast :go------------------>|
+        |                             call Shop.handle_cast(:stop, 1)
+        |                             return 1
+    """)
+    assert drawn.rows("messages")[0]["handle_call"] is None
+
+
+def test_a_call_of_a_state_machine_is_found_by_its_reference() -> None:
+    drawn = Drawn("""
+        client                        door
+        |--call :open as one--------->|
+        |--call :open as two--------->|
+        |                             callback Door.handle_event({:call, {client, #two}}, :open, :closed)
+        |                             return :keep_state
+    """)
+    one, two = drawn.rows("messages")
+    assert one["handle_call"] is None
+    assert drawn.frame(two["handle_call"]) == "handle_event/4"

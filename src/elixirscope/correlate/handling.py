@@ -24,18 +24,18 @@ _GIVEN = {
 
 
 def join_handlers(log: Log, calls: Calls, messages: Messages) -> Ints:
-    """Fills `messages.handler` and returns, per frame, the message (event) it handles, or -1.
+    """Fills `messages.handler` and returns, per frame, the message (event) on whose account it runs, or -1.
 
     A call is found by its reference; anything else by equal content, the oldest first; and where the content was not
-    recorded, the oldest message of a fitting kind.
+    recorded, the oldest message of a fitting kind. The outermost callback handles the message; callbacks that it
+    calls in its turn (of a behaviour on top of GenServer) run on the same account.
     """
     handled = np.full(len(calls.event), NONE)
     callbacks = {n: given for n, site in log.sites.items() if (given := _given(site)) is not None}
     if not callbacks:
         return handled
     boxes = _mailboxes(log, messages)
-    is_callback = np.isin(calls.site, list(callbacks))
-    frames = np.flatnonzero(is_callback)
+    frames = np.flatnonzero(np.isin(calls.site, list(callbacks)))
     events = calls.event[frames]
     values, cut = log.rows["value"][events], (log.rows["flags"][events] & int(Flag.TRUNCATED)) != 0
     columns = (column.tolist() for column in (frames, events, calls.process[frames], calls.site[frames], values, cut))
@@ -43,21 +43,39 @@ def join_handlers(log: Log, calls: Calls, messages: Messages) -> Ints:
         box = boxes.get(process)
         if box is None:
             continue
+        kinds, declared = callbacks[site]
         args = log.values.bytes(value) if value != NONE else b""
-        message = box.take(callbacks[site], args, event, shortened)
+        message = box.take(kinds, args, event, shortened, declared)
         if message != NONE:
             messages.handler[message] = frame
             handled[frame] = messages.event[message]
-    return handled
+    declared_sites = [n for n, site in log.sites.items() if site.callback is not None]
+    return np.where(np.isin(calls.site, declared_sites), _inherited(calls, handled), handled)
 
 
-def _given(site: Site) -> tuple[str, ...] | None:
-    if site.kind != "function" or site.callback is None:
+def _inherited(calls: Calls, handled: Ints) -> Ints:
+    """Passes each frame's message on to the frames it calls; callers come before the called."""
+    account = handled.tolist()
+    for frame, (parent, tail_of) in enumerate(zip(calls.parent.tolist(), calls.tail_of.tolist(), strict=True)):
+        if account[frame] == NONE:
+            caller = tail_of if tail_of != NONE else parent
+            if caller != NONE:
+                account[frame] = account[caller]
+    return np.array(account, dtype=np.int64)
+
+
+def _given(site: Site) -> tuple[tuple[str, ...], bool] | None:
+    """The kinds of message that a function is given as a callback, and whether it is declared to be one."""
+    if site.kind != "function":
         return None
-    name = site.callback.split("/")[0]
-    if name in _GIVEN:
-        return _GIVEN[name]
-    return _GIVEN["handle_event"] if site.behaviour in (":gen_statem", "gen_statem") else None
+    if site.callback is not None:
+        name = site.callback.split("/")[0]
+        if name in _GIVEN:
+            return _GIVEN[name], True
+        return (_GIVEN["handle_event"], True) if site.behaviour and "statem" in site.behaviour else None
+    if (site.function, site.arity) in (("handle_call", 3), ("handle_cast", 2), ("handle_info", 2)):
+        return _GIVEN[site.function], False
+    return None
 
 
 class _Mailbox:
@@ -80,17 +98,19 @@ class _Mailbox:
         self._by_body[seen.kind, seen.body].append(message)
         self._by_kind[seen.kind].append(message)
 
-    def take(self, kinds: tuple[str, ...], args: bytes, before: int, cut: bool) -> int:
-        """The message that a callback which was called with `args` before event `before` handles."""
+    def take(self, kinds: tuple[str, ...], args: bytes, before: int, cut: bool, declared: bool) -> int:
+        """The message that a callback called with `args` at event `before` handles, or -1.
+
+        What is only named like a callback must show the very content; order alone does not make it one.
+        """
         parts = arguments(args) if args else []
         found = NONE
-        for part in parts:
-            ref = from_reference(part)
-            if ref is not None:
-                found = self._by_ref.get(ref, NONE)
+        if "call" in kinds:
+            refs = (ref for part in parts[:2] if (ref := from_reference(part)) is not None)
+            found = next((self._by_ref[ref] for ref in refs if ref in self._by_ref), NONE)
         if found == NONE and parts:
             found = self._oldest((self._by_body.get((kind, part)) for kind in kinds for part in parts), before)
-        if found == NONE:
+        if found == NONE and declared:
             oldest = self._oldest((self._by_kind.get(kind) for kind in kinds), before)
             if cut or not parts or oldest in self._cut:
                 found = oldest

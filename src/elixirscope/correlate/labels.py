@@ -60,7 +60,7 @@ def _base(log: Log, life: Life, shared: str) -> str:
     if life.kind == "agent":
         return "Agent"
     if life.module is not None:
-        return short(life.module)
+        return "Supervisor" if life.module == "Supervisor.Default" else short(life.module)
     if life.initial is not None and life.initial[:2] != (":erlang", "apply"):
         return initial_text(short(life.initial[0]), *life.initial[1:]).removeprefix("anonymous ")
     if life.first_frame is not None:

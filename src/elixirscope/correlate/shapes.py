@@ -88,11 +88,17 @@ def arguments(data: bytes) -> list[bytes]:
 
 
 def from_reference(encoded: bytes) -> bytes | None:
-    """The reference in a `{pid, tag}` of handle_call, encoded."""
+    """The reference in the `{pid, tag}` of handle_call or the `{:call, {pid, tag}}` of a gen_statem, encoded."""
     try:
-        if encoded[:2] != bytes((_SMALL_TUPLE, 2)):
-            return None
-        return _reference(encoded, skip(encoded, 2))
+        for _ in range(2):
+            if encoded[:2] != bytes((_SMALL_TUPLE, 2)):
+                return None
+            second = skip(encoded, 2)
+            found = _reference(encoded, second)
+            if found is not None:
+                return found
+            encoded = encoded[second:]
+        return None
     except (IndexError, _OutOfBounds, struct.error):
         return None
 
