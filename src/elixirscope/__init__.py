@@ -1,4 +1,4 @@
-"""ElixirScope: an execution cinema for Elixir. `elixirscope.open("x.scope")` is the way in for scripts and notebooks."""
+"""ElixirScope: an execution cinema for Elixir. `elixirscope.open("x.scope")` is the way in for scripts."""
 
 from __future__ import annotations
 
