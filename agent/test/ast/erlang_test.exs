@@ -4,6 +4,8 @@ defmodule ElixirScope.AST.ErlangTest do
   # Constructs that only Erlang has.
   use ExUnit.Case, async: false
 
+  @compile {:no_warn_undefined, :subject}
+
   import ElixirScope.AST.Support
 
   defp check(source, calls) do
@@ -95,9 +97,16 @@ defmodule ElixirScope.AST.ErlangTest do
 
       otherwise = {:else, 3, [{:clause, 3, [{:atom, 3, :error}], [], [{:call, 3, {:atom, 3, :g}, [{:atom, 3, :e}]}]}]}
 
+      last = {:maybe, 5, [{:maybe_match, 5, {:tuple, 5, [{:atom, 5, :ok}, {:var, 5, :_}]}, {:var, 5, :X}}]}
+      positive = {:op, 6, :>, {:var, 6, :N}, {:integer, 6, 0}}
+      again = {:call, 6, {:atom, 6, :loop}, [{:op, 6, :-, {:var, 6, :N}, {:integer, 6, 1}}]}
+      loop = {:maybe, 6, [{:maybe_match, 6, {:atom, 6, true}, positive}, again]}
+
       forms = [
         {:attribute, 1, :module, :subject},
-        {:attribute, 1, :export, [f: 1, h: 1]},
+        {:attribute, 1, :export, [f: 1, h: 1, last: 1, loop: 1]},
+        {:function, 5, :last, 1, [{:clause, 5, [{:var, 5, :X}], [], [last]}]},
+        {:function, 6, :loop, 1, [{:clause, 6, [{:var, 6, :N}], [], [loop]}]},
         {:function, 3, :f, 1, [{:clause, 3, [{:var, 3, :X}], [], [maybe.(nil)]}]},
         {:function, 3, :h, 1, [{:clause, 3, [{:var, 3, :X}], [], [maybe.(otherwise)]}]},
         {:function, 4, :g, 1, [{:clause, 4, [{:var, 4, :X}], [], [{:tuple, 4, [{:var, 4, :X}]}]}]}
@@ -108,7 +117,11 @@ defmodule ElixirScope.AST.ErlangTest do
       {:ok, read} = ElixirScope.Compiler.Beam.read(binary)
 
       calls = for f <- [:f, :h], arg <- [{:ok, 1}, :error, :other], do: fn -> apply(:subject, f, [arg]) end
-      assert_transparent({module, read, binary}, calls)
+      subject = {module, read, binary}
+      assert_transparent(subject, [fn -> :subject.last({:ok, 1}) end, fn -> :subject.last(2) end | calls])
+
+      {_, events} = record(subject, fn -> :subject.loop(2) end)
+      assert [:call, :tail, :call, :tail, :call, :return] = Enum.map(events, &elem(&1, 0))
     end
   end
 

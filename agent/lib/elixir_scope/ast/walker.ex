@@ -13,7 +13,7 @@ defmodule ElixirScope.AST.Walker do
   """
 
   import ElixirScope.AST.InjectorHelpers
-  alias ElixirScope.AST.{Calls, CallSites, Forms, Frames, Patterns}
+  alias ElixirScope.AST.{Calls, CallSites, Forms, Frames, Maybe, Patterns}
 
   @leaves [:atom, :integer, :float, :string, :char, :var, nil, :executable_line, :debug_line]
 
@@ -111,15 +111,20 @@ defmodule ElixirScope.AST.Walker do
     result({:catch, anno, body}, e, position, env, st)
   end
 
-  def expr({:maybe, anno, body} = e, position, env, st) do
-    {body, st} = body(body, nil, env, st)
-    result({:maybe, anno, body}, e, position, env, st)
+  def expr(e, position, env, st) when elem(e, 0) == :maybe and position != nil do
+    {e, st} = Maybe.to_case(e, st)
+    expr(e, position, env, st)
   end
 
-  def expr({:maybe, anno, body, {:else, else_anno, clauses}} = e, position, env, st) do
+  def expr({:maybe, anno, body}, nil, env, st) do
+    {body, st} = body(body, nil, env, st)
+    {{:maybe, anno, body}, st}
+  end
+
+  def expr({:maybe, anno, body, {:else, else_anno, clauses}}, nil, env, st) do
     {body, st} = body(body, nil, env, st)
     {clauses, st} = clauses(clauses, nil, env, st)
-    result({:maybe, anno, body, {:else, else_anno, clauses}}, e, position, env, st)
+    {{:maybe, anno, body, {:else, else_anno, clauses}}, st}
   end
 
   def expr({:maybe_match, anno, pattern, value}, _position, env, st) do

@@ -34,10 +34,20 @@ defmodule ElixirScope.Compiler.Hooks do
     |> Enum.flat_map(fn {module, {pid, ref}} ->
       receive do
         {:DOWN, ^ref, :process, ^pid, :ok} -> []
-        {:DOWN, ^ref, :process, ^pid, {:error, reason}} -> [{module, reason}]
-        {:DOWN, ^ref, :process, ^pid, reason} -> [{module, reason}]
+        {:DOWN, ^ref, :process, ^pid, {:error, reason}} -> [missing(module, reason)]
+        {:DOWN, ^ref, :process, ^pid, reason} -> [missing(module, reason)]
       end
     end)
+  end
+
+  defp missing(module, reason) do
+    Ingestor.meta(%{
+      what: :coverage,
+      subject: inspect(module),
+      reason: "this version of it cannot be watched: #{inspect(reason, limit: 10)}"
+    })
+
+    {module, reason}
   end
 
   defp set(app, module, edits) do
