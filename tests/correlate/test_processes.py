@@ -235,3 +235,17 @@ def test_who_asked_for_a_task_of_a_stream() -> None:
         |                   |                   fn App.all(1)
     """)
     assert drawn.frame(drawn.rows("calls")[1]["remote_parent"]) == "all/1"
+
+
+def test_without_messages_a_crash_or_a_name_tells_a_restart() -> None:
+    drawn = Drawn("""
+        app             sup                     one              two            three         four
+        starts sup supervising App.Sup as App.Sup
+        |               starts one running App.Ledger
+        |               |                       exits :boom
+        |               starts two running App.Ledger            |
+        |               |                                        exits :normal
+        |               starts three running App.Ledger
+    """)
+    assert drawn.who(drawn.process("two")["predecessor"]) == "one"
+    assert drawn.process("three")["predecessor"] is None

@@ -31,7 +31,8 @@ def join_restarts(log: Log, lives: list[Life], messages: Messages, told: Told, p
 
     A supervisor restarts a child when the last thing it was told is an EXIT; a child it starts when asked to, or at
     its own start, replaces nobody, unless the supervisor itself is a restarted one: what a restarted process starts
-    replaces what its predecessor had started likewise. Without recorded messages only a registered name tells.
+    replaces what its predecessor had started likewise. Without recorded messages a registered name tells, or that the
+    other one crashed.
     """
     replaced: set[int] = set()
     children: defaultdict[tuple[int, object], list[Life]] = defaultdict(list)
@@ -68,7 +69,8 @@ def _restarted(
 ) -> list[Life]:
     """Which of the dead a supervisor replaces by starting this child: the likeliest first."""
     if not heard:
-        return [other for other in dead if other.name is not None and other.name == life.name]
+        fallen = [other for other in dead if other.exit_kind in ("crash", "killed")]
+        return [other for other in dead if other.name is not None and other.name == life.name] or fallen
     last = bisect_left(heard, (life.spawn, 0)) - 1
     if last < 0:
         return []
