@@ -1,0 +1,108 @@
+import type * as T from './types'
+
+/** What the server refused or could not do, in its own words; `slug` is `unreachable` when it did not answer. */
+export class ApiError extends Error {
+  constructor(
+    readonly slug: string,
+    message: string,
+    readonly hint: string | null = null,
+  ) {
+    super(message)
+  }
+}
+
+type Parameters = Record<string, string | number | null | undefined>
+
+/** The address of a question, its empty parameters left out. */
+export function address(path: string, parameters: Parameters = {}): string {
+  const query = new URLSearchParams()
+  for (const [name, value] of Object.entries(parameters)) {
+    if (value !== null && value !== undefined && value !== '') query.set(name, String(value))
+  }
+  const text = query.toString()
+  return `api/${path}${text ? `?${text}` : ''}`
+}
+
+async function ask<R>(path: string, init: RequestInit): Promise<R> {
+  let response: Response
+  try {
+    response = await fetch(path, { ...init, credentials: 'same-origin' })
+  } catch (reason) {
+    if (reason instanceof DOMException && reason.name === 'AbortError') throw reason
+    throw new ApiError(
+      'unreachable',
+      'The Cinema’s server does not answer.',
+      'Is `elixirscope open` still running? The page retries by itself.',
+    )
+  }
+  const body: unknown = await response.json().catch(() => null)
+  if (response.ok && body !== null) return body as R
+  const error = (body as { error?: T.ServerError } | null)?.error
+  if (error) throw new ApiError(error.slug, error.message, error.hint)
+  throw new ApiError('answer', `The server answered ${response.status} without saying why.`)
+}
+
+const get = <R>(path: string, parameters: Parameters, signal?: AbortSignal): Promise<R> =>
+  ask<R>(address(path, parameters), signal ? { signal } : {})
+
+type Signal = AbortSignal | undefined
+
+export const api = {
+  info: (signal?: Signal) => get<T.Info>('info', {}, signal),
+  processes: (signal?: Signal) => get<{ processes: T.Process[] }>('processes', {}, signal),
+  findings: (signal?: Signal) => get<{ findings: T.Finding[] }>('findings', {}, signal),
+  tests: (signal?: Signal) => get<{ tests: T.Test[] }>('tests', {}, signal),
+  timeline: (from: number, to: number, width: number, processes: number[], signal?: Signal) =>
+    get<T.TimelineData>(
+      'timeline',
+      { from: Math.floor(from), to: Math.ceil(to), width, processes: processes.join(',') },
+      signal,
+    ),
+  frame: (m: Partial<T.Moment>, signal?: Signal) =>
+    get<T.Picture>(
+      'frame',
+      { at: m.at === undefined ? null : m.at, process: m.process, event: m.event, call: m.call },
+      signal,
+    ),
+  step: (event: number, direction: string, scope: string, kind: string, signal?: Signal) =>
+    get<{ moment: T.Moment | null }>('step', { event, direction, scope, kind }, signal),
+  messages: (
+    q: { from?: number; to?: number; processes?: number[]; limit: number; offset: number; search: string },
+    signal?: Signal,
+  ) =>
+    get<{ total: number; messages: T.Message[] }>(
+      'messages',
+      { ...q, processes: q.processes?.join(',') },
+      signal,
+    ),
+  states: (process: number, signal?: Signal) =>
+    get<{ process: number; versions: T.Version[] }>('states', { process }, signal),
+  diff: (a: number, b: number, signal?: Signal) => get<{ changes: T.Change[] }>('diff', { a, b }, signal),
+  children: (call: number, signal?: Signal) =>
+    get<{ calls: T.Call[]; total: number }>('calls', { call }, signal),
+  calls: (process: number, from: number, to: number, signal?: Signal) =>
+    get<{ calls: T.Call[]; total: number }>(
+      'calls',
+      { process, from: Math.floor(from), to: Math.ceil(to) },
+      signal,
+    ),
+  causes: (event: number, direction: string, limit: number, signal?: Signal) =>
+    get<{ steps: T.Step[]; total: number }>('causes', { event, direction, limit }, signal),
+  flow: (q: { event?: number; name?: string; value?: number }, signal?: Signal) =>
+    get<{ hops: T.Hop[]; terminator: string }>('flow', q, signal),
+  value: (id: number, signal?: Signal) => get<{ text: string; tree: unknown }>('value', { id }, signal),
+  source: (file: string, signal?: Signal) =>
+    get<{ file: string; lines: string[]; executed: { line: number; hits: number }[] }>(
+      'source',
+      { file },
+      signal,
+    ),
+  search: (q: string, signal?: Signal) => get<{ results: T.SearchResult[] }>('search', { q }, signal),
+  query: (sql: string, limit: number, signal?: Signal) =>
+    ask<T.QueryResult>('api/query', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ sql, limit }),
+      ...(signal ? { signal } : {}),
+    }),
+}

@@ -1,0 +1,52 @@
+import { describe, expect, it } from 'vitest'
+import { arc, arrange, forest } from './graph'
+import type { GraphEdge, GraphNode } from './types'
+
+const node = (process: number): GraphNode => ({
+  process,
+  label: `p${process}`,
+  kind: 'process',
+  alive: true,
+  activity: 0,
+  mailbox: 0,
+})
+const edge = (source: number, target: number, kind: string): GraphEdge => ({
+  source,
+  target,
+  kind,
+  count: 1,
+  certain: true,
+  reason: null,
+})
+
+describe('the constellation', () => {
+  it('prefers supervision over spawn and cuts loops', () => {
+    const found = forest([0, 1, 2].map(node), [
+      edge(2, 1, 'spawn'),
+      edge(0, 1, 'supervises'),
+      edge(1, 0, 'supervises'),
+      edge(9, 2, 'supervises'),
+    ])
+    expect([...found]).toEqual([[1, 0]])
+  })
+
+  it('places every process once, none on top of another, parents above children', () => {
+    const nodes = Array.from({ length: 30 }, (_, index) => node(index))
+    const edges = [
+      ...[1, 2, 3].map((child) => edge(0, child, 'supervises')),
+      ...[4, 5, 6, 7, 8, 9].map((child) => edge(2, child, 'supervises')),
+    ]
+    const { placed } = arrange(nodes, edges)
+    expect(placed.size).toBe(30)
+    expect(new Set([...placed.values()].map(({ x, y }) => `${x},${y}`)).size).toBe(30)
+    for (const { source, target } of edges) {
+      expect(placed.get(source)?.y).toBeLessThan(placed.get(target)?.y ?? 0)
+    }
+  })
+
+  it('draws arcs that stop at the rims', () => {
+    const a = { node: node(0), x: 0, y: 0 }
+    const b = { node: node(1), x: 100, y: 0 }
+    expect(arc(a, b, 10, 0)).toBe('M10 0 Q50 0 85 0')
+  })
+})

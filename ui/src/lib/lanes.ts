@@ -1,0 +1,135 @@
+import type { Lane, Mark, Process, Span } from './types'
+import { toX, type Viewport } from './scale'
+
+/** Lane layout: which process is drawn where, and what is under the pointer. */
+
+export interface LaneBox {
+  process: Process
+  top: number
+  height: number
+  rows: number // rows of spans; deeper frames share the last
+  hasChildren: boolean
+  collapsed: boolean
+}
+
+export const ROW = 13
+export const PAD = 6
+const MAX_ROWS = 8
+
+/** Processes in tree order without those below a collapsed one. */
+export function visible(processes: Process[], collapsed: ReadonlySet<number>): Process[] {
+  const shown: Process[] = []
+  let hiddenBelow = Infinity
+  for (const process of processes) {
+    if (process.depth > hiddenBelow) continue
+    hiddenBelow = collapsed.has(process.process) ? process.depth : Infinity
+    shown.push(process)
+  }
+  return shown
+}
+
+/** Whether the next process in tree order sits below this one. */
+export function parents(processes: Process[]): Set<number> {
+  const found = new Set<number>()
+  processes.forEach((process, index) => {
+    const next = processes[index + 1]
+    if (next && next.depth > process.depth) found.add(process.process)
+  })
+  return found
+}
+
+/** Rows that let all lanes fit into `height` when they can; expanded lanes show their whole depth. */
+export function layout(
+  processes: Process[],
+  collapsed: ReadonlySet<number>,
+  expanded: ReadonlySet<number>,
+  deepest: ReadonlyMap<number, number>,
+  height: number,
+): LaneBox[] {
+  const shown = visible(processes, collapsed)
+  const groups = parents(processes)
+  const fair = Math.floor((height / Math.max(shown.length, 1) - PAD * 2) / ROW)
+  const cap = Math.min(Math.max(fair, 1), 4)
+  let top = 0
+  return shown.map((process) => {
+    const needed = (deepest.get(process.process) ?? 0) + 1
+    const rows = Math.min(needed, expanded.has(process.process) ? MAX_ROWS : cap)
+    const box = {
+      process,
+      top,
+      rows,
+      height: rows * ROW + PAD * 2,
+      hasChildren: groups.has(process.process),
+      collapsed: collapsed.has(process.process),
+    }
+    top += box.height
+    return box
+  })
+}
+
+export const laneAt = (boxes: LaneBox[], y: number): LaneBox | null =>
+  boxes.find((box) => y >= box.top && y < box.top + box.height) ?? null
+
+/** Where a span of this depth lies in its lane. */
+export function spanTop(box: LaneBox, depth: number): number {
+  return box.top + PAD + Math.min(depth, box.rows - 1) * ROW
+}
+
+export type Hit = { kind: 'span'; span: Span } | { kind: 'mark'; mark: Mark } | { kind: 'lane' }
+
+/** What is at (x, y): a mark within reach, else the deepest span, else the bare lane. */
+export function hit(
+  box: LaneBox,
+  lane: Lane | undefined,
+  view: Viewport,
+  width: number,
+  x: number,
+  y: number,
+): Hit {
+  let best: { mark: Mark; far: number } | null = null
+  for (const mark of lane?.marks ?? []) {
+    const far = Math.abs(toX(view, width, mark.at) - x)
+    if (far <= 6 && (!best || far < best.far)) best = { mark, far }
+  }
+  if (best) return { kind: 'mark', mark: best.mark }
+  const row = Math.floor((y - box.top - PAD) / ROW)
+  let found: Span | null = null
+  for (const span of lane?.spans ?? []) {
+    const left = toX(view, width, span.start)
+    const right = Math.max(left + 2, toX(view, width, span.end ?? Infinity))
+    if (x < left - 1 || x > right + 1) continue
+    const at = Math.min(span.depth, box.rows - 1)
+    if (at === row && (!found || span.depth >= found.depth)) found = span
+  }
+  return found ? { kind: 'span', span: found } : { kind: 'lane' }
+}
+
+/** Buckets of all lanes added up, for the strip that shows the whole recording. */
+export function overall(
+  lanes: Lane[],
+  buckets: number,
+  duration: number,
+): { busy: number[]; errors: number[] } {
+  const busy = new Array<number>(buckets).fill(0)
+  const errors = new Array<number>(buckets).fill(0)
+  const put = (into: number[], at: number, amount: number): void => {
+    const index = Math.min(buckets - 1, Math.max(0, Math.floor((at / Math.max(duration, 1)) * buckets)))
+    into[index] = (into[index] ?? 0) + amount
+  }
+  for (const lane of lanes) {
+    const density = lane.density
+    if (density) {
+      density.calls.forEach((calls, index) => {
+        const at = index * density.bucket_ns
+        put(busy, at, calls + (density.messages[index] ?? 0) + (density.states[index] ?? 0))
+        put(errors, at, density.errors[index] ?? 0)
+      })
+    }
+    for (const span of lane.spans ?? []) put(busy, span.start, 1)
+    for (const mark of lane.marks) {
+      if (!density) put(busy, mark.at, 1)
+      if (mark.kind === 'exception' && !density) put(errors, mark.at, 1)
+    }
+  }
+  return { busy, errors }
+}

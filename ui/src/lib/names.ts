@@ -1,0 +1,44 @@
+import type { Location } from './types'
+
+/** `Elixir.` and the application's own prefix say nothing new in a narrow column. */
+export const shortModule = (module: string | null | undefined): string => {
+  if (!module) return ''
+  const parts = module.replace(/^Elixir\./, '').split('.')
+  return parts[parts.length - 1] ?? module
+}
+
+/** `Seats.put/2`, or the module alone, or a dash. */
+export function functionName(at: {
+  module: string | null
+  function: string | null
+  arity: number | null
+}): string {
+  const module = shortModule(at.module)
+  if (!at.function) return module || '–'
+  const arity = at.arity === null ? '' : `/${at.arity}`
+  return module ? `${module}.${at.function}${arity}` : `${at.function}${arity}`
+}
+
+/** `seats.ex:42`. */
+export function place(at: Pick<Location, 'file' | 'line'> | null | undefined): string {
+  if (!at?.file) return ''
+  const file = at.file.split('/').pop() ?? at.file
+  return at.line === null || at.line === undefined ? file : `${file}:${at.line}`
+}
+
+/** Which of the hues of the visual language an event, message or mark belongs to. */
+export type Hue = 'call' | 'message' | 'state' | 'error' | 'life' | 'mark'
+
+const HUES: [RegExp, Hue][] = [
+  [/raise|caught|exception|crash|kill|error/, 'error'],
+  [/exit/, 'error'],
+  [/state|unchanged|init/, 'state'],
+  [/send|receive|message|cast|reply|info|deliver/, 'message'],
+  [/spawn|link|monitor|register|restart|start|down/, 'life'],
+  [/mark|test|note/, 'mark'],
+]
+
+export function hueOf(kind: string | null | undefined): Hue {
+  const text = (kind ?? '').toLowerCase()
+  return HUES.find(([pattern]) => pattern.test(text))?.[1] ?? 'call'
+}

@@ -1,0 +1,152 @@
+import { desk } from './desk.svelte'
+import { focus, type View, VIEWS } from './focus.svelte'
+import { player } from './player.svelte'
+import { viewport } from './viewport.svelte'
+
+/** Everything the keyboard can do, in one place: the palette and the list of shortcuts read it too. */
+export interface Command {
+  title: string
+  keys: string
+  match: (event: KeyboardEvent) => boolean
+  run: () => void
+}
+
+const key =
+  (...names: string[]) =>
+  (event: KeyboardEvent): boolean =>
+    names.includes(event.key) && !event.ctrlKey && !event.metaKey && !event.altKey
+
+const around = (): number => {
+  const at = focus.moment?.at ?? 0
+  const { from, to } = viewport.view
+  return at >= from && at <= to ? at : (from + to) / 2
+}
+
+const views: Record<View, string> = {
+  messages: 'Messages',
+  calls: 'Calls',
+  constellation: 'Constellation: processes at the moment',
+  causes: 'Causes: why, and what followed',
+  flow: 'Flow: where a value came from',
+  query: 'Query in SQL',
+}
+
+export const commands: Command[] = [
+  { title: 'Next event', keys: '.', match: key('.', 'ArrowRight'), run: () => void player.step('next') },
+  {
+    title: 'Previous event',
+    keys: ',',
+    match: key(',', 'ArrowLeft'),
+    run: () => void player.step('previous'),
+  },
+  {
+    title: 'Next exception of any process',
+    keys: 'x',
+    match: key('x'),
+    run: () => void player.step('next', 'exception', 'any'),
+  },
+  {
+    title: 'Previous exception of any process',
+    keys: 'X',
+    match: key('X'),
+    run: () => void player.step('previous', 'exception', 'any'),
+  },
+  {
+    title: 'Next state change of any process',
+    keys: 'c',
+    match: key('c'),
+    run: () => void player.step('next', 'state', 'any'),
+  },
+  {
+    title: 'Previous state change of any process',
+    keys: 'C',
+    match: key('C'),
+    run: () => void player.step('previous', 'state', 'any'),
+  },
+  {
+    title: 'Next message of this process',
+    keys: 'm',
+    match: key('m'),
+    run: () => void player.step('next', 'message', 'process'),
+  },
+  {
+    title: 'Previous message of this process',
+    keys: 'M',
+    match: key('M'),
+    run: () => void player.step('previous', 'message', 'process'),
+  },
+  { title: 'Play or pause', keys: 'Space', match: key(' '), run: () => player.toggle() },
+  {
+    title: 'First moment of this process',
+    keys: 'Home',
+    match: key('Home'),
+    run: () => player.edge('first'),
+  },
+  { title: 'Last moment of this process', keys: 'End', match: key('End'), run: () => player.edge('last') },
+  { title: 'Zoom in', keys: 'w', match: key('w', 'W', '+'), run: () => viewport.zoom(0.7, around()) },
+  { title: 'Zoom out', keys: 's', match: key('s', 'S', '-'), run: () => viewport.zoom(1 / 0.7, around()) },
+  { title: 'Pan left', keys: 'a', match: key('a', 'A'), run: () => viewport.pan(-0.15) },
+  { title: 'Pan right', keys: 'd', match: key('d', 'D'), run: () => viewport.pan(0.15) },
+  { title: 'Fit the whole recording', keys: 'f', match: key('f', 'F'), run: () => viewport.fit() },
+  {
+    title: 'Zoom to the frame in focus',
+    keys: 'z',
+    match: key('z'),
+    run: () => {
+      const picture = focus.picture.value
+      const frame = picture?.stack.find((one) => one.call === picture.moment.call) ?? picture?.stack[0]
+      if (frame) viewport.frame(frame.start, frame.end ?? frame.start + viewport.span)
+    },
+  },
+  {
+    title: 'Scope all views to what the timeline shows',
+    keys: 'r',
+    match: key('r'),
+    run: () => focus.scope(focus.window ? null : [Math.max(0, viewport.view.from), viewport.view.to]),
+  },
+  { title: 'Clear the focus window', keys: 'Esc', match: key('Escape'), run: () => focus.scope(null) },
+  { title: 'Search', keys: '/', match: key('/'), run: () => (desk.overlay = 'palette') },
+  {
+    title: 'Command palette',
+    keys: 'Ctrl K',
+    match: (event) => event.key.toLowerCase() === 'k' && (event.ctrlKey || event.metaKey),
+    run: () => (desk.overlay = 'palette'),
+  },
+  { title: 'Show the shortcuts', keys: '?', match: key('?'), run: () => (desk.overlay = 'shortcuts') },
+  {
+    title: 'Switch between dark and paper',
+    keys: 't',
+    match: key('t'),
+    run: () => (desk.theme = desk.theme === 'dark' ? 'light' : 'dark'),
+  },
+  {
+    title: 'Copy a link to this moment',
+    keys: 'l',
+    match: key('l'),
+    run: () => void navigator.clipboard?.writeText(location.href),
+  },
+  ...VIEWS.map((view, index) => ({
+    title: views[view],
+    keys: String(index + 1),
+    match: key(String(index + 1)),
+    run: () => focus.show(view),
+  })),
+]
+
+/** Runs what the key stands for, unless somebody is typing. */
+export function press(event: KeyboardEvent): void {
+  const target = event.target
+  const typing =
+    target instanceof HTMLElement &&
+    (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName))
+  const open = desk.overlay !== null
+  const command = commands.find((one) => one.match(event))
+  if (!command) return
+  const palette = command.keys === 'Ctrl K'
+  if ((typing || open) && !palette) return
+  // A focused button keeps its own Space and Enter.
+  if (event.key === ' ' && target instanceof HTMLElement && target.closest('button, [role="button"], a'))
+    return
+  event.preventDefault()
+  command.run()
+}

@@ -1,0 +1,86 @@
+import { api, ApiError } from '../lib/api'
+import { focus } from './focus.svelte'
+import { recording } from './recording.svelte'
+import { viewport } from './viewport.svelte'
+
+export const KINDS = ['any', 'call', 'message', 'state', 'exception'] as const
+export type Kind = (typeof KINDS)[number]
+export type Scope = 'process' | 'any'
+export const SPEEDS = [0.25, 0.5, 1, 2, 4] as const
+
+/** At speed 1 the whole view passes in this time (s): recordings last from µs to hours. */
+const CROSSING = 20
+
+/** The transport bar: steps by event, and playing. */
+class Player {
+  kind = $state<Kind>('any')
+  scope = $state<Scope>('process')
+  speed = $state(1)
+  playing = $state(false)
+  /** Why the last step led nowhere. */
+  note = $state<string | null>(null)
+
+  #abort: AbortController | null = null
+
+  async step(direction: 'next' | 'previous', kind = this.kind, scope = this.scope): Promise<void> {
+    this.pause()
+    const event = focus.event
+    if (event === null) return
+    this.#abort?.abort()
+    const abort = (this.#abort = new AbortController())
+    try {
+      const { moment } = await api.step(event, direction, scope, kind, abort.signal)
+      if (abort.signal.aborted) return
+      this.note = moment ? null : `no ${direction} ${kind === 'any' ? 'event' : kind}`
+      if (!moment) return
+      focus.go({ ...moment, call: null }, 'step')
+      viewport.reveal(moment.at)
+    } catch (reason) {
+      if (!abort.signal.aborted) this.note = reason instanceof ApiError ? reason.message : String(reason)
+    }
+  }
+
+  /** To the first or last instant of the process in focus. */
+  edge(which: 'first' | 'last'): void {
+    this.pause()
+    const process = recording.byId.get(focus.moment?.process ?? -1)
+    const at = which === 'first' ? (process?.start ?? 0) : (process?.end ?? recording.duration)
+    focus.at(at, process?.process ?? null)
+    viewport.reveal(at)
+  }
+
+  toggle(): void {
+    if (this.playing) this.pause()
+    else this.play()
+  }
+
+  pause(): void {
+    this.playing = false
+  }
+
+  play(): void {
+    this.playing = true
+    let before = performance.now()
+    let at = focus.moment?.at ?? 0
+    if (at >= recording.duration) at = 0
+    const frame = (now: number): void => {
+      if (!this.playing) return
+      // Somebody else moved the focus: play on from there.
+      const moved = focus.moment?.at ?? at
+      if (Math.abs(moved - at) > 1) at = moved
+      at = Math.min(
+        recording.duration,
+        at + ((now - before) / 1000) * (viewport.span / CROSSING) * this.speed,
+      )
+      before = now
+      focus.at(at, focus.moment?.process ?? null, 'scrub')
+      at = focus.moment?.at ?? at
+      viewport.reveal(at)
+      if (at >= recording.duration) this.pause()
+      else requestAnimationFrame(frame)
+    }
+    requestAnimationFrame(frame)
+  }
+}
+
+export const player = new Player()

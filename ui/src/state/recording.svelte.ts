@@ -1,0 +1,48 @@
+import { api, ApiError } from '../lib/api'
+import type { Finding, Info, Process, Test } from '../lib/types'
+
+/** What is known of the whole recording: asked once, small, and the same for all views. */
+class RecordingStore {
+  info = $state.raw<Info | null>(null)
+  processes = $state.raw<Process[]>([])
+  findings = $state.raw<Finding[] | null>(null)
+  tests = $state.raw<Test[]>([])
+  error = $state.raw<ApiError | null>(null)
+  /** Set when the findings alone could not be had: the rest of the page works without them. */
+  findingsError = $state.raw<ApiError | null>(null)
+
+  readonly byId = $derived(new Map(this.processes.map((process) => [process.process, process])))
+  readonly duration = $derived(Math.max(this.info?.duration_ns ?? 1, 1))
+
+  async load(): Promise<void> {
+    this.error = null
+    try {
+      const [info, found] = await Promise.all([api.info(), api.processes()])
+      this.processes = found.processes
+      this.info = info
+      document.title = `${info.name} · ElixirScope`
+    } catch (reason) {
+      this.error = asError(reason)
+      if (this.error.slug === 'unreachable') setTimeout(() => void this.load(), 2000)
+      return
+    }
+    try {
+      this.tests = (await api.tests()).tests
+      this.findings = (await api.findings()).findings
+    } catch (reason) {
+      this.findingsError = asError(reason)
+      this.findings = []
+    }
+  }
+
+  /** What a person calls a process; the outside of the recording has no number. */
+  label(process: number | null | undefined): string {
+    if (process === null || process === undefined || process < 0) return 'outside'
+    return this.byId.get(process)?.label ?? `process ${process}`
+  }
+}
+
+const asError = (reason: unknown): ApiError =>
+  reason instanceof ApiError ? reason : new ApiError('page', String(reason))
+
+export const recording = new RecordingStore()

@@ -1,0 +1,74 @@
+import { ApiError } from '../lib/api'
+
+/** How long (ms) a question may be under way before a newer one waits for it rather than cancels it. */
+const PATIENCE = 250
+
+/**
+ * An answer that follows a changing question: the newest question wins, an older one is cancelled, an answer
+ * to an older one is dropped. While a question is under way the last answer stays (`busy` is then true), so
+ * that views do not flicker. A question that has run for long is let finish: scrubbing then still shows
+ * pictures on the way, rather than none until the hand rests.
+ */
+export class Resource<T> {
+  value = $state.raw<T | null>(null)
+  error = $state.raw<ApiError | null>(null)
+  busy = $state(false)
+
+  #running: { key: string; since: number; abort: AbortController } | null = null
+  #waiting: { key: string; ask: (signal: AbortSignal) => Promise<T> } | null = null
+  #answered: string | null = null
+
+  /** Asks unless the same question is answered or under way. */
+  load(key: string, ask: (signal: AbortSignal) => Promise<T>): void {
+    if (this.#running?.key === key) {
+      this.#waiting = null
+      return
+    }
+    if (this.#running) {
+      this.#waiting = { key, ask }
+      if (performance.now() - this.#running.since < PATIENCE) this.#running.abort.abort()
+      return
+    }
+    if (this.#answered === key) return
+    void this.#run(key, ask)
+  }
+
+  /** Forgets the answer, so that the next view starts empty. */
+  clear(): void {
+    this.#waiting = null
+    this.#running?.abort.abort()
+    this.#answered = null
+    this.value = null
+    this.error = null
+  }
+
+  /** Lets the same question be asked again. */
+  retry(): void {
+    this.#answered = null
+  }
+
+  async #run(key: string, ask: (signal: AbortSignal) => Promise<T>): Promise<void> {
+    const abort = new AbortController()
+    this.#running = { key, since: performance.now(), abort }
+    this.busy = true
+    try {
+      const answer = await ask(abort.signal)
+      if (!abort.signal.aborted) {
+        this.value = answer
+        this.error = null
+        this.#answered = key
+      }
+    } catch (reason) {
+      if (!abort.signal.aborted) {
+        this.error = reason instanceof ApiError ? reason : new ApiError('page', String(reason))
+        this.#answered = key
+      }
+    } finally {
+      this.#running = null
+      const next = this.#waiting
+      this.#waiting = null
+      if (next && next.key !== this.#answered) void this.#run(next.key, next.ask)
+      else this.busy = false
+    }
+  }
+}

@@ -1,0 +1,85 @@
+import { api } from '../lib/api'
+import { clamp, fit, pan, reveal, type Viewport, zoom } from '../lib/scale'
+import type { Lane, TimelineData } from '../lib/types'
+import { recording } from './recording.svelte'
+import { Resource } from './resource.svelte'
+
+/** What part of the recording the timeline shows, and the tile of data that covers it. */
+class ViewportStore {
+  view = $state.raw<Viewport>({ from: 0, to: 1 })
+  width = $state(800)
+  readonly tile = new Resource<TimelineData>()
+  readonly whole = new Resource<TimelineData>()
+  readonly lanes = $derived(new Map<number, Lane>(this.tile.value?.lanes.map((lane) => [lane.process, lane])))
+  /** Deepest frame seen so far of each process: lanes never shrink while one looks at them. */
+  deepest = $state.raw<ReadonlyMap<number, number>>(new Map())
+
+  readonly span = $derived(this.view.to - this.view.from)
+
+  set(view: Viewport): void {
+    this.view = clamp(view, recording.duration)
+  }
+
+  fit(): void {
+    this.set(fit(recording.duration))
+  }
+
+  zoom(factor: number, around: number): void {
+    this.view = zoom(this.view, factor, around, recording.duration)
+  }
+
+  pan(share: number): void {
+    this.view = pan(this.view, share, recording.duration)
+  }
+
+  reveal(at: number): void {
+    this.view = reveal(this.view, at, recording.duration)
+  }
+
+  /** Shows a stretch of time with some air around it. */
+  frame(from: number, to: number): void {
+    const air = Math.max((to - from) * 0.2, 100)
+    this.set({ from: from - air, to: to + air })
+  }
+
+  /** Asks for data when what is at hand does not cover the view, or covers it too coarsely. */
+  refresh(): void {
+    const { from, to } = this.view
+    const data = this.tile.value
+    if (data && data.from <= Math.max(0, from) && data.to >= Math.min(recording.duration, to)) {
+      const coarse = (data.to - data.from) / (to - from)
+      const exact = data.detail === 'spans' && !data.truncated.spans && !data.truncated.messages
+      if (exact ? coarse < 60 : coarse < 2.4 && coarse > 0.9) return
+    }
+    const margin = (to - from) / 2
+    const low = Math.max(0, Math.floor(from - margin))
+    const high = Math.min(recording.duration, Math.ceil(to + margin))
+    const width = Math.round((this.width * (high - low)) / (to - from))
+    this.tile.load(`${low}-${high}-${width}`, async (signal) => {
+      const answer = await api.timeline(low, high, Math.max(width, 50), [], signal)
+      this.#measure(answer)
+      return answer
+    })
+  }
+
+  /** The strip of the whole recording: asked once. */
+  overview(): void {
+    this.whole.load('whole', (signal) => api.timeline(0, recording.duration, 400, [], signal))
+  }
+
+  #measure(data: TimelineData): void {
+    const next = new Map(this.deepest)
+    let grown = false
+    for (const lane of data.lanes) {
+      let depth = next.get(lane.process) ?? 0
+      for (const span of lane.spans ?? []) depth = Math.max(depth, span.depth)
+      if (depth > (next.get(lane.process) ?? 0)) {
+        next.set(lane.process, depth)
+        grown = true
+      }
+    }
+    if (grown) this.deepest = next
+  }
+}
+
+export const viewport = new ViewportStore()
