@@ -1,12 +1,17 @@
 """`frame_at`: every view of one moment agrees on it."""
 
+from typing import Any, cast
+
 import msgspec
 import pytest
 
+from elixirscope.dags import Dags
 from elixirscope.dags.picture import Picture
-from elixirscope.errors import NotFoundError
+from elixirscope.errors import NotFoundError, RecordingError
 from elixirscope.moment import UNKNOWN_TIME, Moment
+from elixirscope.query.coordinator import QueryCoordinator
 from elixirscope.recording.format import Kind
+from elixirscope.recording.recording import Recording
 from tests.dags.drawn import Drawn
 
 
@@ -54,6 +59,28 @@ def test_an_event_without_a_place_is_shown_where_its_frame_was(sale: Drawn) -> N
 def test_before_the_first_event_there_is_nothing_to_see(sale: Drawn) -> None:
     picture = sale.dags.frame_at(Moment(at=0, process=sale.process("client")))
     assert (picture.event, picture.stack, picture.state) == (None, [], None)
+
+
+class Damaged:
+    """A recording one of whose values cannot be decoded."""
+
+    def __init__(self, recording: Recording, value: int) -> None:
+        self._recording, self._value = recording, value
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._recording, name)
+
+    def term(self, value: int) -> Any:
+        if value == self._value:
+            raise RecordingError("the value is damaged")
+        return self._recording.term(value)
+
+
+def test_a_damaged_value_never_hides_the_rest_of_the_picture(sale: Drawn) -> None:
+    for value in {row["value"] for row in sale.query.rows("select value from events where value is not null")}:
+        dags = Dags(QueryCoordinator(cast(Recording, Damaged(sale.query.recording, value))))
+        for event in range(sale.query.event_count):
+            assert dags.frame_at(Moment(at=0, event=event)).event is not None
 
 
 def test_unknown_events_and_processes(sale: Drawn) -> None:

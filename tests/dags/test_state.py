@@ -47,6 +47,31 @@ def test_nodes_and_edges(sale: Drawn) -> None:
     assert (edge["kind"], edge["certain"], edge["reason"]) == ("transition", True, "handle_call/3 of {:reserve, _, _}")
 
 
+def test_a_restart_joins_the_lives_and_their_states(drawn: Draw) -> None:
+    film = drawn("""
+        processes: top, sup, first, second
+         0 top starts sup supervising Pool.Supervisor as Pool.Supervisor
+         1 sup starts first running Pool.Worker.init/1
+         2 first callback Pool.Worker.init([])
+         3 first state %{jobs: 0}
+         4 first return :ok
+         5 first callback Pool.Worker.handle_cast(:job)
+         6 first state before %{jobs: 0}
+         7 first state %{jobs: 1}
+         8 first exits :boom
+         9 sup receives {:EXIT, first, :boom}
+        10 sup starts second running Pool.Worker.init/1
+        11 second callback Pool.Worker.init([])
+        12 second state %{jobs: 0}
+        13 second return :ok
+    """)
+    edges = film.dags.state.edges().to_pylist()
+    assert [(e["kind"], e["certain"]) for e in edges] == [("transition", True), ("restart", False)]
+    assert film.dags.state.diff(edges[1]["source"], edges[1]["target"]) == [Change(".jobs", "change", "1", "0")]
+    lives = [(e["source"], e["target"]) for e in film.dags.interaction.edges().to_pylist() if e["kind"] == "restart"]
+    assert lives == [(film.process("first"), film.process("second"))]
+
+
 def test_who_last_changed_a_path(drawn: Draw) -> None:
     film = drawn("""
         processes: box

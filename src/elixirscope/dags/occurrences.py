@@ -83,7 +83,7 @@ class Occurrences:
             end = child["end_event"]
             if end is not None and end < here.event and child["result"] is not None:
                 label = f"result of {mfa(child)}"
-                yield from here.held(texts.term(child["result"]), end, child["call"], "result", label)
+                yield from here.held(texts.peek(child["result"]), end, child["call"], "result", label)
             if child["outcome"] == "tail" and child["call"] < here.event:
                 # Its result came by way of code that is not recorded, such as GenServer.call in tail position
                 yield from self._replies(child["call"], here)
@@ -94,7 +94,7 @@ class Occurrences:
             state = self._state_before(frame)
             if frame["message"] is not None and state is not None and state["value"] is not None:
                 label = f"state {state['version']}"
-                yield from here.held(texts.term(state["value"]), state["state"], state["call"], "state", label)
+                yield from here.held(texts.peek(state["value"]), state["state"], state["call"], "state", label)
 
     def _replies(self, call: int, here: Found) -> Iterator[Found]:
         """Answers that a frame got before `here`."""
@@ -103,7 +103,7 @@ class Occurrences:
             if reply is None or reply["receive_event"] is None or reply["value"] is None:
                 continue
             if reply["receive_event"] < here.event:
-                answer = payload(self._query.values.term(reply["value"]))
+                answer = payload(self._query.values.peek(reply["value"]))
                 label = f"reply to {message['tag'] or 'the call'}"
                 yield from here.held(answer, reply["receive_event"], here.call, "reply", label)
 
@@ -157,7 +157,7 @@ class Occurrences:
             before = self._query.find("states", "state", row["previous"])
             if before is None or before["value"] is None or before["process"] != here.process:
                 break
-            if _holds(self._query.values.term(before["value"]), here.term, None) is None:
+            if _holds(self._query.values.peek(before["value"]), here.term, None) is None:
                 break
             row = first = before
         if first is not None and first["state"] != here.event:

@@ -173,7 +173,7 @@ class StateDag(SqlDag):
     def _changes(self, a: int | None, b: int | None) -> list[Change]:
         if a is None or b is None or a == b:
             return []
-        return diff(self.query.values.term(a), self.query.values.term(b))
+        return diff(self.query.values.peek(a), self.query.values.peek(b))
 
     def _row(self, state: int) -> dict[str, Any]:
         row = self.query.find("states", "state", state)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 TEXT_LIMIT = 200
 _MARK_DEPTH = 12
+UNREADABLE = Truncated("unreadable", None, None)
 
 
 class Value(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -35,6 +36,13 @@ class Values:
     def term(self, value: int) -> Any:
         """The decoded term of a value id. Raises `RecordingError` when its bytes are damaged."""
         return self._recording.term(value)
+
+    def peek(self, value: int) -> Any:
+        """As `term`, but `UNREADABLE` for damaged bytes: for answers of which this value is only a part."""
+        try:
+            return self.term(value)
+        except RecordingError:
+            return UNREADABLE
 
     def text(self, value: int | None, limit: int = TEXT_LIMIT) -> str | None:
         """One line, at most about `limit` characters; None for no value."""
@@ -64,10 +72,7 @@ class Values:
         """The parts of an arguments or bindings tuple; empty when there is none or it cannot be read."""
         if value is None:
             return ()
-        try:
-            term = self.term(value)
-        except RecordingError:
-            return ()
+        term = self.peek(value)
         if isinstance(term, Truncated) and term.kind == "tuple":
             term = tuple(term.shown or ())
         return term if isinstance(term, tuple) else ()
