@@ -92,6 +92,24 @@ def test_caught_by_code_that_is_not_recorded() -> None:
     )
 
 
+def test_one_that_is_passed_on_is_still_the_same() -> None:
+    drawn = Drawn("""
+        p
+        call Shop.buy(1) as outer
+        call Shop.safely(1) as middle
+        call Shop.pay(nil)
+        raise :error, :badarith
+        caught :error, :badarith in middle
+        reraise :error, %ArithmeticError{__exception__: true} in middle
+        caught :error, %ArithmeticError{__exception__: true} in outer
+        raise :error, :badarith in outer
+        exits {:badarith, [{Shop, :buy, 1, []}]}
+    """)
+    first, second = drawn.rows("exceptions")
+    assert (first["function"], first["caught"], drawn.at(first["caught_event"])) == ("pay", True, 6)
+    assert (second["caught"], drawn.at(second["exit_event"])) == (False, 8)
+
+
 def test_an_exit_passed_on_by_a_link_is_no_second_exception() -> None:
     drawn = Drawn("""
         a                       b
@@ -110,7 +128,7 @@ def test_the_exit_of_a_caller_whose_server_died() -> None:
     """)
     row = only(drawn)
     assert (row["class"], row["caught"]) == ("exit", False)
-    assert ":noproc" in row["text"]
+    assert (row["type"], row["text"]) == (":noproc", ":noproc in GenServer.call(:seats, :get, 5000)")
 
 
 def test_ordinary_ends_are_no_exceptions() -> None:

@@ -138,6 +138,7 @@ STATEMENTS = """
     tail fn
     raise :error, :badarith
     caught :error, :badarith, []
+    reraise :error, :badarith
     state unchanged
     receives {:DOWN, #m, :process, b, :noproc} from b
     sends :hello to :nobody

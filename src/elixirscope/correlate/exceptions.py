@@ -12,9 +12,10 @@ from elixirscope.correlate.calls import Calls
 from elixirscope.correlate.columns import NONE, Ints, table
 from elixirscope.correlate.reasons import Entry, describe, entries_of, exit_kind, is_error, stack_of
 from elixirscope.recording.format import Kind
-from elixirscope.recording.log import Log, Site
+from elixirscope.recording.log import Callee, Log, Site
 from elixirscope.recording.terms import Atom, Term
 
+_RERAISE = Callee(":erlang", "raise", 3)
 _THROWN = (Kind.RAISE, Kind.CAUGHT, Kind.EXIT)
 
 
@@ -53,8 +54,12 @@ def find_exceptions(log: Log, calls: Calls, cause: Ints) -> list[Raised]:
         term = log.values.term(value) if value != NONE else None
         if kind == Kind.RAISE:
             class_, reason = _class_and_reason(term)
-            flying[process] = Raised(event, process, class_, reason, value, log.sites.get(int(row["site"])))
-            found.append(flying[process])
+            site = log.sites.get(int(row["site"]))
+            again = _resumed(survived.get(process), event, site, calls)
+            if again is None:
+                again = Raised(event, process, class_, reason, value, site)
+                found.append(again)
+            flying[process] = again
         elif kind == Kind.CAUGHT:
             class_, reason = _class_and_reason(term)
             known = flying.pop(process, None) or _again(survived.pop(process, None), reason)
@@ -89,6 +94,16 @@ def _class_and_reason(term: Term) -> tuple[str, Term]:
     if isinstance(term, tuple) and len(term) >= 2 and isinstance(term[0], Atom):
         return str(term[0]), term[1]
     return "error", term
+
+
+def _resumed(caught: Raised | None, event: int, site: Site | None, calls: Calls) -> Raised | None:
+    """The exception that the frame which caught it passes on, as `reraise` does: it flies again, still the same."""
+    if caught is None or caught.caught_event == NONE or site is None or site.callee != _RERAISE:
+        return None
+    if calls.of_event[caught.caught_event] != calls.of_event[event]:
+        return None
+    caught.caught, caught.caught_event = False, NONE
+    return caught
 
 
 def _again(raised: Raised | None, reason: Term) -> Raised | None:

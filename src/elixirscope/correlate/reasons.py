@@ -112,6 +112,8 @@ def describe(class_: str, reason: Term) -> tuple[str, str]:
         module = reason[Atom("__struct__")]
         if reason.get(Atom("__exception__")) == "true" or class_ == "error":
             return module_name(module), one_line(_exception_text(reason))
+    if class_ == "exit" and (called := _called(reason)) is not None:
+        return inspect(reason[0]) if isinstance(reason[0], Atom) else "exit", one_line(called)
     if class_ == "throw":
         return "throw", one_line(inspect(reason, limit=_SHOWN))
     if isinstance(reason, Atom):
@@ -125,6 +127,15 @@ def describe(class_: str, reason: Term) -> tuple[str, str]:
         return inspect(reason[0]), one_line(inspect(reason, limit=_SHOWN))
     text = one_line(inspect(reason, limit=_SHOWN))
     return ("ErlangError" if class_ == "error" else class_), text
+
+
+def _called(reason: Term) -> str | None:
+    """How `{why, {module, function, arguments}}` reads, the exit by GenServer.call and its kind."""
+    match reason:
+        case (why, (Atom() as module, Atom() as function, list() as arguments)):
+            given = ", ".join(inspect(argument, limit=80) for argument in arguments)
+            return f"{inspect(why, limit=_SHOWN)} in {module_name(module)}.{function}({given})"
+    return None
 
 
 def _exception_text(fields: dict[Term, Term]) -> str:

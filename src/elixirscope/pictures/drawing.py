@@ -184,9 +184,10 @@ class _Player:
         class_, reason, stack = self._thrown()
         self._in_frame(Kind.CAUGHT, "catch", (class_, reason, stack), "in")
 
-    def _raise(self) -> None:
+    def _raise(self, by: str = "error", arity: int = 1) -> None:
         class_, reason, _ = self._thrown()
-        self._in_frame(Kind.RAISE, "raise", (class_, reason), "in")
+        callee = (Atom("erlang"), Atom(by), arity)
+        self._in_frame(Kind.RAISE, "raise", (class_, reason), "in", callee=callee)
 
     def _thrown(self) -> tuple[Term, Term, Term]:
         class_ = self._read.value()
@@ -334,6 +335,7 @@ _STATEMENTS: dict[str, Callable[[_Player], None]] = {
     "bind": _Player._bind,
     "caught": _Player._caught,
     "raise": _Player._raise,
+    "reraise": lambda player: player._raise("raise", 3),
     "state": _Player._state,
     "spawns": _Player._spawns,
     "starts": _Player._starts,
