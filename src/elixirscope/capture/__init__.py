@@ -1,0 +1,1 @@
+"""Runs the program to record. The way in is `recorder.record`."""
