@@ -163,6 +163,21 @@ defmodule ElixirScope.AST.TransformerTest do
     assert [:call, :state, :return] = kinds(run.(:state))
   end
 
+  test "code that `use` brings is marked, and stands on the line of `use`" do
+    {_, read, _} = subject("def f(x), do: x\nuse GenServer\ndef init(x), do: {:ok, x}")
+    opts = [level: fn _, _ -> :full end, watched: fn _, _ -> false end]
+    {:ok, _, _, sites} = Transformer.transform(read.forms, nil, opts)
+
+    for {_, kind, name, _, line, _, detail} <- sites do
+      if name in [:handle_info, :terminate, :child_spec] do
+        assert line == 3
+        assert kind != :function or detail.generated
+      else
+        refute name in [:f, :init] and Map.has_key?(detail, :generated)
+      end
+    end
+  end
+
   test "modules that must stay as they are" do
     opts = [level: fn _, _ -> :full end]
     {_, read, _} = subject("def f(), do: 1")

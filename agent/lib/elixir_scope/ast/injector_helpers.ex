@@ -62,10 +62,13 @@ defmodule ElixirScope.AST.InjectorHelpers do
     {{:var, anno(line), :"_ElixirScope@#{st.n}"}, %{st | n: st.n + 1}}
   end
 
-  @doc "Registers a site in the function of `env` and returns its id."
+  @doc """
+  Registers a site in the function of `env` and returns its id. Code that came from another file has no lines of its own
+  in this one: all of it stands on the line that brought it in (`env.line`).
+  """
   def site(st, kind, env, line, vars \\ [], detail \\ %{}) do
     id = st.next_site.()
-    site = {id, kind, env.name, env.arity, line, vars, detail}
+    site = {id, kind, env.name, env.arity, env.line || line, vars, detail}
     {id, %{st | sites: [site | st.sites]}}
   end
 

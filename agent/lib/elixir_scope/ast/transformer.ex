@@ -8,7 +8,7 @@ defmodule ElixirScope.AST.Transformer do
   """
 
   alias ElixirScope.AST.{Callbacks, Forms, Patterns, Sites, Walker}
-  import ElixirScope.AST.InjectorHelpers, only: [line: 1, site: 6]
+  import ElixirScope.AST.InjectorHelpers, only: [generated?: 1, line: 1, site: 6]
 
   @runtime ElixirScope.Capture.InstrumentationRuntime
   # Made by the compilers, called by tools, of no interest to anybody who debugs a program.
@@ -63,7 +63,7 @@ defmodule ElixirScope.AST.Transformer do
   defp instrument(forms, module, plan, opts) do
     env = env(forms, module, plan, opts)
     st = %{n: 0, sites: [], line: 0, seen: MapSet.new(), next_site: opts[:next_site] || (&Sites.next/0)}
-    {forms, st} = Enum.map_reduce(forms, st, &form(&1, env, &2))
+    {forms, {_, st}} = Enum.map_reduce(forms, {env, st}, &form/2)
 
     if st.sites == [] do
       {:skip, :nothing_selected}
@@ -87,6 +87,9 @@ defmodule ElixirScope.AST.Transformer do
       test_module: {:__ex_unit__, 0} in exports,
       level: :off,
       funs: true,
+      source: nil,
+      foreign: false,
+      line: nil,
       name: nil,
       arity: 0,
       frame: nil,
@@ -95,7 +98,25 @@ defmodule ElixirScope.AST.Transformer do
     }
   end
 
-  defp form({:function, _, name, arity, _} = form, env, st) do
+  # What follows was written in another file: by `use` of something, or in an Erlang header.
+  defp form({:attribute, _, :file, {file, _}} = form, {env, st}) do
+    {form, {%{env | foreign: env.source != nil and file != env.source, source: env.source || file}, st}}
+  end
+
+  # A transform that stayed in `-compile` would run again.
+  defp form({:attribute, anno, :compile, options}, acc) do
+    options = options |> List.wrap() |> Enum.reject(&match?({:parse_transform, _}, &1))
+    {{:attribute, anno, :compile, options}, acc}
+  end
+
+  defp form({:function, _, _, _, _} = form, {env, st}) do
+    {form, st} = selected(form, env, st)
+    {form, {env, st}}
+  end
+
+  defp form(form, acc), do: {form, acc}
+
+  defp selected({:function, _, name, arity, _} = form, env, st) do
     callback = env.callbacks[{name, arity}]
     level = if transformable?(name, arity), do: env.level_of.(name, arity), else: :off
 
@@ -108,27 +129,21 @@ defmodule ElixirScope.AST.Transformer do
     end
   end
 
-  # A transform that stayed in `-compile` would run again.
-  defp form({:attribute, anno, :compile, options}, _env, st) do
-    options = options |> List.wrap() |> Enum.reject(&match?({:parse_transform, _}, &1))
-    {{:attribute, anno, :compile, options}, st}
-  end
-
-  defp form(form, _env, st), do: {form, st}
-
   defp function({:function, anno, name, arity, clauses}, env, st) do
-    env = %{env | name: name, arity: arity}
     line = line({:function, anno})
+    env = %{env | name: name, arity: arity, line: if(env.foreign, do: line)}
     st = %{st | n: 0, line: line, seen: MapSet.new()}
     [{:clause, _, patterns, _, _} | _] = clauses
     names = Enum.map(patterns, &Patterns.parameter_name/1)
-    {site, st} = site(st, :function, env, line, names, detail(clauses, env))
+    generated = env.foreign or generated?({:function, anno}) or Enum.all?(clauses, &generated?/1)
+    {site, st} = site(st, :function, env, line, names, detail(clauses, generated, env))
     {clauses, st} = Walker.framed_clauses(clauses, site, env, st)
     {{:function, anno, name, arity, clauses}, st}
   end
 
-  defp detail(clauses, env) do
-    %{clauses: length(clauses), end_line: Forms.last_line(clauses)}
+  defp detail(clauses, generated, env) do
+    %{clauses: length(clauses), end_line: env.line || Forms.last_line(clauses)}
+    |> Map.merge(if generated, do: %{generated: true}, else: %{})
     |> Map.merge(callback_detail(env.callback))
     |> Map.merge(if test?(env), do: %{test: true}, else: %{})
   end

@@ -43,7 +43,12 @@ defmodule ElixirScope.Compiler.Selection do
           String.starts_with?(path, build),
           do: path
 
-    Enum.uniq([Path.expand(Mix.Project.compile_path()) | paths]) -- [Path.expand(Mix.Project.consolidation_path())]
+    Enum.uniq(compile_path() ++ paths) -- [Path.expand(Mix.Project.consolidation_path())]
+  end
+
+  # The root of an umbrella has none; its applications are on the code path.
+  defp compile_path do
+    if Mix.Project.umbrella?(), do: [], else: [Path.expand(Mix.Project.compile_path())]
   end
 
   defp application(ebin), do: ebin |> Path.dirname() |> Path.basename()
