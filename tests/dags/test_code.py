@@ -28,6 +28,19 @@ def test_outside_code_there_is_no_stack(sale: Drawn) -> None:
     assert sale.dags.code.stack(sale.event("seats", Kind.REGISTER)) == []
 
 
+def test_who_sent_a_cast_is_not_on_the_stack_but_an_edge(drawn: Draw) -> None:
+    film = drawn("""
+        processes: client, server
+         1 client call Client.tell()
+         2 client -> server cast :note arrives 4
+         5 client return :ok
+         6 server callback Server.handle_cast(:note)
+    """)
+    tell, handle = film.event("client", Kind.CALL), film.event("server", Kind.CALL)
+    assert names(film.dags.code.stack(handle)) == ["Server.handle_cast"]
+    assert [(e["source"], e["target"]) for e in film.dags.code.edges().to_pylist()] == [(tell, handle)]
+
+
 def test_edges_name_how_a_frame_was_entered(sale: Drawn) -> None:
     buy, handle, ledger = (sale.event("client", Kind.CALL), *(sale.event("seats", Kind.CALL, n) for n in (1, 2)))
     edges = {(e["source"], e["target"], e["kind"]) for e in sale.dags.code.edges().to_pylist()}

@@ -76,9 +76,16 @@ class CodeDag(SqlDag):
             above = self.query.find("calls", "call", frame["tail_of"]) if 0 < tails <= _TAILS_SHOWN else None
             above = above or self.query.find("calls", "call", frame["parent"])
             if above is None:
-                above, remote = self.query.find("calls", "call", frame["remote_parent"]), True
+                above, remote = self._asker(frame), True
             frame = above
         return rows
+
+    def _asker(self, frame: dict[str, Any]) -> dict[str, Any] | None:
+        """The frame that waits for this one, or spawned its process. Who sent a cast or plain message has gone on."""
+        message = self.query.find("messages", "message", frame["message"])
+        if message is not None and message["kind"] != "call":
+            return None
+        return self.query.find("calls", "call", frame["remote_parent"])
 
     def place(self, call: int, event: int) -> tuple[str | None, int | None]:
         """(file, line) where a frame was last seen at or before `event`; its head when nothing else is known."""
