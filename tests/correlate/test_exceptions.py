@@ -123,11 +123,12 @@ def test_an_exit_passed_on_by_a_link_is_no_second_exception() -> None:
 def test_the_exit_of_a_caller_whose_server_died() -> None:
     drawn = Drawn("""
         a
-        mark "x"
+        call Shop.look(1)                  @ lib/shop.ex:4
         exits {:noproc, {GenServer, :call, [:seats, :get, 5000]}}
     """)
     row = only(drawn)
     assert (row["class"], row["caught"]) == ("exit", False)
+    assert (row["function"], row["file"], row["line"]) == ("look", "lib/shop.ex", None)
     assert (row["type"], row["text"]) == (":noproc", ":noproc in GenServer.call(:seats, :get, 5000)")
 
 
@@ -162,6 +163,7 @@ def literal(text: str) -> object:
         ),
         ("error", "%My.Error{__exception__: true, code: 7}", "My.Error", "code: 7"),
         ("exit", ":timeout", ":timeout", ":timeout"),
+        ("exit", "{:badarith, [{:m, :f, 1, []}]}", "ArithmeticError", "bad argument in arithmetic expression"),
         ("exit", "{:noproc, 1}", ":noproc", "{:noproc, 1}"),
         ("throw", "{:halt, 1}", "throw", "{:halt, 1}"),
         ("error", "12", "ErlangError", "12"),

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 import numpy as np
 import pyarrow as pa
 
-from elixirscope.correlate.calls import Calls
+from elixirscope.correlate.calls import Calls, name_of
 from elixirscope.correlate.columns import NONE, Ints, table
 from elixirscope.correlate.reasons import Entry, describe, entries_of, exit_kind, is_error, stack_of
 from elixirscope.recording.format import Kind
@@ -75,8 +75,16 @@ def find_exceptions(log: Log, calls: Calls, cause: Ints) -> list[Raised]:
                 if ended.event == event:
                     found.append(ended)
     for raised in found:
+        raised.where = raised.where or _running(log, calls, raised.event)
         raised.caught = raised.caught and (raised.exit_event == NONE or raised.caught_event != NONE)
     return found
+
+
+def _running(log: Log, calls: Calls, event: int) -> Entry | None:
+    """The function that was running, for want of a stack trace; where in it is not known."""
+    frame = int(calls.of_event[event])
+    site = log.sites.get(int(calls.site[frame])) if frame != NONE else None
+    return Entry(*name_of(site), site.file, None) if site is not None else None
 
 
 def _telling(log: Log) -> Ints:

@@ -112,6 +112,8 @@ def describe(class_: str, reason: Term) -> tuple[str, str]:
         module = reason[Atom("__struct__")]
         if reason.get(Atom("__exception__")) == "true" or class_ == "error":
             return module_name(module), one_line(_exception_text(reason))
+    if class_ == "exit" and (carried := stack_of(reason)) is not None and is_error(carried[0]):
+        return describe("error", carried[0])
     if class_ == "exit" and (called := _called(reason)) is not None:
         return inspect(reason[0]) if isinstance(reason[0], Atom) else "exit", one_line(called)
     if class_ == "throw":
