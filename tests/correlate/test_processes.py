@@ -249,3 +249,17 @@ def test_without_messages_a_crash_or_a_name_tells_a_restart() -> None:
     """)
     assert drawn.who(drawn.process("two")["predecessor"]) == "one"
     assert drawn.process("three")["predecessor"] is None
+
+
+def test_no_two_processes_have_the_same_label() -> None:
+    drawn = Drawn("""
+        a               b               c               d
+        starts b running App.Seats
+        |               registers :"Seats 2"
+        starts c running App.Seats
+        starts d running App.Seats
+        |               |               exits :normal
+        registers App.Seats
+    """)
+    labels = [row["label"] for row in drawn.rows("processes")]
+    assert len(set(labels)) == len(labels) == 4

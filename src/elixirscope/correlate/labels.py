@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 
+from elixirscope.correlate.columns import NONE
 from elixirscope.correlate.processes import Life, initial_text
 from elixirscope.recording.log import Log
 
@@ -16,25 +17,27 @@ def give_labels(log: Log, lives: list[Life]) -> None:
     namespace that most modules share is left away. Processes of equal label are numbered in order of
     birth; a restarted one keeps its predecessor's and counts its lives in parentheses.
     """
-    modules = {site.module for site in log.sites.values()}
-    shared = namespace(modules.union(*((life.module or "", life.name or "") for life in lives)))
+    recorded = {site.module for site in log.sites.values()}
+    running = recorded.union(*((life.module or "", life.name or "") for life in lives))
+    shared = namespace(recorded) or namespace(running)
     by_base: defaultdict[str, list[Life]] = defaultdict(list)
     for life in lives:
-        if life.predecessor == -1:
+        if life.predecessor == NONE:
             by_base[_base(log, life, shared)].append(life)
     taken: set[str] = set()
+
+    def give(life: Life, label: str) -> None:
+        life.label = label if label not in taken else f"{label} {log.processes[life.process].pid_text} #{life.process}"
+        taken.add(life.label)
+
     for base, same in by_base.items():
         for number, life in enumerate(sorted(same, key=lambda life: life.spawn), 1):
-            life.label = base if len(same) == 1 else f"{base} {number}"
-            taken.add(life.label)
-    for life in sorted((life for life in lives if life.predecessor != -1), key=lambda life: life.spawn):
+            give(life, base if len(same) == 1 else f"{base} {number}")
+    for life in sorted((life for life in lives if life.predecessor != NONE), key=lambda life: life.incarnation):
         first = life
-        while first.predecessor != -1:
+        while first.predecessor != NONE:
             first = lives[first.predecessor]
-        life.label = f"{first.label} ({life.incarnation + 1})"
-        if life.label in taken:
-            life.label += f" {log.processes[life.process].pid_text}"
-        taken.add(life.label)
+        give(life, f"{first.label} ({life.incarnation + 1})")
 
 
 def namespace(modules: Iterable[str]) -> str:
