@@ -65,6 +65,11 @@ def test_a_crash_in_a_test_that_passed_counts_less(found: Investigate) -> None:
     assert "passed" in passed.explanation
 
 
+def test_a_stop_with_a_reason_in_a_test_that_passed_is_no_finding(found: Investigate) -> None:
+    stop = "night spawns ada running Office.Client.run/0\nada call Office.Client.run()\nada exits :bored\n"
+    assert found(SEATS + BEGIN + RUNS + stop + "night return :ok\n" + end("passed")) == []
+
+
 def test_a_crash_in_a_test_that_failed_counts_in_full(found: Investigate) -> None:
     (failed,) = found(SEATS + BEGIN + RUNS + CRASH + "night return :ok\n" + end("failed"))
     assert failed.confidence > 0.6

@@ -95,8 +95,7 @@ def test_check_and_act_of_two_operations_do_not_belong_together(found: Investiga
     assert races(found("".join(picture))) == []
 
 
-def test_a_lost_update_is_a_race(found: Investigate) -> None:
-    picture = """
+COUNTER = """
 processes: main, counter, ada, joe
 main starts counter running Counter.init/1
 counter callback Counter.init([])
@@ -104,10 +103,13 @@ counter state %{count: 5}
 counter return {:ok, %{}}
 main spawns ada running Client.run/0
 main spawns joe running Client.run/0
+ada call Client.increment()
+joe call Client.increment()
 """
 
-    def step(client: str, request: str, answer: str, state: str = "unchanged") -> str:
-        return f"""
+
+def step(client: str, request: str, answer: str, state: str = "unchanged") -> str:
+    return f"""
 {client} -> counter call {request} as {request_name(request, client)}
 counter callback Counter.handle_call({request}, {client})
 counter state {state}
@@ -115,13 +117,47 @@ counter return {{:reply, {answer}}}
 counter -> {client} reply {answer} to {request_name(request, client)}
 """
 
-    enter = "ada call Client.increment()\njoe call Client.increment()\n"
+
+def test_a_lost_update_is_a_race(found: Investigate) -> None:
     lost = step("ada", ":get", "5") + step("joe", ":get", "5")
     lost += step("joe", "{:set, 6}", ":ok", "%{count: 6}") + step("ada", "{:set, 7}", ":ok", "%{count: 7}")
-    (race,) = races(found(picture + enter + lost))
+    (race,) = races(found(COUNTER + lost))
     assert race.location is not None
     assert race.location.function == "increment"
     assert 0.5 < race.confidence < 0.95
+
+
+def test_who_asks_again_before_acting_acts_on_what_is(found: Investigate) -> None:
+    asked = step("ada", ":get", "5") + step("joe", "{:set, 6}", ":ok", "%{count: 6}")
+    asked += step("ada", "{:get, :again}", "6") + step("ada", "{:set, 7}", ":ok", "%{count: 7}")
+    assert races(found(COUNTER + asked)) == []
+
+
+def test_an_answer_that_was_given_late_tells_what_was_then(found: Investigate) -> None:
+    late = """
+ada -> counter call :get_in_turn as waiting
+counter callback Counter.handle_call(:get_in_turn, ada)
+counter state unchanged
+counter return {:noreply, :state}
+"""
+    late += step("joe", "{:set, 6}", ":ok", "%{count: 6}") + "counter -> ada reply 6 to waiting\n"
+    late += step("ada", "{:set, 7}", ":ok", "%{count: 7}")
+    assert races(found(COUNTER + late)) == []
+
+
+def test_the_same_request_again_decides_anew(found: Investigate) -> None:
+    locks = step("ada", '{:lock, "A1", 1}', ":refused")
+    locks += step("joe", '{:unlock, "A1"}', ":ok", '%{locks: %{"A1" => :free}}')
+    locks += step("ada", '{:lock, "A1", 2}', ":locked", '%{locks: %{"A1" => :ada}}')
+    assert races(found(COUNTER.replace("%{count: 5}", '%{locks: %{"A1" => :joe}}') + locks)) == []
+
+
+def test_who_changed_the_place_itself_builds_on_that(found: Investigate) -> None:
+    own = step("ada", '{:look, "A1"}', ":joe") + step("joe", '{:unlock, "A1"}', ":ok", '%{locks: %{"A1" => :free}}')
+    own += step("ada", '{:lock, "A1"}', ":ok", '%{locks: %{"A1" => :ada}}')
+    own += step("ada", '{:keep, "A1"}', ":ok", '%{locks: %{"A1" => :kept}}')
+    found_races = races(found(COUNTER.replace("%{count: 5}", '%{locks: %{"A1" => :joe}}') + own))
+    assert [":keep" in race.explanation for race in found_races] == [False]
 
 
 def test_increments_within_the_server_do_not_race(found: Investigate) -> None:

@@ -50,11 +50,15 @@ def crashes(history: History) -> list[Finding]:
         exception = _exception(history, collapse)
         if not collapse.followers and _hands_over(history, collapse.process, exception):
             continue
+        hit = _tests_hit(history, collapse)
+        wanted = hit and all(test["result"] == "passed" for test in hit)
+        if wanted and (exception is None or exception["class"] == "exit"):
+            continue  # a stop with a reason, in tests that passed: it is what they are about
         place = (exception or {}).get("module"), (exception or {}).get("function"), (exception or {}).get("line")
         key = ((exception or {}).get("type"), *place) if exception else ("exit", collapse.process)
         times[key] = times.get(key, 0) + 1
         if times[key] <= REPEATS:
-            finding = _finding(history, collapse, exception)
+            finding = _finding(history, collapse, exception, hit)
             if key not in findings or finding.confidence > findings[key].confidence:
                 findings[key] = finding
     return [_counted(finding, times[key]) for key, finding in findings.items()]
@@ -124,14 +128,13 @@ def _exception(history: History, collapse: Collapse) -> Row | None:
     return rows[-1] if rows else None
 
 
-def _finding(history: History, collapse: Collapse, exception: Row | None) -> Finding:
+def _finding(history: History, collapse: Collapse, exception: Row | None, hit: list[Row]) -> Finding:
     reason = history.term(history.processes[collapse.process]["exit_value"])
     frame = _raising_frame(history, collapse, exception)
     label = history.label(collapse.process)
     what = (exception or {}).get("type") or short(reason)
     text = (exception or {}).get("text") or short(reason, 160)
     origin = _origin(history, collapse, exception, frame, reason)
-    hit = _tests_hit(history, collapse)
     evidence = list(reversed(origin.steps)) if origin else _trigger(history, frame)
     at = f" in {mfa(frame)}" if frame else ""
     evidence.append(

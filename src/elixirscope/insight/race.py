@@ -20,10 +20,22 @@ from elixirscope.insight.findings import Finding
 from elixirscope.insight.history import History, Row
 from elixirscope.insight.knowledge import heard_of
 from elixirscope.insight.telling import Act, Race, describe, thing_text
-from elixirscope.insight.values import Change, Key, Path, contains, diff, overlaps, shared, short
+from elixirscope.insight.values import (
+    MISSING,
+    Change,
+    Key,
+    Path,
+    contains,
+    diff,
+    distinctive,
+    overlaps,
+    paths,
+    shared,
+    short,
+)
 
 SAMPLES = 500
-"""Candidates looked at in full per server and pair of requests; further ones of the same kind say nothing new."""
+"""Acts looked at in full per server and kind of request; further ones of the same kind say nothing new."""
 
 LOOK_BACK = 64
 """Requests of one client to one server among which the check of an act is sought."""
@@ -31,8 +43,8 @@ LOOK_BACK = 64
 _TURNS = """
 select m.message, m.kind, m.tag, m.from_process as client, m.to_process as server, m.sender_call, m.handle_call,
        coalesce(m.send_event, m.message) as asked_event, m.value, r.value as reply_value,
-       coalesce(r.receive_event, r.message) as reply_event, s.state as after_state, s.version, p.version as old_version,
-       s.value as after_value, p.value as before_value
+       coalesce(r.receive_event, r.message) as reply_event, coalesce(r.send_event, m.handle_call) as answered_event,
+       s.state as after_state, s.version, p.version as old_version, s.value as after_value, p.value as before_value
 from raw.messages m
 left join raw.messages r on r.message = m.reply
 left join (select call, max(state) as state from raw.states group by call) l on l.call = m.handle_call
@@ -102,7 +114,7 @@ class Server:
         self.writes = [turn for turn in turns if turn.writes]
         self._changes: dict[int, list[Change]] = {}
         self._enclosing: dict[int, list[int]] = {}
-        self._looked_at: dict[tuple[str, str], int] = defaultdict(int)
+        self._looked_at: dict[str, int] = defaultdict(int)
 
     def races(self) -> Iterator[Race]:
         """Every act on an answer that had become stale."""
@@ -117,20 +129,32 @@ class Server:
     def _race(self, earlier: list[Turn], act: Turn) -> Race | None:
         """The race that `act` loses; its check is sought among the client's earlier turns, the latest first."""
         frames = self._frames(act)
-        for check in reversed(earlier[-LOOK_BACK:]):
-            if check.row["kind"] != "call" or check.row["reply_event"] is None:
-                continue
-            common = next((call for call in self._frames(check) if call in frames), None)
-            between = self._between(check, act) if common is not None else []
-            if common is None or not between or not self._look_at(check, act):
-                continue
-            if self._claims(check, act):
-                return None  # the client had changed the place itself: this act builds on its own
+        for check, between in self._candidates(earlier[-LOOK_BACK:], act, frames):
+            if check.writes and any(overlaps(a.path, b.path) for a in self._changed(check) for b in self._changed(act)):
+                return None  # the client had changed the place itself: the act builds on that
+            if not between and self._fresh(check, act):
+                return None  # an answer that nothing has made stale
             for other in reversed(between):
                 link = self._link(check, other, act)
                 if link is not None and not heard_of(self.history, act.row, since=check.row, what=other.row):
-                    return self._told(check, other, act, common, link)
+                    return self._told(check, other, act, next(c for c in self._frames(check) if c in frames), link)
         return None
+
+    def _candidates(self, earlier: list[Turn], act: Turn, frames: list[int]) -> list[tuple[Turn, list[Turn]]]:
+        """The client's turns before its act, the latest first, each with what came in between if it is a check.
+
+        Empty when nothing came between any check and the act, which is the common case and decided by numbers alone.
+        """
+        found = []
+        for turn in reversed(earlier):
+            asks = turn.row["kind"] == "call" and turn.row["reply_event"] is not None
+            retry = turn.row["tag"] == act.row["tag"]  # the same request again decides anew, in the server
+            checks = asks and not retry and any(call in frames for call in self._frames(turn))
+            if checks or turn.writes:
+                found.append((turn, self._between(turn, act) if checks else []))
+        kind = str(act.row["tag"])
+        self._looked_at[kind] += any(between for _, between in found)
+        return found if self._looked_at[kind] <= SAMPLES and any(between for _, between in found) else []
 
     def _frames(self, turn: Turn) -> list[int]:
         """The frames of the client that enclose its request, the innermost first."""
@@ -139,22 +163,14 @@ class Server:
         return self._enclosing[turn.turn]
 
     def _between(self, check: Turn, act: Turn) -> list[Turn]:
-        """The other clients' turns that changed the state after the check and before the act."""
-        first = bisect_right(self._write_turns, check.turn)
-        last = bisect_left(self._write_turns, act.turn)
+        """The other clients' turns that changed the state after the check was answered and before the act."""
+        first = bisect_right(self._write_starts, check.row["answered_event"])
+        last = bisect_left(self._write_starts, act.row["handle_call"])
         return [turn for turn in self.writes[first:last] if turn.client != act.client]
 
     @cached_property
-    def _write_turns(self) -> list[int]:
-        return [turn.turn for turn in self.writes]
-
-    def _look_at(self, check: Turn, act: Turn) -> bool:
-        kind = str(check.row["tag"]), str(act.row["tag"])
-        self._looked_at[kind] += 1
-        return self._looked_at[kind] <= SAMPLES
-
-    def _claims(self, check: Turn, act: Turn) -> bool:
-        return any(overlaps(a.path, b.path) for a in self._changed(check) for b in self._changed(act))
+    def _write_starts(self) -> list[int]:
+        return [int(turn.row["handle_call"]) for turn in self.writes]
 
     def _changed(self, turn: Turn) -> list[Change]:
         """What a turn changed in the state."""
@@ -163,24 +179,35 @@ class Server:
             self._changes[turn.turn] = diff(before, after) if turn.writes else []
         return self._changes[turn.turn]
 
+    def _fresh(self, check: Turn, act: Turn) -> bool:
+        """Whether the act depends on the answer of this check."""
+        asked, done, answer = self._said(check, act)
+        return any(
+            named(asked, done, mine) or (carries(done, mine.after, mine) and carries(answer, mine.before, mine))
+            for mine in self._changed(act)
+        )
+
     def _link(self, check: Turn, other: Turn, act: Turn) -> Link | None:
         """How the act depends on what the check asked and the other changed; None when it does not."""
-        asked, done = (request(self.history.term(turn.row["value"])) for turn in (check, act))
+        asked, done, answer = self._said(check, act)
         for mine in self._changed(act):
-            overwrote = contains(done, mine.after)
+            overwrote = carries(done, mine.after, mine)
             for theirs in self._changed(other):
                 if not overlaps(mine.path, theirs.path):
                     continue
-                things = [thing for thing in shared(asked, done) if goes_through(mine.path, thing)]
-                if things:
+                if things := named(asked, done, mine):
                     return Link(things, mine, theirs, overwrote)
-                answer = reply(self.history.term(check.row["reply_value"]))
-                if overwrote and mine.path == theirs.path and contains(answer, theirs.before):
+                if overwrote and mine.path == theirs.path and carries(answer, theirs.before, theirs):
                     return Link([], mine, theirs, True)
         return None
 
+    def _said(self, check: Turn, act: Turn) -> tuple[Any, Any, Any]:
+        """What the check asked, what the act did, and what the check was told."""
+        asked, done = (request(self.history.term(turn.row["value"])) for turn in (check, act))
+        return asked, done, reply(self.history.term(check.row["reply_value"]))
+
     def _told(self, check: Turn, other: Turn, act: Turn, common: int, link: Link) -> Race:
-        confidence = 0.8 if not link.things else 0.95 if link.overwrote else 0.7
+        confidence = 0.8 if not link.things else 0.95 if link.overwrote else 0.5
         rival = self._rival_check(check, other, link)
         return Race(
             key=(self._site(common), str(check.row["tag"]), str(act.row["tag"])),
@@ -237,10 +264,23 @@ def reply(term: Any) -> Any:
     return term[1] if isinstance(term, tuple) and len(term) == 2 else term
 
 
+def named(asked: Any, done: Any, change: Change) -> list[Any]:
+    """What both requests name and the changed place is kept under."""
+    return [thing for thing in shared(asked, done) if goes_through(change.path, thing)]
+
+
 def goes_through(path: Path, thing: Any) -> bool:
     """Whether a place is inside what is kept under `thing`."""
     return any(isinstance(step, Key) and contains(step.key, thing) for step in path)
 
 
+def carries(said: Any, value: Any, change: Change) -> bool:
+    """Whether a request or an answer holds the value of a place: as such, under the same name, or unmistakably."""
+    if not distinctive(value):
+        return any(len(path) <= 1 or path[-1:] == change.path[-1:] for path in paths(said, value))
+    return contains(said, value)
+
+
 def _became(change: Change) -> str:
-    return f"{short(change.before)} became {short(change.after)}"
+    before, after = ("nothing" if value is MISSING else short(value) for value in (change.before, change.after))
+    return f"{before} became {after}"
