@@ -85,3 +85,28 @@ def receives_of(events: Sequence[Event]) -> dict[int, int | None]:
 def previous_of(events: Sequence[Event], event: int) -> int | None:
     earlier = [n for n in range(event) if events[n].process == events[event].process]
     return earlier[-1] if earlier else None
+
+
+def continues_of(events: Sequence[Event], call: int, callees: dict[int, int]) -> int | None:
+    """The frame whose tail call a CALL continues. `callees`: site of a tail call → site of the function it calls.
+
+    Going back from the CALL, the first that matters is either a sign of life of a frame below (then it continues
+    nothing) or a tail call out of a frame at the same depth, which counts once and only for the function it names.
+    """
+    depth, here = depth_of(events, call), events[call]
+    for at in range(call - 1, -1, -1):
+        event = events[at]
+        if event.process != here.process:
+            continue
+        if event.kind == Kind.EXIT:
+            return None
+        frame = frame_of(events, at) if event.kind in CODE and event.frame else None
+        if frame is None:
+            continue
+        if depth_of(events, frame) < depth:
+            return None
+        if event.kind == Kind.TAIL and depth_of(events, frame) == depth:
+            between = [n for n in range(at, call) if events[n].kind == Kind.CALL and events[n].process == here.process]
+            claimed = any(continues_of(events, other, callees) == frame for other in between)
+            return frame if callees.get(event.site) == here.site and not claimed else None
+    return None

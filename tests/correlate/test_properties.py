@@ -12,14 +12,17 @@ from elixirscope.correlate.correlator import EventCorrelator
 from elixirscope.correlate.shapes import arguments, shape, skip
 from elixirscope.recording import etf
 from elixirscope.recording.format import Kind
-from elixirscope.recording.log import EVENT_ROW, Log, ProcessKey, Site
+from elixirscope.recording.log import EVENT_ROW, Callee, Log, ProcessKey, Site
 from elixirscope.recording.schema import TABLES
 from elixirscope.recording.terms import Atom, Ref
 from tests.correlate import oracle
 from tests.correlate.oracle import Event
 
 PROCESSES = 3
-SITES = {number: Site(number, "function", "Shop", f"f{number}", 1) for number in range(1, 4)}
+CALLEES = {number + 3: number for number in range(1, 4)}  # site of a tail call → site of the function it calls
+SITES = {number: Site(number, "function", "Shop", f"f{number}", 1) for number in range(1, 4)} | {
+    tail: Site(tail, "tail", "Shop", "f", 1, callee=Callee("Shop", f"f{number}", 1)) for tail, number in CALLEES.items()
+}
 
 
 def log_of(events: list[Event]) -> Log:
@@ -47,7 +50,8 @@ def streams(draw: st.DrawFn) -> list[Event]:
             events.append(Event(process, kind, 1000 + number, draw(st.integers(1, 3))))
         elif kind in oracle.CODE:
             names = [*frames[process][-4:], 7]  # 7: a frame whose CALL was never seen
-            events.append(Event(process, kind, draw(st.sampled_from(names)), draw(st.integers(0, 3))))
+            place = draw(st.integers(4, 6)) if kind == Kind.TAIL else 0
+            events.append(Event(process, kind, draw(st.sampled_from(names)), place))
         elif kind == Kind.EXIT:
             events.append(Event(process, kind))
         else:
@@ -70,6 +74,13 @@ def test_frames_end_and_nest_as_defined(events: list[Event]) -> None:
         assert (row["end_event"], row["outcome"]) == (ended or (None, "open"))
         assert row["parent"] == oracle.parent_of(events, row["call"])
         assert row["depth"] == oracle.depth_of(events, row["call"])
+
+
+@settings(max_examples=150, deadline=None)
+@given(streams())
+def test_tail_calls_are_continued_as_defined(events: list[Event]) -> None:
+    for row in correlated(events)["calls"]:
+        assert row["tail_of"] == oracle.continues_of(events, row["call"], CALLEES)
 
 
 @settings(max_examples=100, deadline=None)
