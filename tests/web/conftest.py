@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -11,6 +12,19 @@ import pytest
 
 from elixirscope.film import Film
 from elixirscope.web.server import Server
+
+
+@contextmanager
+def serving(film: Film) -> Iterator[Server]:
+    """A server for `film` while inside."""
+    server = Server(film)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+        thread.join()
 
 
 @pytest.fixture(scope="session")
@@ -22,12 +36,8 @@ def film(example_recording: Path) -> Film:
 @pytest.fixture(scope="session")
 def server(film: Film) -> Iterator[Server]:
     """The Cinema, serving."""
-    server = Server(film)
-    serving = threading.Thread(target=server.run)
-    serving.start()
-    yield server
-    server.stop()
-    serving.join()
+    with serving(film) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
