@@ -33,10 +33,18 @@ defmodule ElixirScope.Compiler.RewriteTest do
       {:redirect, {:lists, :reverse, 1}, {__MODULE__, :reversed}}
     ]
 
-    assert :ok = Rewrite.load(module, String.to_charlist(path), edits)
+    # The second time from what was kept of the first.
+    for _ <- 1..2 do
+      Support.load(module, binary)
+      assert :ok = Rewrite.load(module, String.to_charlist(path), edits)
+    end
+
     assert {:around, [1, 2], {1, {:around, [2], 3}}} = Wrapped.f(1, 2)
     assert {:not_reversed, [1, 2]} = Wrapped.r([1, 2])
     assert :code.which(Wrapped) == String.to_charlist(path)
+    hook = Path.wildcard(Path.join(Path.dirname(:code.which(Rewrite)), "Elixir.Wrapped-*.hook"))
+    assert [_ | _] = hook
+    Enum.each(hook, &File.rm!/1)
   end
 
   test "says so when a module has nothing to edit" do

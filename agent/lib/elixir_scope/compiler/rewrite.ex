@@ -24,13 +24,36 @@ defmodule ElixirScope.Compiler.Rewrite do
   """
   @spec load(module, charlist, [edit]) :: :ok | {:error, term}
   def load(module, beam, edits) do
-    with {:ok, read} <- Beam.read(beam),
-         {:ok, forms} <- edit(read.forms, edits),
-         {:ok, binary} <- Beam.compile(forms, read),
+    with {:ok, binary} <- edited(module, beam, edits),
          true <- :code.soft_purge(module) || {:error, :in_use},
          {:module, ^module} <- :code.load_binary(module, beam, binary) do
       :ok
     end
+  end
+
+  # Compiling takes a good part of the start of a small test run, and the result is always the same.
+  defp edited(module, beam, edits) do
+    cached = cached(module, beam, edits)
+
+    with {:error, _} <- File.read(cached),
+         {:ok, read} <- Beam.read(beam),
+         {:ok, forms} <- edit(read.forms, edits),
+         {:ok, binary} <- Beam.compile(forms, read) do
+      keep(cached, binary)
+      {:ok, binary}
+    end
+  end
+
+  # Beside the agent's own code: whoever may write there can change the agent anyway.
+  defp cached(module, beam, edits) do
+    key = :erlang.md5(:erlang.term_to_binary({File.read(beam), edits, __MODULE__.module_info(:md5)}))
+    Path.join(Path.dirname(:code.which(__MODULE__)), "#{module}-#{Base.encode16(key, case: :lower)}.hook")
+  end
+
+  # Other VMs may start at the same time: the file is there as a whole or not at all. Without it, all works as well.
+  defp keep(path, binary) do
+    temporary = "#{path}.#{:os.getpid()}"
+    with :ok <- File.write(temporary, binary), do: File.rename(temporary, path)
   end
 
   @doc "Applies edits to forms. `{:error, :no_such_function}` when none of them applies."
