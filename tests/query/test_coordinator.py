@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
 import numpy as np
@@ -61,6 +62,10 @@ class Watched:
     def text(self, value: int | None, limit: int = 200) -> str | None:
         self.asked.append(value)
         return self._recording.text(value, limit)
+
+    def term(self, value: int) -> Any:
+        self.asked.append(value)
+        return self._recording.term(value)
 
 
 def test_values_are_decoded_for_selected_rows_only(sale: Drawn) -> None:
@@ -140,3 +145,18 @@ def test_the_event_at_a_time(sale: Drawn) -> None:
     query, client = sale.query, sale.process("client")
     assert [query.event_at(at) for at in (0, 11_999, 12_000, 10**9)] == [0, 8, 9, 23]
     assert [query.event_at(at, client) for at in (8_999, 9_000, 28_999)] == [None, 6, 8]
+
+
+def test_questions_from_many_threads_at_once(sale: Drawn) -> None:
+    query = QueryCoordinator(sale.query.recording)
+
+    def ask(number: int) -> tuple[object, ...]:
+        event = number % query.event_count
+        shown = query.sql(f"select value from events where event = {event}").rows[0][0]
+        row = query.find("events", "event", event)
+        assert row is not None
+        return shown, query.values.text(row["value"]), query.rows("select count(*) as n from calls")[0]["n"]
+
+    with ThreadPoolExecutor(8) as pool:
+        for shown, text, calls in pool.map(ask, range(200)):
+            assert (shown, calls) == (text, 5)

@@ -7,6 +7,7 @@ sorted indexes instead of SQL.
 
 from __future__ import annotations
 
+import secrets
 import threading
 import time
 import weakref
@@ -20,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from elixirscope.errors import NotFoundError, UsageError
-from elixirscope.query import resolve, sandbox
+from elixirscope.query import late, resolve, sandbox
 from elixirscope.query.dialect import quote_words
 from elixirscope.query.values import Values
 from elixirscope.query.views import VIEWS, view_sql
@@ -66,10 +67,11 @@ class QueryCoordinator:
         }
         self._lock = threading.RLock()
         self._sandbox_lock = threading.Lock()
+        self._nonce: str | None = None  # set while a query runs whose values can wait
         self._registered: dict[str, str] = {}
         self._trusted = self._connect("raw,main", {})
 
-    def _connect(self, search_path: str, limits: dict[str, Any]) -> duckdb.DuckDBPyConnection:
+    def _connect(self, search_path: str, limits: dict[str, Any], *, waits: bool = False) -> duckdb.DuckDBPyConnection:
         """A database with the raw tables in schema `raw`, the public views in `main`, and all doors shut."""
         connection = duckdb.connect(
             ":memory:",
@@ -83,14 +85,23 @@ class QueryCoordinator:
         )
         # Closed before the interpreter ends: the binding complains on stderr otherwise
         weakref.finalize(self, connection.close)
-        values = Values(self.recording)
+        values, itself = self.values, weakref.ref(self)
+
+        def nonce() -> str | None:
+            # Only the sandbox hands out tickets; a coordinator that is gone asks nothing more
+            coordinator = itself()
+            return coordinator._nonce if waits and coordinator is not None else None
 
         def value_text(ids: pa.Array) -> pa.Array:
+            if (mark := nonce()) is not None:
+                return late.ticket(mark, ids)
             unique = pc.unique(ids)
             texts = pa.array([values.text(i, SQL_TEXT_LIMIT) for i in unique.to_pylist()], pa.string())
             return texts.take(pc.index_in(ids, unique))
 
         def element_text(ids: pa.Array, positions: pa.Array) -> pa.Array:
+            if (mark := nonce()) is not None:
+                return late.ticket(mark, ids, positions)
             pairs = zip(ids.to_pylist(), positions.to_pylist(), strict=True)
             return pa.array([values.element_text(i, p, SQL_TEXT_LIMIT) for i, p in pairs], pa.string())
 
@@ -111,7 +122,7 @@ class QueryCoordinator:
 
     @cached_property
     def _sandbox(self) -> duckdb.DuckDBPyConnection:
-        connection = self._connect("main", {"memory_limit": MEMORY_LIMIT})
+        connection = self._connect("main", {"memory_limit": MEMORY_LIMIT}, waits=True)
         for name, text in self._registered.items():
             connection.execute(f"create or replace view main.{name} as {text}")
         return connection
@@ -135,7 +146,8 @@ class QueryCoordinator:
         with self._sandbox_lock:
             connection, started = self._sandbox, time.perf_counter()
             text = quote_words(text)
-            sandbox.check(connection, text)
+            tree = sandbox.check(connection, text)
+            self._nonce = f"\x01{secrets.token_hex(8)}" if tree is not None and late.can_wait(tree) else None
             timer = threading.Timer(TIME_LIMIT_S, connection.interrupt)
             timer.daemon = True
             timer.start()
@@ -147,8 +159,17 @@ class QueryCoordinator:
                 raise sandbox.explain(sandbox.positioned(connection, text, error), self._view_columns) from None
             finally:
                 timer.cancel()
-        truncated = limit is not None and table.num_rows > limit
-        return SqlResult(table.slice(0, limit), types, truncated, (time.perf_counter() - started) * 1000)
+            truncated = limit is not None and table.num_rows > limit
+            table = _whole_numbers(table.slice(0, limit))
+            if self._nonce is not None:
+                table = late.redeem(table, self._nonce, self._redeemed)
+                self._nonce = None
+        return SqlResult(table, types, truncated, (time.perf_counter() - started) * 1000)
+
+    def _redeemed(self, numbers: list[int]) -> str | None:
+        if len(numbers) == 1:
+            return self.values.text(numbers[0], SQL_TEXT_LIMIT)
+        return self.values.element_text(numbers[0], numbers[1], SQL_TEXT_LIMIT)
 
     def register_views(self, views: dict[str, str]) -> None:
         """Add public views: name → SELECT over `raw.NAME`."""
@@ -298,3 +319,13 @@ class QueryCoordinator:
         mine = self.events_of(process)
         after = int(np.searchsorted(times[mine], at, side="right"))
         return int(mine[after - 1]) if after else None
+
+
+def _whole_numbers(table: pa.Table) -> pa.Table:
+    """Sums of whole numbers come as 128-bit decimals; as int64 again where they fit."""
+    for number, field in enumerate(table.schema):
+        if pa.types.is_decimal(field.type) and field.type.scale == 0:
+            bounds = pc.min_max(table.column(number)).as_py()
+            if all(bound is None or -(2**63) <= bound < 2**63 for bound in bounds.values()):
+                table = table.set_column(number, field.name, table.column(number).cast(pa.int64()))
+    return table

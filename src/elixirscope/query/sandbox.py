@@ -23,8 +23,11 @@ _UNKNOWN_TABLE: Final = re.compile(r"Table with name (\S+) does not exist")
 _READ_ONLY = "a recording is only read: SELECT, WITH, FROM, VALUES, DESCRIBE, SHOW and EXPLAIN are allowed"
 
 
-def check(connection: duckdb.DuckDBPyConnection, text: str) -> None:
-    """Raise `QueryError` unless `text` is one statement that only reads."""
+def check(connection: duckdb.DuckDBPyConnection, text: str) -> dict[str, Any] | None:
+    """Raise `QueryError` unless `text` is one statement that only reads.
+
+    Returns its tree as `json_serialize_sql` gives it; None for an EXPLAIN.
+    """
     try:
         statements = connection.extract_statements(text)
     except duckdb.Error as error:
@@ -38,13 +41,13 @@ def check(connection: duckdb.DuckDBPyConnection, text: str) -> None:
         if prefix is None:
             raise QueryError("this EXPLAIN cannot be checked", "write it as: explain select …")
         check(connection, text[prefix.end() :])
-    elif kind != "SELECT":
+        return None
+    if kind != "SELECT":
         raise QueryError(f"{kind} statements are refused", _READ_ONLY)
-    else:
-        _check_functions(connection, text)
+    return _check_functions(connection, text)
 
 
-def _check_functions(connection: duckdb.DuckDBPyConnection, text: str) -> None:
+def _check_functions(connection: duckdb.DuckDBPyConnection, text: str) -> dict[str, Any]:
     ((serialized,),) = connection.execute("select json_serialize_sql(?)", [text]).fetchall()
     tree: dict[str, Any] = json.loads(serialized)
     if tree.get("error"):
@@ -63,6 +66,7 @@ def _check_functions(connection: duckdb.DuckDBPyConnection, text: str) -> None:
                         f"the table function {name}() is refused",
                         "queries read the views only, no files, settings or memory: `show tables` lists them",
                     )
+    return tree
 
 
 def positioned(connection: duckdb.DuckDBPyConnection, text: str, error: duckdb.Error) -> duckdb.Error:
