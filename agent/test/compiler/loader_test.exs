@@ -56,9 +56,11 @@ defmodule ElixirScope.Compiler.LoaderTest do
     Loader.detach()
   end
 
-  test "skips what it cannot or must not replace", %{plan: plan, tmp_dir: dir} do
+  test "skips what it cannot or must not replace, and says why", %{plan: plan, tmp_dir: dir} do
     broken = Path.join(dir, "Elixir.Broken.beam")
     File.write!(broken, "no beam")
+
+    assert Ahead.run(dir, :app, plan).skipped == [{Broken, :not_a_beam}]
     lists = :code.which(:lists)
 
     assert Loader.arm(plan, [{Broken, String.to_charlist(broken), :project}, {:lists, lists, :project}]) == 0

@@ -57,7 +57,7 @@ defmodule ElixirScope.Compiler.Ahead do
       File.write!(path <> ".tmp", Beam.merge(original, binary, announcement))
       File.rename!(path <> ".tmp", path)
     else
-      {_info, _sites} -> {:skip, :already_instrumented}
+      {%{}, _sites} -> {:skip, :already_instrumented}
       {:error, reason} -> {:skip, reason}
       {:skip, reason} -> {:skip, reason}
     end

@@ -65,7 +65,7 @@ defmodule ElixirScope.Compiler.Loader do
       :ok
     else
       # The compile-time door was here before.
-      {info, sites} -> Instrument.announce(info, sites)
+      {%{} = info, sites} -> Instrument.announce(info, sites)
       {:error, reason} -> {:skip, reason}
       {:skip, reason} -> {:skip, reason}
     end
