@@ -104,3 +104,32 @@ worker exits {:badarg, [{W, :run, 0, []}]}
 """
     first, second = found(other + BEGIN + RUNS + race() + "night return :ok\n" + end("failed"))
     assert (first.kind, second.kind) == ("race", "crash")
+
+
+def test_an_exception_in_the_tests_own_process_is_followed_to_the_bad_value(found: Investigate) -> None:
+    picture = SEATS + BEGIN + RUNS
+    picture += """
+night call Office.Math.total("3x", 5) @ lib/math.ex:9
+night call Office.Math.parse("3x") @ lib/math.ex:2
+night return nil @ :5
+night call Office.Math.multiply(nil, 5) @ lib/math.ex:14
+night exits :shutdown
+"""
+    (finding,) = found(picture + end("failed"))
+    assert finding.kind == "test"
+    assert "in Office.Math.multiply/2, by a nil from Office.Math.parse/1" in finding.title
+    assert finding.location is not None
+    assert (finding.location.file, finding.location.line) == ("lib/math.ex", 5)
+
+
+def test_an_answer_that_did_not_match_is_followed_to_who_gave_it(found: Investigate) -> None:
+    picture = SEATS + BEGIN + RUNS
+    picture += """
+night call Office.Math.strict("") @ lib/math.ex:9
+night call Office.Math.check("") @ lib/math.ex:2
+night return {:error, :empty} @ :3
+night exits :shutdown
+"""
+    (finding,) = found(picture + end("failed"))
+    assert finding.location is not None
+    assert (finding.location.function, finding.location.line) == ("check", 3)

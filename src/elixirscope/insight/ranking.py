@@ -6,6 +6,7 @@ from elixirscope.dags import Dags
 from elixirscope.insight import tests
 from elixirscope.insight.crash import crashes
 from elixirscope.insight.ets import table_races
+from elixirscope.insight.failures import unexplained
 from elixirscope.insight.findings import Finding
 from elixirscope.insight.history import History
 from elixirscope.insight.race import races
@@ -17,7 +18,7 @@ def investigate(dags: Dags) -> list[Finding]:
     failed = {row["end_event"] for row in tests.failed(history)}
     findings = [*races(history), *table_races(history), *crashes(history)]
     explained = {step.moment.event for finding in findings for step in finding.evidence} & failed
-    findings += tests.unexplained(history, {event for event in explained if event is not None})
+    findings += unexplained(history, {event for event in explained if event is not None})
 
     def rank(finding: Finding) -> tuple[bool, bool, float]:
         cited = any(step.moment.event in failed for step in finding.evidence)

@@ -1,8 +1,8 @@
-"""Which failed test a thing belongs to, and the failures that nothing else explains."""
+"""Which tests ran when something happened, which of them failed, and how that is told."""
 
 from __future__ import annotations
 
-from elixirscope.insight.findings import Evidence, Finding, Location
+from elixirscope.insight.findings import Evidence
 from elixirscope.insight.history import History, Row
 
 TEXT = 200
@@ -56,36 +56,6 @@ def title(test: Row) -> str:
     """`test no seat is sold twice (TicketOffice.OpeningNightTest)`."""
     name = str(test["name"])
     return f"{name if name.startswith(('test', 'doctest', 'property')) else 'test ' + name} ({test['module']})"
-
-
-def unexplained(history: History, explained: set[int]) -> list[Finding]:
-    """One finding per failed test that no other finding cites; `explained` holds events that told results."""
-    return [_finding(history, test) for test in failed(history) if test["end_event"] not in explained]
-
-
-def _finding(history: History, test: Row) -> Finding:
-    frame = history.call(test["call"])
-    evidence = [failure(history, test)]
-    raised = history.query.rows(
-        "select * from raw.calls where process = ? and start between ? and ? and outcome = 'raised'"
-        " order by call desc limit 1",
-        [test["process"], test["start"], test["end"] or 2**62],
-    )
-    location = Location(test["module"] or "", test["name"] or "", 1, test["file"] or "", test["line"] or 0)
-    if raised and (frame is None or raised[0]["call"] != frame["call"]):
-        location = history.place(raised[0])
-        evidence.insert(
-            0, history.evidence(raised[0]["call"], f"{history.shown(raised[0])} raised", call=raised[0]["call"])
-        )
-    return Finding(
-        kind="test",
-        title=f"Failed: {title(test)}",
-        confidence=0.5,
-        location=location,
-        evidence=evidence,
-        explanation=f"No crash and no race explains it. {summary(test)}",
-        suggestion="Open the Cinema at the end of the test and step back to the first value that you did not expect.",
-    )
 
 
 def _during(test: Row, at: int) -> bool:

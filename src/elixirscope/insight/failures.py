@@ -1,0 +1,97 @@
+"""Failed tests that no crash and no race explains: what was raised in the test's own process, and by which value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from elixirscope.insight import tests
+from elixirscope.insight.crash import bad_values
+from elixirscope.insight.findings import Finding, Location
+from elixirscope.insight.history import History, Row, mfa
+from elixirscope.insight.origin import Origin, Tracer, suspect
+from elixirscope.insight.values import short
+
+_ASSERTION = "ExUnit.AssertionError"
+
+
+def unexplained(history: History, explained: set[int]) -> list[Finding]:
+    """One finding per failed test that no other finding cites; `explained` holds events that told results."""
+    return [_finding(history, test) for test in tests.failed(history) if test["end_event"] not in explained]
+
+
+def _finding(history: History, test: Row) -> Finding:
+    raised = _raised(history, test)
+    if raised is None:
+        return Finding(
+            kind="test",
+            title=f"Failed: {tests.title(test)}",
+            confidence=0.5,
+            location=Location(test["module"] or "", test["name"] or "", 1, test["file"] or "", test["line"] or 0),
+            evidence=[tests.failure(history, test)],
+            explanation=f"No crash and no race explains it. {tests.summary(test)}",
+            suggestion="Open the Cinema at its end and step back to the first value that you did not expect.",
+        )
+    exception = _exception(history, test, raised)
+    origin = _origin(history, raised, exception)
+    by = f", by a {short(origin.value, 30)} from {mfa(origin.maker)}" if origin and origin.maker else ""
+    line = exception["line"] if exception else None
+    evidence = list(reversed(origin.steps)) if origin else []
+    evidence.append(history.evidence(raised["end_event"], f"{history.shown(raised)} raised", call=raised["call"]))
+    evidence.append(tests.failure(history, test))
+    return Finding(
+        kind="test",
+        title=f"Failed: {tests.title(test)}, in {mfa(raised)}{by}",
+        confidence=round(0.85 * origin.confidence, 2) if origin else 0.6,
+        location=origin.location if origin and origin.location else history.place(raised, line),
+        evidence=evidence,
+        explanation=_explanation(test, raised, origin),
+        suggestion=f"Decide in {mfa(origin.maker if origin and origin.maker else raised)} what should happen then.",
+    )
+
+
+def _raised(history: History, test: Row) -> Row | None:
+    """The innermost frame that an exception ended in the test's process, unless that is the test itself."""
+    rows = history.query.rows(
+        "select * from raw.calls where process = ? and start between ? and ? and outcome = 'raised' and not external"
+        " order by call desc limit 1",
+        [test["process"], test["start"], test["end"] or 2**62],
+    )
+    return rows[0] if rows and rows[0]["call"] != test["call"] else None
+
+
+def _exception(history: History, test: Row, raised: Row) -> Row | None:
+    rows = history.query.find_all("exceptions", "process", test["process"])
+    found = [row for row in rows if row["call"] == raised["call"] and row["type"] != _ASSERTION]
+    return found[-1] if found else None
+
+
+def _origin(history: History, raised: Row, exception: Row | None) -> Origin | None:
+    """Where the bad value was made, when one is recognised and it was not made by the raising function itself."""
+    for value, trust in _values(history, raised, exception):
+        origin = Tracer(history, value).trace(raised, raised["end_event"])
+        origin.confidence *= trust
+        if origin.made and origin.maker is not None and origin.maker["call"] != raised["call"]:
+            return origin
+    return None
+
+
+def _values(history: History, raised: Row, exception: Row | None) -> Iterator[tuple[Any, float]]:
+    """What the exception complains of; else the last answer that the function got, if it looks like an absence."""
+    reason = history.term(exception["value"]) if exception else None
+    if isinstance(reason, tuple) and len(reason) >= 2:
+        reason = reason[1]
+    yield from bad_values(reason, history.term(raised["args"]))
+    for child in reversed(history.children(raised["call"])):
+        result = history.term(child["result"])
+        if child["outcome"] == "returned" and suspect(result):
+            yield result, 0.9
+        return
+
+
+def _explanation(test: Row, raised: Row, origin: Origin | None) -> str:
+    text = f"{tests.summary(test)}, raised in {mfa(raised)}."
+    if origin is None or origin.maker is None:
+        return text
+    made = f"was made by {mfa(origin.maker)}: nothing that it was given contains it"
+    return f"{text} The bad value, {short(origin.value)}, {made}."
