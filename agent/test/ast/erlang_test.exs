@@ -59,7 +59,7 @@ defmodule ElixirScope.AST.ErlangTest do
       same: [1, 1],
       same: [2, 1],
       same: [1, :z],
-      same: ['pref', 'zz'],
+      same: [~c"pref", ~c"zz"],
       export: [:a],
       export: [:c],
       twice: [1],
@@ -92,7 +92,7 @@ defmodule ElixirScope.AST.ErlangTest do
            {:maybe_match, 3, {:tuple, 3, [{:atom, 3, :ok}, {:var, 3, :Y}]}, {:var, 3, :X}},
            {:call, 3, {:atom, 3, :g}, [{:var, 3, :Y}]}
          ]}
-        |> then(&if(extra, do: Tuple.append(&1, extra), else: &1))
+        |> then(&if(extra, do: Tuple.insert_at(&1, tuple_size(&1), extra), else: &1))
       end
 
       otherwise = {:else, 3, [{:clause, 3, [{:atom, 3, :error}], [], [{:call, 3, {:atom, 3, :g}, [{:atom, 3, :e}]}]}]}

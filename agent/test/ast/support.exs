@@ -49,7 +49,7 @@ unless Code.ensure_loaded?(ElixirScope.AST.Support) do
 
     @doc "Elixir source of one module → `{module, what Beam.read/1 returns, binary}`."
     def elixir(source, file \\ "subject.ex") do
-      previous = Code.compiler_options(ignore_module_conflict: true, debug_info: true)
+      previous = Code.compiler_options(ignore_module_conflict: true, debug_info: true, docs: true)
 
       # What the compiler thinks of such programs is of no interest.
       {compiled, _warnings} =
