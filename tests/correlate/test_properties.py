@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,10 +20,14 @@ from tests.correlate import oracle
 from tests.correlate.oracle import Event
 
 PROCESSES = 3
-CALLEES = {number + 3: number for number in range(1, 4)}  # site of a tail call → site of the function it calls
-SITES = {number: Site(number, "function", "Shop", f"f{number}", 1) for number in range(1, 4)} | {
+CALLEES = {number + 2: number for number in range(1, 3)}  # site of a tail call → site of the function it calls
+SITES = {number: Site(number, "function", "Shop", f"f{number}", 1) for number in range(1, 3)} | {
     tail: Site(tail, "tail", "Shop", "f", 1, callee=Callee("Shop", f"f{number}", 1)) for tail, number in CALLEES.items()
 }
+
+
+KINDS = [*[Kind.CALL] * 4, *oracle.CODE, Kind.EXIT, Kind.SEND, Kind.RECEIVE]
+TAILS = [*[Kind.CALL] * 3, *[Kind.TAIL] * 3, Kind.BIND, Kind.RETURN]
 
 
 def log_of(events: list[Event]) -> Log:
@@ -38,19 +43,19 @@ def log_of(events: list[Event]) -> Log:
 
 
 @st.composite
-def streams(draw: st.DrawFn) -> list[Event]:
+def streams(draw: st.DrawFn, kinds: Sequence[Kind] = KINDS, processes: Sequence[int] = (0, 0, 0, 1, 2)) -> list[Event]:
     """Mostly code events of frames that exist, with events of unknown and ended frames among them."""
     events: list[Event] = []
     frames: list[list[int]] = [[] for _ in range(PROCESSES)]
     for number in range(draw(st.integers(0, 40))):
-        process = draw(st.integers(0, PROCESSES - 1))
-        kind = draw(st.sampled_from([Kind.CALL, Kind.CALL, *oracle.CODE, Kind.EXIT, Kind.SEND, Kind.RECEIVE]))
+        process = draw(st.sampled_from(processes))
+        kind = draw(st.sampled_from(kinds))
         if kind == Kind.CALL:
             frames[process].append(1000 + number)
-            events.append(Event(process, kind, 1000 + number, draw(st.integers(1, 3))))
+            events.append(Event(process, kind, 1000 + number, draw(st.integers(1, 2))))
         elif kind in oracle.CODE:
-            names = [*frames[process][-4:], 7]  # 7: a frame whose CALL was never seen
-            place = draw(st.integers(4, 6)) if kind == Kind.TAIL else 0
+            names = [*frames[process][-3:], 7]  # 7: a frame whose CALL was never seen
+            place = draw(st.integers(3, 4)) if kind == Kind.TAIL else 0
             events.append(Event(process, kind, draw(st.sampled_from(names)), place))
         elif kind == Kind.EXIT:
             events.append(Event(process, kind))
@@ -76,8 +81,8 @@ def test_frames_end_and_nest_as_defined(events: list[Event]) -> None:
         assert row["depth"] == oracle.depth_of(events, row["call"])
 
 
-@settings(max_examples=150, deadline=None)
-@given(streams())
+@settings(max_examples=300, deadline=None)
+@given(streams(TAILS, [0]))
 def test_tail_calls_are_continued_as_defined(events: list[Event]) -> None:
     for row in correlated(events)["calls"]:
         assert row["tail_of"] == oracle.continues_of(events, row["call"], CALLEES)
