@@ -32,7 +32,11 @@ defmodule ElixirScope.Boot do
          :ok <- start_application(raw, plan) do
       Compiler.Hooks.install()
       # A script is the program; Mix is only what starts it, and tells us when.
-      unless mix?(), do: VMTracer.arm()
+      unless mix?() do
+        Compiler.Loader.arm()
+        VMTracer.arm()
+      end
+
       :ok
     else
       {:error, reason} -> complain(reason)

@@ -7,9 +7,17 @@ defmodule ElixirScope.Compiler.Selection do
 
   @type kind :: :project | :dependency | :stdlib
 
-  @doc "`{module, path of its beam, kind}` of all modules that the plan may select in the current Mix project."
+  @doc """
+  `{module, path of its beam, kind}` of all modules that the plan may select in the current Mix project; none without
+  one, as in a script.
+  """
   @spec modules(map) :: [{module, charlist, kind}]
-  def modules(plan) do
+  def modules(plan), do: if(project?(), do: selected(plan), else: [])
+
+  # Mix may be loaded and not running: then asking it would exit.
+  defp project?, do: Process.whereis(Mix.ProjectStack) != nil and Mix.Project.get() != nil
+
+  defp selected(plan) do
     consolidated = consolidated()
     own = own_applications()
 
