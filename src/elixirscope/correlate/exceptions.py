@@ -40,6 +40,7 @@ def find_exceptions(log: Log, calls: Calls, cause: Ints) -> list[Raised]:
     An exit that was only passed on by a link, with the reason of the process it came from, is no exception of its own.
     """
     rows = log.rows
+    modules = {site.module for site in log.sites.values()}
     found: list[Raised] = []
     flying: dict[int, Raised] = {}  # process → its latest, until something else happens to it
     survived: dict[int, Raised] = {}  # caught by code that is not recorded, as far as we know
@@ -64,12 +65,12 @@ def find_exceptions(log: Log, calls: Calls, cause: Ints) -> list[Raised]:
             class_, reason = _class_and_reason(term)
             known = flying.pop(process, None) or _again(survived.pop(process, None), reason)
             if known is None or known.class_ != class_:
-                known = Raised(event, process, class_, reason, value, _top(log, term))
+                known = Raised(event, process, class_, reason, value, _top(modules, term))
                 found.append(known)
             known.caught, known.caught_event = True, event
             survived[process] = known
         else:
-            ended = _exit(log, flying.pop(process, None), survived.pop(process, None), event, term, value)
+            ended = _exit(log, modules, flying.pop(process, None), survived.pop(process, None), event, term, value)
             if ended is not None and (ended.event != event or not _passed_on(log, event, cause)):
                 ended.exit_event = event
                 if ended.event == event:
@@ -120,7 +121,7 @@ def _again(raised: Raised | None, reason: Term) -> Raised | None:
 
 
 def _exit(
-    log: Log, flying: Raised | None, survived: Raised | None, event: int, reason: Term, value: int
+    log: Log, modules: set[str], flying: Raised | None, survived: Raised | None, event: int, reason: Term, value: int
 ) -> Raised | None:
     """The exception that an EXIT shows or ends; None when the process ended for another reason."""
     if value == NONE:
@@ -135,8 +136,8 @@ def _exit(
     if taken and (is_error(what) or _is_nocatch(what)):
         entries = taken[1]
         if _is_nocatch(what):
-            return Raised(event, process, "throw", what[1], value, _best(log, entries))
-        return Raised(event, process, "error", what, value, _best(log, entries))
+            return Raised(event, process, "throw", what[1], value, _best(modules, entries))
+        return Raised(event, process, "error", what, value, _best(modules, entries))
     if taken and flying is not None:
         return flying  # wrapped or cut on its way out, but nothing came between
     if exit_kind(reason) == "crash" and isinstance(reason, tuple) and len(reason) == 2:
@@ -156,15 +157,14 @@ def _passed_on(log: Log, event: int, cause: Ints) -> bool:
     return by != NONE and rows["kind"][by] == Kind.EXIT and rows["value"][by] == rows["value"][event]
 
 
-def _top(log: Log, caught: Term) -> Site | Entry | None:
+def _top(modules: set[str], caught: Term) -> Site | Entry | None:
     """Where a caught exception came from: the top of its stack trace that is recorded code."""
     if isinstance(caught, tuple) and len(caught) == 3:
-        return _best(log, entries_of(caught[2]))
+        return _best(modules, entries_of(caught[2]))
     return None
 
 
-def _best(log: Log, entries: list[Entry]) -> Entry | None:
-    modules = {site.module for site in log.sites.values()}
+def _best(modules: set[str], entries: list[Entry]) -> Entry | None:
     return next((entry for entry in entries if entry.module in modules), entries[0] if entries else None)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -11,6 +12,9 @@ from elixirscope.correlate.columns import NONE
 from elixirscope.correlate.messages import Messages
 from elixirscope.correlate.processes import Life, Pids
 from elixirscope.recording.log import Log
+
+# A supervisor of short-lived children has started thousands; only the latest are looked at.
+_LOOK_BACK = 200
 
 Told = dict[int, list[tuple[int, int]]]  # supervisor → (receive, message), the ones that make it act
 
@@ -34,49 +38,60 @@ def join_restarts(log: Log, lives: list[Life], messages: Messages, told: Told, p
     replaces what its predecessor had started likewise. Without recorded messages a registered name tells, or that the
     other one crashed.
     """
-    replaced: set[int] = set()
-    children: defaultdict[tuple[int, object], list[Life]] = defaultdict(list)
+    succession = _Succession(log, lives, messages, told, pids)
     for life in sorted((life for life in lives if life.spawn != NONE and life.parent != NONE), key=lambda x: x.spawn):
-        parent = lives[life.parent]
-        siblings = children[parent.process, life.initial]
-        dead = _replaceable(siblings, life, replaced)
+        before = succession.of(life)
+        if before is not None:
+            life.predecessor = before.process
+            life.incarnation = before.incarnation + 1
+
+
+class _Succession:
+    """Who may follow whom. Asked once for each process, in order of birth."""
+
+    def __init__(self, log: Log, lives: list[Life], messages: Messages, told: Told, pids: Pids) -> None:
+        self._log = log
+        self._lives = lives
+        self._messages = messages
+        self._told = told
+        self._pids = pids
+        self._replaced: set[int] = set()
+        self._children: defaultdict[tuple[int, object], list[Life]] = defaultdict(list)  # by parent and initial call
+
+    def of(self, life: Life) -> Life | None:
+        """The process whose role `life` takes over."""
+        parent = self._lives[life.parent]
+        siblings = self._children[parent.process, life.initial]
+        before = self._restarted(life, siblings) if parent.kind == "supervisor" and siblings else None
+        if before is None and parent.predecessor != NONE:
+            before = next(self._replaceable(self._children[parent.predecessor, life.initial], life), None)
         siblings.append(life)
-        if parent.kind == "supervisor" and dead:
-            dead = _restarted(log, dead, life, messages, told.get(parent.process, []), pids)
-        else:
-            dead = []
-        if not dead and parent.predecessor != NONE:
-            dead = _replaceable(children[parent.predecessor, life.initial], life, replaced)
-        if dead:
-            life.predecessor = dead[0].process
-            life.incarnation = dead[0].incarnation + 1
-            replaced.add(dead[0].process)
+        if before is not None:
+            self._replaced.add(before.process)
+        return before
 
+    def _restarted(self, life: Life, siblings: list[Life]) -> Life | None:
+        heard = self._told.get(life.parent)
+        if not heard:
+            dead = list(self._replaceable(siblings, life))
+            same = (other for other in dead if other.name is not None and other.name == life.name)
+            fallen = (other for other in dead if other.exit_kind in ("crash", "killed"))
+            return next(same, None) or next(fallen, None)
+        last = bisect_left(heard, (life.spawn, 0)) - 1
+        if last < 0:
+            return None
+        seen = self._messages.shapes[heard[last][1]]
+        again = seen.kind == "cast" and "restart" in (seen.tag or "")  # it failed to start and is tried again
+        if seen.kind != "exit" and not again:
+            return None
+        subject = self._pids.of_bytes(seen.subject, self._log.processes[life.process].vm)
+        ended = [self._lives[subject]] if subject != NONE else []
+        likely = [other for other in ended if (other.parent, other.initial) == (life.parent, life.initial)]
+        return next(self._replaceable(likely, life), None) or next(self._replaceable(siblings, life), None)
 
-def _replaceable(siblings: list[Life], life: Life, replaced: set[int]) -> list[Life]:
-    """Those that had ended before, that nobody has replaced yet, and whose names do not contradict."""
-    return [
-        other
-        for other in siblings
-        if NONE < other.exit < life.spawn
-        and other.process not in replaced
-        and (other.name == life.name or None in (other.name, life.name))
-    ]
-
-
-def _restarted(
-    log: Log, dead: list[Life], life: Life, messages: Messages, heard: list[tuple[int, int]], pids: Pids
-) -> list[Life]:
-    """Which of the dead a supervisor replaces by starting this child: the likeliest first."""
-    if not heard:
-        fallen = [other for other in dead if other.exit_kind in ("crash", "killed")]
-        return [other for other in dead if other.name is not None and other.name == life.name] or fallen
-    last = bisect_left(heard, (life.spawn, 0)) - 1
-    if last < 0:
-        return []
-    seen = messages.shapes[heard[last][1]]
-    again = seen.kind == "cast" and "restart" in (seen.tag or "")  # it failed to start and is tried again
-    if seen.kind != "exit" and not again:
-        return []
-    subject = pids.of_bytes(seen.subject, log.processes[life.process].vm)
-    return [other for other in dead if other.process == subject] or dead
+    def _replaceable(self, others: list[Life], life: Life) -> Iterator[Life]:
+        """Those that had ended before, that nobody has replaced yet, and whose names do not contradict."""
+        for other in others[-_LOOK_BACK:]:
+            ended = NONE < other.exit < life.spawn and other.process not in self._replaced
+            if ended and (other.name == life.name or None in (other.name, life.name)):
+                yield other
