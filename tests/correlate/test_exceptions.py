@@ -164,6 +164,12 @@ def literal(text: str) -> object:
         ("error", "%My.Error{__exception__: true, code: 7}", "My.Error", "code: 7"),
         ("exit", ":timeout", ":timeout", ":timeout"),
         ("exit", "{:badarith, [{:m, :f, 1, []}]}", "ArithmeticError", "bad argument in arithmetic expression"),
+        (
+            "exit",
+            "{{%RuntimeError{__exception__: true, message: \"oops\"}, [{:m, :f, 1, []}]}, {GenServer, :call, [1]}}",
+            "exit",
+            "RuntimeError: oops in GenServer.call(1)",
+        ),
         ("exit", "{:noproc, 1}", ":noproc", "{:noproc, 1}"),
         ("throw", "{:halt, 1}", "throw", "{:halt, 1}"),
         ("error", "12", "ErlangError", "12"),

@@ -136,7 +136,9 @@ def _called(reason: Term) -> str | None:
     match reason:
         case (why, (Atom() as module, Atom() as function, list() as arguments)):
             given = ", ".join(inspect(argument, limit=80) for argument in arguments)
-            return f"{inspect(why, limit=_SHOWN)} in {module_name(module)}.{function}({given})"
+            carried = stack_of(why)
+            said = inspect(why, limit=_SHOWN) if carried is None else ": ".join(describe("error", carried[0]))
+            return f"{said} in {module_name(module)}.{function}({given})"
     return None
 
 
