@@ -142,7 +142,7 @@ unless Code.ensure_loaded?(ElixirScope.AST.Support) do
 
     `stacks: :loose`: the instrumented stack may hold more functions of the module and other lines. The Erlang compiler
     merges equal code (the line of one place stands for both), makes a tail call out of a call that it proves will
-    never return, and inlines funs; around an event it may decide otherwise.
+    never return, inlines funs, and raises by itself what it proves to fail; around an event it may decide otherwise.
     """
     def assert_transparent({module, _, plain} = subject, funs, opts \\ []) do
       load(module, plain)
@@ -179,7 +179,9 @@ unless Code.ensure_loaded?(ElixirScope.AST.Support) do
     defp frames_kept?(_, _), do: true
 
     defp names(stack) do
-      Enum.dedup(for {module, function, _, _} <- stack, do: {module, String.trim_leading(function, "-")})
+      Enum.dedup(
+        for {module, function, _, _} <- stack, module != :erlang, do: {module, String.trim_leading(function, "-")}
+      )
     end
 
     defp subsequence?([], _), do: true
@@ -234,7 +236,7 @@ unless Code.ensure_loaded?(ElixirScope.AST.Support) do
     # The arity of a closure's function counts what it closes over: the id of the frame around it, too.
     defp arity(function, arity) do
       cond do
-        String.starts_with?(Atom.to_string(function), "-") -> :fun
+        Atom.to_string(function) =~ ~r"^-.+/" -> :fun
         is_list(arity) -> length(arity)
         true -> arity
       end
