@@ -4,7 +4,7 @@ defmodule ElixirScope.Application do
   """
 
   use Application
-  alias ElixirScope.Capture.{Collector, Ingestor, Meta, PipelineManager}
+  alias ElixirScope.Capture.{Collector, Ingestor, Meta, PipelineManager, Redaction}
   alias ElixirScope.Plan
 
   @doc false
@@ -19,10 +19,18 @@ defmodule ElixirScope.Application do
     end
   end
 
+  # From here on nothing comes in; the collectors write what they have, and end their files.
+  @impl true
+  def prep_stop(state) do
+    Ingestor.close()
+    state
+  end
+
   @doc "Starts the pipeline that writes to `dir` (the recording's `raw` folder)."
   def start_link(%{dir: dir, plan: plan, hello: hello}) do
     count = min(System.schedulers_online(), 8)
-    Ingestor.create(count, plan.limits.collector_events)
+    Ingestor.create(plan.limits.collector_events)
+    Redaction.create()
     Plan.put(plan)
 
     # A crash of ours must never take the VM along, nor give up recording while there is hope.

@@ -9,6 +9,8 @@ defmodule ElixirScope.Boot do
   alias ElixirScope.{Compiler, Plan}
 
   @version "0.1.0"
+  # Options of `elixir` and `iex` that another argument belongs to.
+  @with_value ~w(-r -pr -pa -pz -e --eval --rpc-eval --dot-iex --app)
 
   @doc "Called by `erl -eval`. Does nothing in a VM without Elixir, or without a recording to write to."
   def start do
@@ -82,9 +84,15 @@ defmodule ElixirScope.Boot do
   end
 
   @doc "Whether this VM was started to run Mix."
-  def mix? do
-    Enum.any?(:init.get_plain_arguments(), &(Path.basename(to_string(&1)) == "mix"))
-  end
+  def mix?, do: :init.get_plain_arguments() |> Enum.map(&to_string/1) |> mix?()
+
+  # `mix test`, `elixir -S mix test`, `iex -S mix`; but not a script that has an argument of this name.
+  defp mix?(["-S", script | _]), do: Path.basename(script) == "mix"
+  defp mix?([option, _ | rest]) when option in @with_value, do: mix?(rest)
+  defp mix?(["-" <> _ | rest]), do: mix?(rest)
+  defp mix?(["+" <> _ | rest]), do: mix?(rest)
+  defp mix?([script | _]), do: Path.basename(script) == "mix"
+  defp mix?([]), do: false
 
   defp complain(reason) do
     :io.put_chars(:standard_error, "elixirscope: not recording: #{reason}.\n")

@@ -80,19 +80,26 @@ defmodule ElixirScope.Plan do
       limits: numbers,
       redact: fn redact ->
         is_map(redact) and is_list(redact[:keys]) and Enum.all?(redact[:keys], &is_binary/1) and
-          is_list(redact[:modules])
+          is_list(redact[:modules]) and Enum.all?(redact[:modules], &is_binary/1)
       end
     ]
   end
 
   defp compile(plan) do
-    %{plan | modules: Enum.map(plan.modules, &pattern/1), functions: Enum.map(plan.functions, &pattern/1)}
+    %{
+      plan
+      | modules: Enum.map(plan.modules, &rule/1),
+        functions: Enum.map(plan.functions, &rule/1),
+        redact: %{plan.redact | modules: Enum.map(plan.redact.modules, &pattern/1)}
+    }
   end
 
+  defp rule({text, level}), do: {pattern(text), level}
+
   # `*` is any run of characters; everything else stands for itself.
-  defp pattern({text, level}) do
+  defp pattern(text) do
     source = text |> :binary.split("*", [:global]) |> Enum.map_join(".*", &Regex.escape/1)
-    {Regex.compile!("\\A" <> source <> "\\z"), level}
+    Regex.compile!("\\A" <> source <> "\\z")
   end
 
   @doc "The plan in force; nil when nothing is recorded."

@@ -7,7 +7,7 @@ defmodule ElixirScope.Capture.Collector do
   """
 
   use ElixirScope.Capture.Event
-  alias ElixirScope.Capture.{Batch, FrameFile, Ingestor, Redaction, VMTracer}
+  alias ElixirScope.Capture.{Batch, FrameFile, Ingestor, Plumbing, Redaction, TraceMessage}
 
   @batch_bytes 65_536
   @idle_ms 20
@@ -29,46 +29,57 @@ defmodule ElixirScope.Capture.Collector do
   def init(parent, {shard, dir, plan}) do
     Process.flag(:trap_exit, true)
 
+    state = %{
+      parent: parent,
+      shard: shard,
+      file: nil,
+      batch: Batch.new(),
+      secrets: Redaction.rules(plan),
+      budgets: plan.budgets,
+      depth: nil,
+      taken: 0,
+      shedding: false,
+      plumbing: Plumbing.new(),
+      written: 0,
+      lost: 0,
+      failed: nil
+    }
+
     case FrameFile.open(dir, if(shard == :vm, do: :vm, else: shard - 1)) do
       {:ok, file} ->
-        waiting = if shard == :vm, do: 0, else: Ingestor.reset(shard)
-        if waiting > 0, do: Ingestor.lose(shard, nil, waiting, :collector_restarted)
-
-        state = %{
-          parent: parent,
-          shard: shard,
-          file: file,
-          batch: Batch.new(),
-          words: Enum.map(plan.redact.keys, &String.downcase/1),
-          budgets: plan.budgets,
-          limit: plan.limits.collector_events,
-          counters: Ingestor.counters(),
-          taken: 0,
-          shedding: false,
-          written: 0,
-          lost: 0,
-          failed: nil
-        }
-
         :proc_lib.init_ack(parent, {:ok, self()})
-        loop(state)
+        loop(%{state | file: file})
 
       {:error, reason} ->
-        :proc_lib.init_ack(parent, {:error, {:cannot_write, dir, reason}})
+        # At the start there is somebody to tell. Later the program runs, and what is lost must be counted.
+        if Ingestor.channel() == nil do
+          :proc_lib.init_ack(parent, {:error, {:cannot_write, dir, reason}})
+        else
+          :proc_lib.init_ack(parent, {:ok, self()})
+          state |> fail([], reason) |> loop()
+        end
     end
   end
+
+  @doc "Tells a collector where its depth is counted: nil for the VM's tracer, which counts its mailbox."
+  def depth(pid, depth), do: send(pid, {:depth, depth})
+
+  @doc "Tells the VM's tracer whose traffic is not recorded."
+  def serving(pid, pids), do: send(pid, {:serving, pids})
 
   defp loop(state) do
     receive do
       {:"$es", _, _, _, _, _, _, _, _, _, _} = event -> state |> add(event) |> took() |> loop()
       {:flush, from, ref} -> state |> flush() |> answer(from, ref) |> loop()
       {:close, from, ref} -> state |> close() |> answer(from, ref) |> loop()
+      {:depth, depth} -> loop(%{state | depth: depth, taken: 0})
+      {:serving, pids} -> loop(%{state | plumbing: Plumbing.serving(state.plumbing, pids)})
       {:EXIT, parent, reason} when parent == state.parent -> stop(state, reason)
       trace when is_tuple(trace) -> state |> add_trace(trace) |> took() |> loop()
       _ -> loop(state)
     after
       # Losses may be waiting although no event is: they are looked for each second.
-      if(state.batch.count > 0, do: @idle_ms, else: 1_000) -> state |> flush() |> loop()
+      if(state.batch.count > 0 or state.taken > 0, do: @idle_ms, else: 1_000) -> state |> flush() |> tell() |> loop()
     end
   end
 
@@ -76,7 +87,7 @@ defmodule ElixirScope.Capture.Collector do
     {value, secret?} =
       case elem(event, 10) do
         @none -> {@none, false}
-        value -> Redaction.redact(value, elem(event, 6), state.words)
+        value -> Redaction.redact(value, elem(event, 6), state.secrets)
       end
 
     batch = Batch.add(state.batch, event, value, if(secret?, do: 2, else: 0))
@@ -90,10 +101,12 @@ defmodule ElixirScope.Capture.Collector do
   end
 
   defp add_trace(state, trace) do
-    case VMTracer.event(trace, state.budgets) do
-      nil -> state
-      event when state.shedding -> shed(state, event)
-      event -> add(state, event)
+    {kept?, plumbing} = Plumbing.keep?(state.plumbing, trace)
+    state = %{state | plumbing: plumbing}
+
+    case kept? && TraceMessage.event(trace, state.budgets) do
+      event when is_tuple(event) -> if state.shedding, do: shed(state, event), else: add(state, event)
+      _ -> state
     end
   end
 
@@ -108,15 +121,19 @@ defmodule ElixirScope.Capture.Collector do
   end
 
   defp took(%{taken: taken} = state) when taken < @tell - 1, do: %{state | taken: taken + 1}
+  defp took(state), do: tell(%{state | taken: state.taken + 1})
 
-  defp took(%{shard: :vm} = state) do
+  # More may come again; the VM's tracer, which cannot refuse, sheds instead.
+  defp tell(%{shard: :vm} = state) do
     {:message_queue_len, waiting} = Process.info(self(), :message_queue_len)
-    shedding = waiting > if(state.shedding, do: div(state.limit, 2), else: state.limit)
-    %{state | taken: 0, shedding: shedding}
+    limit = Ingestor.limit()
+    %{state | taken: 0, shedding: waiting > if(state.shedding, do: div(limit, 2), else: limit)}
   end
 
-  defp took(state) do
-    Ingestor.took(state.counters, state.shard, @tell)
+  defp tell(%{depth: nil} = state), do: state
+
+  defp tell(state) do
+    Ingestor.took(state.depth, state.taken)
     %{state | taken: 0}
   end
 
@@ -158,26 +175,28 @@ defmodule ElixirScope.Capture.Collector do
     for {pid, count, why} <- losses, do: Ingestor.lose(state.shard, pid, count, why)
     Ingestor.lose(state.shard, nil, state.batch.count, reason)
 
-    if :persistent_term.get({__MODULE__, :warned}, false) == false do
-      :persistent_term.put({__MODULE__, :warned}, true)
-
-      text =
-        "elixirscope: recording stopped: #{:file.format_error(reason)}. The program runs on; free space and record again.\n"
-
-      :io.put_chars(:standard_error, text)
-    end
-
+    FrameFile.complain(reason)
     %{state | failed: reason, batch: Batch.new(state.batch.known)}
   end
 
-  # Ends the file in order. After a failure it stays without an end, and so is seen to be incomplete.
-  defp close(state) do
+  # Ends the file in order. After a failure it stays without an end, and so is seen to be incomplete; how much is
+  # missing can perhaps be told by now.
+  defp close(%{failed: nil} = state) do
     state = flush(state)
 
     if state.failed == nil do
       FrameFile.write_term(state.file, :end, %{events: state.written, lost: state.lost})
     end
 
+    state
+  end
+
+  defp close(%{file: nil} = state), do: state
+
+  defp close(state) do
+    losses = Ingestor.take_losses(state.shard)
+    lost = losses |> Enum.map(&elem(&1, 1)) |> Enum.sum()
+    with :ok <- write_losses(state.file, losses), do: write_events(state.file, Batch.new(), lost)
     state
   end
 

@@ -37,6 +37,22 @@ defmodule ElixirScope.Capture.FrameFile do
       number::little-16, 0::16, 0::32>>
   end
 
+  @doc "Tells the user, once, that recording failed. The program has not."
+  @spec complain(term) :: :ok
+  def complain(reason) do
+    unless :persistent_term.get({__MODULE__, :complained}, false) do
+      :persistent_term.put({__MODULE__, :complained}, true)
+      why = :file.format_error(reason)
+
+      :io.put_chars(
+        :standard_error,
+        "elixirscope: recording stopped: #{why}. The program runs on; free space and record again.\n"
+      )
+    end
+
+    :ok
+  end
+
   @doc "Appends one frame. `loss` counts the events dropped since the frame before."
   @spec write(t, atom, iodata, keyword) :: :ok | {:error, term}
   def write(file, type, payload, opts \\ []) do

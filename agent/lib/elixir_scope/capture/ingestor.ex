@@ -9,64 +9,87 @@ defmodule ElixirScope.Capture.Ingestor do
   alias ElixirScope.Capture.Meta
 
   @key {__MODULE__, :channel}
+  @limit {__MODULE__, :limit}
   @lost :elixir_scope_lost
-  # Slots of the counters: 1 the limit of events per collector, then one depth per collector.
-  @limit 1
 
-  @typedoc "Everything `put/2` needs, in one term that is never copied."
+  @typedoc "A collector, and how many events wait for it (of its own: no two collectors share a cache line)."
+  @type slot :: {pid, :atomics.atomics_ref()}
+  @typedoc "Everything `put/2` needs, in one term that is never copied: slots, their limit, budgets of values."
   @type channel :: {pos_integer, tuple, :atomics.atomics_ref(), map}
 
-  @doc "Makes the shared counters for `count` collectors. Returns the channel, which `publish/2` opens."
-  def create(count, limit) do
+  @doc "Makes what all share; the tables belong to the caller, which must outlive the pipeline."
+  @spec create(non_neg_integer) :: :ok
+  def create(limit) do
     :ets.new(@lost, [:named_table, :public, write_concurrency: true])
-    counters = :atomics.new(count + 1, signed: true)
-    :atomics.put(counters, @limit, limit)
-    :persistent_term.put({__MODULE__, :counters}, counters)
-    counters
+    :persistent_term.put(@limit, :atomics.new(1, signed: true))
+    limit(limit)
   end
 
-  @doc "The counters of `create/2`."
-  def counters, do: :persistent_term.get({__MODULE__, :counters})
+  @doc "A place for a collector in the channel."
+  @spec slot(pid) :: slot
+  def slot(collector), do: {collector, :atomics.new(1, signed: true)}
 
   @doc "Opens the channel: from now on events are recorded."
-  def publish(collectors, budgets) do
-    :persistent_term.put(@key, {tuple_size(collectors), collectors, counters(), budgets})
+  @spec publish([slot], map) :: :ok
+  def publish(slots, budgets) do
+    :persistent_term.put(@key, {length(slots), List.to_tuple(slots), :persistent_term.get(@limit), budgets})
   end
 
   @doc "Closes the channel: instrumented code runs on and records nothing."
-  def close, do: :persistent_term.erase(@key)
+  def close, do: :persistent_term.put(@key, nil)
 
   @doc "The open channel; nil when nothing is recorded."
   @spec channel() :: channel | nil
   def channel, do: :persistent_term.get(@key, nil)
 
-  @doc "Hands over one event (see `ElixirScope.Capture.Event`) of the calling process."
-  def put({count, collectors, counters, _budgets}, event) do
-    n = :erlang.phash2(self(), count) + 1
+  @doc "The collectors of the open channel."
+  @spec collectors() :: [pid]
+  def collectors do
+    case channel() do
+      {_, slots, _, _} -> for {pid, _} <- Tuple.to_list(slots), do: pid
+      nil -> []
+    end
+  end
 
-    if :atomics.add_get(counters, n + 1, 1) <= :atomics.get(counters, @limit) do
-      :erlang.send(:erlang.element(n, collectors), event)
+  @doc "Hands over one event (see `ElixirScope.Capture.Event`) of the calling process."
+  @spec put(channel, tuple) :: :ok
+  def put({count, slots, limit, _budgets}, event) do
+    n = :erlang.phash2(self(), count) + 1
+    {collector, depth} = :erlang.element(n, slots)
+
+    if :atomics.add_get(depth, 1, 1) <= :atomics.get(limit, 1) do
+      :erlang.send(collector, event)
     else
-      :atomics.sub(counters, n + 1, 1)
+      :atomics.sub(depth, 1, 1)
       lose(n, self(), 1, :overload)
     end
 
     :ok
   end
 
-  @doc "Collector `n` has taken `count` events out of its mailbox."
-  def took(counters, n, count), do: :atomics.sub(counters, n + 1, count)
+  @doc "So many events were taken out of the mailbox."
+  def took(depth, count), do: :atomics.sub(depth, 1, count)
 
-  @doc "Collector `n` starts with an empty mailbox; how many events were waiting for the one before."
-  def reset(n), do: :atomics.exchange(counters(), n + 1, 0)
+  @doc "How many events wait; from then on none."
+  def forget(depth), do: :atomics.exchange(depth, 1, 0)
+
+  @doc "How many events may wait for one collector."
+  @spec limit() :: integer
+  def limit, do: :atomics.get(:persistent_term.get(@limit), 1)
 
   @doc "Changes how many events may wait for one collector; 0 drops, and counts, everything."
-  def limit(events), do: :atomics.put(counters(), @limit, events)
+  @spec limit(non_neg_integer) :: :ok
+  def limit(events), do: :atomics.put(:persistent_term.get(@limit), 1, events)
 
-  @doc "Counts events that were dropped, by shard and process."
+  @doc "Counts events that were dropped, by shard (1 and up, or `:vm`) and process."
+  @spec lose(pos_integer | :vm, pid | nil, non_neg_integer, term) :: :ok
   def lose(shard, pid, count, reason) do
     key = {shard, pid, reason}
     :ets.update_counter(@lost, key, count, {key, 0})
+    :ok
+  rescue
+    # The agent has ended in the middle of this; there is nobody left to count for.
+    ArgumentError -> :ok
   end
 
   @doc "Takes the counts of a shard: `[{pid, count, reason}]`."

@@ -8,7 +8,7 @@ defmodule ElixirScope.Capture.InstrumentationRuntime do
   use ElixirScope.Capture.Event
   alias ElixirScope.Capture.{Ingestor, States, Value}
 
-  @compile {:inline, flags: 1}
+  @compile {:inline, flags: 1, put: 6, plain: 4}
 
   @doc "A frame begins. Returns its name; 0 when nothing is recorded."
   @spec call(pos_integer, tuple) :: integer
@@ -31,47 +31,53 @@ defmodule ElixirScope.Capture.InstrumentationRuntime do
   @doc "A frame ends with a value, which is also returned."
   @spec return(integer, pos_integer, value) :: value when value: term
   def return(frame, site, value) do
-    put(@return, frame, site, value, :argument)
+    case Ingestor.channel() do
+      nil -> :ok
+      {_, _, _, %{argument: budget}} = channel -> put(channel, budget, @return, frame, site, value)
+    end
+
     value
   end
 
   @doc "As `return/3`, at level `calls`: the value is not recorded."
-  def return0(frame, site) do
-    put(@return, frame, site, @none, :argument)
-    :ok
-  end
+  def return0(frame, site), do: plain(Ingestor.channel(), @return, frame, site)
 
   @doc "As `return0/2`, and passes the value through."
   def return0(frame, site, value) do
-    put(@return, frame, site, @none, :argument)
+    plain(Ingestor.channel(), @return, frame, site)
     value
   end
 
   @doc "A frame ends by calling something in tail position."
-  def tail(frame, site), do: put(@tail, frame, site, @none, :argument)
+  def tail(frame, site), do: plain(Ingestor.channel(), @tail, frame, site)
 
   @doc "Variables were bound; `values` in the order of the site's names."
-  def bind(frame, site, values), do: put(@bind, frame, site, values, :binding)
+  def bind(frame, site, values) do
+    case Ingestor.channel() do
+      nil -> :ok
+      {_, _, _, %{binding: budget}} = channel -> put(channel, budget, @bind, frame, site, values)
+    end
+  end
 
   @doc "An exception was caught in this frame: every deeper one has ended."
-  def caught(frame, site, class, reason, stack), do: put(@caught, frame, site, {class, reason, stack}, :reason)
+  def caught(frame, site, class, reason, stack), do: failure(@caught, frame, site, {class, reason, stack})
 
   @doc "This frame is about to raise."
-  def raising(frame, site, class, reason), do: put(@raise, frame, site, {class, reason}, :reason)
+  def raising(frame, site, class, reason), do: failure(@raise, frame, site, {class, reason})
 
   @doc """
   An OTP callback returned: takes the new state out of its result, which is passed through. `shape` is one of
   `ElixirScope.AST.Callbacks`.
   """
   def state(frame, site, shape, before, result) do
-    with channel when channel != nil <- Ingestor.channel(),
+    with {_, _, _, %{state: budget}} = channel <- Ingestor.channel(),
          {:ok, state} <- States.after_callback(shape, before, result) do
       ts = :erlang.monotonic_time()
 
       if before != @none and :erts_debug.same(before, state) do
         Ingestor.put(channel, {:"$es", @state, @unchanged, 1, ts, frame, site, self(), nil, 0, @none})
       else
-        {value, cut?} = Value.clip(state, elem(channel, 3).state)
+        {value, cut?} = Value.clip(state, budget)
         Ingestor.put(channel, {:"$es", @state, flags(cut?), 1, ts, frame, site, self(), nil, 0, value})
       end
     end
@@ -79,16 +85,24 @@ defmodule ElixirScope.Capture.InstrumentationRuntime do
     result
   end
 
-  defp put(kind, frame, site, value, budget) do
+  defp failure(kind, frame, site, value) do
     case Ingestor.channel() do
-      nil ->
-        :ok
-
-      channel ->
-        {value, cut?} = Value.clip(value, Map.fetch!(elem(channel, 3), budget))
-        ts = :erlang.monotonic_time()
-        Ingestor.put(channel, {:"$es", kind, flags(cut?), 0, ts, frame, site, self(), nil, 0, value})
+      nil -> :ok
+      {_, _, _, %{reason: budget}} = channel -> put(channel, budget, kind, frame, site, value)
     end
+  end
+
+  defp put(channel, budget, kind, frame, site, value) do
+    {value, cut?} = Value.clip(value, budget)
+    ts = :erlang.monotonic_time()
+    Ingestor.put(channel, {:"$es", kind, flags(cut?), 0, ts, frame, site, self(), nil, 0, value})
+  end
+
+  defp plain(nil, _kind, _frame, _site), do: :ok
+
+  defp plain(channel, kind, frame, site) do
+    ts = :erlang.monotonic_time()
+    Ingestor.put(channel, {:"$es", kind, 0, 0, ts, frame, site, self(), nil, 0, @none})
   end
 
   defp flags(true), do: @truncated

@@ -33,9 +33,8 @@ defmodule ElixirScope.Capture.Meta do
 
     case FrameFile.open(dir, :meta) do
       {:ok, file} ->
-        Redaction.create()
-        FrameFile.write_term(file, :meta, hello)
-        {:ok, %{file: file, words: Enum.map(plan.redact.keys, &String.downcase/1)}}
+        append(file, :meta, hello, [])
+        {:ok, %{file: file, secrets: Redaction.rules(plan)}}
 
       {:error, reason} ->
         {:stop, {:cannot_write, dir, reason}}
@@ -44,13 +43,13 @@ defmodule ElixirScope.Capture.Meta do
 
   @impl true
   def handle_call({:sites, module, info, sites}, _from, state) do
-    Redaction.note_sites(sites, state.words)
-    FrameFile.write_term(state.file, :sites, {module, info, sites}, count: length(sites))
+    Redaction.note_sites(module, sites, state.secrets)
+    append(state.file, :sites, {module, info, sites}, count: length(sites))
     {:reply, :ok, state}
   end
 
   def handle_call({:meta, map}, _from, state) do
-    FrameFile.write_term(state.file, :meta, map)
+    append(state.file, :meta, map, [])
     {:reply, :ok, state}
   end
 
@@ -61,6 +60,10 @@ defmodule ElixirScope.Capture.Meta do
 
   @impl true
   def terminate(_reason, state), do: finish(state)
+
+  defp append(file, type, term, opts) do
+    with {:error, reason} <- FrameFile.write_term(file, type, term, opts), do: FrameFile.complain(reason)
+  end
 
   defp finish(state), do: FrameFile.write_term(state.file, :end, %{events: 0, lost: 0})
 end

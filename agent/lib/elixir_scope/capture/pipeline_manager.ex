@@ -29,54 +29,94 @@ defmodule ElixirScope.Capture.PipelineManager do
 
   @impl true
   def init({supervisor, plan}) do
-    {:ok, %{supervisor: supervisor, plan: plan, limited: false, collectors: nil}, {:continue, :open}}
+    Process.flag(:trap_exit, true)
+    # slots: shard => {collector, depth}; the VM's tracer has no depth.
+    {:ok, %{supervisor: supervisor, plan: plan, slots: %{}, retired: [], limited: false, muted: false},
+     {:continue, :open}}
   end
 
   @impl true
-  def handle_continue(:open, state), do: {:noreply, open(state)}
-
-  # A restarted collector has a new pid: it is put in the place of the old one.
-  defp open(state) do
-    found =
-      for {{Collector, shard}, pid, _, _} <- Supervisor.which_children(state.supervisor), is_pid(pid), into: %{} do
-        {shard, pid}
-      end
-
-    Process.send_after(self(), :look, @every_ms)
-
-    if found == state.collectors do
-      state
-    else
-      {vm, numbered} = Map.pop(found, :vm)
-      collectors = numbered |> Enum.sort() |> Enum.map(&elem(&1, 1)) |> List.to_tuple()
-      Ingestor.publish(collectors, state.plan.budgets)
-      VMTracer.collector(vm)
-      for {_, pid} <- found, do: Process.monitor(pid)
-      %{state | collectors: found}
-    end
-  end
+  def handle_continue(:open, state), do: {:noreply, state |> open() |> again()}
 
   @impl true
   def handle_call(:ready, _from, state), do: {:reply, :ok, state}
 
   def handle_call(:flush, _from, state) do
     delivered()
+    state = retire(state)
     ask(state, :flush)
     {:reply, :ok, state}
   end
 
   def handle_call(:close, _from, state) do
     delivered()
+    state = retire(state)
     ask(state, :close)
     Meta.close()
     {:reply, :ok, state}
   end
 
   @impl true
-  def handle_info(:look, state), do: {:noreply, state |> watch() |> open()}
-  # The supervisor is about to start another one: look at once, and again with the next tick.
+  def handle_info(:look, state), do: {:noreply, state |> watch() |> retire() |> open() |> again()}
+  # Its supervisor starts another one: look at once, and if that is too early with the next tick.
   def handle_info({:DOWN, _, :process, _, _}, state), do: {:noreply, open(state)}
   def handle_info(_, state), do: {:noreply, state}
+
+  # The collectors end next: they are to have all the VM has told.
+  @impl true
+  def terminate(_reason, state) do
+    delivered()
+    retire(state)
+  end
+
+  defp again(state) do
+    Process.send_after(self(), :look, @every_ms)
+    state
+  end
+
+  # A restarted collector has a new pid: it is put in the place of the old one. While one is missing its place is
+  # kept, so that a process stays with its collector.
+  defp open(state) do
+    found =
+      for {{Collector, shard}, pid, _, _} <- Supervisor.which_children(state.supervisor),
+          is_pid(pid),
+          pid != collector(state, shard),
+          do: {shard, pid}
+
+    slots = Enum.reduce(found, state.slots, fn {shard, pid}, slots -> Map.put(slots, shard, slot(shard, pid)) end)
+
+    if found != [] do
+      replaced = for {shard, _} <- found, shard != :vm, old = state.slots[shard], do: {shard, elem(old, 1)}
+      {{vm, nil}, numbered} = Map.pop(slots, :vm)
+      numbered |> Enum.sort() |> Enum.map(&elem(&1, 1)) |> Ingestor.publish(state.plan.budgets)
+      VMTracer.collector(vm)
+      Collector.serving(vm, [self() | VMTracer.serving()])
+      retire(%{state | slots: slots, retired: replaced ++ state.retired})
+    else
+      state
+    end
+  end
+
+  defp collector(state, shard) do
+    with {pid, _} <- state.slots[shard], do: pid
+  end
+
+  defp slot(shard, pid) do
+    Process.monitor(pid)
+    {_, depth} = slot = if shard == :vm, do: {pid, nil}, else: Ingestor.slot(pid)
+    Collector.depth(pid, depth)
+    slot
+  end
+
+  # What waited for a collector that has died is lost. A process may have held the old channel a moment longer:
+  # places are counted once more with every tick.
+  defp retire(state) do
+    for {shard, depth} <- state.retired, (waiting = Ingestor.forget(depth)) > 0 do
+      Ingestor.lose(shard, nil, waiting, :collector_restarted)
+    end
+
+    state
+  end
 
   # All trace messages that belong to what has happened until now have arrived.
   defp delivered do
@@ -90,12 +130,12 @@ defmodule ElixirScope.Capture.PipelineManager do
   end
 
   defp ask(state, what) do
-    for {_, pid} <- state.collectors || %{} do
+    for {_, {pid, _}} <- state.slots do
       monitor = Process.monitor(pid)
       send(pid, {what, self(), monitor})
-      {pid, monitor}
+      monitor
     end
-    |> Enum.each(fn {_pid, monitor} ->
+    |> Enum.each(fn monitor ->
       receive do
         {^monitor, :ok} -> Process.demonitor(monitor, [:flush])
         {:DOWN, ^monitor, _, _, _} -> :ok
@@ -106,16 +146,22 @@ defmodule ElixirScope.Capture.PipelineManager do
   end
 
   defp watch(state) do
-    used = state.collectors |> Map.values() |> Enum.map(&memory/1) |> Enum.sum()
-    over = used > if(state.limited, do: div(state.plan.limits.memory_bytes, 2), else: state.plan.limits.memory_bytes)
+    limits = state.plan.limits
+    used = for {shard, {pid, _}} <- state.slots, into: %{}, do: {shard, memory(pid)}
+    all = used |> Map.values() |> Enum.sum()
+    over = all > if(state.limited, do: div(limits.memory_bytes, 2), else: limits.memory_bytes)
 
-    if over != state.limited do
-      Ingestor.limit(if over, do: 0, else: state.plan.limits.collector_events)
-      Meta.write(%{what: :step, limited: over, memory_bytes: used})
-    end
-
-    %{state | limited: over}
+    if over != state.limited, do: Ingestor.limit(if over, do: 0, else: limits.collector_events)
+    state |> mute(used[:vm]) |> Map.put(:limited, over)
   end
+
+  # The VM traces on, however many messages wait: there is no refusing them, only asking for less.
+  defp mute(%{muted: false} = state, used) when used > 4 * state.plan.limits.memory_bytes do
+    state.slots.vm |> elem(0) |> VMTracer.mute()
+    %{state | muted: true}
+  end
+
+  defp mute(state, _), do: state
 
   defp memory(pid) do
     case Process.info(pid, :memory) do

@@ -1,42 +1,63 @@
 defmodule ElixirScope.Capture.Redaction do
   @moduledoc """
-  Replaces secrets before they are written: values under keys, struct fields, keywords and variables whose name
-  contains one of the plan's words. Runs in the collector, inside the VM, on terms already cut to their budget.
+  Replaces secrets before they are written: values under keys, struct fields, keyrules and variables whose name
+  contains one of the plan's rules. Runs in the collector, inside the VM, on terms already cut to their budget.
   """
 
   @redacted {:"$elixirscope", :redacted}
+  # What is longer is no name; its beginning may still be one.
+  @name_bytes 200
   @table :elixir_scope_secret_sites
+
+  @typedoc "Parts of names, in lower case, and patterns over names of struct modules; nil when nothing is a secret."
+  @type rules :: %{words: [binary], modules: [Regex.t()]} | nil
+
+  @doc "What a plan says is secret."
+  @spec rules(ElixirScope.Plan.t()) :: rules
+  def rules(%{redact: %{keys: [], modules: []}}), do: nil
+  def rules(%{redact: redact}), do: %{words: Enum.map(redact.keys, &String.downcase/1), modules: redact.modules}
 
   @doc "Makes the table of sites whose variables are secret; owned by the caller."
   def create, do: :ets.new(@table, [:named_table, :public, read_concurrency: true])
 
-  @doc "Remembers which positions of a site's value tuple are secret, by the names of its variables."
-  def note_sites(sites, words) do
-    for {id, kind, _, _, _, vars, detail} <- sites, kind in [:function, :fn, :bind] do
-      vars = if kind == :bind, do: vars, else: without_state(vars, detail)
-      secret = for {name, n} <- Enum.with_index(vars), secret?(String.downcase(name), words), do: n
+  @doc """
+  Remembers which positions of a site's value tuple are secret, by the names of its variables, and which arguments of
+  a function, for stack traces that show them.
+  """
+  @spec note_sites(module, [tuple], rules) :: :ok
+  def note_sites(_module, _sites, nil), do: :ok
+
+  def note_sites(module, sites, rules) do
+    for {id, kind, function, arity, _, vars, detail} <- sites, kind in [:function, :fn, :bind] do
+      secret = positions_of(vars, rules)
+      if kind == :function and secret != [], do: :ets.insert(@table, {{module, function, arity}, secret})
+
+      # The arguments of a callback are recorded without its state.
+      secret =
+        if detail[:state_arg], do: vars |> List.delete_at(detail.state_arg - 1) |> positions_of(rules), else: secret
+
       if secret != [], do: :ets.insert(@table, {id, secret})
     end
 
     :ok
   end
 
-  # The arguments of a callback are recorded without its state.
-  defp without_state(vars, %{state_arg: n}) when is_integer(n), do: List.delete_at(vars, n - 1)
-  defp without_state(vars, _), do: vars
-
-  @doc "The term without secrets, and whether there were any."
-  @spec redact(term, non_neg_integer, [binary]) :: {term, boolean}
-  def redact(term, _site, []), do: {term, false}
-
-  def redact(term, site, words) do
-    term = if is_tuple(term) and site > 0, do: positions(term, site), else: term
-    clean = walk(term, words)
-    {clean, clean !== term or has_marker?(clean)}
+  defp positions_of(vars, rules) do
+    for {name, n} <- Enum.with_index(vars), secret?(String.downcase(name), rules), do: n
   end
 
-  defp positions(term, site) do
-    case :ets.lookup(@table, site) do
+  @doc "The term without secrets, and whether there were any."
+  @spec redact(term, non_neg_integer, rules) :: {term, boolean}
+  def redact(term, _site, nil), do: {term, false}
+
+  def redact(term, site, rules) do
+    shown = if is_tuple(term) and site > 0, do: positions(term, site), else: term
+    clean = walk(shown, rules)
+    {clean, clean !== term}
+  end
+
+  defp positions(term, key) do
+    case :ets.lookup(@table, key) do
       [{_, secret}] ->
         Enum.reduce(secret, term, fn n, t -> if n < tuple_size(t), do: put_elem(t, n, @redacted), else: t end)
 
@@ -45,41 +66,83 @@ defmodule ElixirScope.Capture.Redaction do
     end
   end
 
-  defp has_marker?(term) when is_tuple(term), do: Enum.any?(Tuple.to_list(term), &(&1 == @redacted))
-  defp has_marker?(_), do: false
-
-  defp walk(term, words) when is_map(term) do
-    :maps.map(fn key, value -> if named?(key, words), do: @redacted, else: walk(value, words) end, term)
+  defp walk(%{__struct__: module} = term, rules) when is_atom(module) do
+    if struct?(module, rules), do: @redacted, else: walk_map(term, rules)
   end
 
-  defp walk([head | tail], words), do: [walk(head, words) | walk(tail, words)]
+  defp walk(term, rules) when is_map(term), do: walk_map(term, rules)
 
-  defp walk({key, value}, words) when is_atom(key) or is_binary(key) do
-    if named?(key, words), do: {key, @redacted}, else: {key, walk(value, words)}
+  defp walk([head | tail], rules), do: [walk(head, rules) | walk(tail, rules)]
+
+  defp walk({key, value}, rules) when is_atom(key) or is_binary(key) do
+    if named?(key, rules), do: {key, @redacted}, else: {key, walk(value, rules)}
   end
 
-  defp walk({}, _words), do: {}
+  # An entry of a stack trace may carry the arguments.
+  defp walk({module, function, args, location}, rules)
+       when is_atom(module) and is_atom(function) and is_list(args) and is_list(location) do
+    {module, function, arguments(module, function, args, rules), walk(location, rules)}
+  end
 
-  defp walk(term, words) when is_tuple(term),
-    do: term |> Tuple.to_list() |> Enum.map(&walk(&1, words)) |> List.to_tuple()
+  defp walk({}, _rules), do: {}
 
-  defp walk(term, _words), do: term
+  defp walk(term, rules) when is_tuple(term),
+    do: term |> Tuple.to_list() |> Enum.map(&walk(&1, rules)) |> List.to_tuple()
 
-  # Atoms are few and come again: their answer is kept in the collector's own dictionary.
-  defp named?(key, words) when is_atom(key) do
-    case Process.get({__MODULE__, key}) do
+  defp walk(term, _rules), do: term
+
+  # The list may be cut short, and may not be one of arguments at all.
+  defp arguments(module, function, args, rules) do
+    case walk(args, rules) do
+      [_ | _] = args when length(args) < 256 ->
+        arity =
+          case List.last(args) do
+            {:"$elixirscope", :more, more} when is_integer(more) -> length(args) - 1 + more
+            _ -> length(args)
+          end
+
+        args |> List.to_tuple() |> positions({module, function, arity}) |> Tuple.to_list()
+
+      other ->
+        other
+    end
+  end
+
+  defp walk_map(map, rules) do
+    :maps.map(fn key, value -> if named?(key, rules), do: @redacted, else: walk(value, rules) end, map)
+  end
+
+  defp struct?(_module, %{modules: []}), do: false
+
+  defp struct?(module, %{modules: patterns}) do
+    remembered({:struct, module}, fn -> Enum.any?(patterns, &Regex.match?(&1, inspect(module))) end)
+  end
+
+  defp named?(key, rules) when is_atom(key) do
+    remembered({:key, key}, fn -> key |> Atom.to_string() |> String.downcase() |> secret?(rules) end)
+  end
+
+  defp named?(key, rules) when is_binary(key) do
+    key |> binary_part(0, min(byte_size(key), @name_bytes)) |> String.downcase() |> secret?(rules)
+  end
+
+  defp named?({:"$elixirscope", :binary, prefix, _}, rules), do: named?(prefix, rules)
+  defp named?(_, _), do: false
+
+  defp secret?(name, %{words: words}), do: Enum.any?(words, &String.contains?(name, &1))
+
+  # Atoms are few and come again: the answer is kept in the collector's own dictionary.
+  defp remembered(question, answer) do
+    key = {__MODULE__, question}
+
+    case Process.get(key) do
       nil ->
-        answer = key |> Atom.to_string() |> String.downcase() |> secret?(words)
-        Process.put({__MODULE__, key}, answer)
+        answer = answer.()
+        Process.put(key, answer)
         answer
 
       answer ->
         answer
     end
   end
-
-  defp named?(key, words) when is_binary(key) and byte_size(key) < 200, do: secret?(String.downcase(key), words)
-  defp named?(_, _), do: false
-
-  defp secret?(name, words), do: Enum.any?(words, &String.contains?(name, &1))
 end

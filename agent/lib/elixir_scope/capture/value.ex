@@ -9,7 +9,6 @@ defmodule ElixirScope.Capture.Value do
 
   @marker :"$elixirscope"
   @item 24
-  @count_limit 10_000
   # Never fits, whatever the budget.
   @over -1_000_000_000_000
 
@@ -78,16 +77,16 @@ defmodule ElixirScope.Capture.Value do
   end
 
   defp cut(term, budget) when budget < @item and (is_list(term) or is_map(term) or is_tuple(term)) do
-    if measure(term, budget) >= 0, do: {term, false}, else: {{@marker, :deep, type(term), size(term)}, true}
+    if measure(term, budget) >= 0, do: {term, false}, else: {{@marker, :deep, type(term), size(term, budget)}, true}
   end
 
   defp cut([], _budget), do: {[], false}
-  defp cut(term, budget) when is_list(term), do: cut_list(term, budget, [], false)
+  defp cut(term, budget) when is_list(term), do: cut_list(term, budget, budget, 0, [], false)
 
   defp cut(term, budget) when is_tuple(term) do
     size = tuple_size(term)
     kept = min(size, max(div(budget, @item), 1))
-    {elements, cut?} = cut_elements(term, 1, kept, budget, [], false)
+    {elements, cut?} = cut_elements(term, 1, kept, budget, 0, [], false)
 
     if kept == size do
       {List.to_tuple(elements), cut?}
@@ -96,23 +95,13 @@ defmodule ElixirScope.Capture.Value do
     end
   end
 
-  defp cut(%{__struct__: name} = term, budget) do
-    # The name first: without it the rest means little.
-    {map, cut?} =
-      cut_pairs(
-        :maps.next(:maps.iterator(:maps.remove(:__struct__, term))),
-        map_size(term) - 1,
-        budget - 12,
-        %{},
-        false
-      )
-
+  # The name first: without it the rest means little.
+  defp cut(%{__struct__: name} = term, budget) when is_atom(name) do
+    {map, cut?} = cut_map(:maps.remove(:__struct__, term), budget - 12)
     {Map.put(map, :__struct__, name), cut?}
   end
 
-  defp cut(term, budget) when is_map(term) do
-    cut_pairs(:maps.next(:maps.iterator(term)), map_size(term), budget, %{}, false)
-  end
+  defp cut(term, budget) when is_map(term), do: cut_map(term, budget)
 
   defp cut(term, budget) when is_integer(term) do
     if measure(term, budget) >= 0,
@@ -126,61 +115,77 @@ defmodule ElixirScope.Capture.Value do
 
   defp cut(term, _budget), do: {term, false}
 
-  defp cut_list([head | tail], budget, kept, cut?) when budget >= @item do
-    {item, left, item_cut?} = share(head, budget - 2, 2)
-    cut_list(tail, left, [item | kept], cut? or item_cut?)
+  defp cut_list([head | tail], left, whole, failed, kept, cut?) when left >= @item do
+    {item, left, failed, item_cut?} = share(head, left - 2, 2, failed)
+    cut_list(tail, left, whole, failed, [item | kept], cut? or item_cut?)
   end
 
-  defp cut_list([], _budget, kept, cut?), do: {:lists.reverse(kept), cut?}
+  defp cut_list([], _left, _whole, _failed, kept, cut?), do: {:lists.reverse(kept), cut?}
 
-  defp cut_list([_ | _] = rest, _budget, kept, _cut?),
-    do: {:lists.reverse([{@marker, :more, count(rest, 0)} | kept]), true}
+  defp cut_list([_ | _] = rest, _left, whole, _failed, kept, _cut?),
+    do: {:lists.reverse([{@marker, :more, size(rest, whole)} | kept]), true}
 
-  defp cut_list(tail, budget, kept, cut?) do
-    {tail, tail_cut?} = cut(tail, max(budget, 0))
+  # An improper tail.
+  defp cut_list(tail, left, _whole, _failed, kept, cut?) do
+    {tail, tail_cut?} = cut(tail, max(left, 0))
     {:lists.reverse(kept, tail), cut? or tail_cut?}
   end
 
-  defp cut_elements(_, n, last, _budget, kept, cut?) when n > last, do: {:lists.reverse(kept), cut?}
+  defp cut_elements(_, n, last, _left, _failed, kept, cut?) when n > last, do: {:lists.reverse(kept), cut?}
 
-  defp cut_elements(term, n, last, budget, kept, cut?) do
-    {item, left, item_cut?} = share(:erlang.element(n, term), budget, last - n + 1)
-    cut_elements(term, n + 1, last, left, [item | kept], cut? or item_cut?)
+  defp cut_elements(term, n, last, left, failed, kept, cut?) do
+    {item, left, failed, item_cut?} = share(:erlang.element(n, term), left, last - n + 1, failed)
+    cut_elements(term, n + 1, last, left, failed, [item | kept], cut? or item_cut?)
   end
 
-  defp cut_pairs(:none, _left, _budget, kept, cut?), do: {kept, cut?}
+  defp cut_map(map, budget) do
+    {kept, cut?} = cut_pairs(:maps.next(:maps.iterator(map)), map_size(map), budget, 0, %{}, false)
 
-  defp cut_pairs({key, value, rest}, left, budget, kept, cut?) when budget >= @item do
-    {key, budget, key_cut?} = share(key, budget, 2)
-    {value, budget, value_cut?} = share(value, max(budget, 0), min(left, 8))
-    cut_pairs(:maps.next(rest), left - 1, budget, Map.put(kept, key, value), cut? or key_cut? or value_cut?)
+    # Keys that became equal when they were cut are one pair.
+    case map_size(map) - map_size(kept) do
+      0 -> {kept, cut?}
+      more -> {Map.put(kept, :"$elixirscope_more", more), true}
+    end
   end
 
-  defp cut_pairs(_, left, _budget, kept, _cut?), do: {Map.put(kept, :"$elixirscope_more", left), true}
+  defp cut_pairs({key, value, rest}, pairs, left, failed, kept, cut?) when left >= @item do
+    {key, left, failed, key_cut?} = share(key, left, 2, failed)
+    {value, left, failed, value_cut?} = share(value, max(left, 0), min(pairs, 8), failed)
+    cut_pairs(:maps.next(rest), pairs - 1, left, failed, Map.put(kept, key, value), cut? or key_cut? or value_cut?)
+  end
 
-  # One of `parts` items: whole when that leaves the others something, else its share.
-  defp share(term, budget, parts) do
-    case measure(term, budget - @item * (parts - 1)) do
-      left when left >= 0 ->
-        {term, left + @item * (parts - 1), false}
+  defp cut_pairs(_, _pairs, _left, _failed, kept, cut?), do: {kept, cut?}
+
+  # One of `parts` items: whole when that leaves the others something, else its share. Looking whether it fits costs
+  # as much as what is looked at: after each item that did not, only half as far. So all looking costs no more than a
+  # few times the budget. And a share is never all there is, or deep terms would be looked through again at each depth.
+  defp share(term, left, parts, failed) do
+    allowed = max(div(left, max(parts, 2)), 0)
+    reserved = @item * (parts - 1)
+    looked = max(Bitwise.bsr(max(left - reserved, 0), failed), allowed)
+
+    case measure(term, looked) do
+      unused when unused >= 0 ->
+        {term, left - looked + unused, failed, false}
 
       _ ->
-        allowed = max(div(budget, parts), 0)
+        allowed = if parts == 1, do: div(left * 3, 4), else: allowed
         {cut, cut?} = cut(term, allowed)
-        {cut, budget - max(allowed, @item), cut?}
+        {cut, left - max(allowed, @item), failed + 1, cut?}
     end
   end
 
   defp type(term) when is_list(term), do: :list
   defp type(term) when is_tuple(term), do: :tuple
-  defp type(%{__struct__: _}), do: :struct
+  defp type(%{__struct__: name}) when is_atom(name), do: :struct
   defp type(_), do: :map
 
-  defp size(term) when is_tuple(term), do: tuple_size(term)
-  defp size(term) when is_map(term), do: map_size(term)
-  defp size(term), do: count(term, 0)
+  # Counting a list is a walk as well: it goes as far as the budget of the list, some times over.
+  defp size(term, _budget) when is_tuple(term), do: tuple_size(term)
+  defp size(term, _budget) when is_map(term), do: map_size(term)
+  defp size(term, budget), do: count(term, 0, 8 * max(budget, @item))
 
-  defp count(_, @count_limit), do: :unknown
-  defp count([_ | tail], n), do: count(tail, n + 1)
-  defp count(_, n), do: n
+  defp count(_, n, n), do: :unknown
+  defp count([_ | tail], n, limit), do: count(tail, n + 1, limit)
+  defp count(_, n, _), do: n
 end
