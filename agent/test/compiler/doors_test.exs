@@ -105,6 +105,36 @@ defmodule ElixirScope.Compiler.DoorsTest do
     assert output == ""
   end
 
+  test "an umbrella is recorded from its root: all of its applications", %{tmp_dir: dir} do
+    root = Path.join(dir, "root")
+    one = Path.join(root, "apps/one/lib/one.ex")
+    two = Path.join(root, "apps/two/lib/two.ex")
+    for path <- [one, two], do: File.mkdir_p!(Path.dirname(path))
+    File.write!(one, "defmodule One do\n  def first(x), do: x + 1\nend\n")
+    File.write!(two, "defmodule Two do\n  def second(x), do: One.first(x) * 2\nend\n")
+
+    File.write!(Path.join(root, "mix.exs"), """
+    defmodule Root.MixProject do
+      use Mix.Project
+      def project, do: [apps_path: "apps", version: "1.0.0", deps: []]
+    end
+    """)
+
+    for {app, deps} <- [{"one", "[]"}, {"two", "[{:one, in_umbrella: true}]"}] do
+      File.write!(Path.join(root, "apps/#{app}/mix.exs"), """
+      defmodule #{Macro.camelize(app)}.MixProject do
+        use Mix.Project
+        def project, do: [app: :#{app}, version: "1.0.0", build_path: "../../_build", deps: #{deps}]
+      end
+      """)
+    end
+
+    assert {output, 0} = run("mix", ["run", "-e", "IO.puts(Two.second(1))"], root, recorded(dir))
+    assert String.ends_with?(output, "\n4\n")
+    text = recorded_text(dir)
+    for name <- ["first", "second"], do: assert(text =~ name)
+  end
+
   test "a script: same output and status", %{tmp_dir: dir} do
     script = Path.join(dir, "script.exs")
 
