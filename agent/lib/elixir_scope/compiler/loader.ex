@@ -10,7 +10,7 @@ defmodule ElixirScope.Compiler.Loader do
 
   @armed {__MODULE__, :armed}
   # Their source is not the user's, but their states are: of an Agent, of dynamic supervisors.
-  @stdlib [Agent.Server]
+  @stdlib [Agent.Server, DynamicSupervisor]
 
   @doc """
   Instruments every module that the plan selects and that is not yet. Returns how many were, this time.
