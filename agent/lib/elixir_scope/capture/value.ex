@@ -60,8 +60,9 @@ defmodule ElixirScope.Capture.Value do
   defp measure_pairs({key, value, rest}, left),
     do: measure_pairs(:maps.next(rest), measure(value, measure(key, left)))
 
+  # A marker is no smaller than a small thing.
   defp cut(term, budget) when is_binary(term) do
-    if measure(term, budget) >= 0 do
+    if measure(term, max(budget, @item)) >= 0 do
       {term, false}
     else
       # Copied: a part would keep the whole alive.
@@ -104,13 +105,15 @@ defmodule ElixirScope.Capture.Value do
   defp cut(term, budget) when is_map(term), do: cut_map(term, budget)
 
   defp cut(term, budget) when is_integer(term) do
-    if measure(term, budget) >= 0,
+    if measure(term, max(budget, @item)) >= 0,
       do: {term, false},
       else: {{@marker, :deep, :integer, :erlang.external_size(term)}, true}
   end
 
   defp cut(term, budget) when is_bitstring(term) do
-    if measure(term, budget) >= 0, do: {term, false}, else: {{@marker, :deep, :bitstring, byte_size(term)}, true}
+    if measure(term, max(budget, @item)) >= 0,
+      do: {term, false},
+      else: {{@marker, :deep, :bitstring, byte_size(term)}, true}
   end
 
   defp cut(term, _budget), do: {term, false}
