@@ -5,6 +5,7 @@ Rows are dictionaries with the columns of `recording.schema`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import PurePosixPath
@@ -137,8 +138,10 @@ class History:
         if site is None or lines is None or not site["line"]:
             return None
         last = min(site["end_line"] or site["line"] + 60, len(lines))
-        for number in range(site["line"], last + 1):
-            if f"{callee['function']}(" in lines[number - 1].split("#")[0].replace(" (", "("):
+        call = re.compile(rf"(?<![\w?!]){re.escape(callee['function'])}\s?\(")
+        first = site["line"] + (callee["function"] == caller["function"])  # the head calls nothing of its own name
+        for number in range(first, last + 1):
+            if call.search(lines[number - 1].split("#")[0]):
                 return int(number)
         return None
 
