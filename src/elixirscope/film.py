@@ -12,6 +12,7 @@ from elixirscope.dags import Dags
 from elixirscope.insight import Finding, investigate
 from elixirscope.query.coordinator import QueryCoordinator
 from elixirscope.recording.recording import Info, Recording
+from elixirscope.recording.sealer import Progress
 
 
 class Film:
@@ -23,9 +24,9 @@ class Film:
         self.dags = Dags(self.query)
 
     @classmethod
-    def open(cls, path: str | Path) -> Film:
-        """Open `path`, sealing it first if it has not been. Raises `RecordingError`."""
-        return cls(Recording.open(path, correlate=EventCorrelator().correlate))
+    def open(cls, path: str | Path, progress: Progress | None = None) -> Film:
+        """Open `path`, sealing it first if it has not been; `progress` is told each step. Raises `RecordingError`."""
+        return cls(Recording.open(path, correlate=EventCorrelator().correlate, progress=progress))
 
     @property
     def info(self) -> Info:

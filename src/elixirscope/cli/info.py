@@ -7,8 +7,16 @@ import shlex
 import click
 from rich.text import Text
 
-import elixirscope
-from elixirscope.cli.output import console, duration, json_option, plain, print_json, recording_argument, size
+from elixirscope.cli.output import (
+    console,
+    duration,
+    json_option,
+    open_film,
+    plain,
+    print_json,
+    recording_argument,
+    size,
+)
 
 
 @click.command()
@@ -16,7 +24,7 @@ from elixirscope.cli.output import console, duration, json_option, plain, print_
 @json_option
 def command(recording: str, as_json: bool) -> None:
     """Say what a recording holds and what it does not."""
-    info = elixirscope.open(recording).info
+    info = open_film(recording).info
     if as_json:
         print_json(info)
         return

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-import elixirscope
-from elixirscope.cli.output import recording_argument
+from elixirscope.cli.output import open_film, recording_argument
 from elixirscope.errors import EnvironmentProblem
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 @click.option("--check", is_flag=True, help="Serve, ask for the page and one answer, then end.")
 def command(recording: str, port: int, browser: bool, check: bool) -> None:
     """Open the Cinema on a recording in the browser. Ctrl-C ends it."""
-    film = elixirscope.open(recording)
+    film = open_film(recording)
     from elixirscope.web.server import Server  # the server's libraries load only here
 
     server = Server(film, port=port)

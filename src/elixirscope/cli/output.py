@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
@@ -12,8 +13,29 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+if TYPE_CHECKING:
+    from elixirscope.film import Film
+
 recording_argument = click.argument("recording", type=click.Path(path_type=str), metavar="REC")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+
+
+def open_film(recording: str) -> Film:
+    """Open a recording, saying what takes its time. Raises `RecordingError`."""
+    from elixirscope.film import Film  # numpy, Arrow and DuckDB load only here
+
+    with progress("opening") as tell:
+        return Film.open(recording, progress=tell)
+
+
+@contextmanager
+def progress(first: str) -> Iterator[Callable[[str], None]]:
+    """Where a person is watching, shows on standard error what is being done; `first` until told otherwise."""
+    if not sys.stderr.isatty():
+        yield lambda _text: None
+        return
+    with Console(stderr=True).status(f"{first} …") as status:
+        yield lambda text: status.update(f"{text} …")
 
 
 def console() -> Console:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import click
 
-import elixirscope
-from elixirscope.cli.output import duration, json_option, print_json, print_table, recording_argument
+from elixirscope.cli.output import duration, json_option, open_film, print_json, print_table, recording_argument
 from elixirscope.query.tree import supervision_order
 
 
@@ -14,7 +13,7 @@ from elixirscope.query.tree import supervision_order
 @json_option
 def command(recording: str, as_json: bool) -> None:
     """List the processes, as their supervision tree."""
-    rows = elixirscope.open(recording).query.processes
+    rows = open_film(recording).query.processes
     if as_json:
         print_json(rows)
         return

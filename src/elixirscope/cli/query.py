@@ -6,8 +6,7 @@ import sys
 
 import click
 
-import elixirscope
-from elixirscope.cli.output import json_option, print_json, print_table, recording_argument
+from elixirscope.cli.output import json_option, open_film, print_json, print_table, recording_argument
 
 
 @click.command()
@@ -22,7 +21,7 @@ def command(recording: str, sql: str, limit: int | None, as_json: bool) -> None:
     dag_nodes, dag_edges. docs/schema.md describes their columns.
     """
     text = sys.stdin.read() if sql == "-" else sql
-    result = elixirscope.open(recording).query.sql(text, limit=limit)
+    result = open_film(recording).query.sql(text, limit=limit)
     if as_json:
         print_json([dict(zip(result.columns, row, strict=True)) for row in result.rows])
     else:

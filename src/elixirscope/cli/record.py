@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,7 @@ import click
 import msgspec
 
 from elixirscope.brain.levels import INTENTS, PRESETS
-from elixirscope.cli.output import size
+from elixirscope.cli.output import progress, size
 from elixirscope.errors import ElixirScopeError
 
 if TYPE_CHECKING:
@@ -75,14 +74,13 @@ def _close(outcome: Outcome, json_file: Path | None) -> None:
             " (it may start none, run it in a container, or reset ERL_AFLAGS)"
         )
         return
-    if sys.stderr.isatty():
-        _say("reading the recording…")
     try:
         # The layers above are not needed to count, and take time to load.
         from elixirscope.correlate.correlator import EventCorrelator
         from elixirscope.recording.recording import Recording
 
-        recording = Recording.open(outcome.path, correlate=EventCorrelator().correlate)
+        with progress("elixirscope: reading the recording") as tell:
+            recording = Recording.open(outcome.path, correlate=EventCorrelator().correlate, progress=tell)
         info = recording.info
         if json_file:
             encoded = msgspec.json.encode(info, enc_hook=str)

@@ -6,8 +6,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-import elixirscope
-from elixirscope.cli.output import console, json_option, plain, print_json, recording_argument
+from elixirscope.cli.output import console, json_option, open_film, plain, print_json, recording_argument
 from elixirscope.insight import Finding
 
 
@@ -16,7 +15,7 @@ from elixirscope.insight import Finding
 @json_option
 def command(recording: str, as_json: bool) -> None:
     """Tell what went wrong, with the guilty line and the evidence."""
-    film = elixirscope.open(recording)
+    film = open_film(recording)
     if as_json:
         print_json({"findings": film.findings})
         return

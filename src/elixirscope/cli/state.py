@@ -5,8 +5,7 @@ from __future__ import annotations
 import click
 from rich.text import Text
 
-import elixirscope
-from elixirscope.cli.output import console, duration, json_option, plain, print_json, recording_argument
+from elixirscope.cli.output import console, duration, json_option, open_film, plain, print_json, recording_argument
 
 
 @click.command()
@@ -19,7 +18,7 @@ def command(recording: str, process: str, at: str, as_json: bool) -> None:
 
     PROCESS is a name (Seats), a label ("Client 2"), a pid (<0.123.0>) or a number of `processes`.
     """
-    film = elixirscope.open(recording)
+    film = open_film(recording)
     number = film.query.process(process)
     answer = film.dags.state.at(number, film.query.at(at))
     if as_json:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import click
 
-import elixirscope
-from elixirscope.cli.output import duration, json_option, print_json, print_table, recording_argument
+from elixirscope.cli.output import duration, json_option, open_film, print_json, print_table, recording_argument
 from elixirscope.errors import UsageError
 
 
@@ -22,7 +21,7 @@ def command(recording: str, event: str, limit: int, as_json: bool) -> None:
     digits = event.removeprefix("e")
     if not digits.isdigit():
         raise UsageError(f"{event!r} is not an event number", "write it as e123; `elixirscope query` lists events")
-    steps = elixirscope.open(recording).dags.causality.why(int(digits), limit=limit)
+    steps = open_film(recording).dags.causality.why(int(digits), limit=limit)
     if as_json:
         print_json(steps)
         return
