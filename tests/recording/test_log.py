@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from elixirscope.errors import RecordingError
+from elixirscope.errors import NotFoundError, RecordingError
 from elixirscope.recording import etf
 from elixirscope.recording.format import EVENT, FILE_HEADER, META_SHARD, FrameType, Kind
 from elixirscope.recording.log import Callee, ProcessKey, Site, read_log
@@ -104,7 +104,7 @@ def test_equal_values_have_one_id(tmp_path: Path) -> None:
     log = read_log(tmp_path)
     assert log.rows["value"].tolist() == [0, 1, 0, 1, 0, -1]
     assert [log.values.term(0), log.values.term(1), len(log.values)] == [Atom("a"), Atom("b"), 2]
-    with pytest.raises(RecordingError, match="no value 2"):
+    with pytest.raises(NotFoundError, match="no value 2"):
         log.values.term(2)
 
 
