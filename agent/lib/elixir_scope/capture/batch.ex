@@ -30,8 +30,9 @@ defmodule ElixirScope.Capture.Batch do
       | events: <<batch.events::binary, event::binary>>,
         values: <<batch.values::binary, encoded::binary>>,
         count: batch.count + 1,
-        first: batch.first || ts,
-        last: ts
+        # Processes are not in step with each other.
+        first: min(batch.first || ts, ts),
+        last: max(batch.last || ts, ts)
     }
   end
 

@@ -7,12 +7,12 @@ defmodule ElixirScope.Capture.Collector do
   """
 
   use ElixirScope.Capture.Event
-  alias ElixirScope.Capture.{Batch, FrameFile, Ingestor, Plumbing, Redaction, TraceMessage}
+  alias ElixirScope.Capture.{Batch, FrameFile, Ingestor, Names, Plumbing, Redaction, TraceMessage}
 
   @batch_bytes 65_536
   @idle_ms 20
   @oldest_ns 100_000_000
-  # How often the depth is told and, for the VM tracer, the queue is looked at.
+  # How often the VM's tracer looks at its queue, in trace messages.
   @tell 64
 
   @doc false
@@ -40,6 +40,7 @@ defmodule ElixirScope.Capture.Collector do
       taken: 0,
       shedding: false,
       plumbing: Plumbing.new(),
+      names: %{},
       written: 0,
       lost: 0,
       failed: nil
@@ -69,17 +70,17 @@ defmodule ElixirScope.Capture.Collector do
 
   defp loop(state) do
     receive do
-      {:"$es", _, _, _, _, _, _, _, _, _, _} = event -> state |> add(event) |> took() |> loop()
+      {:"$es", _, _, _, _, _, _, _, _, _, _} = event -> state |> took() |> add(event) |> loop()
       {:flush, from, ref} -> state |> flush() |> answer(from, ref) |> loop()
       {:close, from, ref} -> state |> close() |> answer(from, ref) |> loop()
       {:depth, depth} -> loop(%{state | depth: depth, taken: 0})
       {:serving, pids} -> loop(%{state | plumbing: Plumbing.serving(state.plumbing, pids)})
       {:EXIT, parent, reason} when parent == state.parent -> stop(state, reason)
-      trace when is_tuple(trace) -> state |> add_trace(trace) |> took() |> loop()
+      trace when is_tuple(trace) and elem(trace, 0) == :trace_ts -> state |> took() |> add_trace(trace) |> loop()
       _ -> loop(state)
     after
       # Losses may be waiting although no event is: they are looked for each second.
-      if(state.batch.count > 0 or state.taken > 0, do: @idle_ms, else: 1_000) -> state |> flush() |> tell() |> loop()
+      if(state.batch.count > 0, do: @idle_ms, else: 1_000) -> state |> flush() |> loop()
     end
   end
 
@@ -97,14 +98,14 @@ defmodule ElixirScope.Capture.Collector do
 
   defp add(state, event) do
     Ingestor.lose(state.shard, elem(event, 7), 1, state.failed)
-    state
+    written(state)
   end
 
   defp add_trace(state, trace) do
     {kept?, plumbing} = Plumbing.keep?(state.plumbing, trace)
-    state = %{state | plumbing: plumbing}
+    state = %{state | plumbing: plumbing, names: Names.learn(state.names, trace)}
 
-    case kept? && TraceMessage.event(trace, state.budgets) do
+    case kept? && TraceMessage.event(trace, state.budgets, state.names) do
       event when is_tuple(event) -> if state.shedding, do: shed(state, event), else: add(state, event)
       _ -> state
     end
@@ -120,19 +121,18 @@ defmodule ElixirScope.Capture.Collector do
     end
   end
 
-  defp took(%{taken: taken} = state) when taken < @tell - 1, do: %{state | taken: taken + 1}
-  defp took(state), do: tell(%{state | taken: state.taken + 1})
-
-  # More may come again; the VM's tracer, which cannot refuse, sheds instead.
-  defp tell(%{shard: :vm} = state) do
+  # An event of ours is waiting until it is written: what a killed collector had not yet is then known to be lost.
+  defp took(%{shard: :vm, taken: taken} = state) when taken >= @tell do
     {:message_queue_len, waiting} = Process.info(self(), :message_queue_len)
     limit = Ingestor.limit()
     %{state | taken: 0, shedding: waiting > if(state.shedding, do: div(limit, 2), else: limit)}
   end
 
-  defp tell(%{depth: nil} = state), do: state
+  defp took(state), do: %{state | taken: state.taken + 1}
 
-  defp tell(state) do
+  defp written(%{depth: nil} = state), do: state
+
+  defp written(state) do
     Ingestor.took(state.depth, state.taken)
     %{state | taken: 0}
   end
@@ -145,13 +145,13 @@ defmodule ElixirScope.Capture.Collector do
     with :ok <- write_processes(state.file, batch.fresh),
          :ok <- write_losses(state.file, losses),
          :ok <- write_events(state.file, batch, lost) do
-      %{state | batch: Batch.new(batch.known), written: state.written + batch.count, lost: state.lost + lost}
+      written(%{state | batch: Batch.new(batch.known), written: state.written + batch.count, lost: state.lost + lost})
     else
       {:error, reason} -> fail(state, losses, reason)
     end
   end
 
-  defp flush(state), do: state
+  defp flush(state), do: written(state)
 
   defp write_processes(_file, []), do: :ok
 
@@ -208,7 +208,7 @@ defmodule ElixirScope.Capture.Collector do
   # What was sent before we were told to stop is still recorded.
   defp drain(state) do
     receive do
-      {:"$es", _, _, _, _, _, _, _, _, _, _} = event -> state |> add(event) |> drain()
+      {:"$es", _, _, _, _, _, _, _, _, _, _} = event -> state |> took() |> add(event) |> drain()
       trace when is_tuple(trace) and elem(trace, 0) == :trace_ts -> state |> add_trace(trace) |> drain()
     after
       0 -> state

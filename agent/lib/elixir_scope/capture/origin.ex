@@ -12,13 +12,13 @@ defmodule ElixirScope.Capture.Origin do
 
   @doc "Out of the `{module, function, arguments}` that the VM tells of a spawn; the value of a SPAWNED event, not yet cut."
   @spec of(term) :: t
-  def of({:proc_lib, :init_p, [_parent, ancestors, module, function, args]}) when is_list(args) do
+  def of({:proc_lib, :init_p, [parent, ancestors, module, function, args]}) when is_list(args) do
     {initial, name} = initial(module, function, args)
-    %{mfa: {module, function, length(args)}, initial: initial, ancestors: ancestors, name: name}
+    %{mfa: {module, function, length(args)}, initial: initial, ancestors: [parent | ancestors], name: name}
   end
 
-  def of({:proc_lib, :init_p, [_parent, ancestors, fun]}) when is_function(fun) do
-    %{mfa: of_fun(fun), initial: of_fun(fun), ancestors: ancestors}
+  def of({:proc_lib, :init_p, [parent, ancestors, fun]}) when is_function(fun) do
+    %{mfa: of_fun(fun), initial: of_fun(fun), ancestors: [parent | ancestors]}
   end
 
   def of({:erlang, :apply, [fun, args]}) when is_function(fun) and is_list(args), do: %{mfa: of_fun(fun)}

@@ -54,8 +54,13 @@ defmodule ElixirScope.Capture.Plumbing do
   defp serves?(nil), do: false
 
   defp serves?(module) do
-    name = Atom.to_string(module)
-    String.starts_with?(name, "elixir_") or String.starts_with?(name, "Elixir.ElixirScope.")
+    case Atom.to_string(module) do
+      # The code of a script, or of a file outside of modules, as Elixir names it.
+      "elixir_compiler_" <> _ -> false
+      "elixir_" <> _ -> true
+      "Elixir.ElixirScope." <> _ -> true
+      _ -> false
+    end
   end
 
   defp forget(%{alive: alive} = filter, pid) when is_map_key(alive, pid) do

@@ -4,39 +4,43 @@ defmodule ElixirScope.Capture.TraceMessage do
   """
 
   use ElixirScope.Capture.Event
-  alias ElixirScope.Capture.{Origin, States, Value}
+  alias ElixirScope.Capture.{Names, Origin, States, Value}
 
-  @doc "The event that a trace message stands for; nil for what is not recorded."
-  @spec event(tuple, map) :: tuple | nil
-  def event({:trace_ts, pid, :send, message, to, ts}, budgets), do: sent(pid, message, to, ts, budgets, 0)
-
-  def event({:trace_ts, pid, :send_to_non_existing_process, message, to, ts}, budgets) do
-    sent(pid, message, to, ts, budgets, @no_receiver)
+  @doc "The event that a trace message stands for, given who has had which name; nil for what is not recorded."
+  @spec event(tuple, map, Names.t()) :: tuple | nil
+  def event({:trace_ts, pid, :send, message, to, ts}, budgets, names) do
+    sent(pid, message, to, Names.receiver(names, to, ts), ts, budgets, 0)
   end
 
-  def event({:trace_ts, pid, :receive, message, {_node, from}, ts}, budgets) do
+  def event({:trace_ts, pid, :send_to_non_existing_process, message, to, ts}, budgets, _names) do
+    sent(pid, message, to, if(is_pid(to), do: to), ts, budgets, @no_receiver)
+  end
+
+  def event(trace, budgets, _names), do: event(trace, budgets)
+
+  defp event({:trace_ts, pid, :receive, message, {_node, from}, ts}, budgets) do
     {value, cut?} = Value.clip(message, budgets.message)
     {:"$es", @receive, cut(cut?), 0, ts, 0, 0, pid, from, hash(value), value}
   end
 
-  def event({:trace_ts, pid, :spawn, child, mfa, ts}, budgets), do: born(@spawn, pid, child, mfa, ts, budgets)
-  def event({:trace_ts, pid, :spawned, parent, mfa, ts}, budgets), do: born(@spawned, pid, parent, mfa, ts, budgets)
+  defp event({:trace_ts, pid, :spawn, child, mfa, ts}, budgets), do: born(@spawn, pid, child, mfa, ts, budgets)
+  defp event({:trace_ts, pid, :spawned, parent, mfa, ts}, budgets), do: born(@spawned, pid, parent, mfa, ts, budgets)
 
-  def event({:trace_ts, pid, :exit, reason, ts}, budgets) do
+  defp event({:trace_ts, pid, :exit, reason, ts}, budgets) do
     {value, cut?} = Value.clip(reason, budgets.reason)
     {:"$es", @exit, cut(cut?), 0, ts, 0, 0, pid, nil, 0, value}
   end
 
-  def event({:trace_ts, pid, :link, other, ts}, _), do: linked(@link, pid, other, ts)
-  def event({:trace_ts, pid, :unlink, other, ts}, _), do: linked(@unlink, pid, other, ts)
-  def event({:trace_ts, pid, :getting_linked, other, ts}, _), do: linked(@getting_linked, pid, other, ts)
-  def event({:trace_ts, pid, :getting_unlinked, other, ts}, _), do: linked(@getting_unlinked, pid, other, ts)
-  def event({:trace_ts, pid, :register, name, ts}, _), do: plain(@register, pid, nil, name, ts)
-  def event({:trace_ts, pid, :unregister, name, ts}, _), do: plain(@unregister, pid, nil, name, ts)
-  def event({:trace_ts, pid, :in, _, ts}, _), do: plain(@scheduled_in, pid, nil, @none, ts)
-  def event({:trace_ts, pid, :out, _, ts}, _), do: plain(@scheduled_out, pid, nil, @none, ts)
+  defp event({:trace_ts, pid, :link, other, ts}, _), do: linked(@link, pid, other, ts)
+  defp event({:trace_ts, pid, :unlink, other, ts}, _), do: linked(@unlink, pid, other, ts)
+  defp event({:trace_ts, pid, :getting_linked, other, ts}, _), do: linked(@getting_linked, pid, other, ts)
+  defp event({:trace_ts, pid, :getting_unlinked, other, ts}, _), do: linked(@getting_unlinked, pid, other, ts)
+  defp event({:trace_ts, pid, :register, name, ts}, _), do: plain(@register, pid, nil, name, ts)
+  defp event({:trace_ts, pid, :unregister, name, ts}, _), do: plain(@unregister, pid, nil, name, ts)
+  defp event({:trace_ts, pid, :in, _, ts}, _), do: plain(@scheduled_in, pid, nil, @none, ts)
+  defp event({:trace_ts, pid, :out, _, ts}, _), do: plain(@scheduled_out, pid, nil, @none, ts)
 
-  def event({:trace_ts, pid, :return_from, {:supervisor, function, _}, result, ts}, budgets) do
+  defp event({:trace_ts, pid, :return_from, {:supervisor, function, _}, result, ts}, budgets) do
     shape = if function == :init, do: :gen_server_init, else: :gen_server
 
     case States.after_callback(shape, @none, result) do
@@ -49,23 +53,14 @@ defmodule ElixirScope.Capture.TraceMessage do
     end
   end
 
-  def event(_, _), do: nil
+  defp event(_, _), do: nil
 
-  defp sent(pid, message, to, ts, budgets, flags) do
-    peer = receiver(to)
+  defp sent(pid, message, to, peer, ts, budgets, flags) do
     {value, cut?} = Value.clip(message, budgets.message)
     # Without a receiver the name is what there is to tell.
     told = if peer == nil and (is_atom(to) or is_tuple(to)), do: {to, value}, else: value
     {:"$es", @send, Bitwise.bor(flags, cut(cut?)), 0, ts, 0, 0, pid, peer, hash(value), told}
   end
-
-  defp receiver(to) when is_pid(to), do: to
-  defp receiver(to) when is_atom(to), do: local(Process.whereis(to))
-  defp receiver({name, node}) when node == node() and is_atom(name), do: local(Process.whereis(name))
-  defp receiver(_), do: nil
-
-  defp local(pid) when is_pid(pid), do: pid
-  defp local(_), do: nil
 
   defp born(kind, pid, other, mfa, ts, budgets) do
     {value, cut?} = mfa |> Origin.of() |> Value.clip(max(budgets.message, 512))
