@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -29,7 +30,9 @@ def _ask(path: str, headers: Mapping[str, str] | Mapping[bytes, bytes] | None = 
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app=guarded), base_url=HOST) as client:
             return await client.get(path, headers=headers)
 
-    return asyncio.run(ask())
+    # In a thread of its own: the browser's driver keeps an event loop running in this one.
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, ask()).result()
 
 
 def test_without_the_token_nothing_is_told() -> None:
