@@ -11,15 +11,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
 from elixirscope.film import Film
-from elixirscope.web.server import Server
+from elixirscope.web.server import serving
 
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "docs" / "screenshots"
@@ -32,7 +29,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as work:
         recording = Path(sys.argv[1]) if len(sys.argv) > 1 else record(Path(work) / "ticket_office.scope")
         TARGET.mkdir(parents=True, exist_ok=True)
-        with served(Film.open(recording)) as server, sync_playwright() as playwright:
+        with serving(Film.open(recording)) as server, sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=chromium(), args=CHROMIUM_FLAGS)
             for theme in ("dark", "light"):
                 page = browser.new_page(viewport={"width": 1440, "height": 900}, color_scheme=theme)
@@ -74,19 +71,6 @@ def chromium() -> str:
         if found:
             return found
     sys.exit("screenshots: no Chromium found; run scripts/need chromium")
-
-
-@contextmanager
-def served(film: Film) -> Iterator[Server]:
-    """The Cinema, serving `film` while inside."""
-    server = Server(film)
-    serving = threading.Thread(target=server.run)
-    serving.start()
-    try:
-        yield server
-    finally:
-        server.stop()
-        serving.join()
 
 
 if __name__ == "__main__":

@@ -70,6 +70,12 @@ def test_a_stop_with_a_reason_in_a_test_that_passed_is_no_finding(found: Investi
     assert found(SEATS + BEGIN + RUNS + stop + "night return :ok\n" + end("passed")) == []
 
 
+def test_what_a_test_started_belongs_to_it_after_its_end(found: Investigate) -> None:
+    late = CRASH.replace("ada raise", "night return :ok\n" + end("passed") + "ada raise")
+    (finding,) = found(SEATS + BEGIN + RUNS + late)
+    assert finding.confidence < 0.4
+
+
 def test_a_crash_in_a_test_that_failed_counts_in_full(found: Investigate) -> None:
     (failed,) = found(SEATS + BEGIN + RUNS + CRASH + "night return :ok\n" + end("failed"))
     assert failed.confidence > 0.6

@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 
 from elixirscope.film import Film
-from elixirscope.web.server import Server
-
-
-@contextmanager
-def serving(film: Film) -> Iterator[Server]:
-    """A server for `film` while inside."""
-    server = Server(film)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.stop()
-        thread.join()
+from elixirscope.web.server import Server, serving
 
 
 @pytest.fixture(scope="session")

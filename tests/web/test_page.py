@@ -14,8 +14,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_play
 from elixirscope.film import Film
 from elixirscope.pictures import record
 from elixirscope.web.app import STATIC
-from elixirscope.web.server import Server
-from tests.web.conftest import serving
+from elixirscope.web.server import Server, serving
 
 pytestmark = [pytest.mark.beam, pytest.mark.browser]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import urllib.request
 import webbrowser
 from typing import TYPE_CHECKING
@@ -24,13 +23,14 @@ if TYPE_CHECKING:
 def command(recording: str, port: int, browser: bool, check: bool) -> None:
     """Open the Cinema on a recording in the browser. Ctrl-C ends it."""
     film = open_film(recording)
-    from elixirscope.web.server import Server  # the server's libraries load only here
+    from elixirscope.web.server import Server, serving  # the server's libraries load only here
 
+    if check:
+        with serving(film) as checked:
+            _check(checked)
+        return
     server = Server(film, port=port)
     click.echo(server.url)
-    if check:
-        _check(server)
-        return
     click.echo("elixirscope: serving on this machine only; Ctrl-C ends it", err=True)
     if browser:
         webbrowser.open(server.url)
@@ -38,8 +38,7 @@ def command(recording: str, port: int, browser: bool, check: bool) -> None:
 
 
 def _check(server: Server) -> None:
-    serving = threading.Thread(target=server.run)
-    serving.start()
+    click.echo(server.url)
     try:
         for path in ("/", "/api/info"):
             request = urllib.request.Request(
@@ -51,7 +50,4 @@ def _check(server: Server) -> None:
         raise EnvironmentProblem(
             f"the Cinema does not answer at its own address: {error}", "run `make ui`, then try again"
         ) from error
-    finally:
-        server.stop()
-        serving.join()
     click.echo("elixirscope: the Cinema answers; it was stopped again because of --check", err=True)

@@ -11,24 +11,22 @@ TEXT = 200
 
 def failed(history: History) -> list[Row]:
     """The failed tests, in order."""
-    return [row for row in all_tests(history) if row["result"] == "failed"]
-
-
-def all_tests(history: History) -> list[Row]:
-    """All tests, in order."""
-    return history.tests
+    return [row for row in history.tests if row["result"] == "failed"]
 
 
 def ran_in(history: History, process: int, at: int) -> list[Row]:
-    """The tests that were running at `at` in the process or in one that it descends from."""
+    """The tests that started before `at` in the process or in one that it descends from.
+
+    Each test has a process of its own, and what it started may outlive it.
+    """
     line = set(history.ancestors(process))
-    return [row for row in all_tests(history) if row["process"] in line and _during(row, at)]
+    return [row for row in history.tests if row["process"] in line and row["start"] is not None and row["start"] <= at]
 
 
 def left_waiting(history: History, processes: set[int], died: int, at: int) -> list[Row]:
     """The tests whose process was waiting for an answer of one of the processes when they died."""
     found = []
-    for test in all_tests(history):
+    for test in history.tests:
         if test["process"] is None or not _during(test, at):
             continue
         asked = history.query.find_all("messages", "from_process", test["process"])

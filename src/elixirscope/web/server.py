@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import errno
 import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import uvicorn
 
@@ -44,6 +47,19 @@ class Server:
     def stop(self) -> None:
         """Ask `run` to return; safe from another thread."""
         self._server.should_exit = True
+
+
+@contextmanager
+def serving(film: Film) -> Iterator[Server]:
+    """A server for `film` that runs beside the caller while inside."""
+    server = Server(film)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+        thread.join()
 
 
 def _listen(port: int) -> socket.socket:
