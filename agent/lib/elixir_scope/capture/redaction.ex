@@ -133,12 +133,10 @@ defmodule ElixirScope.Capture.Redaction do
 
   # Atoms are few and come again: the answer is kept in the collector's own dictionary.
   defp remembered(question, answer) do
-    key = {__MODULE__, question}
-
-    case Process.get(key) do
+    case Process.get(question) do
       nil ->
         answer = answer.()
-        Process.put(key, answer)
+        Process.put(question, answer)
         answer
 
       answer ->

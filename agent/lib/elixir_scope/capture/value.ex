@@ -36,6 +36,10 @@ defmodule ElixirScope.Capture.Value do
   defp measure([], left), do: left - 1
   defp measure([head | tail], left), do: measure(tail, measure(head, left - 2))
   defp measure({}, left), do: left - 2
+  # Most tuples are small: without a loop they cost half.
+  defp measure({a}, left), do: measure(a, left - 5)
+  defp measure({a, b}, left), do: measure(b, measure(a, left - 5))
+  defp measure({a, b, c}, left), do: measure(c, measure(b, measure(a, left - 5)))
 
   defp measure(term, left) when is_tuple(term) do
     size = tuple_size(term)
