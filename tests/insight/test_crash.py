@@ -190,6 +190,11 @@ def test_the_value_that_did_not_match_is_the_first_suspect() -> None:
     assert next(bad_values(reason, ())) == ((Atom("error"), Atom("enoent")), 1.0)
 
 
+def test_a_message_of_the_author_makes_no_nil_a_suspect() -> None:
+    said = {Atom("__struct__"): Atom("Elixir.RuntimeError"), Atom("message"): b"unexpected return"}
+    assert list(bad_values((said, []), (1, Atom("nil")))) == []
+
+
 def test_a_missing_key_may_be_the_fault_of_the_map() -> None:
     reason: Any = ((Atom("badkey"), b"A9"), [])
     ((value, trust),) = bad_values(reason, ())

@@ -30,6 +30,10 @@ _CARRIES_VALUE = {
     "badfun": 1.0,
 }
 _CARRIES_VALUE["badkey"] = 0.7
+_OF_THE_VM = frozenset(
+    {"ArgumentError", "ArithmeticError", "FunctionClauseError", "UndefinedFunctionError", "BadMapError"}
+    | {"KeyError", "Protocol.UndefinedError", "BadFunctionError", "ErlangError"}
+)
 _VALUE_FIELDS = {Atom("value"): 1.0, Atom("key"): 0.7, Atom("term"): 0.9}
 
 
@@ -222,7 +226,8 @@ def bad_values(reason: Any, arguments: Any) -> Iterator[tuple[Any, float]]:
         yield from ((value, 1.0) for value in given if not isinstance(value, int | float))
     if stack and isinstance(stack[0], tuple) and stack[0] and stack[0][0] == "nil":
         yield Atom("nil"), 1.0
-    if isinstance(arguments, tuple):
+    said_so = name is not None and name not in _OF_THE_VM  # its author knew what was wrong: not just any nil
+    if isinstance(arguments, tuple) and not said_so:
         yield from ((value, 0.8) for value in arguments if suspect(value))
     if inner == "function_clause" or name == "FunctionClauseError":
         yield from ((value, 0.6) for value in given if distinctive(value))
@@ -256,7 +261,7 @@ def _tests_hit(history: History, collapse: Collapse) -> list[Row]:
     rows = tests.left_waiting(history, died, last, at)
     for process in died:
         rows += [row for row in tests.ran_in(history, process, at) if row not in rows]
-    return rows
+    return rows or tests.alone_at(history, at)
 
 
 def _confidence(origin: Origin | None, frame: Row | None, hit: list[Row]) -> float:

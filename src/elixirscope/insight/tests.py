@@ -23,6 +23,12 @@ def ran_in(history: History, process: int, at: int) -> list[Row]:
     return [row for row in history.tests if row["process"] in line and row["start"] is not None and row["start"] <= at]
 
 
+def alone_at(history: History, at: int) -> list[Row]:
+    """The test that was running at `at`, when it was the only one."""
+    running = [row for row in history.tests if _during(row, at)]
+    return running if len(running) == 1 else []
+
+
 def left_waiting(history: History, processes: set[int], died: int, at: int) -> list[Row]:
     """The tests whose process was waiting for an answer of one of the processes when they died."""
     found = []
