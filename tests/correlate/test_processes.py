@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from elixirscope.correlate.correlator import EventCorrelator
+from elixirscope.pictures import draw
+from elixirscope.recording.terms import Atom, Pid
 from tests.correlate.drawn import Drawn
 
 TREE = """
@@ -263,3 +266,15 @@ def test_no_two_processes_have_the_same_label() -> None:
     """)
     labels = [row["label"] for row in drawn.rows("processes")]
     assert len(set(labels)) == len(labels) == 4
+
+
+def test_who_was_there_before_has_the_name_it_had_and_the_main_process_is_called_so() -> None:
+    log = draw("""
+        runner          server
+        |--{:hello}---->|
+    """)
+    server, runner = (Pid(Atom("nonode@nohost"), 100 + n, 0, 0) for n in (1, 0))
+    log.metas.append({"what": "names", "vm": 0, "names": [(server, Atom("code_server"))], "main": runner})
+    rows = EventCorrelator().correlate(log)["processes"].to_pylist()
+    by_pid = {row["pid"]: (row["label"], row["name"]) for row in rows}
+    assert by_pid == {"#PID<0.100.0>": ("main", None), "#PID<0.101.0>": (":code_server", ":code_server")}

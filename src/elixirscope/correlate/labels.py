@@ -54,6 +54,8 @@ def _base(log: Log, life: Life, shared: str) -> str:
     def short(module: str) -> str:
         return module.removeprefix(shared) if shared else module
 
+    if life.main:
+        return "main"
     if life.name is not None:
         return short(life.name)
     if life.test is not None:

@@ -40,6 +40,7 @@ class Life:
     exit_kind: str | None = None
     first_frame: Site | None = None
     test: str | None = None
+    main: bool = False  # runs the command itself
     label: str = ""
 
 
@@ -75,6 +76,7 @@ def find_processes(log: Log, calls: Calls, pids: Pids) -> list[Life]:
     """The lives of all processes, indexed by process number; labels and restarts are found later."""
     lives = [Life(number) for number in range(len(log.processes))]
     _births_and_deaths(log, lives)
+    _there_before(log, lives, pids)
     _roles(log, lives, calls)
     _supervisors(log, lives, pids)
     return lives
@@ -103,6 +105,24 @@ def _births_and_deaths(log: Log, lives: list[Life]) -> None:
             life.parent = parent if life.parent == NONE else life.parent
             if value != NONE:
                 _origin(life, log.values.term(value))
+
+
+def _there_before(log: Log, lives: list[Life], pids: Pids) -> None:
+    """Names of processes that were there when tracing began, and which of them runs the command."""
+    for meta in log.metas:
+        if meta.get("what") != "names":
+            continue
+        for pid, name in meta.get("names", []):
+            process = pids.find(pid, meta["vm"])
+            if process != NONE and lives[process].name is None:
+                lives[process].name = inspect(name)
+        main = pids.find(meta.get("main"), meta["vm"])
+        if main != NONE:
+            lives[main].main = True
+    if not any(life.main for life in lives):  # a script runs in a process of Elixir's command line
+        script = next((life for life in lives if life.initial and life.initial[0] == "Kernel.CLI"), None)
+        if script is not None:
+            script.main = True
 
 
 def _origin(life: Life, described: Term) -> None:

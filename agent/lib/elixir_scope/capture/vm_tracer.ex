@@ -8,7 +8,7 @@ defmodule ElixirScope.Capture.VMTracer do
   """
 
   alias ElixirScope.Capture.{Ingestor, Meta}
-  alias ElixirScope.Plan
+  alias ElixirScope.{Boot, Plan}
 
   # The processes that lived when tracing began, which are not traced.
   @armed {__MODULE__, :armed}
@@ -45,10 +45,17 @@ defmodule ElixirScope.Capture.VMTracer do
         )
       end
 
+      Meta.write(names())
       trace(pid, [:new_processes, self()])
     end
 
     :ok
+  end
+
+  # Who was there before: their births and registrations were not seen.
+  defp names do
+    named = for name <- Process.registered(), pid = Process.whereis(name), is_pid(pid), do: {pid, name}
+    %{what: :names, names: named, main: if(Boot.mix?(), do: self())}
   end
 
   @doc "Stops telling of messages and scheduling, for good: they are more than can be taken in."
