@@ -57,6 +57,9 @@ defmodule ElixirScope.Boot do
 
   defp start_application(raw, plan) do
     Application.load(:elixir_scope)
+    # Now, and not from the first recorded process that needs one: it would wait for the code server, and the path may
+    # be pruned by then.
+    :code.ensure_modules_loaded(Application.spec(:elixir_scope, :modules) || [])
     Application.put_env(:elixir_scope, :recording, %{dir: raw, plan: plan, hello: hello()})
 
     case Application.ensure_all_started(:elixir_scope) do

@@ -35,7 +35,9 @@ defmodule ElixirScope.Capture.EndingsTest do
         :erlang.binary_to_term(p)
       end
 
-    [site] = for {Work, _, sites} <- sites, {id, :function, :step, 1, _, _, _} <- sites, do: id
+    assert [site] = for({Work, _, sites} <- sites, {id, :function, :step, 1, _, _, _} <- sites, do: id),
+           "no site among #{inspect(RawFiles.metas(raw(dir)), limit: :infinity)}"
+
     for %{kind: :call, site: ^site, value: {:ok, {n}}} <- events(dir), do: n
   end
 

@@ -2,7 +2,7 @@ defmodule ElixirScope.Capture.RedactionTest do
   # The pipeline is one for the VM.
   use ExUnit.Case, async: false
   alias ElixirScope.Capture.{Ingestor, InstrumentationRuntime, PipelineManager}
-  alias ElixirScope.Test.{Pipeline, RawFiles}
+  alias ElixirScope.Test.{Pipeline, RawFiles, Shy}
 
   @moduletag :tmp_dir
   @secret "hunter2-the-planted-secret"
@@ -57,6 +57,7 @@ defmodule ElixirScope.Capture.RedactionTest do
           {:ok, [%{deep: {%{PASSWORD: [@secret]}}}]},
           %User{name: "jo", password_hash: @secret},
           %Vault{content: @secret},
+          [%Shy{name: "jo", pin: @secret}],
           {:nested, [%Vault{content: %{a: @secret}}]},
           %{{:token, 1} => 1, :token => {@secret, @secret}},
           [{:password, @secret} | {:token, @secret}],
@@ -73,7 +74,7 @@ defmodule ElixirScope.Capture.RedactionTest do
     Pipeline.stop(pipeline)
 
     files = RawFiles.read(dir)
-    assert Enum.sum(for f <- files, %{type: :events, count: n} <- f.frames, do: n) == 5 + 12 * 3 + 1
+    assert Enum.sum(for f <- files, %{type: :events, count: n} <- f.frames, do: n) == 5 + 13 * 3 + 1
     for %{path: path} <- files, do: refute(File.read!(path) =~ @secret, path)
     assert Enum.all?(RawFiles.events(dir), &(Bitwise.band(&1.flags, 2) == 2))
   end

@@ -4,6 +4,8 @@ defmodule ElixirScope.Capture.Redaction do
   contains one of the plan's rules. Runs in the collector, inside the VM, on terms already cut to their budget.
   """
 
+  alias ElixirScope.Capture.Hidden
+
   @redacted {:"$elixirscope", :redacted}
   # What is longer is no name; its beginning may still be one.
   @name_bytes 200
@@ -67,7 +69,7 @@ defmodule ElixirScope.Capture.Redaction do
   end
 
   defp walk(%{__struct__: module} = term, rules) when is_atom(module) do
-    if struct?(module, rules), do: @redacted, else: walk_map(term, rules)
+    if struct?(module, rules), do: @redacted, else: term |> hide(module) |> walk_map(rules)
   end
 
   defp walk(term, rules) when is_map(term), do: walk_map(term, rules)
@@ -110,6 +112,14 @@ defmodule ElixirScope.Capture.Redaction do
 
   defp walk_map(map, rules) do
     :maps.map(fn key, value -> if named?(key, rules), do: @redacted, else: walk(value, rules) end, map)
+  end
+
+  # What the author of a struct keeps from `inspect/2` is not for the film either.
+  defp hide(struct, module) do
+    case remembered({:hidden, module}, fn -> Hidden.fields(module) end) do
+      [] -> struct
+      fields -> Enum.reduce(fields, struct, fn f, s -> if is_map_key(s, f), do: %{s | f => @redacted}, else: s end)
+    end
   end
 
   defp struct?(_module, %{modules: []}), do: false

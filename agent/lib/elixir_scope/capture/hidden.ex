@@ -1,0 +1,63 @@
+defmodule ElixirScope.Capture.Hidden do
+  @moduledoc """
+  The fields of a struct that its author hides from `inspect/2` with `@derive {Inspect, only: …}` or `except: …`.
+
+  They are nowhere to be read but in the derived implementation: it is asked to show a blank struct. Only a derived
+  one is asked, known by what it calls, which is Elixir's own and pure: no code of the program runs in the agent. For a
+  struct that is in memory only (of a script, of a test file) what it calls is not known, and nothing is hidden.
+  """
+
+  # All that the implementations derived by Elixir 1.14 and later call, besides the struct's own `__info__/1`.
+  @pure [
+    {Inspect.Any, :inspect, 4},
+    {Inspect.Map, :inspect, 4},
+    {Inspect.Map, :inspect_as_map, 2},
+    {Inspect.Map, :inspect_as_struct, 4},
+    {Inspect.Any, :inspect_as_struct, 4},
+    {Macro, :inspect_atom, 2},
+    {Map, :get, 2},
+    {:maps, :get, 2},
+    {:maps, :get, 3},
+    {:lists, :member, 2},
+    {:lists, :reverse, 1},
+    {Enum, :reduce, 3},
+    {:erlang, :"=:=", 2},
+    {:erlang, :==, 2},
+    {:erlang, :error, 1},
+    {:erlang, :error, 2},
+    {:erlang, :get_module_info, 1},
+    {:erlang, :get_module_info, 2}
+  ]
+
+  @doc "The hidden fields of struct module `module`; none when that cannot be told."
+  @spec fields(module) :: [atom]
+  def fields(module) do
+    impl = Module.concat(Inspect, module)
+
+    with true <- :code.is_loaded(module) != false,
+         {_, binary, _} <- :code.get_object_code(impl),
+         {:ok, {_, [imports: imports]}} <- :beam_lib.chunks(binary, [:imports]),
+         true <- Enum.all?(imports, &(&1 in @pure or &1 == {module, :__info__, 1})),
+         true <- Enum.any?(imports, &match?({Inspect.Any, _, 4}, &1)) do
+      names = for %{field: field} <- module.__info__(:struct), do: field
+      names -- shown(impl, module, names)
+    else
+      _ -> []
+    end
+  rescue
+    # Of another version of Elixir than those that are known.
+    _ -> []
+  end
+
+  defp shown(impl, module, names) do
+    blank = Map.new([{:__struct__, module} | Enum.with_index(names, 1_000_000_007)])
+    texts = impl.inspect(blank, %Inspect.Opts{limit: :infinity}) |> texts()
+    for name <- names, Macro.inspect_atom(:key, name) in texts, do: name
+  end
+
+  # The strings in a document of Inspect.Algebra, whatever nodes it has.
+  defp texts(text) when is_binary(text), do: [text]
+  defp texts(node) when is_tuple(node), do: node |> Tuple.to_list() |> Enum.flat_map(&texts/1)
+  defp texts([head | tail]), do: texts(head) ++ texts(tail)
+  defp texts(_), do: []
+end
