@@ -14,8 +14,19 @@ defmodule ElixirScope.Compiler.DoorsTest do
     recording = Path.join(dir, "film.scope")
     File.mkdir_p!(recording)
     File.write!(Path.join(recording, "plan.terms"), @plan)
-    ebin = Application.app_dir(:elixir_scope, "ebin")
-    [{"ERL_AFLAGS", "-pa #{ebin} -s Elixir.ElixirScope.Boot"}, {"ELIXIRSCOPE_DIR", recording}]
+    [{"ERL_AFLAGS", "-pa #{agent(dir)} -s Elixir.ElixirScope.Boot"}, {"ELIXIRSCOPE_DIR", recording}]
+  end
+
+  # The agent alone: helpers of these tests on the path would take part in the project's consolidation of protocols.
+  defp agent(dir) do
+    ebin = Path.join(dir, "agent")
+    File.mkdir_p!(ebin)
+
+    for file <- Path.wildcard(Application.app_dir(:elixir_scope, "ebin/*")), not String.contains?(file, ".Test.") do
+      File.cp!(file, Path.join(ebin, Path.basename(file)))
+    end
+
+    ebin
   end
 
   defp plain, do: [{"ERL_AFLAGS", nil}, {"ELIXIRSCOPE_DIR", nil}]
@@ -133,6 +144,39 @@ defmodule ElixirScope.Compiler.DoorsTest do
     assert String.ends_with?(output, "\n4\n")
     text = recorded_text(dir)
     for name <- ["first", "second"], do: assert(text =~ name)
+  end
+
+  test "the compile-time door: a project that asks for it is instrumented in its _build, and recorded when run", %{
+    tmp_dir: dir
+  } do
+    one = project(Path.join(dir, "one"))
+    plan = Path.join(dir, "ahead.terms")
+    File.write!(plan, @plan)
+
+    File.write!(Path.join(one, "mix.exs"), """
+    defmodule Tiny.MixProject do
+      use Mix.Project
+
+      def project do
+        [app: :tiny, version: "1.0.0", compilers: Mix.compilers() ++ [:elixir_scope], elixir_scope: [plan: #{inspect(plan)}]]
+      end
+    end
+    """)
+
+    # The task comes with the agent, as a dependency would bring it.
+    with_agent = [{"ERL_AFLAGS", "-pa #{agent(dir)}"}, {"ELIXIRSCOPE_DIR", nil}]
+    assert {_, 0} = run("mix", ["compile"], one, with_agent)
+    once = files(one)
+    assert {"", 0} = run("mix", ["compile"], one, with_agent)
+    assert files(one) == once
+
+    # Not recorded, it runs as ever.
+    assert {output, 0} = run("mix", ["run", "-e", "IO.puts(Tiny.counted(41))"], one, with_agent)
+    assert String.ends_with?(output, "42\n")
+
+    assert {output, 0} = run("mix", ["run", "-e", "IO.puts(Tiny.counted(41))"], one, recorded(dir))
+    assert String.ends_with?(output, "42\n")
+    assert recorded_text(dir) =~ "counted"
   end
 
   test "a script: same output and status", %{tmp_dir: dir} do
