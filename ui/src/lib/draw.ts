@@ -160,6 +160,11 @@ function spans(pen: Pen, scene: Scene, box: LaneBox, all: Span[], hatch: CanvasP
     const wide = right - left
     const focused = scene.focus.call === span.call
     const failed = span.outcome === 'raised'
+    if (span.depth >= box.rows) {
+      // Deeper frames share the last row: they cover the name of what called them.
+      pen.fillStyle = colours.raised
+      pen.fillRect(left, top, wide, ROW - 2)
+    }
     pen.fillStyle = failed ? colours.error : colours.call
     pen.globalAlpha = focused ? 1 : span.external ? 0.22 : 0.34 + 0.3 / (1 + span.depth)
     pen.fillRect(left, top, wide, ROW - 2)

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { best, score } from './match'
-import { functionName, hueOf, place } from './names'
+import { functionName, hueOf, place, shortLabels } from './names'
 
 describe('the palette', () => {
   it('needs the letters in order', () => {
@@ -20,6 +20,26 @@ describe('names', () => {
     expect(functionName(at)).toBe('Seats.put/3')
     expect(place(at)).toBe('seats.ex:42')
     expect(place(null)).toBe('')
+  })
+
+  it('drop prefixes while they stay different', () => {
+    const labels = [
+      'TicketOffice.Ledger',
+      'A.Supervisor',
+      'B.Supervisor',
+      'Seats {"x"}',
+      '#PID<0.1.0>',
+      'A.B.f/1',
+    ]
+    const short = shortLabels(labels.map((label, process) => ({ process, label })))
+    expect([...short.values()]).toEqual([
+      'Ledger',
+      'A.Supervisor',
+      'B.Supervisor',
+      'Seats {"x"}',
+      '#PID<0.1.0>',
+      'B.f/1',
+    ])
   })
 
   it('give every kind its hue', () => {

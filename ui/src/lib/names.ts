@@ -42,3 +42,20 @@ export function hueOf(kind: string | null | undefined): Hue {
   const text = (kind ?? '').toLowerCase()
   return HUES.find(([pattern]) => pattern.test(text))?.[1] ?? 'call'
 }
+
+/** Labels without the modules' common prefixes, as long as they stay different: `Ledger` for `TicketOffice.Ledger`. */
+export function shortLabels(processes: { process: number; label: string }[]): Map<number, string> {
+  const cut = (label: string, keep: number): string =>
+    label.replace(/^[A-Z]\w*(?:\.[A-Z]\w*)+/, (module) => module.split('.').slice(-keep).join('.'))
+  const uses = new Map<string, Set<string>>()
+  for (const { label } of processes) {
+    const short = cut(label, 1)
+    uses.set(short, (uses.get(short) ?? new Set()).add(label))
+  }
+  return new Map(
+    processes.map(({ process, label }) => {
+      const short = cut(label, 1)
+      return [process, uses.get(short)?.size === 1 ? short : cut(label, 2)]
+    }),
+  )
+}

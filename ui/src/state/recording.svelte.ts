@@ -1,4 +1,5 @@
 import { api, ApiError } from '../lib/api'
+import { shortLabels } from '../lib/names'
 import type { Finding, Info, Process, Test } from '../lib/types'
 
 /** What is known of the whole recording: asked once, small, and the same for all views. */
@@ -12,6 +13,7 @@ class RecordingStore {
   findingsError = $state.raw<ApiError | null>(null)
 
   readonly byId = $derived(new Map(this.processes.map((process) => [process.process, process])))
+  readonly short = $derived(shortLabels(this.processes))
   readonly duration = $derived(Math.max(this.info?.duration_ns ?? 1, 1))
 
   async load(): Promise<void> {
@@ -38,7 +40,7 @@ class RecordingStore {
   /** What a person calls a process; the outside of the recording has no number. */
   label(process: number | null | undefined): string {
     if (process === null || process === undefined || process < 0) return 'outside'
-    return this.byId.get(process)?.label ?? `process ${process}`
+    return this.short.get(process) ?? `process ${process}`
   }
 }
 
