@@ -1,8 +1,9 @@
 defmodule ElixirScope.PlanTest do
   use ExUnit.Case, async: true
+  import ElixirScope.Test.Folder
   alias ElixirScope.Plan
 
-  @moduletag :tmp_dir
+  setup :own_folder
 
   defp load(%{tmp_dir: dir}, text) do
     path = Path.join(dir, "plan.terms")

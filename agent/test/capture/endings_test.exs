@@ -1,10 +1,11 @@
 defmodule ElixirScope.Capture.EndingsTest do
   # However a program ends, what it did until then can be read.
   use ExUnit.Case, async: true
+  import ElixirScope.Test.Folder
   import ElixirScope.Test.Eventually
   alias ElixirScope.Test.{ChildVM, RawFiles}
 
-  @moduletag :tmp_dir
+  setup :own_folder
   @moduletag timeout: 120_000
 
   # Whether a small file system can be had here, to be filled.

@@ -1,8 +1,9 @@
 defmodule ElixirScope.Capture.HiddenTest do
   use ExUnit.Case, async: true
+  import ElixirScope.Test.Folder
   alias ElixirScope.Capture.Hidden
 
-  @moduletag :tmp_dir
+  setup :own_folder
 
   # As in a project: the modules are files on the path.
   defp compile(%{tmp_dir: dir}, code) do

@@ -27,6 +27,17 @@ defmodule ElixirScope.Capture.NamesTest do
     assert Names.receiver(%{}, :nobody_at_all, 1) == nil
   end
 
+  test "only a local name without a bearer is missing" do
+    names = Names.learn(%{}, {:trace_ts, self(), :register, :server, 10})
+    sent = fn to -> {:trace_ts, self(), :send, :hello, to, 20} end
+    assert Names.missing?(names, sent.(:nobody_at_all))
+    assert Names.missing?(names, sent.({:nobody_at_all, node()}))
+    refute Names.missing?(names, sent.(:server))
+    refute Names.missing?(names, sent.({:nobody_at_all, :other@host}))
+    refute Names.missing?(names, sent.(self()))
+    refute Names.missing?(names, {:trace_ts, self(), :send_to_non_existing_process, :hello, :nobody_at_all, 20})
+  end
+
   test "a name that changes hands for ever takes no more room" do
     names = Enum.reduce(1..1_000, %{}, &Names.learn(&2, {:trace_ts, self(), :register, :server, &1}))
     assert length(names.server) < 20

@@ -1,11 +1,12 @@
 defmodule ElixirScope.Capture.PipelineTest do
   # The pipeline is one for the VM.
   use ExUnit.Case, async: false
+  import ElixirScope.Test.Folder
   import ElixirScope.Test.Eventually
   alias ElixirScope.Capture.{Ingestor, InstrumentationRuntime, PipelineManager, TestEvents}
   alias ElixirScope.Test.{Pipeline, RawFiles}
 
-  @moduletag :tmp_dir
+  setup :own_folder
   @moduletag capture_log: true
 
   defp start(%{tmp_dir: dir}, changes \\ "") do

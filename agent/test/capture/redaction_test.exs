@@ -1,10 +1,11 @@
 defmodule ElixirScope.Capture.RedactionTest do
   # The pipeline is one for the VM.
   use ExUnit.Case, async: false
+  import ElixirScope.Test.Folder
   alias ElixirScope.Capture.{Ingestor, InstrumentationRuntime, PipelineManager}
   alias ElixirScope.Test.{Pipeline, RawFiles, Shy}
 
-  @moduletag :tmp_dir
+  setup :own_folder
   @secret "hunter2-the-planted-secret"
   @redacted {:"$elixirscope", :redacted}
   @plan ~s(redact => \#{keys => [<<"Password">>, <<"token">>], modules => [<<"ElixirScope.Capture.RedactionTest.V*">>]})

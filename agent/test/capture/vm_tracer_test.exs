@@ -1,9 +1,10 @@
 defmodule ElixirScope.Capture.VMTracerTest do
   # In VMs of their own: what a recorded program does, and what the files tell of it.
   use ExUnit.Case, async: true
+  import ElixirScope.Test.Folder
   alias ElixirScope.Test.{ChildVM, RawFiles}
 
-  @moduletag :tmp_dir
+  setup :own_folder
   @moduletag timeout: 120_000
 
   defp record(dir, code, plan \\ "") do

@@ -28,7 +28,10 @@ defmodule ElixirScope.Test.ChildVM do
         env: env
       ])
 
-    {port, os_pid(port, "")}
+    os_pid = os_pid(port, "")
+    # Whatever becomes of the test.
+    ExUnit.Callbacks.on_exit(fn -> System.cmd("kill", ["-KILL", os_pid], stderr_to_stdout: true) end)
+    {port, os_pid}
   end
 
   # It prints its pid: the shell scripts that start it may be another.

@@ -12,6 +12,8 @@ defmodule ElixirScope.Capture.Collector do
   @batch_bytes 65_536
   @idle_ms 20
   @oldest_ns 100_000_000
+  # So many messages to a name may wait until somebody is known to have had it.
+  @held 100
   # How often the VM's tracer looks at its queue, in trace messages.
   @tell 64
 
@@ -41,6 +43,7 @@ defmodule ElixirScope.Capture.Collector do
       shedding: false,
       plumbing: Plumbing.new(),
       names: %{},
+      held: [],
       written: 0,
       lost: 0,
       failed: nil
@@ -80,7 +83,7 @@ defmodule ElixirScope.Capture.Collector do
       _ -> loop(state)
     after
       # Losses may be waiting although no event is: they are looked for each second.
-      if(state.batch.count > 0, do: @idle_ms, else: 1_000) -> state |> flush() |> loop()
+      if(state.batch.count > 0 or state.held != [], do: @idle_ms, else: 1_000) -> state |> flush() |> loop()
     end
   end
 
@@ -106,8 +109,15 @@ defmodule ElixirScope.Capture.Collector do
     state = %{state | plumbing: plumbing, names: Names.learn(state.names, trace)}
 
     case kept? && TraceMessage.event(trace, state.budgets, state.names) do
-      event when is_tuple(event) -> if state.shedding, do: shed(state, event), else: add(state, event)
-      _ -> state
+      event when is_tuple(event) ->
+        cond do
+          state.shedding -> shed(state, event)
+          Names.missing?(state.names, trace) and length(state.held) < @held -> %{state | held: [trace | state.held]}
+          true -> add(state, event)
+        end
+
+      _ ->
+        state
     end
   end
 
@@ -135,6 +145,15 @@ defmodule ElixirScope.Capture.Collector do
   defp written(state) do
     Ingestor.took(state.depth, state.taken)
     %{state | taken: 0}
+  end
+
+  # Who had the name is known by now, or never. The time of an event gives its place, not where it is in the file.
+  defp flush(%{held: [_ | _] = held} = state) do
+    held
+    |> Enum.reduce(%{state | held: []}, fn trace, state ->
+      add(state, TraceMessage.event(trace, state.budgets, state.names))
+    end)
+    |> flush()
   end
 
   defp flush(%{failed: nil} = state) do

@@ -24,6 +24,18 @@ defmodule ElixirScope.Capture.Names do
   def receiver(names, {to, node}, ts) when is_atom(to) and node == node(), do: bearer(names, to, ts)
   def receiver(_names, _to, _ts), do: nil
 
+  @doc """
+  Whether somebody had the name that a message was sent to, but nobody is known to: what the VM tells of one process
+  may come before what another did earlier.
+  """
+  @spec missing?(t, tuple) :: boolean
+  def missing?(names, {:trace_ts, _, :send, _, to, ts}) when is_atom(to), do: receiver(names, to, ts) == nil
+
+  def missing?(names, {:trace_ts, _, :send, _, {to, node}, ts}) when is_atom(to) and node == node(),
+    do: receiver(names, to, ts) == nil
+
+  def missing?(_names, _trace), do: false
+
   defp bearer(names, name, ts) do
     case names do
       # Its registration may carry a time a moment after the name was usable.
