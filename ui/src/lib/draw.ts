@@ -205,7 +205,16 @@ function clip(pen: Pen, text: string, room: number): string {
 function arrows(pen: Pen, scene: Scene): void {
   const { view, width, colours } = scene
   const middles = new Map(scene.boxes.map((box) => [box.process.process, box.top + box.height / 2]))
-  for (const message of scene.messages) {
+  const visible = scene.messages.filter((message) => {
+    const sent = message.sent_at ?? message.received_at ?? 0
+    return (message.received_at ?? sent) >= view.from && sent <= view.to
+  })
+  const isNear = (message: Arrow): boolean =>
+    message.from === scene.focus.process || message.to === scene.focus.process
+  // Many arrows fade, so that they show where there is traffic without hiding what goes on in the lanes.
+  const quiet = Math.min(0.42, Math.max(0.07, 18 / visible.length))
+  const loud = Math.min(0.9, Math.max(0.16, 40 / visible.filter(isNear).length))
+  for (const message of visible) {
     const from = message.from === null ? undefined : middles.get(message.from)
     const to = message.to === null ? undefined : middles.get(message.to)
     if (from === undefined || to === undefined || from === to) continue
@@ -214,10 +223,10 @@ function arrows(pen: Pen, scene: Scene): void {
     const x2 = toX(view, width, message.received_at ?? sent)
     if (Math.max(x1, x2) < 0 || Math.min(x1, x2) > width) continue
     const focused = scene.focus.message === message.message
-    const near = message.from === scene.focus.process || message.to === scene.focus.process
+    const near = isNear(message)
     pen.strokeStyle = message.kind === 'exit' || message.kind === 'down' ? colours.error : colours.message
     pen.fillStyle = pen.strokeStyle
-    pen.globalAlpha = focused ? 1 : near ? 0.9 : 0.42
+    pen.globalAlpha = focused ? 1 : near ? loud : quiet
     pen.lineWidth = focused ? 2 : near ? 1.3 : 1
     pen.setLineDash(message.certain ? [] : [4, 3])
     const down = to > from ? 1 : -1

@@ -34,7 +34,7 @@ class Desk {
   )
   left = $state(size(saved.left, wide ? 300 : 244))
   right = $state(size(saved.right, wide ? 520 : 392))
-  bottom = $state(size(saved.bottom, Math.round(innerHeight * 0.36)))
+  bottom = $state(size(saved.bottom, Math.round(innerHeight * 0.34)))
   code = $state(size(saved.code, 0.54))
   aside = $state(typeof saved.aside === 'string' ? saved.aside : 'state')
   folded = $state.raw<ReadonlySet<string>>(new Set(Array.isArray(saved.folded) ? saved.folded : []))

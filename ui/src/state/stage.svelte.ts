@@ -1,0 +1,50 @@
+import { cast, keep, stretch, telling, withCode } from '../lib/story'
+import type { Process } from '../lib/types'
+import { focus } from './focus.svelte'
+import { recording } from './recording.svelte'
+import { viewport } from './viewport.svelte'
+
+export const CASTS = ['finding', 'code', 'all'] as const
+export type Cast = (typeof CASTS)[number]
+
+/** Which processes have a lane: those of the open finding, those with recorded code, or all. */
+class Stage {
+  cast = $state<Cast>('code')
+  finding = $state<number | null>(null)
+
+  readonly #wanted = $derived.by((): Set<number> | null => {
+    if (this.cast === 'all') return null
+    const open = this.finding === null ? undefined : recording.findings?.[this.finding]
+    if (this.cast === 'finding' && open) return cast(open)
+    const found = withCode(viewport.whole.value?.lanes ?? [])
+    return found.size === 0 ? null : found
+  })
+
+  /** In tree order. The process in focus always has its lane. */
+  readonly processes = $derived.by((): Process[] => {
+    if (this.#wanted === null) return recording.processes
+    const here = focus.moment?.process ?? null
+    return keep(recording.processes, here === null ? this.#wanted : new Set([...this.#wanted, here]))
+  })
+
+  /** Sets the desk for a finding: its moment, its stretch of time, its processes. */
+  open(index: number): void {
+    const finding = recording.findings?.[index]
+    if (!finding) return
+    this.finding = index
+    this.cast = 'finding'
+    const moment = telling(finding, recording.byId)
+    if (!moment) return
+    focus.go({ ...moment, call: null })
+    const window = stretch(finding, moment)
+    if (window) viewport.frame(...window)
+    else viewport.reveal(moment.at)
+  }
+
+  close(): void {
+    this.finding = null
+    if (this.cast === 'finding') this.cast = 'code'
+  }
+}
+
+export const stage = new Stage()
