@@ -1,4 +1,4 @@
-import { type LaneBox, PAD, ROW, spanTop } from './lanes'
+import { type LaneBox, PAD, spanTop } from './lanes'
 import type { Hue } from './names'
 import { toX, type Viewport } from './scale'
 import type { Arrow, Density, Lane, Mark, Span } from './types'
@@ -148,7 +148,7 @@ const total = (data: Density, index: number): number =>
 
 function spans(pen: Pen, scene: Scene, box: LaneBox, all: Span[], hatch: CanvasPattern | string): void {
   const { view, width, colours } = scene
-  pen.font = '10.5px ui-sans-serif, system-ui, sans-serif'
+  pen.font = '11px ui-sans-serif, system-ui, sans-serif'
   pen.textBaseline = 'middle'
   for (const span of all) {
     const x = toX(view, width, span.start)
@@ -163,28 +163,28 @@ function spans(pen: Pen, scene: Scene, box: LaneBox, all: Span[], hatch: CanvasP
     if (span.depth >= box.rows) {
       // Deeper frames share the last row: they cover the name of what called them.
       pen.fillStyle = colours.raised
-      pen.fillRect(left, top, wide, ROW - 2)
+      pen.fillRect(left, top, wide, box.row - 2)
     }
     pen.fillStyle = failed ? colours.error : colours.call
     pen.globalAlpha = focused ? 1 : span.external ? 0.22 : 0.34 + 0.3 / (1 + span.depth)
-    pen.fillRect(left, top, wide, ROW - 2)
+    pen.fillRect(left, top, wide, box.row - 2)
     pen.globalAlpha = 1
     if (span.end === null) {
       pen.fillStyle = hatch
-      pen.fillRect(Math.max(left, right - 40), top, Math.min(40, wide), ROW - 2)
+      pen.fillRect(Math.max(left, right - 40), top, Math.min(40, wide), box.row - 2)
     }
     if (wide > 4) {
       pen.fillStyle = failed ? colours.error : colours.call
-      pen.fillRect(left, top, 1.5, ROW - 2)
+      pen.fillRect(left, top, 1.5, box.row - 2)
     }
     if (focused) {
       pen.strokeStyle = colours.accent
       pen.lineWidth = 1.5
-      pen.strokeRect(left + 0.5, top - 0.5, Math.max(2, wide - 1), ROW - 1)
+      pen.strokeRect(left + 0.5, top - 0.5, Math.max(2, wide - 1), box.row - 1)
     }
     if (wide > 26) {
       pen.fillStyle = focused ? colours.ground : colours.ink
-      pen.fillText(clip(pen, span.label, wide - 8), left + 5, top + ROW / 2 - 0.5)
+      pen.fillText(clip(pen, span.label, wide - 8), left + 5, top + box.row / 2 - 0.5)
     }
   }
 }

@@ -7,12 +7,14 @@ export interface LaneBox {
   process: Process
   top: number
   height: number
+  row: number // px of one row
   rows: number // rows of spans; deeper frames share the last
   hasChildren: boolean
   collapsed: boolean
 }
 
-export const ROW = 13
+export const ROW = 13 // px; at most TALL when there is room
+const TALL = 19
 export const PAD = 6
 const MAX_ROWS = 8
 
@@ -49,16 +51,24 @@ export function layout(
   const shown = visible(processes, collapsed)
   const groups = parents(processes)
   const fair = Math.floor((height / Math.max(shown.length, 1) - PAD * 2) / ROW)
-  const cap = Math.min(Math.max(fair, 1), 4)
+  const cap = Math.min(Math.max(fair, 1), 6)
+  const rowsOf = (process: Process): number =>
+    Math.min(
+      (deepest.get(process.process) ?? 0) + 1,
+      expanded.has(process.process) ? Math.max(MAX_ROWS, cap) : cap,
+    )
+  const all = shown.reduce((sum, process) => sum + rowsOf(process), 0)
+  const roomy = Math.floor((height - shown.length * PAD * 2) / Math.max(all, 1))
+  const row = Math.min(TALL, Math.max(ROW, roomy))
   let top = 0
   return shown.map((process) => {
-    const needed = (deepest.get(process.process) ?? 0) + 1
-    const rows = Math.min(needed, expanded.has(process.process) ? MAX_ROWS : cap)
+    const rows = rowsOf(process)
     const box = {
       process,
       top,
+      row,
       rows,
-      height: rows * ROW + PAD * 2,
+      height: rows * row + PAD * 2,
       hasChildren: groups.has(process.process),
       collapsed: collapsed.has(process.process),
     }
@@ -72,7 +82,7 @@ export const laneAt = (boxes: LaneBox[], y: number): LaneBox | null =>
 
 /** Where a span of this depth lies in its lane. */
 export function spanTop(box: LaneBox, depth: number): number {
-  return box.top + PAD + Math.min(depth, box.rows - 1) * ROW
+  return box.top + PAD + Math.min(depth, box.rows - 1) * box.row
 }
 
 export type Hit = { kind: 'span'; span: Span } | { kind: 'mark'; mark: Mark } | { kind: 'lane' }
@@ -92,7 +102,7 @@ export function hit(
     if (far <= 6 && (!best || far < best.far)) best = { mark, far }
   }
   if (best) return { kind: 'mark', mark: best.mark }
-  const row = Math.floor((y - box.top - PAD) / ROW)
+  const row = Math.floor((y - box.top - PAD) / box.row)
   let found: Span | null = null
   for (const span of lane?.spans ?? []) {
     const left = toX(view, width, span.start)

@@ -105,6 +105,12 @@ export const commands: Command[] = [
     run: () => focus.scope(focus.window ? null : [Math.max(0, viewport.view.from), viewport.view.to]),
   },
   { title: 'Clear the focus window', keys: 'Esc', match: key('Escape'), run: () => focus.scope(null) },
+  {
+    title: 'Make the view below taller or smaller',
+    keys: 'v',
+    match: key('v'),
+    run: () => (desk.tall = !desk.tall),
+  },
   { title: 'Search', keys: '/', match: key('/'), run: () => (desk.overlay = 'palette') },
   {
     title: 'Command palette',

@@ -38,6 +38,7 @@ class Desk {
   code = $state(size(saved.code, 0.54))
   aside = $state(typeof saved.aside === 'string' ? saved.aside : 'state')
   folded = $state.raw<ReadonlySet<string>>(new Set(Array.isArray(saved.folded) ? saved.folded : []))
+  tall = $state(false) // the view below the timeline has the larger part
   overlay = $state<'palette' | 'shortcuts' | 'coverage' | null>(null)
 
   /** Applies the theme and keeps the arrangement; runs inside an effect. */

@@ -15,8 +15,12 @@ class Stage {
   readonly #wanted = $derived.by((): Set<number> | null => {
     if (this.cast === 'all') return null
     const open = this.finding === null ? undefined : recording.findings?.[this.finding]
-    if (this.cast === 'finding' && open) return cast(open)
     const found = withCode(viewport.whole.value?.lanes ?? [])
+    if (this.cast === 'finding' && open) {
+      const named = cast(open)
+      const own = new Set([...named].filter((process) => found.has(process)))
+      return own.size > 0 ? own : named
+    }
     return found.size === 0 ? null : found
   })
 
