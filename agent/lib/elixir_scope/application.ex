@@ -4,7 +4,7 @@ defmodule ElixirScope.Application do
   """
 
   use Application
-  alias ElixirScope.Capture.{Collector, Ingestor, Meta, PipelineManager, Redaction}
+  alias ElixirScope.Capture.{Collector, Ingestor, Meta, Native, PipelineManager, Redaction}
   alias ElixirScope.Plan
 
   @doc false
@@ -23,6 +23,7 @@ defmodule ElixirScope.Application do
   @impl true
   def prep_stop(state) do
     Ingestor.close()
+    Native.close()
     state
   end
 
@@ -32,14 +33,26 @@ defmodule ElixirScope.Application do
     Ingestor.create(plan.limits.collector_events)
     Redaction.create()
     Plan.put(plan)
+    hello = Native.open(dir, plan, hello)
 
     # A crash of ours must never take the VM along, nor give up recording while there is hope.
     with {:ok, top} <- Supervisor.start_link([], strategy: :one_for_one, max_restarts: 1_000, max_seconds: 60),
          {:ok, _} <- Supervisor.start_child(top, {Meta, {dir, plan, hello}}),
          {:ok, collectors} <- Supervisor.start_child(top, collectors(count, dir, plan)),
+         {:ok, _} <- start_all(top, Native.children(hello)),
          {:ok, _} <- Supervisor.start_child(top, {PipelineManager, {collectors, plan}}) do
+      Native.report(hello)
       {:ok, top}
     end
+  end
+
+  defp start_all(top, children) do
+    Enum.reduce_while(children, {:ok, nil}, fn child, _ ->
+      case Supervisor.start_child(top, child) do
+        {:ok, _} = started -> {:cont, started}
+        error -> {:halt, error}
+      end
+    end)
   end
 
   defp collectors(count, dir, plan) do

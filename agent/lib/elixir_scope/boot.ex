@@ -5,7 +5,7 @@ defmodule ElixirScope.Boot do
   Whatever goes wrong here is one line on standard error; the program runs on, unrecorded.
   """
 
-  alias ElixirScope.Capture.{PipelineManager, VMTracer}
+  alias ElixirScope.Capture.{Native, PipelineManager, VMTracer}
   alias ElixirScope.{Compiler, Plan}
 
   @version "0.1.0"
@@ -60,7 +60,12 @@ defmodule ElixirScope.Boot do
     # Now, and not from the first recorded process that needs one: it would wait for the code server, and the path may
     # be pruned by then.
     :code.ensure_modules_loaded(Application.spec(:elixir_scope, :modules) || [])
-    Application.put_env(:elixir_scope, :recording, %{dir: raw, plan: plan, hello: hello()})
+
+    Application.put_env(:elixir_scope, :recording, %{
+      dir: raw,
+      plan: plan,
+      hello: engine(hello(), System.get_env("ELIXIRSCOPE_NATIVE"))
+    })
 
     case Application.ensure_all_started(:elixir_scope) do
       {:ok, _} ->
@@ -84,6 +89,16 @@ defmodule ElixirScope.Boot do
       schedulers: System.schedulers_online(),
       os_pid: List.to_integer(:os.getpid())
     }
+  end
+
+  # The recorder offers the native engine by naming its library.
+  defp engine(hello, library) when library in [nil, ""], do: hello
+
+  defp engine(hello, library) do
+    case Native.load(library) do
+      :ok -> %{hello | engine: :native}
+      {:error, reason} -> Map.put(hello, :engine_reason, reason)
+    end
   end
 
   @doc "Whether this VM was started to run Mix."

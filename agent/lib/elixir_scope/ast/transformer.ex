@@ -10,7 +10,6 @@ defmodule ElixirScope.AST.Transformer do
   alias ElixirScope.AST.{Callbacks, Forms, Patterns, Sites, Walker}
   import ElixirScope.AST.InjectorHelpers, only: [generated?: 1, line: 1, site: 6]
 
-  @runtime ElixirScope.Capture.InstrumentationRuntime
   # Made by the compilers, called by tools, of no interest to anybody who debugs a program.
   @compiler_made [
     __info__: 1,
@@ -79,7 +78,7 @@ defmodule ElixirScope.AST.Transformer do
 
     %{
       module: module,
-      runtime: opts[:runtime] || @runtime,
+      runtime: opts[:runtime] || ElixirScope.Capture.Native.runtime(),
       level_of: opts[:level] || (&ElixirScope.Plan.level(plan, module, &1, &2, kind)),
       watched: opts[:watched] || (&ElixirScope.Plan.watched?(plan, &1, &2)),
       locals: MapSet.new(Forms.functions(forms)),

@@ -20,11 +20,15 @@ defmodule ElixirScope.Capture.FrameFile do
     suffix = if again == 0, do: "", else: "-#{again}"
     path = Path.join(dir, "#{node()}.#{:os.getpid()}-#{shard}#{suffix}.frames")
 
-    case :file.open(path, [:write, :exclusive, :raw, :binary]) do
-      {:ok, file} -> with :ok <- :file.write(file, header(shard)), do: {:ok, file}
-      {:error, :eexist} -> open(dir, shard, again + 1)
-      error -> error
-    end
+    with {:error, :eexist} <- create(path, shard), do: open(dir, shard, again + 1)
+  end
+
+  @doc "Creates the file `path`, which must not exist."
+  @spec create(Path.t(), :meta | :vm | non_neg_integer) :: {:ok, t} | {:error, term}
+  def create(path, shard) do
+    with {:ok, file} <- :file.open(path, [:write, :exclusive, :raw, :binary]),
+         :ok <- :file.write(file, header(shard)),
+         do: {:ok, file}
   end
 
   defp header(shard) do

@@ -4,7 +4,7 @@ defmodule ElixirScope.Capture.PipelineManager do
   """
 
   use GenServer
-  alias ElixirScope.Capture.{Collector, Ingestor, Meta, VMTracer}
+  alias ElixirScope.Capture.{Collector, Ingestor, Meta, Native, VMTracer}
 
   @name :elixir_scope_pipeline
   @every_ms 250
@@ -45,6 +45,7 @@ defmodule ElixirScope.Capture.PipelineManager do
     delivered()
     state = retire(state)
     ask(state, :flush)
+    Native.ask(:flush)
     {:reply, :ok, state}
   end
 
@@ -52,6 +53,7 @@ defmodule ElixirScope.Capture.PipelineManager do
     delivered()
     state = retire(state)
     ask(state, :close)
+    Native.ask(:close)
     Meta.close()
     {:reply, :ok, state}
   end

@@ -4,7 +4,7 @@ defmodule ElixirScope.Capture.Redaction do
   contains one of the plan's rules. Runs in the collector, inside the VM, on terms already cut to their budget.
   """
 
-  alias ElixirScope.Capture.Hidden
+  alias ElixirScope.Capture.{Hidden, Native}
 
   @redacted {:"$elixirscope", :redacted}
   # What is longer is no name; its beginning may still be one.
@@ -38,7 +38,10 @@ defmodule ElixirScope.Capture.Redaction do
       secret =
         if detail[:state_arg], do: vars |> List.delete_at(detail.state_arg - 1) |> positions_of(rules), else: secret
 
-      if secret != [], do: :ets.insert(@table, {id, secret})
+      if secret != [] do
+        :ets.insert(@table, {id, secret})
+        Native.secret_site(id)
+      end
     end
 
     :ok
@@ -69,7 +72,7 @@ defmodule ElixirScope.Capture.Redaction do
   end
 
   defp walk(%{__struct__: module} = term, rules) when is_atom(module) do
-    if struct?(module, rules), do: @redacted, else: term |> hide(module) |> walk_map(rules)
+    if struct?(module, rules), do: @redacted, else: term |> hide(module, rules) |> walk_map(rules)
   end
 
   defp walk(term, rules) when is_map(term), do: walk_map(term, rules)
@@ -115,8 +118,8 @@ defmodule ElixirScope.Capture.Redaction do
   end
 
   # What the author of a struct keeps from `inspect/2` is not for the film either.
-  defp hide(struct, module) do
-    case remembered({:hidden, module}, fn -> Hidden.fields(module) end) do
+  defp hide(struct, module, rules) do
+    case remembered(rules, {:hidden, module}, fn -> Hidden.fields(module) end) do
       [] -> struct
       fields -> Enum.reduce(fields, struct, fn f, s -> if is_map_key(s, f), do: %{s | f => @redacted}, else: s end)
     end
@@ -124,12 +127,12 @@ defmodule ElixirScope.Capture.Redaction do
 
   defp struct?(_module, %{modules: []}), do: false
 
-  defp struct?(module, %{modules: patterns}) do
-    remembered({:struct, module}, fn -> Enum.any?(patterns, &Regex.match?(&1, inspect(module))) end)
+  defp struct?(module, %{modules: patterns} = rules) do
+    remembered(rules, {:struct, module}, fn -> Enum.any?(patterns, &Regex.match?(&1, inspect(module))) end)
   end
 
   defp named?(key, rules) when is_atom(key) do
-    remembered({:key, key}, fn -> key |> Atom.to_string() |> String.downcase() |> secret?(rules) end)
+    remembered(rules, {:key, key}, fn -> key |> Atom.to_string() |> String.downcase() |> secret?(rules) end)
   end
 
   defp named?(key, rules) when is_binary(key) do
@@ -141,8 +144,21 @@ defmodule ElixirScope.Capture.Redaction do
 
   defp secret?(name, %{words: words}), do: Enum.any?(words, &String.contains?(name, &1))
 
-  # Atoms are few and come again: the answer is kept in the collector's own dictionary.
-  defp remembered(question, answer) do
+  # Atoms are few and come again. In the program's own processes, whose dictionaries are not ours, a table remembers.
+  defp remembered(%{memory: :table}, question, answer) do
+    case :ets.lookup(@table, question) do
+      [{_, answer}] ->
+        answer
+
+      [] ->
+        answer = answer.()
+        :ets.insert(@table, {question, answer})
+        answer
+    end
+  end
+
+  # In a collector its own dictionary.
+  defp remembered(_rules, question, answer) do
     case Process.get(question) do
       nil ->
         answer = answer.()

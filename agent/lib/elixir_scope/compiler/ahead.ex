@@ -10,6 +10,8 @@ defmodule ElixirScope.Compiler.Ahead do
   alias ElixirScope.Compiler.{Beam, Instrument}
 
   @range 0x4000_0000
+  # On disk is only what runs in every VM.
+  @options [kind: :project, runtime: ElixirScope.Capture.InstrumentationRuntime]
 
   @doc """
   Instruments all modules of `ebin` that the plan selects. `app` keeps the ids of different applications apart.
@@ -52,7 +54,7 @@ defmodule ElixirScope.Compiler.Ahead do
 
     with nil <- Beam.announcement(original),
          {:ok, read} <- Beam.read(original),
-         {:ok, binary, announcement} <- Instrument.prepare(read, plan, kind: :project, next_site: next) do
+         {:ok, binary, announcement} <- Instrument.prepare(read, plan, @options ++ [next_site: next]) do
       # A file that is half written must never be loaded.
       File.write!(path <> ".tmp", Beam.merge(original, binary, announcement))
       File.rename!(path <> ".tmp", path)

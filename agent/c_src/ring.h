@@ -1,0 +1,72 @@
+/* A ring of records in a mapped file: one writer, one reader, and whoever opens the file after the VM has died.
+ *
+ * File: one page of header, then `size` bytes of records (a power of two). Positions only ever grow; a record lies at
+ * position modulo size. Records are multiples of 8 bytes: u32 length, u32 kind, then the body.
+ *
+ *   0 "ELXRING1"   8 size u64   16 shard u32   20 os pid u32
+ *  64 head u64: records before it are whole                               (written by the writer)
+ * 128 lost u64: events for which there was no room, ever                  (written by the writer)
+ * 192 current u64: which of the two marks below holds, 0 or 1             (written by the reader)
+ * 256, 320 mark: tail u64, then as of there: bytes of the frame file, losses told, events written
+ */
+#ifndef ELIXIRSCOPE_RING_H
+#define ELIXIRSCOPE_RING_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define RING_HEADER 4096
+#define RECORD_HEAD 8
+enum { RECORD_EVENT = 1, RECORD_PROCESS = 2 };
+
+struct mark {
+  uint64_t tail, file_bytes, lost_told, events;
+};
+
+struct ring_file {
+  char magic[8];
+  uint64_t size;
+  uint32_t shard, os_pid;
+  _Alignas(64) _Atomic uint64_t head;
+  _Alignas(64) _Atomic uint64_t lost;
+  _Alignas(64) _Atomic uint64_t current;
+  _Alignas(64) struct mark first;
+  _Alignas(64) struct mark second;
+};
+
+struct ring {
+  struct ring_file *file;
+  uint8_t *data; /* mapped twice in a row, so that no record is ever split */
+  uint64_t size;
+  uint64_t head; /* the writer's own copy */
+  _Atomic uint64_t tail;
+};
+
+/* Makes the file at `path` with all its blocks, maps it. 0, or an errno; then nothing is left behind. */
+int ring_create(struct ring *ring, const char *path, uint64_t size, uint32_t shard);
+/* Unmaps; the file stays. */
+void ring_unmap(struct ring *ring);
+
+/* Where the writer may write, and how much. Nothing of it is seen before `ring_commit`. */
+static inline uint8_t *ring_space(struct ring *ring, uint64_t *room) {
+  *room = ring->size - (ring->head - atomic_load_explicit(&ring->tail, memory_order_acquire));
+  return ring->data + (ring->head & (ring->size - 1));
+}
+
+/* Publishes `bytes` (a multiple of 8) that were written to `ring_space`. */
+static inline void ring_commit(struct ring *ring, uint64_t bytes) {
+  ring->head += bytes;
+  atomic_store_explicit(&ring->file->head, ring->head, memory_order_release);
+}
+
+static inline void ring_lose(struct ring *ring) {
+  atomic_fetch_add_explicit(&ring->file->lost, 1, memory_order_relaxed);
+}
+
+/* What the reader has brought to safety. */
+struct mark ring_mark(struct ring *ring);
+/* Sets it: in the file first, as a whole, and only then may the writer use the room. */
+void ring_advance(struct ring *ring, struct mark mark);
+
+#endif

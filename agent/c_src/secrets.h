@@ -1,0 +1,21 @@
+/* What must not be written: words that names of keys may contain, and sites whose variables bear such names. */
+#ifndef ELIXIRSCOPE_SECRETS_H
+#define ELIXIRSCOPE_SECRETS_H
+
+#include <stdint.h>
+
+/* A name holds no secret, it does, or only Elixir can tell (it is not ASCII). */
+enum verdict { PLAIN = 0, SECRET = 1, UNKNOWN = 2 };
+
+/* Forgets all words. */
+void secrets_forget(void);
+/* Adds a word, in lower case. 0 when there is no room for it. */
+int secrets_word(const uint8_t *word, unsigned length);
+/* The verdict over a name; only its first 200 bytes count. */
+enum verdict secrets_name(const uint8_t *name, unsigned long length);
+/* Marks a site, from one thread at a time. */
+void secrets_site(uint32_t site);
+/* Whether it was marked. Safe while others are being marked. */
+int secrets_has_site(uint32_t site);
+
+#endif

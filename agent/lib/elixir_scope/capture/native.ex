@@ -1,0 +1,205 @@
+defmodule ElixirScope.Capture.Native do
+  @moduledoc """
+  The native engine: whether it is in use, its rings, and the drainers that bring them to disk.
+
+  The library comes from the recorder, which builds it for this version of OTP and names it in `ELIXIRSCOPE_NATIVE`.
+  Whenever something is not as it must be, the portable engine records instead and the recording says why.
+  """
+
+  alias ElixirScope.Capture.{InstrumentationRuntime, Meta, NativeDrainer, NativeRuntime, Redaction}
+
+  @key {__MODULE__, :rings}
+  @runtime {__MODULE__, :runtime}
+  # Shards from here on are rings.
+  @first_shard 256
+  @smallest 1_048_576
+  @largest 8_388_608
+  @memory "/dev/shm"
+
+  @doc "The module that instrumented code is to call."
+  @spec runtime() :: module
+  def runtime, do: :persistent_term.get(@runtime, InstrumentationRuntime)
+
+  @doc "Budgets and rules of secrets, for values that C leaves to Elixir."
+  def settings, do: :persistent_term.get({__MODULE__, :settings})
+
+  @doc "Loads the library that the recorder names, once per VM. `{:error, reason}` also when there is none."
+  @spec load(binary) :: :ok | {:error, binary}
+  def load(library) do
+    with :ok <- loaded(NativeRuntime.load(Path.rootname(library))), do: layouts()
+  end
+
+  defp loaded(:ok), do: :ok
+  defp loaded({:error, {:reload, _}}), do: :ok
+  defp loaded({:error, {_, text}}), do: {:error, to_string(text)}
+
+  # The library reads sizes of binaries from the VM's memory. Only where it reads them right.
+  defp layouts do
+    big = :binary.copy("0123456789", 100)
+    <<_::8, part::binary>> = big
+    <<_::3, askew::binary-size(900), _::bitstring>> = big
+    <<bits::bitstring-size(13), _::bitstring>> = big
+
+    expected = [
+      {"", {0, 1}},
+      {:binary.copy("abc"), {3, 1}},
+      {big, {1000, 1}},
+      {part, {999, 1}},
+      {askew, {900, 0}},
+      {bits, {1, 0}},
+      {<<big::binary, "more">>, {1004, 1}},
+      {Bitwise.bsl(1, 100), false},
+      {[1], false},
+      {self(), false},
+      {fn -> big end, false},
+      {make_ref(), false},
+      {%{a: big}, false}
+    ]
+
+    if Enum.all?(expected, fn {term, layout} -> NativeRuntime.layout(term) == layout end),
+      do: :ok,
+      else: {:error, "this VM lays out its terms in a way that is not known"}
+  end
+
+  @doc """
+  Makes the rings when `hello` asks for the native engine, and opens them. Returns `hello` with the engine that will
+  record, and `:engine_reason` when it is another than asked for.
+  """
+  @spec open(Path.t(), ElixirScope.Plan.t(), map) :: map
+  def open(dir, plan, %{engine: :native} = hello) do
+    case rings(dir, plan) do
+      {:ok, rings} ->
+        :persistent_term.put(@key, rings)
+        :persistent_term.put({__MODULE__, :settings}, {plan.budgets, remembering(Redaction.rules(plan))})
+        :persistent_term.put(@runtime, NativeRuntime)
+        NativeRuntime.recording(1)
+        hello
+
+      {:error, reason} ->
+        NativeRuntime.discard()
+        Map.merge(hello, %{engine: :portable, engine_reason: reason})
+    end
+  end
+
+  def open(_dir, _plan, hello) do
+    :persistent_term.erase(@runtime)
+    hello
+  end
+
+  # What a program's own process remembers is in its dictionary, where we may leave nothing.
+  defp remembering(nil), do: nil
+  defp remembering(rules), do: Map.put(rules, :memory, :table)
+
+  defp rings(dir, plan) do
+    with :ok <- configured(plan) do
+      # One for each scheduler, and one for whoever else may come.
+      count = :erlang.system_info(:schedulers) + 1
+      size = size(div(plan.limits.memory_bytes, 2 * count))
+
+      Enum.reduce_while(0..(count - 1), {:ok, []}, fn n, {:ok, made} ->
+        stem = Path.join(dir, "#{node()}.#{:os.getpid()}-#{@first_shard + n}")
+
+        case ring(stem, size, @first_shard + n) do
+          {:ok, path} ->
+            {:cont, {:ok, made ++ [%{number: n, frames: stem <> ".frames", ring: path, link: stem <> ".ring"}]}}
+
+          {:error, reason} ->
+            {:halt, discard(made, reason)}
+        end
+      end)
+    end
+  end
+
+  defp configured(%{budgets: budgets} = plan) do
+    {words, structs} =
+      case Redaction.rules(plan) do
+        nil -> {[], 0}
+        %{words: words, modules: modules} -> {words, if(modules == [], do: 0, else: 1)}
+      end
+
+    case NativeRuntime.configure({budgets.argument, budgets.binding, budgets.reason, budgets.state}, words, structs) do
+      :ok -> :ok
+      false -> {:error, "the plan's words for secrets are too many or too long for it"}
+    end
+  end
+
+  # A power of two.
+  defp size(bytes), do: size(@smallest, min(bytes, @largest))
+  defp size(size, most) when 2 * size <= most, do: size(2 * size, most)
+  defp size(size, _most), do: size
+
+  # In memory when there is room, named by a link in the recording; else in the recording itself.
+  defp ring(stem, size, shard) do
+    link = stem <> ".ring"
+    unique = Integer.to_string(:erlang.unique_integer([:positive]), 36) <> Integer.to_string(:os.system_time(), 36)
+    shared = Path.join(@memory, "elixirscope-#{:os.getpid()}-#{shard}-#{unique}.ring")
+
+    with :ok <- NativeRuntime.create(shared, size, shard),
+         :ok <- linked(shared, link) do
+      {:ok, shared}
+    else
+      _ ->
+        case NativeRuntime.create(link, size, shard) do
+          :ok -> {:ok, link}
+          {:error, errno} -> {:error, "no room for its rings in #{Path.dirname(stem)} (error #{errno})"}
+        end
+    end
+  end
+
+  defp linked(shared, link) do
+    with {:error, _} = error <- File.ln_s(shared, link) do
+      File.rm(shared)
+      error
+    end
+  end
+
+  defp discard(made, reason) do
+    Enum.each(made, &remove/1)
+    {:error, reason}
+  end
+
+  @doc "Removes the file of a ring; what is mapped stays mapped."
+  def remove(%{ring: ring, link: link}) do
+    File.rm(ring)
+    File.rm(link)
+    :ok
+  end
+
+  @doc "Writes into the recording why another engine records than was asked for."
+  def report(%{engine_reason: reason}) when is_binary(reason) do
+    Meta.write(%{what: :coverage, subject: "native engine", reason: "the portable one recorded instead: #{reason}"})
+  end
+
+  def report(_hello), do: :ok
+
+  @doc "The supervisor of the drainers; nil with the portable engine."
+  def children(%{engine: :native}) do
+    children = for ring <- :persistent_term.get(@key), do: {NativeDrainer, ring}
+    options = [strategy: :one_for_one, max_restarts: 1_000, max_seconds: 60]
+    [%{id: :drainers, start: {Supervisor, :start_link, [children, options]}, type: :supervisor}]
+  end
+
+  def children(_hello), do: []
+
+  @doc "Nothing more comes in."
+  def close do
+    if runtime() == NativeRuntime, do: NativeRuntime.recording(0)
+    :ok
+  end
+
+  @doc "Has every drainer `:flush`, or `:close` its file."
+  def ask(what) do
+    if runtime() == NativeRuntime do
+      if what == :close, do: close()
+      for %{number: n} <- :persistent_term.get(@key), do: NativeDrainer.ask(n, what)
+    end
+
+    :ok
+  end
+
+  @doc "Values of this site hold secrets."
+  def secret_site(site) when is_integer(site) do
+    if runtime() == NativeRuntime, do: NativeRuntime.secret_site(site)
+    :ok
+  end
+end

@@ -1,0 +1,173 @@
+defmodule ElixirScope.Capture.NativeDrainer do
+  @moduledoc """
+  Brings what is in one ring into frames, at least fifty times a second. The ring is told what is safe only when it
+  is written, together with how long the file then was: so whoever goes on after a crash, this process restarted or
+  the recorder when the VM is gone, cuts the file back to there and repeats nothing and misses nothing.
+  """
+
+  use GenServer
+  alias ElixirScope.Capture.{FrameFile, Native, NativeRuntime}
+
+  @every_ms 20
+  @chunk 262_144
+  # A writer is in the middle of an event for microseconds.
+  @settle_ms 2
+
+  def child_spec(ring),
+    do: %{id: {__MODULE__, ring.number}, start: {__MODULE__, :start_link, [ring]}, shutdown: 10_000}
+
+  def start_link(ring), do: GenServer.start_link(__MODULE__, ring, name: name(ring.number))
+
+  @doc "`:flush` writes everything committed until now; `:close` also ends the file and removes the ring."
+  def ask(number, what) do
+    GenServer.call(name(number), what, 4_000)
+  catch
+    :exit, _ -> :ok
+  end
+
+  defp name(number), do: :"elixir_scope_drainer_#{number}"
+
+  @impl true
+  def init(ring) do
+    Process.flag(:trap_exit, true)
+
+    case reopen(ring, NativeRuntime.mark(ring.number)) do
+      {:ok, file} -> {:ok, %{ring: ring, file: file, failed: nil, unwritten: 0, closed: false}, {:continue, :drain}}
+      {:error, reason} -> {:stop, {:cannot_write, ring.frames, reason}}
+    end
+  end
+
+  defp reopen(ring, {tail, 0, lost, events}) do
+    with {:ok, file} <- FrameFile.create(ring.frames, 256 + ring.number),
+         {:ok, bytes} <- :file.position(file, :cur) do
+      NativeRuntime.advance(ring.number, tail, bytes, lost, events)
+      {:ok, file}
+    end
+  end
+
+  defp reopen(ring, {_tail, bytes, _lost, _events}) do
+    with {:ok, file} <- :file.open(ring.frames, [:read, :write, :raw, :binary]),
+         {:ok, ^bytes} <- :file.position(file, bytes),
+         :ok <- :file.truncate(file),
+         do: {:ok, file}
+  end
+
+  @impl true
+  def handle_continue(:drain, state), do: {:noreply, again(drain(state))}
+
+  @impl true
+  def handle_info(:drain, state), do: {:noreply, again(drain(state))}
+  def handle_info(_, state), do: {:noreply, state}
+
+  @impl true
+  def handle_call(:flush, _from, state), do: {:reply, :ok, drain(state)}
+  def handle_call(:close, _from, state), do: {:reply, :ok, close(state)}
+
+  @impl true
+  def terminate(_reason, %{closed: true}), do: :ok
+
+  def terminate(reason, state) when reason == :shutdown or reason == :normal do
+    Native.close()
+    close(state)
+  end
+
+  # Restarted: the next one goes on.
+  def terminate(_reason, _state), do: :ok
+
+  defp again(%{closed: true} = state), do: state
+
+  defp again(state) do
+    Process.send_after(self(), :drain, @every_ms)
+    state
+  end
+
+  # All that is committed, chunk by chunk: what comes while we write is soon enough for the next time, unless much does.
+  defp drain(%{closed: true} = state), do: state
+
+  defp drain(%{ring: %{number: n}} = state) do
+    {tail, _, told, _} = NativeRuntime.mark(n)
+
+    case NativeRuntime.drain(n, @chunk) do
+      {:empty, ^told} ->
+        state
+
+      {:empty, lost} ->
+        write(state, tail, lost, lost - told, {[], <<>>, <<>>, 0, nil, nil})
+
+      {tail, lost, processes, events, values, count, first, last} ->
+        state = write(state, tail, lost, lost - told, {processes, events, values, count, first, last})
+        if byte_size(events) + byte_size(values) > div(@chunk, 2), do: drain(state), else: state
+    end
+  end
+
+  defp write(%{failed: nil, file: file} = state, tail, lost, loss, batch) do
+    {_, _, _, before} = NativeRuntime.mark(state.ring.number)
+
+    with :ok <- write_processes(file, elem(batch, 0)),
+         :ok <- write_losses(file, loss),
+         :ok <- write_events(file, batch, loss),
+         {:ok, bytes} <- :file.position(file, :cur) do
+      NativeRuntime.advance(state.ring.number, tail, bytes, lost, before + elem(batch, 3))
+      state
+    else
+      {:error, reason} ->
+        FrameFile.complain(reason)
+        write(%{state | failed: reason}, tail, lost, loss, batch)
+    end
+  end
+
+  # The disk is full or gone: the ring is emptied all the same, and what was in it is lost.
+  defp write(state, tail, lost, loss, batch) do
+    {_, bytes, _, events} = NativeRuntime.mark(state.ring.number)
+    NativeRuntime.advance(state.ring.number, tail, bytes, lost, events)
+    %{state | unwritten: state.unwritten + loss + elem(batch, 3)}
+  end
+
+  defp write_processes(_file, []), do: :ok
+
+  defp write_processes(file, encoded) do
+    processes = for {index, pid} <- Enum.reverse(encoded), do: {index, :erlang.binary_to_term(pid)}
+    FrameFile.write_term(file, :processes, processes, count: length(processes))
+  end
+
+  defp write_losses(file, loss, reason \\ :overload)
+  defp write_losses(_file, 0, _reason), do: :ok
+  defp write_losses(file, loss, reason), do: FrameFile.write_term(file, :loss, [{nil, loss, reason}])
+
+  defp write_events(_file, {_, _, _, 0, _, _}, 0), do: :ok
+
+  defp write_events(file, {_, events, values, count, first, last}, loss) do
+    now = :erlang.monotonic_time(:nanosecond)
+    FrameFile.write(file, :events, [events, values], first: first || now, last: last || now, count: count, loss: loss)
+  end
+
+  defp close(%{closed: true} = state), do: state
+
+  defp close(state) do
+    state = drain_all(state)
+
+    receive do
+    after
+      @settle_ms -> :ok
+    end
+
+    state = drain_all(state)
+    finish(state)
+    Native.remove(state.ring)
+    %{state | closed: true}
+  end
+
+  defp drain_all(state) do
+    state = drain(state)
+    if match?({:empty, _}, NativeRuntime.drain(state.ring.number, 1)), do: state, else: drain_all(state)
+  end
+
+  # After a failure the file stays without an end, and so is seen to be incomplete; how much is missing can perhaps
+  # be told by now.
+  defp finish(%{failed: nil} = state) do
+    {_, _, lost, events} = NativeRuntime.mark(state.ring.number)
+    FrameFile.write_term(state.file, :end, %{events: events, lost: lost})
+  end
+
+  defp finish(state), do: write_losses(state.file, state.unwritten, state.failed)
+end

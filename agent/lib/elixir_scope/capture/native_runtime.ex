@@ -1,0 +1,134 @@
+defmodule ElixirScope.Capture.NativeRuntime do
+  @moduledoc """
+  What `InstrumentationRuntime` is, with the way out of the process written in C (`agent/c_src`).
+
+  The C functions encode a value within its budget straight into the ring of the scheduler they run on. What does not
+  fit its budget or is not common they leave to this module, which then cuts, redacts and encodes it as the portable
+  engine does. Nothing here may be called before `ElixirScope.Capture.Native` has loaded the library.
+  """
+
+  use ElixirScope.Capture.Event
+  alias ElixirScope.Capture.{Native, Redaction, States, Value}
+
+  @hard :"$elixirscope_hard"
+  @redacted 2
+
+  @doc "See `InstrumentationRuntime.call/2`."
+  def call(site, args) do
+    case enter(site, args) do
+      @hard -> slowly(@call, 0, 0, site, args, :argument)
+      frame -> frame
+    end
+  end
+
+  @doc "See `InstrumentationRuntime.call0/1`."
+  def call0(site), do: enter0(site)
+
+  @doc "See `InstrumentationRuntime.return/3`."
+  def return(frame, site, value) do
+    if leave(frame, site, value) == @hard, do: slowly(@return, 0, frame, site, value, :argument)
+    value
+  end
+
+  @doc "See `InstrumentationRuntime.return0/2`."
+  def return0(frame, site), do: leave0(frame, site)
+
+  @doc "See `InstrumentationRuntime.return0/3`."
+  def return0(frame, site, value) do
+    leave0(frame, site)
+    value
+  end
+
+  @doc "See `InstrumentationRuntime.bind/3`."
+  def bind(frame, site, values) do
+    if bound(frame, site, values) == @hard, do: slowly(@bind, 0, frame, site, values, :binding)
+    :ok
+  end
+
+  @doc "See `InstrumentationRuntime.caught/5`."
+  def caught(frame, site, class, reason, stack), do: failure(@caught, frame, site, {class, reason, stack})
+
+  @doc "See `InstrumentationRuntime.raising/4`."
+  def raising(frame, site, class, reason), do: failure(@raise, frame, site, {class, reason})
+
+  @doc "See `InstrumentationRuntime.state/5`."
+  def state(frame, site, shape, before, result) do
+    with {:ok, state} <- States.after_callback(shape, before, result) do
+      if before != @none and :erts_debug.same(before, state) do
+        changed(frame, site, @none, @unchanged)
+      else
+        if changed(frame, site, state, 0) == @hard, do: slowly(@state, 1, frame, site, state, :state)
+      end
+    end
+
+    result
+  end
+
+  defp failure(kind, frame, site, value) do
+    if failed(frame, site, value, kind) == @hard, do: slowly(kind, 0, frame, site, value, :reason)
+    :ok
+  end
+
+  # As the portable engine and its collector do. The time of the event; for a call, the name of its frame.
+  defp slowly(kind, aux, frame, site, value, budget) do
+    {budgets, rules} = Native.settings()
+    {value, cut?} = Value.clip(value, Map.fetch!(budgets, budget))
+    {value, secret?} = Redaction.redact(value, site, rules)
+    flags = if(cut?, do: @truncated, else: 0) + if(secret?, do: @redacted, else: 0)
+    put_encoded(kind, flags, aux, frame, site, :erlang.term_to_binary(value, minor_version: 2))
+  rescue
+    # The agent, and with it the table of secrets, has ended in the middle of this.
+    ArgumentError -> 0
+  end
+
+  # In C. `frame` is 0 for calls, which name it.
+
+  @doc "A frame ends in a tail call."
+  def tail(_frame, _site), do: missing()
+  @doc false
+  def enter(_site, _args), do: missing()
+  @doc false
+  def enter0(_site), do: missing()
+  @doc false
+  def leave(_frame, _site, _value), do: missing()
+  @doc false
+  def leave0(_frame, _site), do: missing()
+  @doc false
+  def bound(_frame, _site, _values), do: missing()
+  @doc false
+  def failed(_frame, _site, _value, _kind), do: missing()
+  @doc false
+  def changed(_frame, _site, _state, _flags), do: missing()
+  @doc false
+  def put_encoded(_kind, _flags, _aux, _frame, _site, _value), do: missing()
+  @doc "What ring `n` holds, about `limit` bytes of it; it stays there until `advance/5`."
+  def drain(_ring, _limit), do: missing()
+
+  @doc """
+  Says that all before `tail`, `events` events, is in the first `bytes` bytes of the ring's file of frames, and that
+  `lost` are told there.
+  """
+  def advance(_ring, _tail, _bytes, _lost, _events), do: missing()
+  @doc "`{tail, bytes, lost, events}` of the last `advance/5`."
+  def mark(_ring), do: missing()
+  @doc "Makes one more ring, of `size` bytes, in the new file `path`: `:ok` or `{:error, errno}`."
+  def create(_path, _size, _shard), do: missing()
+  @doc "Gives up all rings."
+  def discard, do: missing()
+
+  @doc "Sets `{argument, binding, reason, state}` budgets, words of secrets, and whether structs may be secrets (1 or 0)."
+  def configure(_budgets, _words, _structs), do: missing()
+  @doc "Values of this site are left to Elixir: some of its variables are secret."
+  def secret_site(_site), do: missing()
+  @doc "Opens (1) or closes (0) the rings for events."
+  def recording(_on), do: missing()
+  @doc false
+  def layout(_term), do: missing()
+  @doc false
+  def encoded(_term, _budget, _redacting), do: missing()
+
+  defp missing, do: :erlang.nif_error(:not_loaded)
+
+  @doc "Loads the library from `path`, without its ending."
+  def load(path), do: :erlang.load_nif(String.to_charlist(path), 0)
+end
