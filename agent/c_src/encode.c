@@ -140,11 +140,11 @@ int binary_layout(ERL_NIF_TERM term, struct layout *layout) {
   const uint64_t *thing = (const uint64_t *)(uintptr_t)(term - 2);
   switch (thing[0] & 0x3F) {
   case 0x20: /* reference counted */
-  case 0x28: /* on the heap */
+  case 0x24: /* on the heap */
     layout->size = thing[1];
     layout->aligned = 1;
     return 1;
-  case 0x24: { /* a part: size, offset, bits beyond, bit offset */
+  case 0x28: { /* a part: size, offset, bits beyond, bit offset */
     const uint8_t *bits = (const uint8_t *)(thing + 3);
     layout->size = thing[1];
     layout->aligned = bits[0] == 0 && bits[1] == 0;

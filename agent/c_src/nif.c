@@ -3,6 +3,7 @@
 #include <sched.h>
 #include <string.h>
 
+#include "clock.h"
 #include "encode.h"
 #include "ring.h"
 #include "secrets.h"
@@ -29,6 +30,7 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "events are little end
 
 struct writer {
   struct ring ring;
+  struct clock clock;
   int64_t last_ts;
   uint32_t next_process;
   int shared;
@@ -49,7 +51,7 @@ static _Thread_local unsigned my_number; /* from 1; 0: not given yet */
 static int used; /* whether these rings were ever open */
 static int redacting;
 static long budget_argument, budget_binding, budget_reason, budget_state;
-static ERL_NIF_TERM atom_ok, atom_error, atom_hard, atom_none, atom_empty;
+static ERL_NIF_TERM atom_ok, atom_error, atom_hard, atom_none, atom_empty, atom_false;
 
 /* --- writing --------------------------------------------------------------------------------------------------- */
 
@@ -96,7 +98,7 @@ static uint32_t process(ErlNifEnv *env, struct writer *w) {
 
 /* Later than anything else in this ring, so that times alone order the events of a process. */
 static int64_t now(struct writer *w) {
-  int64_t ts = enif_monotonic_time(ERL_NIF_NSEC);
+  int64_t ts = clock_ns(&w->clock);
   if (ts <= w->last_ts) ts = w->last_ts + 1;
   return w->last_ts = ts;
 }
@@ -413,7 +415,7 @@ static ERL_NIF_TERM configure(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[
   encode_setup(env, structs);
   while (enif_get_list_cell(env, list, &word, &list)) {
     if (!enif_inspect_binary(env, word, &text) || !secrets_word(text.data, (unsigned)text.size))
-      return enif_make_atom(env, "false");
+      return atom_false;
   }
   return atom_ok;
 }
@@ -443,7 +445,7 @@ static ERL_NIF_TERM set_recording(ErlNifEnv *env, int argc, const ERL_NIF_TERM a
 static ERL_NIF_TERM layout(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
   (void)argc;
   struct layout found;
-  if (!binary_layout(argv[0], &found)) return enif_make_atom(env, "false");
+  if (!binary_layout(argv[0], &found)) return atom_false;
   return enif_make_tuple2(env, enif_make_uint64(env, found.size), enif_make_int(env, found.aligned));
 }
 
@@ -483,6 +485,8 @@ static int load(ErlNifEnv *env, void **data, ERL_NIF_TERM info) {
   atom_hard = enif_make_atom(env, "$elixirscope_hard");
   atom_none = enif_make_atom(env, "$elixirscope_none");
   atom_empty = enif_make_atom(env, "empty");
+  atom_false = enif_make_atom(env, "false");
+  clock_setup();
   return 0;
 }
 
