@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -28,6 +29,7 @@ static int map(struct ring *ring, int fd, uint64_t size) {
   ring->file = (struct ring_file *)base;
   ring->data = base + RING_HEADER;
   ring->size = size;
+  ring->fd = fd;
   ring->head = 0;
   atomic_store(&ring->tail, 0);
   return 0;
@@ -39,9 +41,11 @@ int ring_create(struct ring *ring, const char *path, uint64_t size, uint32_t sha
   if (fd < 0) return errno;
   /* Every block now: a disk that is full later would end the VM with SIGBUS. */
   int failed = posix_fallocate(fd, 0, RING_HEADER + size);
+  /* Held until this process is gone, by whatever end: then the recorder may read what is left. The file stays open. */
+  if (!failed && flock(fd, LOCK_EX | LOCK_NB)) failed = errno;
   if (!failed) failed = map(ring, fd, size);
-  close(fd);
   if (failed) {
+    close(fd);
     unlink(path);
     return failed;
   }
@@ -55,6 +59,7 @@ int ring_create(struct ring *ring, const char *path, uint64_t size, uint32_t sha
 
 void ring_unmap(struct ring *ring) {
   munmap(ring->file, RING_HEADER + 2 * ring->size);
+  close(ring->fd);
   ring->file = NULL;
 }
 

@@ -39,13 +39,14 @@ struct ring {
   struct ring_file *file;
   uint8_t *data; /* mapped twice in a row, so that no record is ever split */
   uint64_t size;
+  int fd;
   uint64_t head; /* the writer's own copy */
   _Atomic uint64_t tail;
 };
 
 /* Makes the file at `path` with all its blocks, maps it. 0, or an errno; then nothing is left behind. */
 int ring_create(struct ring *ring, const char *path, uint64_t size, uint32_t shard);
-/* Unmaps; the file stays. */
+/* Unmaps and closes; the file stays. */
 void ring_unmap(struct ring *ring);
 
 /* Where the writer may write, and how much. Nothing of it is seen before `ring_commit`. */

@@ -41,7 +41,7 @@ defmodule ElixirScope.Application do
          {:ok, collectors} <- Supervisor.start_child(top, collectors(count, dir, plan)),
          {:ok, _} <- start_all(top, Native.children(hello)),
          {:ok, _} <- Supervisor.start_child(top, {PipelineManager, {collectors, plan}}) do
-      Native.report(hello)
+      Native.begin(hello)
       {:ok, top}
     end
   end

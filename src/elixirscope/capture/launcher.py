@@ -24,16 +24,17 @@ _FROM_TERMINAL = (signal.SIGINT, signal.SIGQUIT)
 _FORWARDED = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 
-def launch(command: Sequence[str], *, ebin: Path, recording: Path) -> int:
+def launch(command: Sequence[str], *, ebin: Path, recording: Path, library: Path | None = None) -> int:
     """Run `command` with the agent in every VM it starts; return its exit status as a shell would.
 
-    `recording` is the absolute folder the agent writes to. A command killed by signal N returns 128 + N.
+    `recording` is the absolute folder the agent writes to, `library` the native engine, None for the portable one.
+    A command killed by signal N returns 128 + N.
     Raises `TargetError` when the command cannot be started.
     """
     check_command(command)
     with _signals() as forward_to:
         try:
-            child = subprocess.Popen(list(command), env=target_environment(ebin, recording))
+            child = subprocess.Popen(list(command), env=target_environment(ebin, recording, library))
         except OSError as error:
             raise TargetError(
                 f"cannot run {command[0]}: {error.strerror or error}", "check that it is a program"
@@ -53,14 +54,15 @@ def check_command(command: Sequence[str]) -> None:
         )
 
 
-def target_environment(ebin: Path, recording: Path) -> dict[str, str]:
-    """The environment of the command: ours, plus the two variables that bring the agent into its VMs."""
+def target_environment(ebin: Path, recording: Path, library: Path | None = None) -> dict[str, str]:
+    """The environment of the command: ours, plus the variables that bring the agent into its VMs."""
     flags = f"-pa {_quoted(str(ebin))} -eval {_quoted(BOOT)}"
     existing = os.environ.get("ERL_AFLAGS", "").strip()
     return {
         **os.environ,
         "ERL_AFLAGS": f"{existing} {flags}" if existing else flags,
         "ELIXIRSCOPE_DIR": str(recording),
+        "ELIXIRSCOPE_NATIVE": str(library or ""),  # one of a recorder around us is not ours to use
     }
 
 

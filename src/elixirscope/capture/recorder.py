@@ -17,6 +17,8 @@ from elixirscope import __version__
 from elixirscope.brain.plan import Plan
 from elixirscope.capture.agent import compiled_agent
 from elixirscope.capture.launcher import check_command, launch
+from elixirscope.capture.native import Engine, choose_library
+from elixirscope.capture.rings import recover
 from elixirscope.capture.toolchain import find_toolchain
 from elixirscope.errors import EnvironmentProblem, UsageError
 from elixirscope.recording.format import FORMAT_VERSION
@@ -40,8 +42,11 @@ def record(
     plan: Plan,
     output: Path | None = None,
     announce: Callable[[str], None] = lambda _: None,
+    engine: Engine = "auto",
 ) -> Outcome:
     """Run `command` recorded under `plan` into the folder `output` (by default a new one of ours).
+
+    `engine` says how events leave the program: see `native.choose_library`.
 
     Everything that can be wrong is found before the command starts and raised as `TargetError`,
     `UsageError` or `EnvironmentProblem`. Once it has started, its exit status is returned whatever
@@ -50,6 +55,7 @@ def record(
     toolchain = find_toolchain()
     check_command(command)
     ebin = compiled_agent(toolchain, announce)
+    library = choose_library(engine, toolchain, announce)
     path = _make_folder(output)
     manifest = Manifest(
         format_version=FORMAT_VERSION,
@@ -67,12 +73,13 @@ def record(
     except OSError as error:
         raise _unwritable(path, error) from error
     try:
-        status = launch(command, ebin=ebin, recording=path)
+        status = launch(command, ebin=ebin, recording=path, library=library)
     except BaseException:
         if not any((path / "raw").iterdir()):
             shutil.rmtree(path, ignore_errors=True)  # nothing ran, so nothing is lost
         raise
     try:
+        recover(path / "raw")
         copy_sources(path)
         msgspec.structs.replace(manifest, exit_status=status, state="finished").save(path)
     except Exception as error:  # noqa: BLE001 - told, but never instead of the command's own exit status

@@ -25,6 +25,7 @@ _VM_VARIABLES = (
     "ERL_COMPILER_OPTIONS",
     "ELIXIR_ERL_OPTIONS",
     "ELIXIRSCOPE_DIR",
+    "ELIXIRSCOPE_NATIVE",
 )
 _INSTALL = {
     "debian": "install it with: sudo apt-get install elixir erlang-dev",

@@ -41,6 +41,7 @@ def command(recording: str, as_json: bool) -> None:
         ("lost", f"{info.lost:,} events"),
         ("truncated", f"{info.truncated:,} values"),
         ("size", size(info.bytes)),
+        ("engine", ", ".join(info.engines) or "not known"),
         ("format", f"version {info.format_version}"),
         ("complete", "yes" if info.complete else "no: everything written until it stopped is here"),
     ]

@@ -15,6 +15,7 @@ from elixirscope.errors import ElixirScopeError
 if TYPE_CHECKING:
     from elixirscope.brain.levels import Intent
     from elixirscope.brain.plan import Plan
+    from elixirscope.capture.native import Engine
     from elixirscope.capture.recorder import Outcome
     from elixirscope.recording.recording import Recording
 
@@ -26,6 +27,13 @@ if TYPE_CHECKING:
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="REC", help="Folder of the recording.")
 @click.option("--intent", type=click.Choice(INTENTS), help="What the recording is for.  [default: debug]")
 @click.option("--plan", "plan_file", type=click.Path(path_type=Path), metavar="FILE", help="A plan of yours.")
+@click.option(
+    "--engine",
+    type=click.Choice(["auto", "native", "portable"]),
+    default="auto",
+    show_default=True,
+    help="How events leave the program; native needs a C compiler.",
+)
 @click.option(
     "--json",
     "json_file",
@@ -40,6 +48,7 @@ def command(
     output: Path | None,
     intent: Intent | None,
     plan_file: Path | None,
+    engine: Engine,
     json_file: Path | None,
     command_line: tuple[str, ...],
 ) -> None:
@@ -52,7 +61,7 @@ def command(
 
     if intent and plan_file:
         raise click.UsageError("--intent and --plan exclude each other: a plan has an intent of its own")
-    outcome = record(command_line, _plan(intent, plan_file), output, announce=_say)
+    outcome = record(command_line, _plan(intent, plan_file), output, announce=_say, engine=engine)
     _close(outcome, json_file)
     context.exit(outcome.exit_status)
 

@@ -180,6 +180,12 @@ def _is_tail(data: memoryview, at: int) -> bool:
     )
 
 
+def frame_bytes(kind: int, payload: bytes, first: int, last: int, count: int, loss: int) -> bytes:
+    """One whole frame. Times are the VM's monotonic ns."""
+    body = FRAME_HEADER.pack(kind, 0, 0, len(payload), first, last, count, loss) + payload
+    return FRAME_PREFIX.pack(FRAME_MAGIC, zlib.crc32(body)) + body
+
+
 class FrameWriter:
     """Writes one raw file as the agent would. For drawn recordings, tests and benchmarks."""
 
@@ -226,5 +232,4 @@ class FrameWriter:
         self.close()
 
     def _write(self, kind: int, payload: bytes, first: int, last: int, count: int, loss: int) -> None:
-        body = FRAME_HEADER.pack(kind, 0, 0, len(payload), first, last, count, loss) + payload
-        self._file.write(FRAME_PREFIX.pack(FRAME_MAGIC, zlib.crc32(body)) + body)
+        self._file.write(frame_bytes(kind, payload, first, last, count, loss))

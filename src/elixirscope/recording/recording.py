@@ -42,6 +42,7 @@ class Info(msgspec.Struct, frozen=True):
     path: str
     command: list[str]
     started_unix_ns: int
+    engines: list[str] = []  # how events left the VMs: portable, native
 
 
 class Recording:
@@ -143,6 +144,7 @@ class Recording:
             path=str(self.path),
             command=manifest.command if manifest else [],
             started_unix_ns=seal.started_unix_ns or (manifest.created_unix_ns if manifest else 0),
+            engines=seal.engines,
         )
 
     def _file(self, name: str) -> Path:

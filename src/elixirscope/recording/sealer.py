@@ -55,6 +55,7 @@ class Seal(msgspec.Struct, frozen=True):
     complete: bool
     coverage: list[Uncovered]
     rows: dict[str, int]  # of each table
+    engines: list[str] = []  # how events left the VMs: portable, native
 
 
 @dataclass
@@ -138,6 +139,7 @@ def build(recording_dir: Path, progress: Progress | None = None, *, correlate: C
         bytes=log.bytes,
         complete=log.complete,
         coverage=uncovered(log),
+        engines=sorted({str(meta["engine"]) for meta in log.metas if "engine" in meta}),
         rows={name: tables[name].num_rows for name in TABLES},
     )
     return Built(facts, tables, log)

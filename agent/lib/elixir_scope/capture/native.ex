@@ -13,7 +13,7 @@ defmodule ElixirScope.Capture.Native do
   # Shards from here on are rings.
   @first_shard 256
   @smallest 1_048_576
-  @largest 8_388_608
+  @largest 16_777_216
   @memory "/dev/shm"
 
   @doc "The module that instrumented code is to call."
@@ -62,7 +62,7 @@ defmodule ElixirScope.Capture.Native do
   end
 
   @doc """
-  Makes the rings when `hello` asks for the native engine, and opens them. Returns `hello` with the engine that will
+  Makes the rings when `hello` asks for the native engine. Returns `hello` with the engine that will
   record, and `:engine_reason` when it is another than asked for.
   """
   @spec open(Path.t(), ElixirScope.Plan.t(), map) :: map
@@ -72,7 +72,6 @@ defmodule ElixirScope.Capture.Native do
         :persistent_term.put(@key, rings)
         :persistent_term.put({__MODULE__, :settings}, {plan.budgets, remembering(Redaction.rules(plan))})
         :persistent_term.put(@runtime, NativeRuntime)
-        NativeRuntime.recording(1)
         hello
 
       {:error, reason} ->
@@ -94,12 +93,12 @@ defmodule ElixirScope.Capture.Native do
     with :ok <- configured(plan) do
       # One for each scheduler, and one for whoever else may come.
       count = :erlang.system_info(:schedulers) + 1
-      size = size(div(plan.limits.memory_bytes, 2 * count))
+      size = size(div(plan.limits.memory_bytes, count - 1))
 
       Enum.reduce_while(0..(count - 1), {:ok, []}, fn n, {:ok, made} ->
         stem = Path.join(dir, "#{node()}.#{:os.getpid()}-#{@first_shard + n}")
 
-        case ring(stem, size, @first_shard + n) do
+        case ring(stem, if(n == count - 1, do: @smallest, else: size), @first_shard + n) do
           {:ok, path} ->
             {:cont, {:ok, made ++ [%{number: n, frames: stem <> ".frames", ring: path, link: stem <> ".ring"}]}}
 
@@ -165,12 +164,14 @@ defmodule ElixirScope.Capture.Native do
     :ok
   end
 
-  @doc "Writes into the recording why another engine records than was asked for."
-  def report(%{engine_reason: reason}) when is_binary(reason) do
+  @doc "Opens the rings, now that the drainers stand; or writes into the recording why another engine records."
+  def begin(%{engine: :native}), do: NativeRuntime.recording(1)
+
+  def begin(%{engine_reason: reason}) when is_binary(reason) do
     Meta.write(%{what: :coverage, subject: "native engine", reason: "the portable one recorded instead: #{reason}"})
   end
 
-  def report(_hello), do: :ok
+  def begin(_hello), do: :ok
 
   @doc "The supervisor of the drainers; nil with the portable engine."
   def children(%{engine: :native}) do

@@ -30,6 +30,8 @@ defmodule ElixirScope.Capture.NativeDrainer do
   @impl true
   def init(ring) do
     Process.flag(:trap_exit, true)
+    # It does little, and that must not wait for a program that keeps all schedulers busy.
+    Process.flag(:priority, :high)
 
     case reopen(ring, NativeRuntime.mark(ring.number)) do
       {:ok, file} -> {:ok, %{ring: ring, file: file, failed: nil, unwritten: 0, closed: false}, {:continue, :drain}}

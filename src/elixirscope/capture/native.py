@@ -1,0 +1,128 @@
+"""The native engine's library: built on first use with the C compiler found here, kept per agent and OTP release."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, Literal, TypeAlias
+
+from elixirscope import __version__
+from elixirscope.capture.agent import agent_sources
+from elixirscope.capture.toolchain import Toolchain, cache_home, clean_environment
+from elixirscope.errors import EnvironmentProblem, TargetError
+
+Engine: TypeAlias = Literal["auto", "native", "portable"]
+
+# It reads the sizes of binaries from the VM's memory: only where its tests have run.
+KNOWN_OTP: Final = ("25",)
+FLAGS: Final = ("-std=gnu11", "-D_GNU_SOURCE", "-O2", "-fPIC", "-shared", "-fvisibility=hidden")
+_PORTABLE: Final = "record with --engine portable"
+
+
+def choose_library(
+    engine: Engine, toolchain: Toolchain, announce: Callable[[str], None] = lambda _: None
+) -> Path | None:
+    """The library the agent is to load, None for the portable engine.
+
+    `auto` is the portable engine. `native` raises `TargetError` where it cannot be built, and falls back to the
+    portable engine, which `announce` is told, where this release of OTP is not one it knows.
+    """
+    if engine != "native":
+        return None
+    if toolchain.otp_release not in KNOWN_OTP:
+        known = ", ".join(KNOWN_OTP)
+        announce(f"the native engine knows Erlang/OTP {known} and this is {toolchain.otp_release}: recording portably")
+        return None
+    return native_library(toolchain, announce)
+
+
+def native_library(
+    toolchain: Toolchain, announce: Callable[[str], None] = lambda _: None, sources: Path | None = None
+) -> Path:
+    """The compiled library for `toolchain`, compiling it when needed.
+
+    `sources` is the folder of the C files, by default the agent's. Safe to call from several recorders at a time.
+    Raises `TargetError` without a 64-bit Linux, a C compiler or Erlang's headers, and with what the compiler said
+    when it fails.
+    """
+    machine = platform.machine()
+    if platform.system() != "Linux" or sys.byteorder != "little" or sys.maxsize < 2**32:
+        raise TargetError(f"the native engine is for 64-bit Linux, and this is {platform.platform()}", _PORTABLE)
+    sources = sources or agent_sources().parent / "c_src"
+    files = sorted(sources.glob("*.[ch]"))
+    if not files:
+        raise EnvironmentProblem(f"the native engine's sources are missing ({sources})", "install elixirscope again")
+    digest = hashlib.sha256(f"{__version__} {FLAGS}".encode())
+    for file in files:
+        digest.update(f"\0{file.name}\0".encode() + file.read_bytes())
+    home = cache_home() / "native"
+    library = home / f"{digest.hexdigest()[:16]}-otp{toolchain.otp_release}-{machine}.so"
+    if library.is_file():
+        return library
+    compiler, headers = _compiler(), _headers()
+    announce(f"building the native engine for Erlang/OTP {toolchain.otp_release} (once)")
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="build-", dir=home) as work:
+            partial = Path(work) / library.name
+            _build(compiler, headers, [file for file in files if file.suffix == ".c"], partial)
+            partial.replace(library)  # whole or not at all; another recorder's is the same
+    except OSError as error:
+        raise EnvironmentProblem(
+            f"cannot keep the native engine in {home}: {error.strerror or error}",
+            "free space there, or point XDG_CACHE_HOME to a folder that can be written",
+        ) from error
+    return library
+
+
+def _compiler() -> str:
+    for name in (os.environ.get("CC", ""), "cc", "gcc", "clang"):
+        found = shutil.which(name) if name else None
+        if found:
+            return found
+    raise TargetError(
+        "the native engine needs a C compiler, and there is none on PATH",
+        f"install gcc or clang, or {_PORTABLE}",
+    )
+
+
+def _headers() -> Path:
+    erl = shutil.which("erl")
+    if erl is None:
+        raise TargetError("the native engine needs Erlang's headers, and there is no `erl` on PATH", _PORTABLE)
+    script = "io:put_chars(code:root_dir()), halt()."
+    try:
+        answer = subprocess.run(
+            [erl, "-noshell", "-eval", script],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            env=clean_environment(),
+            timeout=60,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise TargetError(f"`{erl}` does not run: {error}", _PORTABLE) from error
+    root = Path(answer.stdout.strip() or "/")
+    for folder in (root / "usr" / "include", *sorted(root.glob("erts-*/include"), reverse=True)):
+        if (folder / "erl_nif.h").is_file():
+            return folder
+    raise TargetError(
+        f"the native engine needs Erlang's C headers, and there is no erl_nif.h below {root}",
+        f"install them (Debian and Ubuntu: sudo apt-get install erlang-dev), or {_PORTABLE}",
+    )
+
+
+def _build(compiler: str, headers: Path, files: list[Path], library: Path) -> None:
+    command = [compiler, *FLAGS, f"-I{headers}", "-o", str(library), *map(str, files)]
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+    if done.returncode != 0:
+        said = (done.stdout + done.stderr).strip()
+        raise TargetError(f"the native engine does not compile with {compiler}, which said:\n{said}", _PORTABLE)
