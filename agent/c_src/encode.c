@@ -170,10 +170,11 @@ static enum outcome put_binary(struct encoder *e, ERL_NIF_TERM term, enum verdic
   return raw(e, binary.data, binary.size);
 }
 
-/* What may be the name of something: tells whether of a secret. */
-static enum outcome put_name(struct encoder *e, ERL_NIF_TERM term, enum verdict *verdict, int depth) {
+/* What may be the name of something: tells whether of a secret. Within a key nothing is looked for. */
+static enum outcome put_name(struct encoder *e, ERL_NIF_TERM term, enum verdict *verdict, int depth, int key) {
+  int redacting = e->redacting;
   *verdict = PLAIN;
-  if (e->redacting) {
+  if (redacting) {
     switch (enif_term_type(e->env, term)) {
     case ERL_NIF_TERM_TYPE_ATOM:
       return spend(e, 12) ? put_atom(e, term, verdict) : LEAVE_TO_ELIXIR;
@@ -183,7 +184,10 @@ static enum outcome put_name(struct encoder *e, ERL_NIF_TERM term, enum verdict 
       break;
     }
   }
-  return put(e, term, depth);
+  if (key) e->redacting = 0;
+  enum outcome outcome = put(e, term, depth);
+  e->redacting = redacting;
+  return outcome;
 }
 
 /* The value that belongs to a name. */
@@ -242,7 +246,7 @@ static enum outcome put_tuple(struct encoder *e, ERL_NIF_TERM tuple, int depth) 
     if (stack_entry(e, elements, arity)) return LEAVE_TO_ELIXIR;
     if (arity == 2) {
       enum verdict verdict;
-      enum outcome outcome = put_name(e, elements[0], &verdict, depth + 1);
+      enum outcome outcome = put_name(e, elements[0], &verdict, depth + 1, 0);
       if (outcome != DONE) return outcome;
       if (verdict != PLAIN) return put_named(e, elements[1], verdict, depth + 1);
       first = 1;
@@ -270,7 +274,7 @@ static enum outcome put_map(struct encoder *e, ERL_NIF_TERM map, int depth) {
   enum outcome outcome = DONE;
   while (outcome == DONE && enif_map_iterator_get_pair(e->env, &iterator, &key, &value)) {
     enum verdict verdict;
-    outcome = put_name(e, key, &verdict, depth + 1);
+    outcome = put_name(e, key, &verdict, depth + 1, 1);
     if (outcome == DONE) outcome = put_named(e, value, verdict, depth + 1);
     enif_map_iterator_next(e->env, &iterator);
   }

@@ -1,167 +1,14 @@
 /* The functions of ElixirScope.Capture.NativeRuntime that are in C: events into rings, and rings into batches. */
 #include <erl_nif.h>
-#include <sched.h>
 #include <string.h>
 
-#include "clock.h"
-#include "encode.h"
-#include "ring.h"
 #include "secrets.h"
+#include "writer.h"
 
-#define EVENT_BYTES 48
-#define VALUE_BYTES 65536u /* of one value at most; what is larger takes the way through Elixir */
-#define RINGS 1025
-#define KNOWN 2048 /* a power of two */
-#define NO_PEER 0xFFFFFFFFu
-
-enum { CALL = 1, RETURN = 2, TAIL = 3, BIND = 4, STATE = 10 };
-enum { REDACTED = 2 };
-
-/* As in docs/format.md; little endian as all machines we build for. */
-struct event {
-  int64_t ts, frame, ref;
-  uint32_t pid, peer, site;
-  uint8_t kind, flags;
-  uint16_t aux;
-  uint32_t value_offset, value_length;
-};
-_Static_assert(sizeof(struct event) == EVENT_BYTES, "an event has 48 bytes");
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "events are little endian");
-
-struct writer {
-  struct ring ring;
-  struct clock clock;
-  int64_t last_ts;
-  uint32_t next_process;
-  int shared;
-  struct {
-    ERL_NIF_TERM pid;
-    uint32_t index;
-  } known[KNOWN];
-  struct cache cache;
-};
-
-static struct writer *writers[RINGS]; /* one per scheduler, the last for whoever else may come */
-static unsigned writer_count;
-static _Atomic unsigned threads;
 static _Atomic int recording;
-static atomic_flag shared = ATOMIC_FLAG_INIT;
-static _Thread_local unsigned my_number; /* from 1; 0: not given yet */
-
 static int used; /* whether these rings were ever open */
-static int redacting;
 static long budget_argument, budget_binding, budget_reason, budget_state;
-static ERL_NIF_TERM atom_ok, atom_error, atom_hard, atom_none, atom_empty, atom_false;
-
-/* --- writing --------------------------------------------------------------------------------------------------- */
-
-static struct writer *mine(void) {
-  if (!my_number) my_number = atomic_fetch_add(&threads, 1) + 1;
-  if (my_number < writer_count) return writers[my_number - 1];
-  while (atomic_flag_test_and_set_explicit(&shared, memory_order_acquire)) sched_yield();
-  return writers[writer_count - 1];
-}
-
-static void done(struct writer *w) {
-  if (w->shared) atomic_flag_clear_explicit(&shared, memory_order_release);
-}
-
-static uint64_t padded(uint64_t bytes) { return (bytes + 7) & ~(uint64_t)7; }
-
-static void head(uint8_t *record, uint64_t bytes, uint32_t kind) {
-  uint32_t length = (uint32_t)bytes;
-  memcpy(record, &length, 4);
-  memcpy(record + 4, &kind, 4);
-}
-
-/* The number of the calling process in this ring; NO_PEER when there is no room to introduce it. A process may be
- * introduced twice: what is remembered is bounded, numbers are not. */
-static uint32_t process(ErlNifEnv *env, struct writer *w) {
-  ErlNifPid self;
-  uint64_t free;
-  if (!enif_self(env, &self)) return NO_PEER;
-  unsigned at = (unsigned)(self.pid * 0x9E3779B97F4A7C15ull >> 40) & (KNOWN - 1);
-  if (w->known[at].pid == self.pid) return w->known[at].index;
-  uint8_t *record = ring_space(&w->ring, &free);
-  if (free < 512) return NO_PEER;
-  struct encoder e = {.env = env, .cache = &w->cache, .out = record + RECORD_HEAD + 8, .end = record + free};
-  if (encode_pid(&e, self.pid) != DONE) return NO_PEER;
-  uint32_t body[2] = {w->next_process, (uint32_t)(e.out - record - RECORD_HEAD - 8)};
-  memcpy(record + RECORD_HEAD, body, 8);
-  uint64_t bytes = padded((uint64_t)(e.out - record));
-  head(record, bytes, RECORD_PROCESS);
-  ring_commit(&w->ring, bytes);
-  w->known[at].pid = self.pid;
-  w->known[at].index = w->next_process;
-  return w->next_process++;
-}
-
-/* Later than anything else in this ring, so that times alone order the events of a process. */
-static int64_t now(struct writer *w) {
-  int64_t ts = clock_ns(&w->clock);
-  if (ts <= w->last_ts) ts = w->last_ts + 1;
-  return w->last_ts = ts;
-}
-
-/* What an event is, apart from its value. */
-struct what {
-  uint8_t kind, flags;
-  uint16_t aux;
-  uint32_t site;
-  ErlNifSInt64 frame; /* for CALL: set to its own time */
-};
-
-/* Writes one event. `term` is encoded within `budget`; or `bytes` is the value as it stands; or there is none. */
-static enum outcome write_event(ErlNifEnv *env, struct what *what, const ERL_NIF_TERM *term, long budget,
-                                const ErlNifBinary *bytes) {
-  struct writer *w = mine();
-  enum outcome outcome = NO_ROOM;
-  uint32_t index = process(env, w);
-  uint64_t free;
-  uint8_t *record = ring_space(&w->ring, &free);
-  uint8_t *value = record + RECORD_HEAD + EVENT_BYTES;
-  /* The time is taken first: what follows is ours, not the program's. */
-  int64_t ts = now(w);
-  if (what->kind == CALL) what->frame = ts;
-  if (index != NO_PEER && free >= RECORD_HEAD + EVENT_BYTES + 8) {
-    uint64_t room = free - RECORD_HEAD - EVENT_BYTES - 8;
-    int whole = room >= VALUE_BYTES;
-    struct encoder e = {.env = env,
-                        .cache = &w->cache,
-                        .out = value,
-                        .end = value + (whole ? VALUE_BYTES : room),
-                        .left = budget,
-                        .redacting = redacting};
-    if (term) {
-      outcome = encode(&e, *term);
-      if (outcome == NO_ROOM && whole) outcome = LEAVE_TO_ELIXIR; /* too long a value, not too small a ring */
-    } else if (!bytes) {
-      outcome = DONE;
-    } else if (bytes->size <= room) {
-      memcpy(value, bytes->data, bytes->size);
-      e.out += bytes->size;
-      outcome = DONE;
-    }
-    if (outcome == DONE) {
-      uint64_t length = padded((uint64_t)(e.out - record));
-      struct event event = {.ts = ts,
-                            .frame = what->frame,
-                            .pid = index,
-                            .peer = NO_PEER,
-                            .site = what->site,
-                            .kind = what->kind,
-                            .flags = what->flags | (e.redacted ? REDACTED : 0),
-                            .aux = what->aux,
-                            .value_length = (uint32_t)(e.out - value)};
-      head(record, length, RECORD_EVENT);
-      memcpy(record + RECORD_HEAD, &event, EVENT_BYTES);
-      ring_commit(&w->ring, length);
-    }
-  }
-  if (outcome == NO_ROOM) ring_lose(&w->ring);
-  done(w);
-  return outcome;
-}
+static ERL_NIF_TERM atom_ok, atom_error, atom_hard, atom_none, atom_false;
 
 static int on(void) { return atomic_load_explicit(&recording, memory_order_acquire); }
 
@@ -270,90 +117,6 @@ static ERL_NIF_TERM put_encoded(ErlNifEnv *env, int argc, const ERL_NIF_TERM arg
   what.aux = (uint16_t)aux;
   write_event(env, &what, NULL, 0, &value);
   return enif_make_int64(env, what.frame);
-}
-
-/* --- reading --------------------------------------------------------------------------------------------------- */
-
-static struct writer *reader(ErlNifEnv *env, ERL_NIF_TERM number) {
-  unsigned n;
-  return enif_get_uint(env, number, &n) && n < writer_count ? writers[n] : NULL;
-}
-
-/* drain(ring, limit): {Tail, Lost, [{Index, Pid}], Events, Values, Count, First, Last} or {empty, Lost}. The records
- * stay until `advance`. */
-static ERL_NIF_TERM drain(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
-  (void)argc;
-  struct writer *w = reader(env, argv[0]);
-  unsigned long limit;
-  if (!w || !enif_get_ulong(env, argv[1], &limit)) return enif_make_badarg(env);
-  struct ring *ring = &w->ring;
-  uint64_t to = atomic_load_explicit(&ring->file->head, memory_order_acquire);
-  uint64_t from = atomic_load_explicit(&ring->tail, memory_order_relaxed);
-  ERL_NIF_TERM lost = enif_make_uint64(env, atomic_load_explicit(&ring->file->lost, memory_order_relaxed));
-  if (to == from) return enif_make_tuple2(env, atom_empty, lost);
-  uint64_t at, values_size = 0;
-  unsigned count = 0;
-  struct event event;
-  uint32_t head[2], body[2];
-  for (at = from; at < to && at - from < limit; at += head[0]) {
-    const uint8_t *record = ring->data + (at & (ring->size - 1));
-    memcpy(head, record, 8);
-    if (head[1] != RECORD_EVENT) continue;
-    memcpy(&event, record + RECORD_HEAD, EVENT_BYTES);
-    values_size += event.value_length;
-    count++;
-  }
-  to = at;
-  ERL_NIF_TERM events, values, processes = enif_make_list(env, 0);
-  uint8_t *e = enif_make_new_binary(env, (size_t)count * EVENT_BYTES, &events);
-  uint8_t *v = enif_make_new_binary(env, values_size, &values);
-  uint32_t offset = 0;
-  int64_t first = 0, last = 0;
-  for (at = from; at < to; at += head[0]) {
-    const uint8_t *record = ring->data + (at & (ring->size - 1));
-    memcpy(head, record, 8);
-    if (head[1] == RECORD_PROCESS) {
-      ERL_NIF_TERM encoded;
-      memcpy(body, record + RECORD_HEAD, 8);
-      uint8_t *pid = enif_make_new_binary(env, 1 + body[1], &encoded);
-      pid[0] = 131;
-      memcpy(pid + 1, record + RECORD_HEAD + 8, body[1]);
-      processes = enif_make_list_cell(env, enif_make_tuple2(env, enif_make_uint(env, body[0]), encoded), processes);
-      continue;
-    }
-    memcpy(&event, record + RECORD_HEAD, EVENT_BYTES);
-    memcpy(v + offset, record + RECORD_HEAD + EVENT_BYTES, event.value_length);
-    event.value_offset = offset;
-    offset += event.value_length;
-    if (!last) first = event.ts;
-    last = event.ts;
-    memcpy(e, &event, EVENT_BYTES);
-    e += EVENT_BYTES;
-  }
-  return enif_make_tuple8(env, enif_make_uint64(env, to), lost, processes, events, values, enif_make_uint(env, count),
-                          enif_make_int64(env, first), enif_make_int64(env, last));
-}
-
-/* advance(ring, tail, file_bytes, lost_told, events): what was drained is safe. */
-static ERL_NIF_TERM advance(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
-  (void)argc;
-  struct writer *w = reader(env, argv[0]);
-  ErlNifUInt64 tail, bytes, lost, events;
-  if (!w || !enif_get_uint64(env, argv[1], &tail) || !enif_get_uint64(env, argv[2], &bytes) ||
-      !enif_get_uint64(env, argv[3], &lost) || !enif_get_uint64(env, argv[4], &events))
-    return enif_make_badarg(env);
-  ring_advance(&w->ring, (struct mark){tail, bytes, lost, events});
-  return atom_ok;
-}
-
-/* mark(ring): {Tail, FileBytes, LostTold, Events}. */
-static ERL_NIF_TERM mark(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
-  (void)argc;
-  struct writer *w = reader(env, argv[0]);
-  if (!w) return enif_make_badarg(env);
-  struct mark m = ring_mark(&w->ring);
-  return enif_make_tuple4(env, enif_make_uint64(env, m.tail), enif_make_uint64(env, m.file_bytes),
-                          enif_make_uint64(env, m.lost_told), enif_make_uint64(env, m.events));
 }
 
 /* --- setting up ------------------------------------------------------------------------------------------------ */
@@ -484,7 +247,6 @@ static int load(ErlNifEnv *env, void **data, ERL_NIF_TERM info) {
   atom_error = enif_make_atom(env, "error");
   atom_hard = enif_make_atom(env, "$elixirscope_hard");
   atom_none = enif_make_atom(env, "$elixirscope_none");
-  atom_empty = enif_make_atom(env, "empty");
   atom_false = enif_make_atom(env, "false");
   clock_setup();
   return 0;

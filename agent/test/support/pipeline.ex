@@ -5,11 +5,11 @@ defmodule ElixirScope.Test.Pipeline do
   alias ElixirScope.{Application, Plan}
 
   @doc "Starts it with a plan given as changes to the default one; returns the supervisor."
-  def start(dir, changes \\ "") do
+  def start(dir, changes \\ "", engine \\ :portable) do
     File.mkdir_p!(dir)
     {:ok, plan} = Plan.load(plan(dir, changes))
     test = self()
-    hello = %{what: :hello, node: node(), os_pid: String.to_integer(System.pid())}
+    hello = %{what: :hello, engine: engine, node: node(), os_pid: String.to_integer(System.pid())}
 
     # Of its own, as in an application: its tables live as long as it does, whatever becomes of the test.
     owner =

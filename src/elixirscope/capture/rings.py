@@ -86,14 +86,14 @@ class _Batch:
     events: list[bytes] = field(default_factory=list)
     values: list[bytes] = field(default_factory=list)
     processes: list[bytes] = field(default_factory=list)  # each `{Index, Pid}` in External Term Format
-    bytes: int = 0  # of the values
+    value_bytes: int = 0
     first: int | None = None
     last: int = 0
 
     def event(self, event: bytes, value: bytes) -> None:
-        self.events.append(event[:_OFFSET_AT] + _U32.pack(self.bytes) + event[_OFFSET_AT + _U32.size :])
+        self.events.append(event[:_OFFSET_AT] + _U32.pack(self.value_bytes) + event[_OFFSET_AT + _U32.size :])
         self.values.append(value)
-        self.bytes += len(value)
+        self.value_bytes += len(value)
         (self.last,) = _I64.unpack_from(event)
         self.first = self.last if self.first is None else self.first
 
@@ -131,7 +131,7 @@ def _batches(records: bytes, link: Path) -> Iterator[_Batch]:
             pid = body + _PAIR.size
             batch.processes.append(b"h\x02b" + index.to_bytes(4, "big") + records[pid : pid + size])
         at += length
-        if batch.bytes + EVENT.itemsize * len(batch.events) > _BATCH_BYTES:
+        if batch.value_bytes + EVENT.itemsize * len(batch.events) > _BATCH_BYTES:
             yield batch
             batch = _Batch()
     yield batch

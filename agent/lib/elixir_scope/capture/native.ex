@@ -67,7 +67,7 @@ defmodule ElixirScope.Capture.Native do
   """
   @spec open(Path.t(), ElixirScope.Plan.t(), map) :: map
   def open(dir, plan, %{engine: :native} = hello) do
-    case rings(dir, plan) do
+    case make_rings(dir, plan) do
       {:ok, rings} ->
         :persistent_term.put(@key, rings)
         :persistent_term.put({__MODULE__, :settings}, {plan.budgets, remembering(Redaction.rules(plan))})
@@ -81,7 +81,7 @@ defmodule ElixirScope.Capture.Native do
   end
 
   def open(_dir, _plan, hello) do
-    :persistent_term.erase(@runtime)
+    :persistent_term.erase(@key)
     hello
   end
 
@@ -89,8 +89,8 @@ defmodule ElixirScope.Capture.Native do
   defp remembering(nil), do: nil
   defp remembering(rules), do: Map.put(rules, :memory, :table)
 
-  defp rings(dir, plan) do
-    with :ok <- configured(plan) do
+  defp make_rings(dir, plan) do
+    with :ok <- NativeRuntime.discard(), :ok <- configured(plan) do
       # One for each scheduler, and one for whoever else may come.
       count = :erlang.system_info(:schedulers) + 1
       size = size(div(plan.limits.memory_bytes, count - 1))
@@ -175,7 +175,7 @@ defmodule ElixirScope.Capture.Native do
 
   @doc "The supervisor of the drainers; nil with the portable engine."
   def children(%{engine: :native}) do
-    children = for ring <- :persistent_term.get(@key), do: {NativeDrainer, ring}
+    children = for ring <- rings(), do: {NativeDrainer, ring}
     options = [strategy: :one_for_one, max_restarts: 1_000, max_seconds: 60]
     [%{id: :drainers, start: {Supervisor, :start_link, [children, options]}, type: :supervisor}]
   end
@@ -184,23 +184,24 @@ defmodule ElixirScope.Capture.Native do
 
   @doc "Nothing more comes in."
   def close do
-    if runtime() == NativeRuntime, do: NativeRuntime.recording(0)
+    if rings() != [], do: NativeRuntime.recording(0)
+    :persistent_term.erase(@runtime)
     :ok
   end
 
   @doc "Has every drainer `:flush`, or `:close` its file."
   def ask(what) do
-    if runtime() == NativeRuntime do
-      if what == :close, do: close()
-      for %{number: n} <- :persistent_term.get(@key), do: NativeDrainer.ask(n, what)
-    end
-
+    if what == :close, do: close()
+    for %{number: n} <- rings(), do: NativeDrainer.ask(n, what)
     :ok
   end
 
   @doc "Values of this site hold secrets."
-  def secret_site(site) when is_integer(site) do
-    if runtime() == NativeRuntime, do: NativeRuntime.secret_site(site)
+  def secret_site(site) do
+    if rings() != [], do: NativeRuntime.secret_site(site)
     :ok
   end
+
+  # None with the portable engine.
+  defp rings, do: :persistent_term.get(@key, [])
 end

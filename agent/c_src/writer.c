@@ -1,0 +1,111 @@
+#include "writer.h"
+
+#include <sched.h>
+#include <string.h>
+
+struct writer *writers[RINGS];
+unsigned writer_count;
+int redacting;
+
+static _Atomic unsigned threads;
+static atomic_flag shared = ATOMIC_FLAG_INIT;
+static _Thread_local unsigned my_number; /* from 1; 0: not given yet */
+
+static struct writer *mine(void) {
+  if (!my_number) my_number = atomic_fetch_add(&threads, 1) + 1;
+  if (my_number < writer_count) return writers[my_number - 1];
+  while (atomic_flag_test_and_set_explicit(&shared, memory_order_acquire)) sched_yield();
+  return writers[writer_count - 1];
+}
+
+static void done(struct writer *w) {
+  if (w->shared) atomic_flag_clear_explicit(&shared, memory_order_release);
+}
+
+static uint64_t padded(uint64_t bytes) { return (bytes + 7) & ~(uint64_t)7; }
+
+static void head(uint8_t *record, uint64_t bytes, uint32_t kind) {
+  uint32_t length = (uint32_t)bytes;
+  memcpy(record, &length, 4);
+  memcpy(record + 4, &kind, 4);
+}
+
+/* The number of the calling process in this ring; NO_PEER when there is no room to introduce it. A process may be
+ * introduced twice: what is remembered is bounded, numbers are not. */
+static uint32_t process(ErlNifEnv *env, struct writer *w) {
+  ErlNifPid self;
+  uint64_t free;
+  if (!enif_self(env, &self)) return NO_PEER;
+  unsigned at = (unsigned)(self.pid * 0x9E3779B97F4A7C15ull >> 40) & (KNOWN - 1);
+  if (w->known[at].pid == self.pid) return w->known[at].index;
+  uint8_t *record = ring_space(&w->ring, &free);
+  if (free < 512) return NO_PEER;
+  struct encoder e = {.env = env, .cache = &w->cache, .out = record + RECORD_HEAD + 8, .end = record + free};
+  if (encode_pid(&e, self.pid) != DONE) return NO_PEER;
+  uint32_t body[2] = {w->next_process, (uint32_t)(e.out - record - RECORD_HEAD - 8)};
+  memcpy(record + RECORD_HEAD, body, 8);
+  uint64_t bytes = padded((uint64_t)(e.out - record));
+  head(record, bytes, RECORD_PROCESS);
+  ring_commit(&w->ring, bytes);
+  w->known[at].pid = self.pid;
+  w->known[at].index = w->next_process;
+  return w->next_process++;
+}
+
+/* Later than anything else in this ring, so that times alone order the events of a process. */
+static int64_t now(struct writer *w) {
+  int64_t ts = clock_ns(&w->clock);
+  if (ts <= w->last_ts) ts = w->last_ts + 1;
+  return w->last_ts = ts;
+}
+
+enum outcome write_event(ErlNifEnv *env, struct what *what, const ERL_NIF_TERM *term, long budget,
+                         const ErlNifBinary *bytes) {
+  struct writer *w = mine();
+  enum outcome outcome = NO_ROOM;
+  uint32_t index = process(env, w);
+  uint64_t free;
+  uint8_t *record = ring_space(&w->ring, &free);
+  uint8_t *value = record + RECORD_HEAD + EVENT_BYTES;
+  /* The time is taken first: what follows is ours, not the program's. */
+  int64_t ts = now(w);
+  if (what->kind == CALL) what->frame = ts;
+  if (index != NO_PEER && free >= RECORD_HEAD + EVENT_BYTES + 8) {
+    uint64_t room = free - RECORD_HEAD - EVENT_BYTES - 8;
+    int whole = room >= VALUE_BYTES;
+    struct encoder e = {.env = env,
+                        .cache = &w->cache,
+                        .out = value,
+                        .end = value + (whole ? VALUE_BYTES : room),
+                        .left = budget,
+                        .redacting = redacting};
+    if (term) {
+      outcome = encode(&e, *term);
+      if (outcome == NO_ROOM && whole) outcome = LEAVE_TO_ELIXIR; /* too long a value, not too small a ring */
+    } else if (!bytes) {
+      outcome = DONE;
+    } else if (bytes->size <= room) {
+      memcpy(value, bytes->data, bytes->size);
+      e.out += bytes->size;
+      outcome = DONE;
+    }
+    if (outcome == DONE) {
+      uint64_t length = padded((uint64_t)(e.out - record));
+      struct event event = {.ts = ts,
+                            .frame = what->frame,
+                            .pid = index,
+                            .peer = NO_PEER,
+                            .site = what->site,
+                            .kind = what->kind,
+                            .flags = what->flags | (e.redacted ? REDACTED : 0),
+                            .aux = what->aux,
+                            .value_length = (uint32_t)(e.out - value)};
+      head(record, length, RECORD_EVENT);
+      memcpy(record + RECORD_HEAD, &event, EVENT_BYTES);
+      ring_commit(&w->ring, length);
+    }
+  }
+  if (outcome == NO_ROOM) ring_lose(&w->ring);
+  done(w);
+  return outcome;
+}

@@ -1,0 +1,67 @@
+/* Events into rings: each scheduler thread has a writer of its own, whoever else may come shares the last one. */
+#ifndef ELIXIRSCOPE_WRITER_H
+#define ELIXIRSCOPE_WRITER_H
+
+#include <erl_nif.h>
+#include <stdint.h>
+
+#include "clock.h"
+#include "encode.h"
+#include "ring.h"
+
+#define EVENT_BYTES 48
+#define VALUE_BYTES 65536u /* of one value at most; what is larger takes the way through Elixir */
+#define RINGS 1025
+#define KNOWN 2048 /* a power of two */
+#define NO_PEER 0xFFFFFFFFu
+
+enum kind { CALL = 1, RETURN = 2, TAIL = 3, BIND = 4, STATE = 10 };
+enum { REDACTED = 2 };
+
+/* As in docs/format.md; little endian as all machines we build for. */
+struct event {
+  int64_t ts, frame, ref;
+  uint32_t pid, peer, site;
+  uint8_t kind, flags;
+  uint16_t aux;
+  uint32_t value_offset, value_length;
+};
+_Static_assert(sizeof(struct event) == EVENT_BYTES, "an event has 48 bytes");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "events are little endian");
+
+struct writer {
+  struct ring ring;
+  struct clock clock;
+  int64_t last_ts;
+  uint32_t next_process;
+  int shared;
+  struct {
+    ERL_NIF_TERM pid;
+    uint32_t index;
+  } known[KNOWN];
+  struct cache cache;
+};
+
+extern struct writer *writers[RINGS];
+extern unsigned writer_count; /* changes only while nothing is recorded */
+extern int redacting;         /* whether there are secrets to look for */
+
+/* What an event is, apart from its value. */
+struct what {
+  uint8_t kind, flags;
+  uint16_t aux;
+  uint32_t site;
+  ErlNifSInt64 frame; /* for CALL: set to its own time */
+};
+
+/* Writes one event of the calling process. `term` is encoded within `budget`; or `bytes` is the value as it stands; or
+ * there is none. NO_ROOM: it is dropped and counted. LEAVE_TO_ELIXIR: nothing was written. */
+enum outcome write_event(ErlNifEnv *env, struct what *what, const ERL_NIF_TERM *term, long budget,
+                         const ErlNifBinary *bytes);
+
+/* The functions in drain.c, for whoever reads. */
+ERL_NIF_TERM drain(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]);
+ERL_NIF_TERM advance(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]);
+ERL_NIF_TERM mark(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]);
+
+#endif
