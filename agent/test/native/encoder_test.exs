@@ -7,7 +7,7 @@ defmodule ElixirScope.Native.EncoderTest do
   with {:error, reason} <- NativeLibrary.load(), do: @moduletag(skip: reason)
 
   @hard :"$elixirscope_hard"
-  @rounds String.to_integer(System.get_env("FUZZ_ROUNDS", "20000"))
+  @rounds String.to_integer(System.get_env("FUZZ_ROUNDS", "4000"))
 
   setup do
     Redaction.create()

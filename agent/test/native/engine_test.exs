@@ -1,0 +1,241 @@
+defmodule ElixirScope.Native.EngineTest do
+  # The pipeline is one for the VM.
+  use ExUnit.Case, async: false
+  import ElixirScope.Test.Eventually
+  alias ElixirScope.Capture.{Ingestor, InstrumentationRuntime, Native, NativeRuntime, PipelineManager}
+  alias ElixirScope.Test.{NativeLibrary, Pipeline, RawFiles, Terms}
+
+  with {:error, reason} <- NativeLibrary.load(), do: @moduletag(skip: reason)
+  @moduletag :tmp_dir
+  @moduletag capture_log: true
+
+  defp start(dir, changes \\ "", engine \\ :native) do
+    pipeline = Pipeline.start(dir, changes, engine)
+    on_exit(fn -> if Process.alive?(pipeline.owner), do: Pipeline.stop(pipeline) end)
+    pipeline
+  end
+
+  defp mine(dir, pid \\ self()),
+    do: for(event <- RawFiles.events(dir), event.pid == pid, event.kind in kinds(), do: event)
+
+  defp kinds, do: [:call, :return, :tail, :bind, :caught, :raise, :state]
+
+  # In several processes at a time, which wait for each other's turns and so move between schedulers.
+  defp in_processes(count, fun) do
+    parent = self()
+    pids = for n <- 1..count, do: spawn_link(fn -> send(parent, {:done, self(), fun.(n)}) end)
+    for pid <- pids, do: assert_receive({:done, ^pid, result}, 60_000) && {pid, result}
+  end
+
+  # Numbers from 1, each in an event of its own.
+  defp numbered(events) do
+    for frame <- 1..events do
+      NativeRuntime.call(1, {frame})
+      if rem(frame, 100) == 0, do: :erlang.yield()
+    end
+  end
+
+  defp numbers(dir, pid), do: for(%{value: {:ok, {n}}} <- mine(dir, pid), do: n)
+  defp drainers, do: for(n <- 0..:erlang.system_info(:schedulers), do: Process.whereis(:"elixir_scope_drainer_#{n}"))
+
+  test "without a pipeline nothing is recorded, and nothing breaks" do
+    assert NativeRuntime.call(1, {1}) == 0
+    assert NativeRuntime.call0(1) == 0
+    assert NativeRuntime.return(0, 2, :value) == :value
+    assert NativeRuntime.return0(0, 2) == :ok
+    assert NativeRuntime.return0(0, 2, :value) == :value
+    assert NativeRuntime.bind(0, 3, {1}) == :ok
+    assert NativeRuntime.tail(0, 4) == :ok
+    assert NativeRuntime.raising(0, 5, :error, :x) == :ok
+    assert NativeRuntime.caught(0, 5, :error, :x, []) == :ok
+    assert NativeRuntime.state(0, 6, :gen_server, 1, {:noreply, 2}) == {:noreply, 2}
+    assert Native.runtime() == InstrumentationRuntime
+  end
+
+  test "it records what the portable engine records", %{tmp_dir: dir} do
+    seed = :rand.uniform(1_000_000_000)
+    secrets = "redact => \#{keys => [<<\"password\">>, <<\"token\">>], modules => [<<\"My.*\">>]}"
+
+    [portable, native] =
+      for {engine, runtime} <- [portable: InstrumentationRuntime, native: NativeRuntime] do
+        :rand.seed(:exsss, seed)
+        folder = Path.join(dir, "#{engine}")
+        pipeline = start(folder, secrets, engine)
+        Ingestor.put_sites(M, %{}, [{7, :bind, :f, 0, 1, ["plain", "my_password"], %{}}])
+        Enum.each(1..2_000, fn _ -> one_of_each(runtime) end)
+        Pipeline.stop(pipeline)
+        assert RawFiles.complete?(folder)
+        assert RawFiles.losses(folder) == []
+        for event <- mine(folder), do: Map.take(event, [:kind, :site, :value, :flags, :aux])
+      end
+
+    assert length(portable) == 24_000
+
+    # References and functions are made anew each time; all else must be the same. What held a secret and was cut was
+    # cut for the length of the secret, which the native engine does not count.
+    for {a, b} <- Enum.zip(portable, native) do
+      a = if a.flags == 3, do: Map.take(a, [:kind, :site]), else: a
+      assert shown(a) == shown(Map.take(b, Map.keys(a))), "seed #{seed}"
+    end
+
+    assert length(native) == length(portable)
+  end
+
+  defp one_of_each(runtime) do
+    term = fn -> Terms.random(3) end
+    frame = runtime.call(1, {term.(), term.()})
+    runtime.call0(2)
+    runtime.bind(frame, 3, {term.()})
+    runtime.bind(frame, 7, {1, term.()})
+    state = Map.new(n: :rand.uniform())
+    runtime.state(frame, 4, :gen_server, state, {:noreply, state})
+    runtime.state(frame, 4, :gen_server, state, {:reply, :ok, term.()})
+    runtime.state(frame, 4, :gen_server, state, :nonsense)
+    runtime.caught(frame, 5, :throw, term.(), [{M, :f, [1, 2], [line: 1]}])
+    runtime.raising(frame, 6, :error, term.())
+    runtime.return(frame, 8, term.())
+    runtime.return0(frame, 8)
+    runtime.tail(frame, 9)
+    runtime.return0(frame, 8, :value)
+  end
+
+  defp shown(event) do
+    event
+    |> inspect(limit: :infinity, printable_limit: :infinity)
+    |> String.replace(~r/#Reference<[\d.]+>/, "#Reference")
+    |> String.replace(~r/unknown|-?\d+-fun-\d+/, "")
+  end
+
+  test "pairs stay pairs: frames carry the time of their call, and times only grow", %{tmp_dir: dir} do
+    start(dir)
+    before = :erlang.monotonic_time(:nanosecond)
+
+    frames =
+      for n <- 1..5_000 do
+        frame = NativeRuntime.call(1, {n})
+        NativeRuntime.return(frame, 2, n)
+        frame
+      end
+
+    later = :erlang.monotonic_time(:nanosecond)
+    PipelineManager.flush()
+    events = mine(dir)
+    times = Enum.map(events, & &1.ts)
+    assert times == times |> Enum.sort() |> Enum.dedup()
+    # The clock is the VM's, to within what it drifts in a millisecond.
+    assert hd(times) > before - 1_000 and List.last(times) < later + 1_000
+    assert frames == for(%{kind: :call} = e <- events, do: e.ts)
+    assert frames == for(%{kind: :return} = e <- events, do: e.frame)
+  end
+
+  test "nothing is missing, whatever scheduler a process ran on", %{tmp_dir: dir} do
+    pipeline = start(dir)
+    done = in_processes(12, fn _ -> numbered(10_000) end)
+    Pipeline.stop(pipeline)
+    assert RawFiles.losses(dir) == []
+    for {pid, _} <- done, do: assert(numbers(dir, pid) == Enum.to_list(1..10_000))
+
+    rings =
+      for %{shard: shard, frames: frames} <- RawFiles.read(dir),
+          shard in 256..1024,
+          Enum.any?(frames, &(&1.type == :events)),
+          do: shard
+
+    assert length(rings) > 1 or System.schedulers_online() == 1
+  end
+
+  test "a ring that is full drops and counts, and the program does not wait", %{tmp_dir: dir} do
+    pipeline = start(dir, "limits => \#{memory_bytes => 1}")
+    Enum.each(drainers(), &:sys.suspend/1)
+    [{pid, _}] = in_processes(1, fn _ -> for n <- 1..60_000, do: NativeRuntime.call(1, {n}) end)
+    Enum.each(drainers(), &:sys.resume/1)
+    Pipeline.stop(pipeline)
+    lost = Enum.sum(for {nil, count, :overload} <- RawFiles.losses(dir), do: count)
+    kept = numbers(dir, pid)
+    assert lost > 0
+    assert length(kept) + lost == 60_000
+    assert kept == Enum.sort(kept)
+
+    assert lost ==
+             Enum.sum(for file <- RawFiles.read(dir), frame <- file.frames, frame.type == :events, do: frame.loss)
+  end
+
+  test "a drainer that dies is followed by one that misses nothing and repeats nothing", %{tmp_dir: dir} do
+    pipeline = start(dir)
+    test = self()
+
+    killer =
+      spawn_link(fn ->
+        for _ <- 1..20 do
+          for pid <- drainers(), is_pid(pid), do: Process.exit(pid, :kill)
+          eventually(fn -> Enum.all?(drainers(), &is_pid/1) end)
+        end
+
+        send(test, :killed)
+      end)
+
+    done = in_processes(4, fn _ -> numbered(20_000) end)
+    assert_receive :killed, 30_000
+    refute Process.alive?(killer) and eventually(fn -> Process.alive?(killer) end)
+    Pipeline.stop(pipeline)
+    assert RawFiles.losses(dir) == []
+    for {pid, _} <- done, do: assert(numbers(dir, pid) == Enum.to_list(1..20_000))
+  end
+
+  test "secrets are nowhere, neither on disk nor in memory, and nothing is left in the program's processes", %{
+    tmp_dir: dir
+  } do
+    start(dir, ~s(redact => \#{keys => [<<"password">>], modules => [<<"My.*">>]}))
+    Ingestor.put_sites(M, %{}, [{1, :function, :f, 1, 1, ["password"], %{}}])
+    Enum.each(drainers(), &:sys.suspend/1)
+    secret = "hunter2-" <> "hunter2"
+    before = Process.get()
+    NativeRuntime.call(1, {secret})
+    NativeRuntime.call(2, {%{"password" => secret}, %{password: secret}, [password: secret]})
+    NativeRuntime.call(3, {fn -> secret end, %{password: secret}})
+    NativeRuntime.call(4, {%{__struct__: My.User, name: secret}})
+    NativeRuntime.call(5, {%{"пароль password" => secret}})
+    assert Process.get() == before
+    rings = Path.wildcard(Path.join(dir, "*.ring"))
+    assert length(rings) == :erlang.system_info(:schedulers) + 1
+    for ring <- rings, do: assert(:binary.match(File.read!(ring), secret) == :nomatch)
+    for ring <- rings, do: assert(Bitwise.band(File.stat!(ring).mode, 0o777) == 0o600)
+    Enum.each(drainers(), &:sys.resume/1)
+    PipelineManager.flush()
+    for path <- Path.wildcard(Path.join(dir, "*")), do: assert(:binary.match(File.read!(path), secret) == :nomatch)
+    assert [_, _, _, _, _] = events = mine(dir)
+    for %{flags: flags} <- events, do: assert(Bitwise.band(flags, 2) == 2)
+  end
+
+  test "closing ends the files in order and removes the rings", %{tmp_dir: dir} do
+    pipeline = start(dir)
+    assert Native.runtime() == NativeRuntime
+    targets = for link <- Path.wildcard(Path.join(dir, "*.ring")), do: elem(File.read_link(link), 1)
+    NativeRuntime.call(1, {1})
+    PipelineManager.close()
+    assert NativeRuntime.call(1, {2}) == 0
+    assert Path.wildcard(Path.join(dir, "*.ring")) == []
+    for target <- targets, is_binary(target), do: refute(File.exists?(target))
+    assert [%{value: {:ok, {1}}}] = mine(dir)
+    Pipeline.stop(pipeline)
+    assert RawFiles.complete?(dir)
+  end
+
+  test "rings that cannot be made are a reason in the recording, and the portable engine records", %{tmp_dir: dir} do
+    folder = Path.join(dir, "raw")
+    File.mkdir_p!(folder)
+    # Names of links that are taken, as when an OS pid comes again.
+    for n <- 256..260, do: File.write!(Path.join(folder, "#{node()}.#{System.pid()}-#{n}.ring"), "")
+    start(folder)
+    assert Native.runtime() == InstrumentationRuntime
+    InstrumentationRuntime.call(1, {1})
+    PipelineManager.flush()
+    assert [%{value: {:ok, {1}}}] = mine(folder)
+    assert [%{engine: :portable}] = for(%{what: :hello} = hello <- RawFiles.metas(folder), do: hello)
+
+    assert [%{reason: reason}] =
+             for(%{what: :coverage, subject: "native engine"} = row <- RawFiles.metas(folder), do: row)
+
+    assert reason =~ "no room for its rings"
+  end
+end
