@@ -68,6 +68,14 @@ bench: .make/install .make/elixir ## what recording costs a test suite, on this 
 bench-capture: .make/elixir ## nanoseconds per event, beside the VM's own tracing
 	cd agent && mix run bench/capture.exs
 
+.PHONY: fuzz-native
+fuzz-native: .make/elixir ## random terms through the native engine, under AddressSanitizer
+	scripts/fuzz-native
+
+.PHONY: bench-native
+bench-native: .make/elixir ## nanoseconds per event: bare, portable, native, the VM's own tracing
+	cd agent && MIX_ENV=test mix run --no-start bench/native.exs
+
 .PHONY: clean
 clean: ## remove everything that was built
 	rm -rf .venv .make .demo ui/node_modules src/elixirscope/web/static agent/_build examples/*/_build

@@ -17,6 +17,8 @@ defmodule ElixirScope.Native.EncoderTest do
     %{seed: seed}
   end
 
+  defp encoded(term, budget, redacting, room \\ 65_536), do: NativeRuntime.encoded(term, budget, redacting, room)
+
   test "what fits its budget comes back as it was, all else is left to Elixir", %{seed: seed} do
     for _ <- 1..@rounds do
       term = Terms.random(4)
@@ -24,7 +26,7 @@ defmodule ElixirScope.Native.EncoderTest do
       {clipped, cut?} = Value.clip(term, budget)
       fits? = not cut? and clipped === term
 
-      case NativeRuntime.encoded(term, budget, 0) do
+      case encoded(term, budget, 0) do
         {0, binary} ->
           assert :erlang.binary_to_term(binary) === term, "seed #{seed}"
           assert fits?, "seed #{seed}: #{inspect(term)} is within #{budget}"
@@ -43,7 +45,7 @@ defmodule ElixirScope.Native.EncoderTest do
       term = Terms.random(4)
       {clean, secret?} = Redaction.redact(term, 0, rules)
 
-      case NativeRuntime.encoded(term, 60_000, 1) do
+      case encoded(term, 60_000, 1) do
         {found, binary} ->
           assert :erlang.binary_to_term(binary) === clean, "seed #{seed}: #{inspect(term)}"
           assert found == if(secret?, do: 1, else: 0), "seed #{seed}: #{inspect(term)}"
@@ -54,14 +56,35 @@ defmodule ElixirScope.Native.EncoderTest do
     end
   end
 
+  test "it keeps to the room it has, and to the bytes it is given", %{seed: seed} do
+    for _ <- 1..@rounds do
+      term = Terms.random(3)
+      room = :rand.uniform(400) - 1
+
+      case encoded(term, 300, 1, room) do
+        {_, binary} ->
+          assert byte_size(binary) <= room
+          assert {_, ^binary} = encoded(term, 300, 1)
+
+        # Some things ask for more room than they take in the end.
+        false ->
+          assert encoded(term, 300, 1) == @hard or room < 60 + (encoded(term, 300, 1) |> elem(1) |> byte_size()),
+                 "seed #{seed}: #{inspect(term)} in #{room}"
+
+        @hard ->
+          :ok
+      end
+    end
+  end
+
   test "names that are not ASCII, structs that may be secrets and arguments in stack traces are left to Elixir" do
-    assert NativeRuntime.encoded(%{"passwörd" => 1}, 512, 1) == @hard
-    assert {1, _} = NativeRuntime.encoded(%{"my_PassWord" => 1}, 512, 1)
-    assert NativeRuntime.encoded([{A, :f, [1, 2], [line: 1]}], 512, 1) == @hard
-    assert {0, _} = NativeRuntime.encoded([{A, :f, 2, [line: 1]}], 512, 1)
+    assert encoded(%{"passwörd" => 1}, 512, 1) == @hard
+    assert {1, _} = encoded(%{"my_PassWord" => 1}, 512, 1)
+    assert encoded([{A, :f, [1, 2], [line: 1]}], 512, 1) == @hard
+    assert {0, _} = encoded([{A, :f, 2, [line: 1]}], 512, 1)
     :ok = NativeRuntime.configure({512, 512, 4096, 8192}, ["password"], 1)
-    assert NativeRuntime.encoded(%URI{}, 5000, 1) == @hard
-    assert {0, _} = NativeRuntime.encoded(%{a: 1}, 512, 1)
+    assert encoded(%URI{}, 5000, 1) == @hard
+    assert {0, _} = encoded(%{a: 1}, 512, 1)
   end
 
   test "words that it has no room for are refused" do
@@ -83,7 +106,7 @@ defmodule ElixirScope.Native.EncoderTest do
     {time, _} =
       :timer.tc(fn ->
         for _ <- 1..1_000, term <- [big, askew, part, map, list, deep, number, {:ok, big}, [a: askew]] do
-          assert NativeRuntime.encoded(term, 8192, 1) == @hard
+          assert encoded(term, 8192, 1) == @hard
         end
       end)
 
@@ -95,7 +118,7 @@ defmodule ElixirScope.Native.EncoderTest do
       :timer.tc(fn ->
         Enum.reduce(1..50_000, :binary.copy(<<0>>, 10_000_000), fn _, all ->
           all = <<all::binary, 1>>
-          assert NativeRuntime.encoded(all, 512, 0) == @hard
+          assert encoded(all, 512, 0) == @hard
           all
         end)
       end)

@@ -125,7 +125,7 @@ defmodule ElixirScope.Capture.NativeRuntime do
   @doc false
   def layout(_term), do: missing()
   @doc false
-  def encoded(_term, _budget, _redacting), do: missing()
+  def encoded(_term, _budget, _redacting, _room), do: missing()
 
   defp missing, do: :erlang.nif_error(:not_loaded)
 
