@@ -1,7 +1,7 @@
 defmodule ElixirScope.Test.NativeLibrary do
   @moduledoc "The library of the native engine, compiled as the recorder does it."
 
-  @flags ~w(-std=gnu11 -D_GNU_SOURCE -O2 -fPIC -shared -fvisibility=hidden -Wall -Wextra -Werror)
+  @flags ~w(-std=gnu11 -D_GNU_SOURCE -O2 -fno-plt -fPIC -shared -fvisibility=hidden -Wall -Wextra -Werror)
 
   @doc "Builds and loads it: `:ok`, or `{:error, reason}` where there is no compiler to do so."
   def load do
