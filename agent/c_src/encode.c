@@ -8,15 +8,13 @@
 #define SMALL_LIMIT 0x7FFFFFFFFFFFFFFL
 
 static ERL_NIF_TERM atom_struct;
-static int structs_hard;
 /* {'$elixirscope', redacted} */
 static const uint8_t REDACTED[] = "h\002w\014$elixirscopew\010redacted";
 
 static enum outcome put(struct encoder *e, ERL_NIF_TERM term, int depth);
 
-void encode_setup(ErlNifEnv *env, int structs_may_be_secret) {
+void encode_setup(ErlNifEnv *env) {
   atom_struct = enif_make_atom(env, "__struct__");
-  structs_hard = structs_may_be_secret;
 }
 
 static void big_endian(uint8_t *to, uint64_t value, int bytes) {
@@ -265,7 +263,10 @@ static enum outcome put_map(struct encoder *e, ERL_NIF_TERM map, int depth) {
   ERL_NIF_TERM key, value;
   if (!enif_get_map_size(e->env, map, &size)) return LEAVE_TO_ELIXIR;
   if ((long)size * 4 > e->left || !spend(e, 5)) return LEAVE_TO_ELIXIR;
-  if (structs_hard && enif_get_map_value(e->env, map, atom_struct, &value)) return LEAVE_TO_ELIXIR;
+  /* A struct may be secret by its name, or have fields that its author hides: Elixir tells which are not. */
+  if (e->redacting && enif_get_map_value(e->env, map, atom_struct, &value) && enif_is_atom(e->env, value) &&
+      !secrets_plain_struct(value))
+    return LEAVE_TO_ELIXIR;
   if (!room(e, 5)) return NO_ROOM;
   *e->out = 116;
   big_endian(e->out + 1, size, 4);

@@ -35,8 +35,8 @@ struct encoder {
   int redacted;       /* whether one was found */
 };
 
-/* Sets what must be known for all encoders: whether structs may be secrets by their name. */
-void encode_setup(ErlNifEnv *env, int structs_may_be_secret);
+/* Before anything else. */
+void encode_setup(ErlNifEnv *env);
 /* Appends the term with its leading 131. */
 enum outcome encode(struct encoder *e, ERL_NIF_TERM term);
 /* Appends a local pid without the leading 131. */

@@ -161,22 +161,22 @@ static ERL_NIF_TERM discard(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[])
   return atom_ok;
 }
 
-/* configure({Argument, Binding, Reason, State}, Words, StructsMayBeSecret): ok, or false for words it has no room for. */
+/* configure({Argument, Binding, Reason, State}, Words, Redacting): ok, or false for words it has no room for. */
 static ERL_NIF_TERM configure(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
   (void)argc;
-  int arity, structs;
+  int arity, redact;
   const ERL_NIF_TERM *budgets;
   ERL_NIF_TERM list = argv[1], word;
   ErlNifBinary text;
   if (!enif_get_tuple(env, argv[0], &arity, &budgets) || arity != 4 ||
       !enif_get_long(env, budgets[0], &budget_argument) || !enif_get_long(env, budgets[1], &budget_binding) ||
       !enif_get_long(env, budgets[2], &budget_reason) ||
-      !enif_get_long(env, budgets[3], &budget_state) || !enif_get_int(env, argv[2], &structs))
+      !enif_get_long(env, budgets[3], &budget_state) || !enif_get_int(env, argv[2], &redact))
     return enif_make_badarg(env);
   if (on()) return enif_make_badarg(env);
-  redacting = structs || !enif_is_empty_list(env, list);
+  redacting = redact;
   secrets_forget();
-  encode_setup(env, structs);
+  encode_setup(env);
   while (enif_get_list_cell(env, list, &word, &list)) {
     if (!enif_inspect_binary(env, word, &text) || !secrets_word(text.data, (unsigned)text.size))
       return atom_false;
@@ -190,6 +190,19 @@ static ERL_NIF_TERM secret_site(ErlNifEnv *env, int argc, const ERL_NIF_TERM arg
   if (!enif_get_uint(env, argv[0], &site)) return enif_make_badarg(env);
   secrets_site(site);
   return atom_ok;
+}
+
+static ERL_NIF_TERM plain_struct(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+  (void)argc;
+  if (!enif_is_atom(env, argv[0])) return enif_make_badarg(env);
+  secrets_add_plain_struct(argv[0]);
+  return atom_ok;
+}
+
+/* tick(): the time, as of an event of its own; 0 when nothing is recorded. */
+static ERL_NIF_TERM tick(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+  (void)argc, (void)argv;
+  return on() ? enif_make_int64(env, writer_tick()) : enif_make_int(env, 0);
 }
 
 /* recording(1 | 0). */
@@ -274,6 +287,8 @@ static ErlNifFunc functions[] = {
     {"discard", 0, discard, 0},
     {"configure", 3, configure, 0},
     {"secret_site", 1, secret_site, 0},
+    {"plain_struct", 1, plain_struct, 0},
+    {"tick", 0, tick, 0},
     {"recording", 1, set_recording, 0},
     {"layout", 1, layout, 0},
     {"encoded", 4, encoded, 0},

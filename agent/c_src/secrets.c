@@ -6,7 +6,8 @@
 #define WORDS 64
 #define WORD_BYTES 64
 #define NAME_BYTES 200
-#define SITES 65536u /* a power of two */
+#define SITES 65536u /* powers of two */
+#define STRUCTS 4096u
 
 static struct {
   unsigned length;
@@ -17,10 +18,14 @@ static uint8_t begins[256]; /* whether a word begins with this byte */
 
 static _Atomic uint32_t sites[SITES];
 static _Atomic uint32_t site_count;
+static _Atomic uint64_t structs[STRUCTS];
+static _Atomic uint32_t struct_count;
 
 void secrets_forget(void) {
   word_count = 0;
   memset(begins, 0, sizeof begins);
+  for (unsigned i = 0; i < STRUCTS; i++) atomic_store(&structs[i], 0);
+  atomic_store(&struct_count, 0);
 }
 
 int secrets_word(const uint8_t *word, unsigned length) {
@@ -70,6 +75,32 @@ int secrets_has_site(uint32_t site) {
   for (uint32_t at = place(site);; at = (at + 1) & (SITES - 1)) {
     uint32_t found = atomic_load_explicit(&sites[at], memory_order_acquire);
     if (found == site) return 1;
+    if (!found) return 0;
+  }
+}
+
+static uint32_t struct_place(uint64_t module) { return (uint32_t)(module * 0x9E3779B97F4A7C15ull >> 40) & (STRUCTS - 1); }
+
+void secrets_add_plain_struct(uint64_t module) {
+  /* Half full, no more are remembered: slower, never wrong. */
+  if (atomic_fetch_add(&struct_count, 1) >= STRUCTS / 2) {
+    atomic_fetch_sub(&struct_count, 1);
+    return;
+  }
+  for (uint32_t at = struct_place(module);; at = (at + 1) & (STRUCTS - 1)) {
+    uint64_t found = 0;
+    if (atomic_compare_exchange_strong(&structs[at], &found, module)) return;
+    if (found == module) {
+      atomic_fetch_sub(&struct_count, 1);
+      return;
+    }
+  }
+}
+
+int secrets_plain_struct(uint64_t module) {
+  for (uint32_t at = struct_place(module);; at = (at + 1) & (STRUCTS - 1)) {
+    uint64_t found = atomic_load_explicit(&structs[at], memory_order_acquire);
+    if (found == module) return 1;
     if (!found) return 0;
   }
 }

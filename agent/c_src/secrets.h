@@ -7,7 +7,7 @@
 /* A name holds no secret, it does, or only Elixir can tell (it is not ASCII). */
 enum verdict { PLAIN = 0, SECRET = 1, UNKNOWN = 2 };
 
-/* Forgets all words. */
+/* Forgets all words and structs. */
 void secrets_forget(void);
 /* Adds a word, in lower case. 0 when there is no room for it. */
 int secrets_word(const uint8_t *word, unsigned length);
@@ -17,5 +17,8 @@ enum verdict secrets_name(const uint8_t *name, unsigned long length);
 void secrets_site(uint32_t site);
 /* Whether it was marked. Safe while others are being marked. */
 int secrets_has_site(uint32_t site);
+/* Remembers, and tells, that structs of this module (the word of its atom) have nothing to hide. From any thread. */
+void secrets_add_plain_struct(uint64_t module);
+int secrets_plain_struct(uint64_t module);
 
 #endif

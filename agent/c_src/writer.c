@@ -59,6 +59,13 @@ static int64_t now(struct writer *w) {
   return w->last_ts = ts;
 }
 
+int64_t writer_tick(void) {
+  struct writer *w = mine();
+  int64_t ts = now(w);
+  done(w);
+  return ts;
+}
+
 enum outcome write_event(ErlNifEnv *env, struct what *what, const ERL_NIF_TERM *term, long budget,
                          const ErlNifBinary *bytes) {
   struct writer *w = mine();

@@ -59,6 +59,9 @@ struct what {
 enum outcome write_event(ErlNifEnv *env, struct what *what, const ERL_NIF_TERM *term, long budget,
                          const ErlNifBinary *bytes);
 
+/* A time like that of an event, for one that goes another way. */
+int64_t writer_tick(void);
+
 /* The functions in drain.c, for whoever reads. */
 ERL_NIF_TERM drain(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]);
 ERL_NIF_TERM advance(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]);

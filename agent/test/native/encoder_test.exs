@@ -13,7 +13,8 @@ defmodule ElixirScope.Native.EncoderTest do
     Redaction.create()
     seed = :rand.uniform(1_000_000_000)
     :rand.seed(:exsss, seed)
-    :ok = NativeRuntime.configure({512, 512, 4096, 8192}, ["password", "token"], 0)
+    :ok = NativeRuntime.configure({512, 512, 4096, 8192}, ["password", "token"], 1)
+    for module <- [URI, My.Secret], do: NativeRuntime.plain_struct(module)
     %{seed: seed}
   end
 
@@ -84,7 +85,11 @@ defmodule ElixirScope.Native.EncoderTest do
     assert {0, _} = encoded([{A, :f, 2, [line: 1]}], 512, 1)
     :ok = NativeRuntime.configure({512, 512, 4096, 8192}, ["password"], 1)
     assert encoded(%URI{}, 5000, 1) == @hard
-    assert {0, _} = encoded(%{a: 1}, 512, 1)
+    assert {0, _} = encoded(%URI{}, 5000, 0)
+    NativeRuntime.plain_struct(URI)
+    assert {0, _} = encoded(%URI{}, 5000, 1)
+    assert encoded(%Version{major: 1, minor: 1, patch: 1}, 5000, 1) == @hard
+    assert {0, _} = encoded(%{__struct__: "no module"}, 5000, 1)
   end
 
   test "words that it has no room for are refused" do

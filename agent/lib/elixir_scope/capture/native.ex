@@ -110,13 +110,13 @@ defmodule ElixirScope.Capture.Native do
   end
 
   defp configured(%{budgets: budgets} = plan) do
-    {words, structs} =
+    {words, redacting} =
       case Redaction.rules(plan) do
         nil -> {[], 0}
-        %{words: words, modules: modules} -> {words, if(modules == [], do: 0, else: 1)}
+        %{words: words} -> {words, 1}
       end
 
-    case NativeRuntime.configure({budgets.argument, budgets.binding, budgets.reason, budgets.state}, words, structs) do
+    case NativeRuntime.configure({budgets.argument, budgets.binding, budgets.reason, budgets.state}, words, redacting) do
       :ok -> :ok
       false -> {:error, "the plan's words for secrets are too many or too long for it"}
     end
@@ -199,6 +199,12 @@ defmodule ElixirScope.Capture.Native do
   @doc "Values of this site hold secrets."
   def secret_site(site) do
     if rings() != [], do: NativeRuntime.secret_site(site)
+    :ok
+  end
+
+  @doc "A collector has found out that structs of this module have nothing to hide."
+  def plain_struct(module) do
+    if rings() != [], do: NativeRuntime.plain_struct(module)
     :ok
   end
 

@@ -8,7 +8,7 @@ defmodule ElixirScope.Capture.NativeRuntime do
   """
 
   use ElixirScope.Capture.Event
-  alias ElixirScope.Capture.{Native, Redaction, States, Value}
+  alias ElixirScope.Capture.{Ingestor, Native, Redaction, States, Value}
 
   @hard :"$elixirscope_hard"
   @redacted 2
@@ -69,16 +69,45 @@ defmodule ElixirScope.Capture.NativeRuntime do
     :ok
   end
 
-  # As the portable engine and its collector do. The time of the event; for a call, the name of its frame.
+  # As the portable engine and its collector do. The time of the event; for a call, the name of its frame. To find out
+  # what a struct hides takes messages, which none of the program's processes may get for our sake: an event with a
+  # struct not met before goes to a collector, which tells us then.
   defp slowly(kind, aux, frame, site, value, budget) do
     {budgets, rules} = Native.settings()
     {value, cut?} = Value.clip(value, Map.fetch!(budgets, budget))
-    {value, secret?} = Redaction.redact(value, site, rules)
-    flags = if(cut?, do: @truncated, else: 0) + if(secret?, do: @redacted, else: 0)
-    put_encoded(kind, flags, aux, frame, site, :erlang.term_to_binary(value, minor_version: 2))
+    cut = if cut?, do: @truncated, else: 0
+
+    case redacted(value, site, rules) do
+      {clean, secret?} ->
+        flags = cut + if(secret?, do: @redacted, else: 0)
+        put_encoded(kind, flags, aux, frame, site, :erlang.term_to_binary(clean, minor_version: 2))
+
+      :not_known ->
+        by_collector(kind, cut, aux, frame, site, value)
+    end
   rescue
     # The agent, and with it the table of secrets, has ended in the middle of this.
     ArgumentError -> 0
+  end
+
+  defp redacted(value, site, rules) do
+    Redaction.redact(value, site, rules)
+  catch
+    :not_known -> :not_known
+  end
+
+  defp by_collector(kind, flags, aux, frame, site, value) do
+    case {Ingestor.channel(), tick()} do
+      {channel, ts} when channel == nil or ts == 0 ->
+        0
+
+      {channel, ts} ->
+        # The clock of C is in nanoseconds, an event's in the VM's own unit.
+        ts = :erlang.convert_time_unit(ts, :nanosecond, :native)
+        frame = if kind == @call, do: ts, else: :erlang.convert_time_unit(frame, :nanosecond, :native)
+        Ingestor.put(channel, {:"$es", kind, flags, aux, ts, frame, site, self(), nil, 0, value})
+        frame
+    end
   end
 
   # In C. `frame` is 0 for calls, which name it.
@@ -116,10 +145,14 @@ defmodule ElixirScope.Capture.NativeRuntime do
   @doc "Gives up all rings."
   def discard, do: missing()
 
-  @doc "Sets `{argument, binding, reason, state}` budgets, words of secrets, and whether structs may be secrets (1 or 0)."
-  def configure(_budgets, _words, _structs), do: missing()
+  @doc "Sets `{argument, binding, reason, state}` budgets, words of secrets, and whether there are secrets at all (1 or 0)."
+  def configure(_budgets, _words, _redacting), do: missing()
   @doc "Values of this site are left to Elixir: some of its variables are secret."
   def secret_site(_site), do: missing()
+  @doc "Structs of this module have nothing to hide."
+  def plain_struct(_module), do: missing()
+  @doc false
+  def tick, do: missing()
   @doc "Opens (1) or closes (0) the rings for events."
   def recording(_on), do: missing()
   @doc false

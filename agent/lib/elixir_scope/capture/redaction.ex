@@ -144,29 +144,40 @@ defmodule ElixirScope.Capture.Redaction do
 
   defp secret?(name, %{words: words}), do: Enum.any?(words, &String.contains?(name, &1))
 
-  # Atoms are few and come again. In the program's own processes, whose dictionaries are not ours, a table remembers.
+  # Atoms are few and come again: the answer is kept in the collector's own dictionary. The program's own processes,
+  # whose dictionaries are not ours, look into the table, where collectors put what cannot be told without messages.
   defp remembered(%{memory: :table}, question, answer) do
-    case :ets.lookup(@table, question) do
-      [{_, answer}] ->
+    case {:ets.lookup(@table, question), question} do
+      {[{_, answer}], _} ->
         answer
 
-      [] ->
+      {[], {:hidden, _}} ->
+        throw(:not_known)
+
+      {[], _} ->
         answer = answer.()
         :ets.insert(@table, {question, answer})
         answer
     end
   end
 
-  # In a collector its own dictionary.
   defp remembered(_rules, question, answer) do
     case Process.get(question) do
       nil ->
         answer = answer.()
         Process.put(question, answer)
+        learned(question, answer)
         answer
 
       answer ->
         answer
     end
   end
+
+  defp learned({:hidden, module} = question, fields) do
+    :ets.insert(@table, {question, fields})
+    if fields == [], do: Native.plain_struct(module)
+  end
+
+  defp learned(_question, _answer), do: :ok
 end
