@@ -137,7 +137,7 @@ def test_after_kill_9_nothing_that_was_committed_is_missing(tmp_path: Path) -> N
     )
     assert run.stdout is not None
     ready = re.fullmatch(r"ready (\d+)\n", run.stdout.readline())
-    assert ready
+    assert ready, run.communicate()
     links = sorted((path / "raw").glob("*.ring"))
     shared = [link.readlink() for link in links if link.is_symlink()]
     assert links

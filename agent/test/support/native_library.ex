@@ -35,8 +35,8 @@ defmodule ElixirScope.Test.NativeLibrary do
       true ->
         files = Path.wildcard(Path.join(sources, "*.c"))
 
-        # Under another name first: this VM may have it loaded already.
-        fresh = library <> ".new"
+        # Under a name of its own first: other test files load it at the same time.
+        fresh = "#{library}.#{System.unique_integer([:positive])}"
         {said, status} = System.cmd(compiler, @flags ++ ["-I#{headers}", "-o", fresh | files], stderr_to_stdout: true)
         if status != 0, do: raise("the native engine does not compile:\n#{said}")
         File.rename!(fresh, library)
