@@ -42,11 +42,12 @@ class ViewportStore {
     this.set({ from: from - air, to: to + air })
   }
 
-  /** Asks for data when what is at hand does not cover the view, or covers it too coarsely. */
-  refresh(): void {
+  /** Asks for data of these lanes when what is at hand does not cover the view, or covers it too coarsely. */
+  refresh(processes: number[]): void {
     const { from, to } = this.view
     const data = this.tile.value
-    if (data && data.from <= Math.max(0, from) && data.to >= Math.min(recording.duration, to)) {
+    const known = data !== null && processes.every((process) => this.lanes.has(process))
+    if (known && data.from <= Math.max(0, from) && data.to >= Math.min(recording.duration, to)) {
       const coarse = (data.to - data.from) / (to - from)
       const exact = data.detail === 'spans' && !data.truncated.spans && !data.truncated.messages
       if (exact ? coarse < 60 : coarse < 2.4 && coarse > 0.9) return
@@ -55,8 +56,8 @@ class ViewportStore {
     const low = Math.max(0, Math.floor(from - margin))
     const high = Math.min(recording.duration, Math.ceil(to + margin))
     const width = Math.round((this.width * (high - low)) / (to - from))
-    this.tile.load(`${low}-${high}-${width}`, async (signal) => {
-      const answer = await api.timeline(low, high, Math.max(width, 50), [], signal)
+    this.tile.load(`${low}-${high}-${width}-${processes.join()}`, async (signal) => {
+      const answer = await api.timeline(low, high, Math.max(width, 50), processes, signal)
       this.#measure(answer)
       return answer
     })
