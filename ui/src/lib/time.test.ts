@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { clock, count, duration, exact, group, size } from './time'
+import { brief, clock, count, duration, exact, group, size } from './time'
 
 const plain = (text: string): string => text.replaceAll('\u202f', ' ')
 
@@ -26,6 +26,10 @@ describe('time', () => {
     expect(clock(20_500_000, 500_000)).toBe('20.5 ms')
     expect(plain(clock(44_218_317, 1))).toBe('44 218.317 µs')
     expect(clock(1_500_000_000, 500_000_000)).toBe('1.5 s')
+  })
+
+  it('shortens counts', () => {
+    expect([932, 1200, 66415, 999_600, 3_400_000].map(brief)).toEqual(['932', '1.2k', '66k', '1M', '3.4M'])
   })
 
   it('groups digits, scales sizes, counts', () => {

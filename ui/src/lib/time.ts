@@ -59,3 +59,10 @@ export function size(bytes: number): string {
 
 export const count = (amount: number, one: string, many = `${one}s`): string =>
   `${group(amount)} ${amount === 1 ? one : many}`
+
+/** A count in at most four characters: `932`, `1.2k`, `66k`, `3.4M`. */
+export function brief(amount: number): string {
+  const [unit, name] = amount < 1e3 ? [1, ''] : amount < 999_500 ? [1e3, 'k'] : [1e6, 'M']
+  const scaled = amount / unit
+  return `${unit > 1 && scaled < 9.95 ? trim(scaled.toFixed(1)) : Math.round(scaled)}${name}`
+}
