@@ -76,6 +76,10 @@ fuzz-native: .make/elixir ## random terms through the native engine, under Addre
 bench-native: .make/elixir ## nanoseconds per event: bare, portable, native, the VM's own tracing
 	cd agent && MIX_ENV=test mix run --no-start bench/native.exs
 
+.PHONY: bench-query
+bench-query: .make/install ## questions to a generated recording against the bars (SIZE=1M, JSON=PATH)
+	@$(BIN)/python benchmarks/query.py
+
 .PHONY: clean
 clean: ## remove everything that was built
 	rm -rf .venv .make .demo ui/node_modules src/elixirscope/web/static agent/_build examples/*/_build

@@ -56,7 +56,7 @@ def _terms(state_bytes: int) -> dict[str, Any]:
     caller = (Pid(NODE, FIELDS["client"], 0, 3), ImproperList([Atom("alias")], ref))
     request = (Atom("reserve"), seat, who)
     receipt = (Atom("sold"), seat, {Atom("who"): who, Atom("price"): 4200})
-    free = [(Atom("seat"), number, b"row %04d" % number) for number in range(max(1, (state_bytes - 60) // 29))]
+    free = [(Atom("seat"), number, b"row %04d" % number) for number in range(max(1, (state_bytes - 90) // 23))]
     state = {Atom("turn"): turn, Atom("scene"): FIELDS["scene"], Atom("free"): free, Atom("sold"): {seat: who}}
     return {
         "buy": (seat, who),

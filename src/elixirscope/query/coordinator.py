@@ -275,6 +275,27 @@ class QueryCoordinator:
             return order[:0]
         return order[starts[process] : starts[process + 1]]
 
+    def window(self, process: int, start: int, end: int) -> pa.Table:
+        """The rows of the events of one process with `at` in [start, end) ns."""
+        mine = self.events_of(process)
+        low, high = np.searchsorted(self.column("events", "at")[mine], [start, end])
+        return self.recording.table("events").take(pa.array(mine[low:high]))
+
+    def flow(self, sender: int, receiver: int, start: int, end: int) -> pa.Table:
+        """The messages from one process to another sent (or else received) in [start, end) ns."""
+        width = len(self.processes) + 1  # -1 is nobody
+        ends = self.memo(
+            ("messages", "ends"),
+            lambda: (self.column("messages", "from_process") + 1) * width + self.column("messages", "to_process") + 1,
+        )
+        order = self.memo(("messages", "by ends"), lambda: np.argsort(ends, kind="stable"))
+        keys = self.memo(("messages", "ends in order"), lambda: ends[order])
+        key = (sender + 1) * width + receiver + 1
+        mine = order[slice(*np.searchsorted(keys, [key, key + 1]))]
+        at = self.column("events", "at")[self.column("messages", "message")[mine]]
+        low, high = np.searchsorted(at, [start, end])
+        return self.recording.table("messages").take(pa.array(mine[low:high]))
+
     @cached_property
     def processes(self) -> list[dict[str, Any]]:
         """Rows of the processes table; the index is not the process number (see `process_row`)."""

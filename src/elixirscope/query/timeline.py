@@ -10,6 +10,7 @@ import msgspec
 
 from elixirscope.errors import UsageError
 from elixirscope.query.coordinator import QueryCoordinator
+from elixirscope.query.density import densities, edges
 from elixirscope.query.labels import Labels
 from elixirscope.recording.format import Kind
 
@@ -168,29 +169,16 @@ def _short(row: dict[str, Any]) -> str:
 
 
 def _densities(query: QueryCoordinator, start: int, end: int, width: int, processes: list[int]) -> dict[int, Density]:
-    count = max(1, min(width // _BUCKET_PX, 2_000))
-    bucket = max(1, -(-(end - start) // count))
-    count = -(-(end - start) // bucket)
-    rows = query.rows(
-        f"""select e.process, least((e.at - ?) // ?, ?) as bucket,
-            count(*) filter (kind = {Kind.CALL.value}) as calls,
-            count(*) filter (kind in ({Kind.SEND.value}, {Kind.RECEIVE.value})) as messages,
-            count(*) filter (v.state is not null) as states,
-            count(*) filter (kind = {Kind.RAISE.value}) as errors
-        from raw.events e left join raw.states v on v.state = e.event
-        where e.at >= ? and e.at <= ? and list_contains(?, e.process) group by all""",
-        [start, bucket, count - 1, start, end, processes],
-    )
+    bounds, bucket = edges(start, end, max(1, min(width // _BUCKET_PX, 2_000)))
+    count = len(bounds) - 1
     found = {
-        p: Density(bucket, [0] * count, [0] * count, [0] * count, [0] * count, _life(query, p, start, bucket, count))
-        for p in processes
+        process: Density(
+            bucket_ns=bucket,
+            **{sort: counts.tolist() for sort, counts in sorts.items()},
+            life=_life(query, process, start, bucket, count),
+        )
+        for process, sorts in densities(query, bounds, processes).items()
     }
-    for row in rows:
-        density, number = found[row["process"]], row["bucket"]
-        density.calls[number] = row["calls"]
-        density.messages[number] = row["messages"]
-        density.states[number] = row["states"]
-        density.errors[number] = row["errors"]
     for row in query.rows(
         """select p.process, least((e.at - ?) // ?, ?) as bucket, count(*) as n
         from raw.processes p join raw.events e on e.event = p.exit_event

@@ -1,0 +1,69 @@
+"""How much happened in each small part of a window, lane by lane.
+
+Each sort of event keeps its times in order of process and time, so a lane costs one binary search for each edge
+between two pixels, however many events lie between them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from elixirscope.recording.format import Kind
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from elixirscope.query.coordinator import QueryCoordinator
+
+KINDS: Final = {"calls": (Kind.CALL,), "messages": (Kind.SEND, Kind.RECEIVE), "errors": (Kind.RAISE,)}
+SORTS: Final = (*KINDS, "states")
+
+
+def edges(start: int, end: int, buckets: int) -> tuple[NDArray[np.int64], int]:
+    """Where the parts of the window [start, end] ns begin, and after the last the end; and how long (ns) a part is:
+    as many as `buckets` at most."""
+    bucket = max(1, -(-(end - start) // buckets))
+    count = max(1, -(-(end - start) // bucket))
+    return np.append(start + bucket * np.arange(count, dtype=np.int64), end + 1), bucket
+
+
+def density(query: QueryCoordinator, sort: str, bounds: NDArray[np.int64], process: int) -> NDArray[np.int64]:
+    """How many events of one sort (`SORTS`) `process` had between each two of the ascending times `bounds`."""
+    times = _of_process(query, sort, process)
+    counts: NDArray[np.int64] = np.diff(np.searchsorted(times, bounds))
+    return counts
+
+
+def densities(
+    query: QueryCoordinator, bounds: NDArray[np.int64], processes: Sequence[int]
+) -> dict[int, dict[str, NDArray[np.int64]]]:
+    """All sorts of several lanes."""
+    return {process: {sort: density(query, sort, bounds, process) for sort in SORTS} for process in processes}
+
+
+def _of_process(query: QueryCoordinator, sort: str, process: int) -> NDArray[np.int64]:
+    starts = query.memo(("density", sort, "starts"), lambda: _starts(query, sort))
+    times = query.memo(("density", sort, "times"), lambda: _times(query, sort)[0])
+    if not 0 <= process < len(starts) - 1:
+        return times[:0]
+    return times[starts[process] : starts[process + 1]]
+
+
+def _starts(query: QueryCoordinator, sort: str) -> NDArray[np.int64]:
+    processes = _times(query, sort)[1]
+    count = max(int(processes.max(initial=-1)) + 1, query.recording.table("processes").num_rows)
+    return np.searchsorted(processes, np.arange(count + 1)).astype(np.int64)
+
+
+def _times(query: QueryCoordinator, sort: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(times, processes) of one sort of event, by process and time."""
+    if sort == "states":
+        process, at = query.column("states", "process"), query.column("states", "at")
+    else:
+        chosen = np.isin(query.column("events", "kind"), KINDS[sort])
+        process, at = query.column("events", "process")[chosen], query.column("events", "at")[chosen]
+    order = np.argsort(process, kind="stable")  # they are in order of time already
+    return at[order], process[order]
