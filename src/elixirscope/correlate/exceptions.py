@@ -8,9 +8,10 @@ from pathlib import PurePosixPath
 import numpy as np
 import pyarrow as pa
 
-from elixirscope.correlate.calls import Calls, name_of
+from elixirscope.correlate.calls import Calls
 from elixirscope.correlate.columns import NONE, Ints, table
 from elixirscope.correlate.reasons import Entry, describe, entries_of, exit_kind, is_error, stack_of
+from elixirscope.correlate.walk import name_of
 from elixirscope.recording.format import Kind
 from elixirscope.recording.log import Callee, Log, Site
 from elixirscope.recording.terms import Atom, Term
