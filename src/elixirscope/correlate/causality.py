@@ -80,8 +80,8 @@ def _exit_signals(log: Log, lives: list[Life], links: list[Tie], cause: Ints) ->
 
 def _obituaries(log: Log, lives: list[Life], messages: Messages, pids: Pids, cause: Ints) -> None:
     """DOWN and EXIT messages come from the end of the process they name."""
-    for number, seen in enumerate(messages.shapes):
-        receive = int(messages.receive[number])
+    for number in messages.of_kind("down", "exit"):
+        seen, receive = messages.shapes[number], int(messages.receive[number])
         if seen.subject is None or receive == NONE or cause[receive] != NONE:
             continue
         gone = pids.of_bytes(seen.subject, int(log.rows["vm"][receive]))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Iterable
+from functools import cached_property
 
 import numpy as np
 
+from elixirscope.correlate.alike import Arguments, all_arguments
 from elixirscope.correlate.calls import Calls
 from elixirscope.correlate.columns import NONE, Ints, lookup
 from elixirscope.correlate.messages import Messages
-from elixirscope.correlate.shapes import Shape, arguments, from_reference
 from elixirscope.recording.format import Flag
 from elixirscope.recording.log import Log, Site
 
@@ -36,32 +37,35 @@ def join_handlers(log: Log, calls: Calls, messages: Messages) -> Ints:
         return handled
     boxes = _mailboxes(log, messages)
     frames = np.flatnonzero(np.isin(calls.site, list(callbacks)))
+    frames = frames[np.isin(calls.process[frames], list(boxes))]
     events = calls.event[frames]
     values, cut = log.rows["value"][events], (log.rows["flags"][events] & int(Flag.TRUNCATED)) != 0
-    columns = (column.tolist() for column in (frames, events, calls.process[frames], calls.site[frames], values, cut))
-    for frame, event, process, site, value, shortened in zip(*columns, strict=True):
-        box = boxes.get(process)
-        if box is None:
-            continue
+    distinct, where = np.unique(values, return_inverse=True)
+    unknown = int(distinct[:1].tolist() == [NONE])
+    shown = [Arguments()] * unknown + all_arguments(log.values, distinct[unknown:])
+    columns = (column.tolist() for column in (frames, events, calls.process[frames], calls.site[frames], where, cut))
+    taken = list[int]()
+    for _, event, process, site, number, shortened in zip(*columns, strict=True):
         kinds, declared = callbacks[site]
-        args = log.values.bytes(value) if value != NONE else b""
-        message = box.take(kinds, args, event, shortened, declared)
-        if message != NONE:
-            messages.handler[message] = frame
-            handled[frame] = messages.event[message]
+        taken.append(boxes[process].take(kinds, shown[number], event, shortened, declared))
+    message = np.array(taken, dtype=np.int64)
+    found = message != NONE
+    messages.handler[message[found]] = frames[found]
+    handled[frames[found]] = messages.event[message[found]]
     declared_sites = [n for n, site in log.sites.items() if site.callback is not None]
     return np.where(np.isin(calls.site, declared_sites), _inherited(calls, handled), handled)
 
 
 def _inherited(calls: Calls, handled: Ints) -> Ints:
-    """Passes each frame's message on to the frames it calls; callers come before the called."""
-    account = handled.tolist()
-    for frame, (parent, tail_of) in enumerate(zip(calls.parent.tolist(), calls.tail_of.tolist(), strict=True)):
-        if account[frame] == NONE:
-            caller = tail_of if tail_of != NONE else parent
-            if caller != NONE:
-                account[frame] = account[caller]
-    return np.array(account, dtype=np.int64)
+    """Passes each frame's message on to the frames it calls."""
+    numbers = np.arange(len(handled))
+    caller = np.where(calls.tail_of != NONE, calls.tail_of, calls.parent)
+    source = np.where((handled == NONE) & (caller != NONE), caller, numbers)
+    while True:  # each step doubles how far up a frame looks
+        further = source[source]
+        if (further == source).all():
+            return handled[source]
+        source = further
 
 
 def _given(site: Site) -> tuple[tuple[str, ...], bool] | None:
@@ -79,70 +83,76 @@ def _given(site: Site) -> tuple[tuple[str, ...], bool] | None:
 
 
 class _Mailbox:
-    """The messages of one process that no frame has handled yet."""
+    """The messages of one process that no frame has handled yet. Queues are made when first asked for."""
 
-    def __init__(self, received: list[int]) -> None:
+    def __init__(self, messages: Messages, received: list[int], mine: list[int], cut: set[int]) -> None:
         self._received = received  # receive event of each message
-        self._waiting: set[int] = set()
-        self._cut: set[int] = set()  # those whose content was cut to its budget
-        self._by_ref: dict[bytes, int] = {}
-        self._by_body: defaultdict[tuple[str, bytes], deque[int]] = defaultdict(deque)
-        self._by_kind: defaultdict[str, deque[int]] = defaultdict(deque)
+        self._shapes = messages.shapes
+        self._mine = mine
+        self._waiting = set(mine)
+        self._cut = cut  # those whose content was cut to its budget
 
-    def add(self, message: int, seen: Shape, cut: bool) -> None:
-        self._waiting.add(message)
-        if cut:
-            self._cut.add(message)
-        if seen.kind == "call" and seen.ref is not None:
-            self._by_ref.setdefault(seen.ref, message)
-        self._by_body[seen.kind, seen.body].append(message)
-        self._by_kind[seen.kind].append(message)
+    @cached_property
+    def _by_ref(self) -> dict[bytes, int]:
+        """The first call with each reference."""
+        shapes = self._shapes
+        return {
+            seen.ref: n for n in reversed(self._mine) if (seen := shapes[n]).kind == "call" and seen.ref is not None
+        }
 
-    def take(self, kinds: tuple[str, ...], args: bytes, before: int, cut: bool, declared: bool) -> int:
+    @cached_property
+    def _by_body(self) -> dict[tuple[str, bytes], deque[int]]:
+        queues: defaultdict[tuple[str, bytes], deque[int]] = defaultdict(deque)
+        for message in self._mine:
+            seen = self._shapes[message]
+            queues[seen.kind, seen.body].append(message)
+        return queues
+
+    @cached_property
+    def _by_kind(self) -> dict[str, deque[int]]:
+        queues: defaultdict[str, deque[int]] = defaultdict(deque)
+        for message in self._mine:
+            queues[self._shapes[message].kind].append(message)
+        return queues
+
+    def take(self, kinds: tuple[str, ...], args: Arguments, before: int, cut: bool, declared: bool) -> int:
         """The message that a callback called with `args` at event `before` handles, or -1.
 
         What is only named like a callback must show the very content; order alone does not make it one.
         """
-        parts = arguments(args) if args else []
         found = NONE
         if "call" in kinds:
-            refs = (ref for part in parts[:2] if (ref := from_reference(part)) is not None)
-            found = next((self._by_ref[ref] for ref in refs if ref in self._by_ref), NONE)
-        if found == NONE and parts:
-            found = self._oldest((self._by_body.get((kind, part)) for kind in kinds for part in parts), before)
+            found = next((self._by_ref[ref] for ref in args.refs if ref in self._by_ref), NONE)
+        if found == NONE and args.parts:
+            queues = (queue for kind in kinds for part in args.parts if (queue := self._by_body.get((kind, part))))
+            found = self._oldest(queues, before)
         if found == NONE and declared:
-            oldest = self._oldest((self._by_kind.get(kind) for kind in kinds), before)
-            if cut or not parts or oldest in self._cut:
+            oldest = self._oldest((queue for kind in kinds if (queue := self._by_kind.get(kind))), before)
+            if cut or not args.parts or oldest in self._cut:
                 found = oldest
         if found in self._waiting and self._received[found] < before:
             self._waiting.discard(found)
             return found
         return NONE
 
-    def _oldest(self, queues: Iterable[deque[int] | None], before: int) -> int:
-        best = NONE
+    def _oldest(self, queues: Iterable[deque[int]], before: int) -> int:
+        best, received = NONE, self._received
         for queue in queues:
             while queue and queue[0] not in self._waiting:
                 queue.popleft()
-            if (
-                queue
-                and self._received[queue[0]] < before
-                and (best == NONE or self._received[queue[0]] < self._received[best])
-            ):
+            if queue and received[queue[0]] < before and (best == NONE or received[queue[0]] < received[best]):
                 best = queue[0]
         return best
 
 
 def _mailboxes(log: Log, messages: Messages) -> dict[int, _Mailbox]:
     received = messages.receive.tolist()
-    receivers = messages.receiver.tolist()
-    cut = (lookup(log.rows["flags"], messages.receive) & int(Flag.TRUNCATED) != 0).tolist()
-    boxes: dict[int, _Mailbox] = {}
-    for message in np.argsort(messages.receive, kind="stable").tolist():
-        if received[message] == NONE:
-            continue
-        process = receivers[message]
-        if process not in boxes:
-            boxes[process] = _Mailbox(received)
-        boxes[process].add(message, messages.shapes[message], cut[message])
-    return boxes
+    cut = set(np.flatnonzero(lookup(log.rows["flags"], messages.receive) & int(Flag.TRUNCATED) != 0).tolist())
+    arrived = np.flatnonzero(messages.receive != NONE)
+    arrived = arrived[np.lexsort((messages.receive[arrived], messages.receiver[arrived]))]
+    owners, starts = np.unique(messages.receiver[arrived], return_index=True)
+    parts = np.split(arrived, starts[1:])
+    return {
+        owner: _Mailbox(messages, received, part.tolist(), cut)
+        for owner, part in zip(owners.tolist(), parts, strict=False)
+    }

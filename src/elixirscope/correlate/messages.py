@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 
+from elixirscope.correlate.alike import shapes
 from elixirscope.correlate.calls import Calls
 from elixirscope.correlate.columns import NONE, Ints, known, lookup, table
 from elixirscope.correlate.pairing import pair
@@ -46,6 +47,11 @@ class Messages:
     reply: Ints  # message that answers a call
     handler: Ints = field(default_factory=lambda: np.empty(0, dtype=np.int64))  # frame
 
+    def of_kind(self, *kinds: str) -> list[int]:
+        """The messages of some kinds, in order."""
+        chosen = frozenset(kinds)
+        return [number for number, seen in enumerate(self.shapes) if seen.kind in chosen]
+
     def event_of(self, messages: Ints) -> Ints:
         """The message numbers (events) of indexes."""
         return lookup(self.event, messages)
@@ -72,7 +78,7 @@ def find_messages(log: Log, lossy: set[int]) -> Messages:
     receiver = np.where(receive != NONE, lookup(rows["process"], receive), lookup(rows["peer"], send))
     value = lookup(rows["value"], send)
     value = np.where(value == NONE, lookup(rows["value"], receive), value)
-    shapes, names = _shapes(log, rows, send, value)
+    seen, names = _shapes(log, rows, send, value)
     found = Messages(
         event=event,
         send=send,
@@ -82,7 +88,7 @@ def find_messages(log: Log, lossy: set[int]) -> Messages:
         value=value,
         certain=np.array([why is None for why in reason], dtype=bool),
         reason=reason,
-        shapes=shapes,
+        shapes=seen,
         names=names,
         request=np.full(len(event), NONE),
         reply=np.full(len(event), NONE),
@@ -141,27 +147,24 @@ def _pair_all(log: Log, sends: Ints, receives: Ints, lossy: set[int]) -> tuple[I
 
 def _shapes(log: Log, rows: np.ndarray, send: Ints, value: Ints) -> tuple[list[Shape], list[str | None]]:
     """The shape of every message, each distinct value read once; and the names that nobody had."""
-    unknown = Shape("info", None)
-    cache: dict[tuple[int, bool], tuple[Shape, str | None]] = {(NONE, False): (unknown, None)}
+    distinct, where = np.unique(value, return_inverse=True)
+    unknown = int(distinct[:1].tolist() == [NONE])
+    of_value = [Shape("info", None)] * unknown + shapes(log.values, distinct[unknown:])
+    found = [of_value[number] for number in where.tolist()]
+    names: list[str | None] = [None] * len(found)
     named = (lookup(rows["flags"], send) & int(Flag.NO_RECEIVER)) != 0
-    named &= (send != NONE) & (lookup(rows["peer"], send) == NONE)
-    shapes, names = [], []
-    for key in zip(value.tolist(), named.tolist(), strict=True):
-        if key not in cache:
-            cache[key] = _shape_of(log, *key) if key[0] != NONE else (unknown, None)
-        found, name = cache[key]
-        shapes.append(found)
-        names.append(name)
-    return shapes, names
+    named &= (send != NONE) & (lookup(rows["peer"], send) == NONE) & (value != NONE)
+    for number in np.flatnonzero(named).tolist():
+        found[number], names[number] = _to_nobody(log, int(value[number]))
+    return found, names
 
 
-def _shape_of(log: Log, value: int, named: bool) -> tuple[Shape, str | None]:
+def _to_nobody(log: Log, value: int) -> tuple[Shape, str | None]:
     data = log.values.bytes(value)
-    parts = arguments(data) if named else []
+    parts = arguments(data)
     if len(parts) != 2:
         return shape(data), None
-    name = log.values.term(value)[0]
-    return shape(b"\x83" + parts[1]), inspect(name)
+    return shape(b"\x83" + parts[1]), inspect(log.values.term(value)[0])
 
 
 def _join_replies(found: Messages) -> None:

@@ -22,11 +22,11 @@ Told = dict[int, list[tuple[int, int]]]  # supervisor → (receive, message), th
 def told_supervisors(lives: list[Life], messages: Messages) -> Told:
     """What each supervisor received that makes it start or stop children, in order."""
     told: Told = {}
-    for message in np.argsort(messages.receive, kind="stable").tolist():
-        receive, receiver = int(messages.receive[message]), int(messages.receiver[message])
-        decisive = messages.shapes[message].kind in ("exit", "call", "cast", "system")
-        if receive != NONE and receiver != NONE and decisive and lives[receiver].kind == "supervisor":
-            told.setdefault(receiver, []).append((receive, message))
+    supervisors = [life.process for life in lives if life.kind == "supervisor"]
+    theirs = np.flatnonzero(np.isin(messages.receiver, supervisors) & (messages.receive != NONE))
+    for message in theirs[np.argsort(messages.receive[theirs], kind="stable")].tolist():
+        if messages.shapes[message].kind in ("exit", "call", "cast", "system"):
+            told.setdefault(int(messages.receiver[message]), []).append((int(messages.receive[message]), message))
     return told
 
 

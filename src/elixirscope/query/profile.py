@@ -97,6 +97,7 @@ def _checkpoints(place: NDArray[np.int64], own: NDArray[np.int64], size: int) ->
 
 def _weighed(key: NDArray[np.int64], weights: NDArray[np.int64], size: int) -> NDArray[np.int64]:
     """Sums of whole numbers per key; in two halves, for floating point has 53 bits."""
-    high: NDArray[np.int64] = np.bincount(key, weights >> 26, minlength=size).astype(np.int64)
+    high = np.bincount(key, weights >> 26, minlength=size).astype(np.int64)
     low = np.bincount(key, weights & ((1 << 26) - 1), minlength=size).astype(np.int64)
-    return high * (1 << 26) + low
+    sums: NDArray[np.int64] = high * (1 << 26) + low
+    return sums

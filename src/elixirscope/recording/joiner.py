@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final, overload
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,7 @@ from elixirscope.recording.log import EVENT_ROW, Log, Loss, ProcessKey, Site
 from elixirscope.recording.rawfile import RawFile, read_raw_file
 from elixirscope.recording.sitetable import unknown_site, vm_sites
 from elixirscope.recording.terms import Pid
-from elixirscope.recording.values import RawValues
+from elixirscope.recording.values import RawValues, Slices
 
 _NO_NODE: Final = "nonode@nohost"
 
@@ -230,28 +230,7 @@ def _dedup(rows: npt.NDArray[np.void], places: npt.NDArray[np.int64], files: lis
     rows["value"] = -1
     rows["value"][with_value] = numbers
     _, first = np.unique(np.array(numbers, np.int64), return_index=True)
-    return RawValues(_Slices(buffers, chosen[first]))
-
-
-class _Slices(Sequence[memoryview]):
-    """Places in mapped files, read when asked for."""
-
-    def __init__(self, buffers: list[memoryview], places: npt.NDArray[np.int64]) -> None:
-        self._buffers = buffers
-        self._places = places
-
-    def __len__(self) -> int:
-        return len(self._places)
-
-    @overload
-    def __getitem__(self, index: int) -> memoryview: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[memoryview]: ...
-    def __getitem__(self, index: int | slice) -> memoryview | Sequence[memoryview]:
-        if isinstance(index, slice):
-            return _Slices(self._buffers, self._places[index])
-        file, start, size = (int(part) for part in self._places[index])
-        return self._buffers[file][start : start + size]
+    return RawValues(Slices(buffers, chosen[first]))
 
 
 def _losses(

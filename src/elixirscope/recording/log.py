@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from elixirscope.recording.frames import Gap
-from elixirscope.recording.values import RawValues, Values
+from elixirscope.recording.values import RawValues
 
 EVENT_ROW: Final = np.dtype(
     [
@@ -92,7 +92,7 @@ class Log:
     rows: npt.NDArray[np.void]
     processes: list[ProcessKey]  # index = process
     sites: dict[int, Site]
-    values: Values = field(default_factory=lambda: RawValues([]))
+    values: RawValues = field(default_factory=lambda: RawValues([]))
     losses: list[Loss] = field(default_factory=list)
     metas: list[dict[str, Any]] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)

@@ -47,7 +47,7 @@ class Values(Protocol):
 class RawValues:
     """Values in memory or in mapped raw files."""
 
-    def __init__(self, values: Sequence[Raw | memoryview]) -> None:
+    def __init__(self, values: Sequence[Raw | memoryview] | Slices) -> None:
         self._values = values
         self.term = lru_cache(_CACHED_TERMS)(self._term)
 
@@ -58,8 +58,48 @@ class RawValues:
         _check(value_id, len(self))
         return bytes(self._values[value_id])
 
+    def sizes(self, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """How many bytes each of the values `ids` has."""
+        if isinstance(self._values, Slices):
+            lengths: npt.NDArray[np.int64] = self._values.places[ids, 2]
+            return lengths
+        return np.array([len(self._values[number]) for number in ids.tolist()], np.int64)
+
+    def rows(self, ids: npt.NDArray[np.int64], size: int) -> npt.NDArray[np.uint8]:
+        """The bytes of values that all have `size` of them, a row each."""
+        if isinstance(self._values, Slices):
+            return self._values.rows(ids, size)
+        joined = b"".join(self._values[number] for number in ids.tolist())
+        return np.frombuffer(joined, np.uint8).reshape(len(ids), size)
+
     def _term(self, value_id: int) -> Term:
         return etf.decode(self.bytes(value_id))
+
+
+class Slices:
+    """Places in mapped files, read when asked for: rows of (file, start, length)."""
+
+    def __init__(self, buffers: list[memoryview], places: npt.NDArray[np.int64]) -> None:
+        self.buffers = buffers
+        self.places = places
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, index: int) -> memoryview:
+        file, start, size = self.places[index].tolist()
+        part: memoryview = self.buffers[file][start : start + size]
+        return part
+
+    def rows(self, ids: npt.NDArray[np.int64], size: int) -> npt.NDArray[np.uint8]:
+        """See `RawValues.rows`."""
+        found = np.empty((len(ids), size), np.uint8)
+        for number, buffer in enumerate(self.buffers):
+            mine = np.flatnonzero(self.places[ids, 0] == number)
+            if len(mine):
+                windows = np.lib.stride_tricks.sliding_window_view(np.frombuffer(buffer, np.uint8), size)
+                found[mine] = windows[self.places[ids[mine], 1]]
+        return found
 
 
 class SealedValues:
