@@ -90,7 +90,7 @@ def _checkpoints(place: NDArray[np.int64], own: NDArray[np.int64], size: int) ->
     blocks = len(place) // _EVERY + 1
     key = np.arange(len(place)) // _EVERY * size + place
     both = np.stack([np.bincount(key, minlength=blocks * size), _weighed(key, own, blocks * size)])
-    before = np.zeros((blocks, 2, size), np.int64)
+    before: NDArray[np.int64] = np.zeros((blocks, 2, size), np.int64)
     before[1:] = np.cumsum(both.reshape(2, blocks, size).transpose(1, 0, 2), axis=0)[:-1]
     return before
 

@@ -8,18 +8,18 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from xxhash import xxh3_128_digest
 
 from elixirscope.errors import EnvironmentProblem
+from elixirscope.recording.dedup import dedup
 from elixirscope.recording.format import FORMAT_VERSION, NONE32
 from elixirscope.recording.frames import newer_format
 from elixirscope.recording.log import EVENT_ROW, Log, Loss, ProcessKey, Site
 from elixirscope.recording.rawfile import RawFile, read_raw_file
 from elixirscope.recording.sitetable import unknown_site, vm_sites
 from elixirscope.recording.terms import Pid
-from elixirscope.recording.values import RawValues, Slices
 
 _NO_NODE: Final = "nonode@nohost"
+_DENSE: Final = 1 << 22  # ids up to this are looked up in an array
 
 
 def join(raw_dir: Path) -> Log:
@@ -33,11 +33,12 @@ def join(raw_dir: Path) -> Log:
     processes = _Processes(vms)
     sites, site_numbers = _sites(files, vms)
     rows, places = _rows(files, vms, processes, sites, site_numbers)
-    order = np.lexsort((rows["process"], rows["at"]))
+    order = _by_time(rows)
     rows, places = rows[order], places[order]
     keys = _number_by_appearance(rows, processes)
-    order = np.lexsort((rows["process"], rows["at"]))  # numbers break ties: keep that true
-    rows, places = rows[order], places[order]
+    order = _by_time(rows)  # numbers break ties: keep that true
+    moved = np.flatnonzero(order != np.arange(len(order)))
+    rows[moved], places[moved] = rows[order[moved]], places[order[moved]]
     start = int(rows["at"][0]) if len(rows) else vms.earliest
     rows["at"] -= start
     rows["event"] = np.arange(len(rows))
@@ -45,7 +46,7 @@ def join(raw_dir: Path) -> Log:
         rows=rows,
         processes=keys,
         sites=sites,
-        values=_dedup(rows, places, files),
+        values=dedup(rows, places, [file.data for file in files]),
         losses=list(_losses(files, vms, processes, keys, start)),
         metas=[meta | {"vm": vms.number(file)} for file in files for meta in file.metas],
         gaps=[gap for file in files for gap in file.gaps],
@@ -194,8 +195,30 @@ def _rows(
 
 def _translate(column: npt.NDArray[np.uint32], number: Callable[[int], int]) -> npt.NDArray[np.int32]:
     """`number` of each element, called once for each distinct one."""
-    distinct, inverse = np.unique(column, return_inverse=True)
-    return np.array([number(value) for value in distinct.tolist()], np.int32)[inverse]
+    listed = column != NONE32
+    highest = int(column.max(initial=0, where=listed))
+    if highest > _DENSE:
+        distinct, inverse = np.unique(column, return_inverse=True)
+        return np.array([number(value) for value in distinct.tolist()], np.int32)[inverse]
+    numbers = np.full(highest + 2, -1, np.int32)  # the last stands for none
+    dense = np.where(listed, column, highest + 1)
+    for value in np.flatnonzero(np.bincount(dense, minlength=highest + 2)).tolist():
+        numbers[value] = number(value if value <= highest else NONE32)
+    return numbers[dense]
+
+
+def _by_time(rows: npt.NDArray[np.void]) -> npt.NDArray[np.int64]:
+    """The order by time, then process, then as they are. Most times differ, so ties are sorted by themselves."""
+    at = rows["at"]
+    order = np.argsort(at, kind="stable")
+    equal = np.diff(at[order]) == 0
+    tied = np.zeros(len(order), dtype=bool)
+    tied[1:] |= equal
+    tied[:-1] |= equal
+    places = np.flatnonzero(tied)
+    among = rows[order[places]]
+    order[places] = order[places][np.lexsort((among["process"], among["at"]))]
+    return order
 
 
 def _number_by_appearance(rows: npt.NDArray[np.void], processes: _Processes) -> list[ProcessKey]:
@@ -204,33 +227,15 @@ def _number_by_appearance(rows: npt.NDArray[np.void], processes: _Processes) -> 
     Processes that appear in no event (they only lost some) come last.
     """
     seen = np.stack([rows["process"], rows["peer"]], axis=1).ravel()
-    distinct, first = np.unique(seen, return_index=True)
-    ordered = [number for number in distinct[np.argsort(first)].tolist() if number >= 0]
-    silent = sorted(set(range(len(processes.keys))) - set(ordered))
-    renumbered = np.full(len(processes.keys) + 1, -1, np.int32)  # the last stands for index -1: none
-    renumbered[ordered + silent] = np.arange(len(processes.keys))
+    count = len(processes.keys)
+    first = np.full(count + 1, len(seen))  # the last stands for index -1: none
+    first[seen[::-1]] = np.arange(len(seen) - 1, -1, -1)
+    ordered = np.argsort(first[:count], kind="stable").tolist()
+    renumbered = np.full(count + 1, -1, np.int32)
+    renumbered[ordered] = np.arange(count)
     rows["process"] = renumbered[rows["process"]]
     rows["peer"] = renumbered[rows["peer"]]
-    return [processes.keys[number] for number in ordered + silent]
-
-
-def _dedup(rows: npt.NDArray[np.void], places: npt.NDArray[np.int64], files: list[RawFile]) -> RawValues:
-    """Give each distinct value an id, in order of first appearance, and every row its value's id.
-
-    Values are the same when their XXH3-128 is.
-    """
-    with_value = np.flatnonzero(places[:, 2])
-    chosen = places[with_value]
-    ids: dict[bytes, int] = {}
-    buffers = [file.data for file in files]
-    columns = zip(*(chosen[:, column].tolist() for column in range(3)), strict=True)
-    numbers = [
-        ids.setdefault(xxh3_128_digest(buffers[file][start : start + size]), len(ids)) for file, start, size in columns
-    ]
-    rows["value"] = -1
-    rows["value"][with_value] = numbers
-    _, first = np.unique(np.array(numbers, np.int64), return_index=True)
-    return RawValues(Slices(buffers, chosen[first]))
+    return [processes.keys[number] for number in ordered]
 
 
 def _losses(
