@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from elixirscope.correlate.columns import NONE, Ints, by_process, ints, known, lookup, table
-from elixirscope.correlate.nesting import Nesting, find_irregular
+from elixirscope.correlate.columns import NONE, Ints, ints, known, lookup, table
+from elixirscope.correlate.nesting import Named, Nesting
 from elixirscope.correlate.walk import OUTCOMES, RETURNED, Walk, name_of
 from elixirscope.recording.format import Flag
 from elixirscope.recording.log import Log
@@ -38,12 +38,13 @@ def find_calls(log: Log, lossy: set[int]) -> Calls:
 
     All processes at once, except those that lost events or whose events do not nest: these are walked one by one.
     """
-    order = by_process(log.rows["process"], len(log.processes))
+    order = log.by_process
     process = log.rows["process"][order]
-    irregular = find_irregular(log, order) | lossy
-    walked = np.isin(process, list(irregular))
-    regular = order[~walked] if irregular else order
-    nesting = Nesting(log, regular)
+    named = Named(log, order)
+    irregular = named.irregular() | lossy
+    walked = np.isin(process, list(irregular)) if irregular else np.zeros(len(order), dtype=bool)
+    regular = order[~walked]
+    nesting = Nesting(log, Named(log, regular) if irregular else named)
     walk = Walk(log, lossy)
     walk.run(order[walked], process[walked])
     done = len(nesting.event)

@@ -15,10 +15,10 @@ from elixirscope.recording.log import Log
 
 def find_previous(log: Log) -> Ints:
     """Per event the event before it in its process, or -1."""
-    process = log.rows["process"]
-    order = np.argsort(process, kind="stable")
+    order = log.by_process
+    process = log.rows["process"][order]
     previous = np.full(len(order), NONE)
-    same = process[order[1:]] == process[order[:-1]]
+    same = process[1:] == process[:-1]
     previous[order[1:][same]] = order[:-1][same]
     return previous
 
@@ -41,15 +41,17 @@ def _links(log: Log, cause: Ints) -> None:
         by, of = np.flatnonzero(rows["kind"] == asked), np.flatnonzero(rows["kind"] == got)
         process, peer = rows["process"].astype(np.int64), rows["peer"].astype(np.int64)
         keys = (process[by], peer[by]), (peer[of], process[of])
-        for a, b, _, _ in pair(*keys, rows["at"][by], rows["at"][of]):
-            cause[of[b]] = by[a]
+        pairs = pair(*keys, rows["at"][by], rows["at"][of])
+        cause[of[pairs.effect]] = by[pairs.cause]
 
 
 def _births(log: Log, lives: list[Life], cause: Ints) -> None:
     """The first event of a spawned process, usually its SPAWNED, comes from the SPAWN."""
     rows = log.rows
-    numbers, firsts = np.unique(rows["process"], return_index=True)
-    first = dict(zip(numbers.tolist(), firsts.tolist(), strict=True))
+    order = log.by_process
+    numbers = rows["process"][order]
+    firsts = np.flatnonzero(np.diff(numbers, prepend=NONE))
+    first = dict(zip(numbers[firsts].tolist(), order[firsts].tolist(), strict=True))
     spawned = {int(rows["process"][e]): e for e in np.flatnonzero(rows["kind"] == Kind.SPAWNED).tolist()}
     for life in lives:
         if life.spawn == NONE or rows["kind"][life.spawn] != Kind.SPAWN:

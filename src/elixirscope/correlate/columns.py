@@ -5,7 +5,7 @@ Inside the correlators -1 means "none" (events, processes, frames are numbered f
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -30,10 +30,10 @@ def known(values: npt.NDArray[Any]) -> pa.Array:
     return pa.array(numbers, mask=numbers == NONE)
 
 
-def by_process(process: npt.NDArray[Any], processes: int) -> Ints:
-    """The events in order of process, then of time. Few processes fit 16 bits, which sort much faster."""
-    keys = process.astype(np.uint16) if processes <= 2**16 else process
-    return np.argsort(keys, kind="stable")
+def each(numbers: npt.NDArray[Any], text: Callable[[int], str | None]) -> pa.Array:
+    """`text` of each number, called once for each distinct one."""
+    distinct, where = np.unique(numbers, return_inverse=True)
+    return pa.array([text(number) for number in distinct.tolist()], pa.string()).take(pa.array(where))
 
 
 def lookup(table: npt.NDArray[Any], index: npt.NDArray[Any]) -> Ints:

@@ -8,10 +8,10 @@ to choice are marked as not certain.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from elixirscope.correlate.alike import shapes
@@ -22,6 +22,8 @@ from elixirscope.correlate.shapes import Shape, arguments, shape
 from elixirscope.recording.format import Flag, Kind
 from elixirscope.recording.log import Log
 from elixirscope.recording.terms import inspect
+
+Mask = npt.NDArray[np.bool_]
 
 LOST = "the same message was sent more than once, and events were lost"
 UNEVEN = "the same message was sent more than once, and not every send and receive was recorded"
@@ -102,47 +104,37 @@ def _pair_all(log: Log, sends: Ints, receives: Ints, lossy: set[int]) -> tuple[I
     """For every send its receive (event) or -1, and why that is not certain."""
     rows = log.rows
     partner = np.full(len(sends), NONE)
-    why: list[str | None] = [None] * len(sends)
+    why = np.full(len(sends), None, dtype=object)
     taken = np.zeros(len(receives), dtype=bool)
     process, peer = rows["process"].astype(np.int64), rows["peer"].astype(np.int64)
-    nowhere = (rows["flags"] & int(Flag.NO_RECEIVER)) != 0
+    nowhere = (rows["flags"][sends] & int(Flag.NO_RECEIVER)) != 0
+    touched = np.isin(process[sends], list(lossy)) | np.isin(peer[sends], list(lossy))
 
-    def join(s: Ints, r: Ints, sender: bool, receiver: bool, doubt: Callable[[int, bool], str | None]) -> None:
-        """Pair the sends `s` with the receives `r` (positions) on the hash and the ends that are known."""
+    def join(s: Ints, r: Ints, sender: bool, receiver: bool) -> tuple[Ints, Mask]:
+        """Pair the sends `s` with the receives `r` (positions) on the hash and the ends that are known. Gives the
+        positions of the sends that found one, and which of them were sent more than once."""
         at_s, at_r = sends[s], receives[r]
         none_s, none_r = np.zeros(len(s), dtype=np.int64), np.zeros(len(r), dtype=np.int64)
         keys_s = (process[at_s] if sender else none_s, peer[at_s] if receiver else none_s, rows["ref"][at_s])
         keys_r = (peer[at_r] if sender else none_r, process[at_r] if receiver else none_r, rows["ref"][at_r])
-        for a, b, repeated, uneven in pair(keys_s, keys_r, rows["at"][at_s], rows["at"][at_r]):
-            i, j = int(s[a]), int(r[b])
-            partner[i], taken[j] = receives[j], True
-            why[i] = doubt(int(sends[i]), repeated) or (UNEVEN if repeated and uneven else None)
+        pairs = pair(keys_s, keys_r, rows["at"][at_s], rows["at"][at_r])
+        i, j = s[pairs.cause], r[pairs.effect]
+        partner[i], taken[j] = receives[j], True
+        why[i[pairs.repeated & pairs.uneven]] = UNEVEN
+        return i, pairs.repeated
 
-    def losses(send: int, repeated: bool) -> str | None:
-        touched = bool(lossy) and (int(process[send]) in lossy or int(peer[send]) in lossy)
-        return LOST if repeated and touched else None
-
-    sent_to = (peer[sends] != NONE) & ~nowhere[sends]
+    sent_to = (peer[sends] != NONE) & ~nowhere
     came_from = peer[receives] != NONE
-    join(np.flatnonzero(sent_to), np.flatnonzero(came_from), True, True, losses)
+    paired, repeated = join(np.flatnonzero(sent_to), np.flatnonzero(came_from), True, True)
+    why[paired[repeated & touched[paired]]] = LOST
     # To an alias: the send names no process, but its reference makes the message unlike any other.
-    alias = (peer[sends] == NONE) & ~nowhere[sends]
-    join(
-        np.flatnonzero(alias),
-        np.flatnonzero(came_from & ~taken),
-        True,
-        False,
-        lambda send, repeated: NO_RECEIVER if repeated else None,
-    )
-    open_sends = (partner == NONE) & ~nowhere[sends]
-    join(
-        np.flatnonzero(open_sends & sent_to),
-        np.flatnonzero(~came_from & ~taken),
-        False,
-        True,
-        lambda send, repeated: NO_SENDER,
-    )
-    return partner, why
+    alias = (peer[sends] == NONE) & ~nowhere
+    paired, repeated = join(np.flatnonzero(alias), np.flatnonzero(came_from & ~taken), True, False)
+    why[paired[repeated]] = NO_RECEIVER
+    open_sends = (partner == NONE) & sent_to
+    paired, _ = join(np.flatnonzero(open_sends), np.flatnonzero(~came_from & ~taken), False, True)
+    why[paired] = NO_SENDER
+    return partner, why.tolist()
 
 
 def _shapes(log: Log, rows: np.ndarray, send: Ints, value: Ints) -> tuple[list[Shape], list[str | None]]:

@@ -5,7 +5,8 @@ the frame. A frame then ends at the first later event that is worth less than it
 life of a frame below it. Finding that for all frames is the problem of the nearest smaller value, solved by taking
 away, again and again, what its neighbour has decided.
 
-It holds where names ascend and every event names an open frame; `find_irregular` tells the processes where they do not.
+It holds where names ascend and every event names an open frame; `Named.irregular` tells the processes where that
+is not so.
 """
 
 from __future__ import annotations
@@ -23,14 +24,7 @@ Mask = npt.NDArray[np.bool_]
 _ROUNDS = 60  # what nests deeper is rare, and left to a plain stack
 
 
-def find_irregular(log: Log, order: Ints) -> set[int]:
-    """Processes of which some event names a frame out of order, or one that has ended."""
-    named = _Named(log, order)
-    late = named.code[named.code > named.end[named.target]]
-    return {*np.unique(named.process[late]).tolist(), *named.unordered}
-
-
-class _Named:
+class Named:
     """Events of some processes, in order of process and time, and the frame that each names.
 
     Places are indexes into that order; frames are numbered by the places of their CALLs.
@@ -59,6 +53,11 @@ class _Named:
         self.code, self.target = code[here], target[here]  # code events and the frames they name
         self.exits = np.flatnonzero(self.kind == Kind.EXIT)
         self._find_ends()
+
+    def irregular(self) -> set[int]:
+        """Processes of which some event names a frame out of order, or one that has ended."""
+        late = self.code[self.code > self.end[self.target]]
+        return {*np.unique(self.process[late]).tolist(), *self.unordered}
 
     def _find_ends(self) -> None:
         """`end`: per frame the place that ended it, beyond the last place for none."""
@@ -127,10 +126,10 @@ def _next_smaller(worth: Ints, query: Mask) -> Ints:
 class Nesting:
     """The frames of regular processes in parallel arrays, as `calls.Calls` has them, numbered process by process."""
 
-    def __init__(self, log: Log, order: Ints) -> None:
+    def __init__(self, log: Log, named: Named) -> None:
         self._log = log
-        named = self._named = _Named(log, order)
-        total = len(order)
+        self._named = named
+        order, total = named.order, len(named.order)
         self.event = order[named.calls]
         closed = named.end < total
         self._last = np.maximum.accumulate(np.where(named.stirs, np.arange(total), NONE))

@@ -150,8 +150,8 @@ def _roles(log: Log, lives: list[Life], calls: Calls) -> None:
     """Kinds and callback modules, from the initial call and from the callbacks that ran."""
     behaviours: dict[int, Site] = {}
     if len(calls.event):
-        places = np.unique(np.stack([calls.process, calls.site]), axis=1).T.tolist()
-        for process, number in places:
+        sites = int(calls.site.max()) + 1
+        for process, number in (divmod(key, sites) for key in np.unique(calls.process * sites + calls.site).tolist()):
             site = log.sites.get(number)
             if site is None:
                 continue

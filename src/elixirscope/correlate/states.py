@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-
 import numpy as np
 import pyarrow as pa
 
 from elixirscope.correlate.calls import Calls
-from elixirscope.correlate.columns import NONE, Ints, ints, known, table
+from elixirscope.correlate.columns import NONE, Ints, each, known, lookup, table
 from elixirscope.correlate.processes import Life
 from elixirscope.recording.format import Flag, Kind
 from elixirscope.recording.log import Log
@@ -21,63 +19,59 @@ def states_table(log: Log, calls: Calls, lives: list[Life], handled: Ints) -> pa
     a value cut to its budget always does, for what was cut may differ.
     """
     rows = log.rows
-    chosen: list[int] = []
-    versions: list[int] = []
-    until: list[int] = []
-    previous: list[int] = []
-    last: dict[int, int] = {}  # process → its latest version
-    count: defaultdict[int, int] = defaultdict(int)
-    held: dict[int, int] = {}  # process → the value of that version
-    shown = np.flatnonzero((rows["kind"] == Kind.STATE) & (rows["value"] != NONE))
-    unchanged, truncated = int(Flag.UNCHANGED), int(Flag.TRUNCATED)
-    columns = (rows[name][shown].tolist() for name in ("process", "flags", "value", "at"))
-    for event, process, flags, value, at in zip(shown.tolist(), *columns, strict=True):
-        before = last.get(process)
-        if flags & unchanged or (held.get(process) == value and not flags & truncated):
-            continue
-        held[process] = value
-        if before is not None:
-            until[before] = at
-        last[process] = len(chosen)
-        chosen.append(event)
-        versions.append(count[process])
-        count[process] += 1
-        until.append(NONE)
-        previous.append(NONE if before is None else chosen[before])
-
-    finals = {process: chosen[index] for process, index in last.items()}
-    restart = [False] * len(chosen)
-    for index, event in enumerate(chosen):
-        if previous[index] == NONE and (found := _inherited(lives, int(rows["process"][event]), finals)) != NONE:
+    shown = log.by_process[(rows["kind"] == Kind.STATE)[log.by_process]]
+    shown = shown[(rows["value"][shown] != NONE) & ((rows["flags"][shown] & int(Flag.UNCHANGED)) == 0)]
+    process, value = rows["process"][shown], rows["value"][shown]
+    again = np.zeros(len(shown), dtype=bool)
+    again[1:] = (process[1:] == process[:-1]) & (value[1:] == value[:-1])
+    events = shown[~again | ((rows["flags"][shown] & int(Flag.TRUNCATED)) != 0)]
+    process = rows["process"][events]
+    first = np.flatnonzero(np.diff(process, prepend=NONE))
+    version = np.arange(len(events)) - np.repeat(first, np.diff(first, append=len(events)))
+    previous = np.where(version > 0, np.roll(events, 1), NONE)
+    until = np.where(np.roll(version, -1) > 0, rows["at"][np.roll(events, -1)], NONE)
+    last = np.append(first[1:], len(events)) - 1 if len(events) else first
+    finals = dict(zip(process[first].tolist(), events[last].tolist(), strict=True))
+    restart = np.zeros(len(events), dtype=bool)
+    for index in first.tolist():
+        if (found := _inherited(lives, int(process[index]), finals)) != NONE:
             previous[index], restart[index] = found, True
-
-    events = ints(chosen)
+    order = np.argsort(events)
+    events, version, until, previous, restart = (
+        column[order] for column in (events, version, until, previous, restart)
+    )
     frames = calls.of_event[events]
-    sites = [log.sites.get(int(calls.site[f])) if f != NONE else None for f in frames.tolist()]
-    captured = rows["frame"][events].tolist()
-    owners = rows["process"][events].tolist()
+    sites = lookup(calls.site, frames)
+    known_sites = np.isin(sites, list(log.sites)) & (rows["frame"][events] != 0)
+    owners = np.where(known_sites, NONE, rows["process"][events])
     return table(
         "states",
         state=events,
         process=rows["process"][events],
-        version=versions,
+        version=version,
         at=rows["at"][events],
-        until=known(ints(until)),
-        module=[
-            site.module if site and frame else lives[process].module
-            for site, frame, process in zip(sites, captured, owners, strict=True)
-        ],
-        callback=[
-            (site.callback or f"{site.function}/{site.arity}") if site and frame else None
-            for site, frame in zip(sites, captured, strict=True)
-        ],
+        until=known(until),
+        module=each(np.where(known_sites, sites, -2 - owners), lambda n: _module(log, lives, n)),
+        callback=each(np.where(known_sites, sites, NONE), lambda n: _callback(log, n)),
         call=known(np.where(rows["frame"][events] != 0, calls.event_of(frames), NONE)),
-        message=known(np.array([NONE if f == NONE else handled[f] for f in frames.tolist()], dtype=np.int64)),
+        message=known(lookup(handled, frames)),
         value=rows["value"][events],
-        previous=known(ints(previous)),
+        previous=known(previous),
         restart=restart,
         discontinuity=(rows["flags"][events] & int(Flag.DISCONTINUITY)) != 0,
     )
+
+
+def _module(log: Log, lives: list[Life], number: int) -> str | None:
+    """Of a site, or below -1 of a process: -2 for 0, -3 for 1 …"""
+    return log.sites[number].module if number >= 0 else lives[-2 - number].module
+
+
+def _callback(log: Log, number: int) -> str | None:
+    if number == NONE:
+        return None
+    site = log.sites[number]
+    return site.callback or f"{site.function}/{site.arity}"
 
 
 def _inherited(lives: list[Life], process: int, finals: dict[int, int]) -> int:

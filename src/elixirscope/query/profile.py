@@ -79,10 +79,11 @@ def _sums(query: QueryCoordinator, low: int, high: int) -> tuple[NDArray[np.int6
         block = row // _EVERY
         rest = slice(block * _EVERY, row)
         counts = np.bincount(place[rest], minlength=size)
-        return sums[block] + np.stack([counts, _weighed(place[rest], own[rest], size)])
+        both: NDArray[np.int64] = sums[block] + np.stack([counts, _weighed(place[rest], own[rest], size)])
+        return both
 
-    both = until(high) - until(low)
-    return both[0], both[1]
+    begun = until(high) - until(low)
+    return begun[0], begun[1]
 
 
 def _checkpoints(place: NDArray[np.int64], own: NDArray[np.int64], size: int) -> NDArray[np.int64]:
