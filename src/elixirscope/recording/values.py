@@ -7,8 +7,9 @@ sealing makes of them: zstd blocks of consecutive ids, an index, a footer that f
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
+from itertools import accumulate, islice
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol, TypeAlias
 
@@ -57,6 +58,14 @@ class RawValues:
     def bytes(self, value_id: int) -> Raw:
         _check(value_id, len(self))
         return bytes(self._values[value_id])
+
+    def all(self) -> Iterator[Raw | memoryview]:
+        """The bytes of all values, in order of their ids."""
+        if not isinstance(self._values, Slices):
+            return iter(self._values)
+        files, starts, sizes = (column.tolist() for column in self._values.places.T)
+        buffers = self._values.buffers
+        return (buffers[file][at : at + size] for file, at, size in zip(files, starts, sizes, strict=True))
 
     def sizes(self, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """How many bytes each of the values `ids` has."""
@@ -149,28 +158,16 @@ class SealedValues:
         )
 
 
-def write_values(values: Iterable[bytes], file: BinaryIO) -> None:
+def write_values(values: Iterable[Raw | memoryview], file: BinaryIO) -> None:
     """Write `values`, in the order of their ids, as `SealedValues` reads them."""
     deflate = zstandard.ZstdCompressor(level=3, write_content_size=True).compress
     ends: list[int] = []
     starts = [len(_MAGIC)]
-    block = bytearray()
-    held = 0
-
-    def close_block() -> None:
-        starts.append(starts[-1] + file.write(deflate(bytes(block))))
-
     file.write(_MAGIC)
-    for value in values:
-        block += value
-        ends.append(len(block))
-        held += 1
-        if held == PER_BLOCK:
-            close_block()
-            block.clear()
-            held = 0
-    if held:
-        close_block()
+    values = iter(values)
+    while block := list(islice(values, PER_BLOCK)):
+        ends += accumulate(map(len, block))
+        starts.append(starts[-1] + file.write(deflate(b"".join(block))))
     index: npt.NDArray[np.generic]
     for index in (np.array(ends, "<u4"), np.array(starts, "<u8")):
         file.write(index.tobytes())
