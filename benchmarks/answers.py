@@ -116,7 +116,8 @@ def check(film: Film, seed: int) -> dict[str, bool]:
                     reached.add(cause)
                     todo.append(cause)
         same["slice"] &= film.dags.causality.slice(event).tolist() == sorted(reached)
-        nearest = [step.event for step in film.dags.causality.backward(event, 50)]
-        same["nearest"] &= nearest == sorted(reached, reverse=True)[:50]
+        causality = film.dags.causality
+        for nearest in (causality.nearest(event, 50).tolist(), [step.event for step in causality.backward(event, 50)]):
+            same["nearest"] &= nearest == sorted(reached, reverse=True)[:50]
     assert count
     return same

@@ -172,7 +172,7 @@ def measure(path: Path, events: int, bars: Bars) -> None:
     )
     late = random.integers(events * 9 // 10, events - 2000, ASKED + 1).tolist()
     bars.timed("backward slice, unlimited", 400, lambda n: dags.causality.slice(late[n]))
-    bars.timed("backward slice, nearest 1,000", 5, lambda n: dags.causality.backward(late[n], 1000))
+    bars.timed("backward slice, nearest 1,000", 5, lambda n: dags.causality.nearest(late[n], 1000))
     bound = np.flatnonzero(query.column("events", "kind") == Kind.BIND)
     chosen = bound[random.integers(0, len(bound), ASKED + 1)].tolist()
     bars.timed("data-flow chain of one value", 100, lambda n: dags.dataflow.flow(chosen[n]))

@@ -101,12 +101,12 @@ class _Mailbox:
         }
 
     @cached_property
-    def _by_body(self) -> dict[tuple[str, bytes], deque[int]]:
-        queues: defaultdict[tuple[str, bytes], deque[int]] = defaultdict(deque)
+    def _by_body(self) -> dict[str, dict[bytes, deque[int]]]:
+        queues: defaultdict[str, defaultdict[bytes, deque[int]]] = defaultdict(lambda: defaultdict(deque))
         for message in self._mine:
             seen = self._shapes[message]
-            queues[seen.kind, seen.body].append(message)
-        return queues
+            queues[seen.kind][seen.body].append(message)
+        return {kind: dict(bodies) for kind, bodies in queues.items()}
 
     @cached_property
     def _by_kind(self) -> dict[str, deque[int]]:
@@ -124,8 +124,8 @@ class _Mailbox:
         if "call" in kinds:
             found = next((self._by_ref[ref] for ref in args.refs if ref in self._by_ref), NONE)
         if found == NONE and args.parts:
-            queues = (queue for kind in kinds for part in args.parts if (queue := self._by_body.get((kind, part))))
-            found = self._oldest(queues, before)
+            same = [bodies for kind in kinds if (bodies := self._by_body.get(kind))]
+            found = self._oldest([bodies[part] for bodies in same for part in args.parts if part in bodies], before)
         if found == NONE and declared:
             oldest = self._oldest((queue for kind in kinds if (queue := self._by_kind.get(kind))), before)
             if cut or not args.parts or oldest in self._cut:

@@ -32,6 +32,24 @@ _EDGE_KINDS = {
 _CAUSE_KIND = f"case c.kind {' '.join(f'when {k.value} then {v!r}' for k, v in _EDGE_KINDS.items())} else 'signal' end"
 
 
+class _Crossings:
+    """The edges between processes, by the process and number of their near end."""
+
+    def __init__(self, process: NDArray[np.int64], near: NDArray[np.int64], far: NDArray[np.int64]) -> None:
+        """`near` ascends."""
+        self.processes = int(process.max(initial=0)) + 1
+        order = np.argsort(process[near], kind="stable")
+        self._near, self._far = near[order], far[order]
+        self._starts = np.searchsorted(process[self._near], np.arange(self.processes + 1))
+
+    def between(self, process: int, low: int, high: int) -> NDArray[np.int64]:
+        """The far ends of the edges at events [low, high) of a process."""
+        mine = slice(self._starts[process], self._starts[process + 1])
+        first, last = np.searchsorted(self._near[mine], [low, high])
+        found: NDArray[np.int64] = self._far[mine][first:last]
+        return found
+
+
 class CausalityDag(SqlDag):
     """node = event; edge kinds `next` (program order), `message`, `spawn`, `exit`, `link`, `signal`."""
 
@@ -59,53 +77,71 @@ class CausalityDag(SqlDag):
         effects = np.flatnonzero(cause >= 0)
         return cause[effects], effects
 
+    @cached_property
+    def _to_causes(self) -> _Crossings:
+        causes, effects = self._causes
+        return _Crossings(self._process, effects, causes)
+
+    @cached_property
+    def _to_effects(self) -> _Crossings:
+        causes, effects = self._causes
+        order = np.argsort(causes, kind="stable")
+        return _Crossings(self._process, causes[order], effects[order])
+
     def clock(self, event: int) -> NDArray[np.int64]:
         """For each process the last event that `event` follows from (itself included), -1 for none."""
-        causes, effects = self._causes
-        return self._spread(event, effects, causes, forward=False)
+        return self._spread(event, self._to_causes, forward=False)
 
     def cone(self, event: int) -> NDArray[np.int64]:
         """For each process the first event that follows from `event` (itself included), the number of events for
         none.
         """
-        causes, effects = self._causes
-        order = np.argsort(causes, kind="stable")
-        return self._spread(event, causes[order], effects[order], forward=True)
+        return self._spread(event, self._to_effects, forward=True)
 
-    def _spread(
-        self, event: int, near: NDArray[np.int64], far: NDArray[np.int64], *, forward: bool
-    ) -> NDArray[np.int64]:
-        """Move bounds along the edges near → far, `near` ascending, until nothing moves."""
+    def _spread(self, event: int, edges: _Crossings, *, forward: bool) -> NDArray[np.int64]:
+        """Move bounds along the edges until nothing moves, the furthest in time first: what it reaches lies beyond
+        it, so a bound mostly moves once."""
         process = self._process
-        count = int(process.max(initial=0)) + 1
-        none = len(process) if forward else -1
-        bounds = np.full(count, none, dtype=np.int64)
-        near_process = process[near]
-        by_process = np.argsort(near_process, kind="stable")
-        starts = np.searchsorted(near_process[by_process], np.arange(count + 1))
-        pending = [(int(process[event]), event)]
+        sign = 1 if forward else -1
+        bounds = np.full(edges.processes, len(process) if forward else -1, dtype=np.int64)
+        best = bounds.copy()
+        pending = [(sign * event, int(process[event]))]
         while pending:
-            who, bound = pending.pop()
-            old = int(bounds[who])
+            key, who = heapq.heappop(pending)
+            bound, old = sign * key, int(bounds[who])
             if (bound >= old) if forward else (bound <= old):
                 continue
             bounds[who] = bound
-            mine = by_process[starts[who] : starts[who + 1]]
-            events = near[mine]
             # Only the stretch that this move newly covers: each edge is taken at most once
-            low, high = (bound, old) if forward else (old + 1, bound + 1)
-            reached = far[mine[np.searchsorted(events, low) : np.searchsorted(events, high)]]
-            best = bounds.copy()
-            (np.minimum if forward else np.maximum).at(best, process[reached], reached)
-            pending.extend((int(p), int(best[p])) for p in np.flatnonzero(best != bounds))
+            reached = edges.between(who, bound, old) if forward else edges.between(who, old + 1, bound + 1)
+            others = process[reached]
+            before = best[others]
+            (np.minimum if forward else np.maximum).at(best, others, reached)
+            moved = np.unique(others[best[others] != before]).tolist()
+            for other in moved:
+                heapq.heappush(pending, (sign * int(best[other]), other))
         return bounds
 
     def slice(self, event: int) -> NDArray[np.int64]:
         """All events that `event` follows from, ascending, without itself."""
         bounds = self.clock(event)
-        numbers = np.arange(len(self._process), dtype=np.int64)
-        found: NDArray[np.int64] = numbers[(numbers <= bounds[self._process]) & (numbers != event)]
-        return found
+        end = int(bounds.max()) + 1
+        found: NDArray[np.int64] = np.flatnonzero(np.arange(end) <= bounds[self._process[:end]])
+        others: NDArray[np.int64] = found[found != event]
+        return others
+
+    def nearest(self, event: int, limit: int) -> NDArray[np.int64]:
+        """The last `limit` events that `event` follows from, the latest first, without itself."""
+        previous, cause = self.query.column("events", "previous"), self.query.column("events", "cause")
+        heap, seen, found = [-event], {-1, event}, list[int]()
+        while heap and len(found) <= limit:
+            at = -heapq.heappop(heap)
+            found.append(at)
+            for before in (previous.item(at), cause.item(at)):
+                if before not in seen:
+                    seen.add(before)
+                    heapq.heappush(heap, -before)
+        return np.array(found[1:], dtype=np.int64)
 
     def effects(self, event: int) -> NDArray[np.int64]:
         """All events that follow from `event`, ascending, without itself: its forward cone."""
