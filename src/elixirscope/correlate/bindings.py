@@ -13,9 +13,8 @@ from elixirscope.recording.log import Log
 
 def bindings_table(log: Log, calls: Calls) -> pa.Table:
     """Names and lines come from the site, values stay in the event's tuple."""
-    rows = log.rows
-    events = np.flatnonzero((rows["kind"] == Kind.BIND) & (rows["value"] != NONE))
-    sites, where = np.unique(rows["site"][events], return_inverse=True)
+    events = np.flatnonzero((log.column("kind") == Kind.BIND) & (log.column("value") != NONE))
+    sites, where = np.unique(log.column("site")[events], return_inverse=True)
     names = [log.sites[s].vars if s in log.sites else () for s in sites.tolist()]
     lines = pa.array([log.sites[s].line if s in log.sites else None for s in sites.tolist()], type=pa.int32())
     counts = np.array([len(each) for each in names], dtype=np.int64)
@@ -29,14 +28,14 @@ def bindings_table(log: Log, calls: Calls) -> pa.Table:
     return table(
         "bindings",
         event=event,
-        process=rows["process"][event],
-        at=rows["at"][event],
+        process=log.column("process")[event],
+        at=log.column("at")[event],
         call=known(calls.event_of(calls.of_event[event])),
-        site=rows["site"][event],
+        site=log.column("site")[event],
         line=lines.take(pa.array(site)),
         name=flat.take(pa.array(starts[site] + position)),
         position=position,
-        value=rows["value"][event],
+        value=log.column("value")[event],
     )
 
 

@@ -39,7 +39,7 @@ def find_calls(log: Log, lossy: set[int]) -> Calls:
     All processes at once, except those that lost events or whose events do not nest: these are walked one by one.
     """
     order = log.by_process
-    process = log.rows["process"][order]
+    process = log.column("process")[order]
     named = Named(log, order)
     irregular = named.irregular() | lossy
     walked = np.isin(process, list(irregular)) if irregular else np.zeros(len(order), dtype=bool)
@@ -67,8 +67,8 @@ def find_calls(log: Log, lossy: set[int]) -> Calls:
 
     return Calls(
         event=event[by_event],
-        process=log.rows["process"][event[by_event]].astype(np.int64),
-        site=log.rows["site"][event[by_event]].astype(np.int64),
+        process=log.column("process")[event[by_event]].astype(np.int64),
+        site=log.column("site")[event[by_event]].astype(np.int64),
         parent=lookup(new, column(nesting.parent, moved(walk.parent))),
         tail_of=lookup(new, column(nesting.tail_of, moved(walk.tail_of))),
         depth=column(nesting.depth, ints(walk.depth)),
@@ -80,7 +80,6 @@ def find_calls(log: Log, lossy: set[int]) -> Calls:
 
 def calls_table(log: Log, calls: Calls, message: Ints, remote_parent: Ints) -> pa.Table:
     """`message`: per frame the message event it handles; `remote_parent`: per frame a frame; -1 for none."""
-    rows = log.rows
     names = {number: name_of(site) for number, site in log.sites.items()}
     sites, where = np.unique(calls.site, return_inverse=True)
 
@@ -107,15 +106,15 @@ def calls_table(log: Log, calls: Calls, message: Ints, remote_parent: Ints) -> p
         arity=of_site(part(2), pa.int32()),
         parent=known(calls.event_of(calls.parent)),
         depth=calls.depth,
-        start=rows["at"][calls.event],
-        end=known(lookup(rows["at"], end)),
+        start=log.column("at")[calls.event],
+        end=known(lookup(log.column("at"), end)),
         end_event=known(end),
         outcome=pa.DictionaryArray.from_arrays(calls.outcome.astype(np.int8), pa.array(OUTCOMES)),
-        args=known(rows["value"][calls.event]),
-        result=known(np.where(ended_by_return, lookup(rows["value"], end), NONE)),
+        args=known(log.column("value")[calls.event]),
+        result=known(np.where(ended_by_return, lookup(log.column("value"), end), NONE)),
         tail_of=known(calls.event_of(calls.tail_of)),
         external=external[where],
-        generated=made[where] | ((rows["flags"][calls.event] & int(Flag.GENERATED)) != 0),
+        generated=made[where] | ((log.column("flags")[calls.event] & int(Flag.GENERATED)) != 0),
         remote_parent=known(calls.event_of(remote_parent)),
         message=known(message),
     )

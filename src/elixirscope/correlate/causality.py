@@ -16,7 +16,7 @@ from elixirscope.recording.log import Log
 def find_previous(log: Log) -> Ints:
     """Per event the event before it in its process, or -1."""
     order = log.by_process
-    process = log.rows["process"][order]
+    process = log.column("process")[order]
     previous = np.full(len(order), NONE)
     same = process[1:] == process[:-1]
     previous[order[1:][same]] = order[:-1][same]
@@ -36,25 +36,23 @@ def find_causes(log: Log, lives: list[Life], messages: Messages, links: list[Tie
 
 
 def _links(log: Log, cause: Ints) -> None:
-    rows = log.rows
     for asked, got in ((Kind.LINK, Kind.GETTING_LINKED), (Kind.UNLINK, Kind.GETTING_UNLINKED)):
-        by, of = np.flatnonzero(rows["kind"] == asked), np.flatnonzero(rows["kind"] == got)
-        process, peer = rows["process"].astype(np.int64), rows["peer"].astype(np.int64)
+        by, of = np.flatnonzero(log.column("kind") == asked), np.flatnonzero(log.column("kind") == got)
+        process, peer = log.column("process").astype(np.int64), log.column("peer").astype(np.int64)
         keys = (process[by], peer[by]), (peer[of], process[of])
-        pairs = pair(*keys, rows["at"][by], rows["at"][of])
+        pairs = pair(*keys, log.column("at")[by], log.column("at")[of])
         cause[of[pairs.effect]] = by[pairs.cause]
 
 
 def _births(log: Log, lives: list[Life], cause: Ints) -> None:
     """The first event of a spawned process, usually its SPAWNED, comes from the SPAWN."""
-    rows = log.rows
     order = log.by_process
-    numbers = rows["process"][order]
+    numbers = log.column("process")[order]
     firsts = np.flatnonzero(np.diff(numbers, prepend=NONE))
     first = dict(zip(numbers[firsts].tolist(), order[firsts].tolist(), strict=True))
-    spawned = {int(rows["process"][e]): e for e in np.flatnonzero(rows["kind"] == Kind.SPAWNED).tolist()}
+    spawned = {int(log.column("process")[e]): e for e in np.flatnonzero(log.column("kind") == Kind.SPAWNED).tolist()}
     for life in lives:
-        if life.spawn == NONE or rows["kind"][life.spawn] != Kind.SPAWN:
+        if life.spawn == NONE or log.column("kind")[life.spawn] != Kind.SPAWN:
             continue
         for event in (first.get(life.process, NONE), spawned.get(life.process, NONE)):
             if event > life.spawn and cause[event] == NONE:
@@ -63,7 +61,6 @@ def _births(log: Log, lives: list[Life], cause: Ints) -> None:
 
 def _exit_signals(log: Log, lives: list[Life], links: list[Tie], cause: Ints) -> None:
     """A process that ended, while linked, with the reason of a partner that ended before it."""
-    rows = log.rows
     partners: dict[int, list[tuple[int, Tie]]] = {}
     for tie in links:
         partners.setdefault(tie.process, []).append((tie.peer, tie))
@@ -74,8 +71,8 @@ def _exit_signals(log: Log, lives: list[Life], links: list[Tie], cause: Ints) ->
         best = NONE
         for other, tie in partners.get(life.process, ()):
             ended = lives[other].exit
-            stood = tie.event < ended < life.exit and tie.until >= rows["at"][ended]
-            if ended != NONE and stood and rows["value"][ended] == life.reason:
+            stood = tie.event < ended < life.exit and tie.until >= log.column("at")[ended]
+            if ended != NONE and stood and log.column("value")[ended] == life.reason:
                 best = max(best, ended)
         cause[life.exit] = best
 
@@ -86,7 +83,7 @@ def _obituaries(log: Log, lives: list[Life], messages: Messages, pids: Pids, cau
         seen, receive = messages.shapes[number], int(messages.receive[number])
         if seen.subject is None or receive == NONE or cause[receive] != NONE:
             continue
-        gone = pids.of_bytes(seen.subject, int(log.rows["vm"][receive]))
+        gone = pids.of_bytes(seen.subject, int(log.column("vm")[receive]))
         if gone != NONE and NONE < lives[gone].exit < receive:
             cause[receive] = lives[gone].exit
 

@@ -65,4 +65,6 @@ def _column(values: Any, kind: pa.DataType) -> pa.Array:
         array = pa.array(values)
     else:
         return pa.array(values, type=kind)
+    if pa.types.is_dictionary(kind) and not pa.types.is_dictionary(array.type):
+        array = array.dictionary_encode()
     return array if array.type == kind else array.cast(kind)

@@ -69,18 +69,17 @@ def _lossy(log: Log, lost: Ints) -> set[int]:
 
 
 def _events_table(log: Log, calls: Calls, cause: Ints) -> pa.Table:
-    rows = log.rows
     return table(
         "events",
-        event=rows["event"],
-        at=rows["at"],
-        process=rows["process"],
-        kind=rows["kind"].astype(np.int8),
-        flags=rows["flags"].astype(np.int16),
-        site=pa.array(rows["site"], mask=rows["site"] == 0),
+        event=log.column("event"),
+        at=log.column("at"),
+        process=log.column("process"),
+        kind=log.column("kind").astype(np.int8),
+        flags=log.column("flags").astype(np.int16),
+        site=pa.array(log.column("site"), mask=log.column("site") == 0),
         call=known(calls.event_of(calls.of_event)),
-        peer=known(rows["peer"]),
-        value=known(rows["value"]),
+        peer=known(log.column("peer")),
+        value=known(log.column("value")),
         previous=known(find_previous(log)),
         cause=known(cause),
     )
@@ -89,7 +88,7 @@ def _events_table(log: Log, calls: Calls, cause: Ints) -> pa.Table:
 def _sites_table(log: Log) -> pa.Table:
     sites = sorted(log.sites.values(), key=lambda site: site.id)
     largest = sites[-1].id if sites else 0
-    hits = np.bincount(log.rows["site"], minlength=largest + 1)
+    hits = np.bincount(log.column("site"), minlength=largest + 1)
     return table(
         "sites",
         site=[site.id for site in sites],

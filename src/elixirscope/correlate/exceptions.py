@@ -91,9 +91,8 @@ def _running(log: Log, calls: Calls, event: int) -> Entry | None:
 
 def _telling(log: Log) -> Ints:
     """Every RAISE, CAUGHT and EXIT, and whatever code event comes right after a RAISE in its process."""
-    kinds = log.rows["kind"]
-    code = np.flatnonzero(np.isin(kinds, (*_THROWN, Kind.CALL, Kind.RETURN, Kind.TAIL, Kind.BIND)))
-    code = code[np.argsort(log.rows["process"][code], kind="stable")]
+    kinds, order = log.column("kind"), log.by_process
+    code = order[np.isin(kinds, (*_THROWN, Kind.CALL, Kind.RETURN, Kind.TAIL, Kind.BIND))[order]]
     after = np.flatnonzero(kinds[code] == Kind.RAISE) + 1
     told = np.isin(kinds[code], _THROWN)
     told[after[after < len(code)]] = True
@@ -133,7 +132,7 @@ def _exit(
         return flying
     if (again := _again(survived, what)) is not None:
         return again
-    process = int(log.rows["process"][event])
+    process = int(log.column("process")[event])
     if taken and (is_error(what) or _is_nocatch(what)):
         entries = taken[1]
         if _is_nocatch(what):
@@ -154,8 +153,7 @@ def _is_nocatch(what: Term) -> bool:
 
 def _passed_on(log: Log, event: int, cause: Ints) -> bool:
     by = int(cause[event])
-    rows = log.rows
-    return by != NONE and rows["kind"][by] == Kind.EXIT and rows["value"][by] == rows["value"][event]
+    return by != NONE and log.column("kind")[by] == Kind.EXIT and log.column("value")[by] == log.column("value")[event]
 
 
 def _top(modules: set[str], caught: Term) -> Site | Entry | None:
@@ -184,7 +182,7 @@ def exceptions_table(log: Log, calls: Calls, raised: list[Raised]) -> pa.Table:
         **{"class": [each.class_ for each in raised]},
         event=[each.event for each in raised],
         process=[each.process for each in raised],
-        at=[int(log.rows["at"][each.event]) for each in raised],
+        at=[int(log.column("at")[each.event]) for each in raised],
         type=[name for name, _ in types],
         text=[text for _, text in types],
         module=[place[0] for place in places],

@@ -39,7 +39,7 @@ def join_handlers(log: Log, calls: Calls, messages: Messages) -> Ints:
     frames = np.flatnonzero(np.isin(calls.site, list(callbacks)))
     frames = frames[np.isin(calls.process[frames], list(boxes))]
     events = calls.event[frames]
-    values, cut = log.rows["value"][events], (log.rows["flags"][events] & int(Flag.TRUNCATED)) != 0
+    values, cut = log.column("value")[events], (log.column("flags")[events] & int(Flag.TRUNCATED)) != 0
     distinct, where = np.unique(values, return_inverse=True)
     unknown = int(distinct[:1].tolist() == [NONE])
     shown = [Arguments()] * unknown + all_arguments(log.values, distinct[unknown:])
@@ -147,7 +147,7 @@ class _Mailbox:
 
 def _mailboxes(log: Log, messages: Messages) -> dict[int, _Mailbox]:
     received = messages.receive.tolist()
-    cut = set(np.flatnonzero(lookup(log.rows["flags"], messages.receive) & int(Flag.TRUNCATED) != 0).tolist())
+    cut = set(np.flatnonzero(lookup(log.column("flags"), messages.receive) & int(Flag.TRUNCATED) != 0).tolist())
     arrived = np.flatnonzero(messages.receive != NONE)
     arrived = arrived[np.lexsort((messages.receive[arrived], messages.receiver[arrived]))]
     owners, starts = np.unique(messages.receiver[arrived], return_index=True)

@@ -38,7 +38,7 @@ def find_links(log: Log, lives: list[Life]) -> list[Tie]:
     found: list[Tie] = []
     standing: dict[tuple[int, int], Tie] = {}
     of_process: defaultdict[int, set[tuple[int, int]]] = defaultdict(set)
-    for event in np.flatnonzero(np.isin(rows["kind"], (*made, *broken, Kind.EXIT))).tolist():
+    for event in np.flatnonzero(np.isin(log.column("kind"), (*made, *broken, Kind.EXIT))).tolist():
         row = rows[event]
         kind, process, peer, at = int(row["kind"]), int(row["process"]), int(row["peer"]), int(row["at"])
         if kind == Kind.EXIT:
@@ -65,17 +65,21 @@ def find_links(log: Log, lives: list[Life]) -> list[Tie]:
 
 def find_monitors(log: Log, messages: Messages, pids: Pids) -> list[Tie]:
     """Monitors that follow from messages: of a call until its reply, and of each DOWN."""
-    at = log.rows["at"]
+    at = log.column("at")
     found: list[Tie] = []
     replied = lookup(at, lookup(messages.receive, messages.reply))
-    for number, seen in enumerate(messages.shapes):
-        sender, receiver = int(messages.sender[number]), int(messages.receiver[number])
-        if seen.kind == "call" and NONE not in (sender, receiver) and messages.send[number] != NONE:
-            event = int(messages.send[number])
-            found.append(Tie(event, int(at[event]), int(replied[number]), "monitor", sender, receiver, OF_CALL))
-        elif seen.kind == "down" and messages.receive[number] != NONE:
-            event = int(messages.receive[number])
-            peer = pids.of_bytes(seen.subject, int(log.rows["vm"][event]))
+    calls = np.array(messages.of_kind("call"), dtype=np.int64)
+    calls = calls[
+        (messages.sender[calls] != NONE) & (messages.receiver[calls] != NONE) & (messages.send[calls] != NONE)
+    ]
+    sends = messages.send[calls]
+    columns = (sends, at[sends], replied[calls], messages.sender[calls], messages.receiver[calls])
+    for event, time, until, sender, receiver in zip(*(column.tolist() for column in columns), strict=True):
+        found.append(Tie(event, time, until, "monitor", sender, receiver, OF_CALL))
+    for number in messages.of_kind("down"):
+        if messages.receive[number] != NONE:
+            event, receiver = int(messages.receive[number]), int(messages.receiver[number])
+            peer = pids.of_bytes(messages.shapes[number].subject, int(log.column("vm")[event]))
             if peer != NONE:
                 time = int(at[event])
                 found.append(Tie(event, time, time, "monitor", receiver, peer, OF_DOWN))

@@ -9,6 +9,7 @@ to choice are marked as not certain.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,7 @@ import pyarrow as pa
 
 from elixirscope.correlate.alike import shapes
 from elixirscope.correlate.calls import Calls
-from elixirscope.correlate.columns import NONE, Ints, known, lookup, table
+from elixirscope.correlate.columns import NONE, Ints, each, known, lookup, table
 from elixirscope.correlate.pairing import pair
 from elixirscope.correlate.shapes import Shape, arguments, shape
 from elixirscope.recording.format import Flag, Kind
@@ -43,7 +44,8 @@ class Messages:
     value: Ints
     certain: np.ndarray[tuple[int], np.dtype[np.bool_]]
     reason: list[str | None]
-    shapes: list[Shape]
+    distinct: list[Shape]
+    looks: Ints  # which of the distinct shapes each message has
     names: list[str | None]  # the name that nobody had
     request: Ints  # message that a reply answers
     reply: Ints  # message that answers a call
@@ -51,8 +53,13 @@ class Messages:
 
     def of_kind(self, *kinds: str) -> list[int]:
         """The messages of some kinds, in order."""
-        chosen = frozenset(kinds)
-        return [number for number, seen in enumerate(self.shapes) if seen.kind in chosen]
+        chosen = np.array([seen.kind in kinds for seen in self.distinct], dtype=bool)
+        return np.flatnonzero(chosen[self.looks]).tolist() if len(chosen) else []
+
+    @cached_property
+    def shapes(self) -> list[Shape]:
+        """The shape of each."""
+        return [self.distinct[number] for number in self.looks.tolist()]
 
     def event_of(self, messages: Ints) -> Ints:
         """The message numbers (events) of indexes."""
@@ -61,9 +68,8 @@ class Messages:
 
 def find_messages(log: Log, lossy: set[int]) -> Messages:
     """Pairs sends with receives and replies with requests."""
-    rows = log.rows
-    sends = np.flatnonzero(rows["kind"] == Kind.SEND)
-    receives = np.flatnonzero(rows["kind"] == Kind.RECEIVE)
+    sends = np.flatnonzero(log.column("kind") == Kind.SEND)
+    receives = np.flatnonzero(log.column("kind") == Kind.RECEIVE)
     partner, why = _pair_all(log, sends, receives, lossy)
 
     unsent = np.setdiff1d(receives, partner, assume_unique=False)
@@ -75,12 +81,12 @@ def find_messages(log: Log, lossy: set[int]) -> Messages:
     event, send, receive = event[order], send[order], receive[order]
     reason = [reason[i] for i in order.tolist()]
 
-    peer_of_receive = lookup(rows["peer"], receive)
-    sender = np.where(send != NONE, lookup(rows["process"], send), peer_of_receive)
-    receiver = np.where(receive != NONE, lookup(rows["process"], receive), lookup(rows["peer"], send))
-    value = lookup(rows["value"], send)
-    value = np.where(value == NONE, lookup(rows["value"], receive), value)
-    seen, names = _shapes(log, rows, send, value)
+    peer_of_receive = lookup(log.column("peer"), receive)
+    sender = np.where(send != NONE, lookup(log.column("process"), send), peer_of_receive)
+    receiver = np.where(receive != NONE, lookup(log.column("process"), receive), lookup(log.column("peer"), send))
+    value = lookup(log.column("value"), send)
+    value = np.where(value == NONE, lookup(log.column("value"), receive), value)
+    distinct, looks, names = _shapes(log, send, value)
     found = Messages(
         event=event,
         send=send,
@@ -90,7 +96,8 @@ def find_messages(log: Log, lossy: set[int]) -> Messages:
         value=value,
         certain=np.array([why is None for why in reason], dtype=bool),
         reason=reason,
-        shapes=seen,
+        distinct=distinct,
+        looks=looks,
         names=names,
         request=np.full(len(event), NONE),
         reply=np.full(len(event), NONE),
@@ -102,12 +109,11 @@ def find_messages(log: Log, lossy: set[int]) -> Messages:
 
 def _pair_all(log: Log, sends: Ints, receives: Ints, lossy: set[int]) -> tuple[Ints, list[str | None]]:
     """For every send its receive (event) or -1, and why that is not certain."""
-    rows = log.rows
     partner = np.full(len(sends), NONE)
     why = np.full(len(sends), None, dtype=object)
     taken = np.zeros(len(receives), dtype=bool)
-    process, peer = rows["process"].astype(np.int64), rows["peer"].astype(np.int64)
-    nowhere = (rows["flags"][sends] & int(Flag.NO_RECEIVER)) != 0
+    process, peer = log.column("process").astype(np.int64), log.column("peer").astype(np.int64)
+    nowhere = (log.column("flags")[sends] & int(Flag.NO_RECEIVER)) != 0
     touched = np.isin(process[sends], list(lossy)) | np.isin(peer[sends], list(lossy))
 
     def join(s: Ints, r: Ints, sender: bool, receiver: bool) -> tuple[Ints, Mask]:
@@ -115,9 +121,9 @@ def _pair_all(log: Log, sends: Ints, receives: Ints, lossy: set[int]) -> tuple[I
         positions of the sends that found one, and which of them were sent more than once."""
         at_s, at_r = sends[s], receives[r]
         none_s, none_r = np.zeros(len(s), dtype=np.int64), np.zeros(len(r), dtype=np.int64)
-        keys_s = (process[at_s] if sender else none_s, peer[at_s] if receiver else none_s, rows["ref"][at_s])
-        keys_r = (peer[at_r] if sender else none_r, process[at_r] if receiver else none_r, rows["ref"][at_r])
-        pairs = pair(keys_s, keys_r, rows["at"][at_s], rows["at"][at_r])
+        keys_s = (process[at_s] if sender else none_s, peer[at_s] if receiver else none_s, log.column("ref")[at_s])
+        keys_r = (peer[at_r] if sender else none_r, process[at_r] if receiver else none_r, log.column("ref")[at_r])
+        pairs = pair(keys_s, keys_r, log.column("at")[at_s], log.column("at")[at_r])
         i, j = s[pairs.cause], r[pairs.effect]
         partner[i], taken[j] = receives[j], True
         why[i[pairs.repeated & pairs.uneven]] = UNEVEN
@@ -137,18 +143,19 @@ def _pair_all(log: Log, sends: Ints, receives: Ints, lossy: set[int]) -> tuple[I
     return partner, why.tolist()
 
 
-def _shapes(log: Log, rows: np.ndarray, send: Ints, value: Ints) -> tuple[list[Shape], list[str | None]]:
-    """The shape of every message, each distinct value read once; and the names that nobody had."""
-    distinct, where = np.unique(value, return_inverse=True)
-    unknown = int(distinct[:1].tolist() == [NONE])
-    of_value = [Shape("info", None)] * unknown + shapes(log.values, distinct[unknown:])
-    found = [of_value[number] for number in where.tolist()]
-    names: list[str | None] = [None] * len(found)
-    named = (lookup(rows["flags"], send) & int(Flag.NO_RECEIVER)) != 0
-    named &= (send != NONE) & (lookup(rows["peer"], send) == NONE) & (value != NONE)
+def _shapes(log: Log, send: Ints, value: Ints) -> tuple[list[Shape], Ints, list[str | None]]:
+    """The distinct shapes, which of them each message has, and the names that nobody had; a value is read once."""
+    ids, looks = np.unique(value, return_inverse=True)
+    unknown = int(ids[:1].tolist() == [NONE])
+    distinct = [Shape("info", None)] * unknown + shapes(log.values, ids[unknown:])
+    names: list[str | None] = [None] * len(value)
+    named = (lookup(log.column("flags"), send) & int(Flag.NO_RECEIVER)) != 0
+    named &= (send != NONE) & (lookup(log.column("peer"), send) == NONE) & (value != NONE)
     for number in np.flatnonzero(named).tolist():
-        found[number], names[number] = _to_nobody(log, int(value[number]))
-    return found, names
+        seen, names[number] = _to_nobody(log, int(value[number]))
+        looks[number] = len(distinct)
+        distinct.append(seen)
+    return distinct, looks, names
 
 
 def _to_nobody(log: Log, value: int) -> tuple[Shape, str | None]:
@@ -162,7 +169,8 @@ def _to_nobody(log: Log, value: int) -> tuple[Shape, str | None]:
 def _join_replies(found: Messages) -> None:
     """A reply carries the reference of its request. The first answer counts; later ones are strays."""
     calls: dict[bytes, int] = {}
-    for number, seen in enumerate(found.shapes):
+    for number in found.of_kind("call", "reply"):
+        seen = found.shapes[number]
         if seen.ref is None:
             continue
         if seen.kind == "call":
@@ -179,13 +187,13 @@ def _join_replies(found: Messages) -> None:
 
 def messages_table(log: Log, messages: Messages, calls: Calls) -> pa.Table:
     """The table of all messages."""
-    at = log.rows["at"]
+    at = log.column("at")
     sender_frame = lookup(calls.of_event, messages.send)
     handled = calls.event_of(messages.handler)
     return table(
         "messages",
         message=messages.event,
-        kind=[seen.kind for seen in messages.shapes],
+        kind=each(messages.looks, lambda number: messages.distinct[number].kind),
         from_process=known(messages.sender),
         to_process=known(messages.receiver),
         to_name=messages.names,
@@ -198,7 +206,7 @@ def messages_table(log: Log, messages: Messages, calls: Calls) -> pa.Table:
         sender_call=known(calls.event_of(sender_frame)),
         request=known(messages.event_of(messages.request)),
         reply=known(messages.event_of(messages.reply)),
-        tag=[seen.tag for seen in messages.shapes],
+        tag=each(messages.looks, lambda number: messages.distinct[number].tag),
         value=known(messages.value),
         certain=messages.certain,
         reason=messages.reason,

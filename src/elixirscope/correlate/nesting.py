@@ -31,12 +31,11 @@ class Named:
     """
 
     def __init__(self, log: Log, order: Ints) -> None:
-        rows = log.rows
         self.order = order
-        self.process = rows["process"][order].astype(np.int64)
-        self.kind = rows["kind"][order]
-        self.site = rows["site"][order]
-        frame = rows["frame"][order]
+        self.process = log.column("process")[order].astype(np.int64)
+        self.kind = log.column("kind")[order]
+        self.site = log.column("site")[order]
+        frame = log.column("frame")[order]
         codes = np.zeros(256, dtype=bool)
         codes[list(CODE)] = True
         self.named = codes[self.kind] & (frame != 0)

@@ -18,18 +18,17 @@ def states_table(log: Log, calls: Calls, lives: list[Life], handled: Ints) -> pa
     A STATE event without a value (the very same term) or with the value that the process already had makes no version;
     a value cut to its budget always does, for what was cut may differ.
     """
-    rows = log.rows
-    shown = log.by_process[(rows["kind"] == Kind.STATE)[log.by_process]]
-    shown = shown[(rows["value"][shown] != NONE) & ((rows["flags"][shown] & int(Flag.UNCHANGED)) == 0)]
-    process, value = rows["process"][shown], rows["value"][shown]
+    shown = log.by_process[(log.column("kind") == Kind.STATE)[log.by_process]]
+    shown = shown[(log.column("value")[shown] != NONE) & ((log.column("flags")[shown] & int(Flag.UNCHANGED)) == 0)]
+    process, value = log.column("process")[shown], log.column("value")[shown]
     again = np.zeros(len(shown), dtype=bool)
     again[1:] = (process[1:] == process[:-1]) & (value[1:] == value[:-1])
-    events = shown[~again | ((rows["flags"][shown] & int(Flag.TRUNCATED)) != 0)]
-    process = rows["process"][events]
+    events = shown[~again | ((log.column("flags")[shown] & int(Flag.TRUNCATED)) != 0)]
+    process = log.column("process")[events]
     first = np.flatnonzero(np.diff(process, prepend=NONE))
     version = np.arange(len(events)) - np.repeat(first, np.diff(first, append=len(events)))
     previous = np.where(version > 0, np.roll(events, 1), NONE)
-    until = np.where(np.roll(version, -1) > 0, rows["at"][np.roll(events, -1)], NONE)
+    until = np.where(np.roll(version, -1) > 0, log.column("at")[np.roll(events, -1)], NONE)
     last = np.append(first[1:], len(events)) - 1 if len(events) else first
     finals = dict(zip(process[first].tolist(), events[last].tolist(), strict=True))
     restart = np.zeros(len(events), dtype=bool)
@@ -42,23 +41,23 @@ def states_table(log: Log, calls: Calls, lives: list[Life], handled: Ints) -> pa
     )
     frames = calls.of_event[events]
     sites = lookup(calls.site, frames)
-    known_sites = np.isin(sites, list(log.sites)) & (rows["frame"][events] != 0)
-    owners = np.where(known_sites, NONE, rows["process"][events])
+    known_sites = np.isin(sites, list(log.sites)) & (log.column("frame")[events] != 0)
+    owners = np.where(known_sites, NONE, log.column("process")[events])
     return table(
         "states",
         state=events,
-        process=rows["process"][events],
+        process=log.column("process")[events],
         version=version,
-        at=rows["at"][events],
+        at=log.column("at")[events],
         until=known(until),
         module=each(np.where(known_sites, sites, -2 - owners), lambda n: _module(log, lives, n)),
         callback=each(np.where(known_sites, sites, NONE), lambda n: _callback(log, n)),
-        call=known(np.where(rows["frame"][events] != 0, calls.event_of(frames), NONE)),
+        call=known(np.where(log.column("frame")[events] != 0, calls.event_of(frames), NONE)),
         message=known(lookup(handled, frames)),
-        value=rows["value"][events],
+        value=log.column("value")[events],
         previous=known(previous),
         restart=restart,
-        discontinuity=(rows["flags"][events] & int(Flag.DISCONTINUITY)) != 0,
+        discontinuity=(log.column("flags")[events] & int(Flag.DISCONTINUITY)) != 0,
     )
 
 

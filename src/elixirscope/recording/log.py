@@ -6,6 +6,7 @@ read together) in its files' headers. Zero is the first event of the recording.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -101,17 +102,28 @@ class Log:
     duration_ns: int = 0
     unfinished: list[str] = field(default_factory=list)  # files without END
     bytes: int = 0
-    _by_process: tuple[npt.NDArray[np.void], npt.NDArray[np.int64]] | None = field(default=None, repr=False)
+    _arrays: dict[str, npt.NDArray[Any]] = field(default_factory=dict, repr=False)
+
+    def column(self, name: str) -> npt.NDArray[Any]:
+        """A column of `rows` by itself: several times quicker to pick from than in rows of 54 bytes."""
+        return self._kept(name, lambda: np.ascontiguousarray(self.rows[name]))
 
     @property
     def by_process(self) -> npt.NDArray[np.int64]:
-        """The events in order of process, then of time."""
-        if self._by_process is None or self._by_process[0] is not self.rows:
-            process = self.rows["process"]
-            few = len(self.processes) <= 2**16  # 16 bits sort much faster
-            order = np.argsort(process.astype(np.uint16) if few else process, kind="stable")
-            self._by_process = (self.rows, order)
-        return self._by_process[1]
+        """The events in order of process, then of time. Few processes fit 16 bits, which sort much faster."""
+        few = len(self.processes) <= 2**16
+        process = self.column("process")
+        return self._kept(
+            "by process", lambda: np.argsort(process.astype(np.uint16) if few else process, kind="stable")
+        )
+
+    def _kept(self, name: str, make: Callable[[], npt.NDArray[Any]]) -> npt.NDArray[Any]:
+        """What `make` makes of the present `rows`, once."""
+        if self._arrays.get("of") is not self.rows:
+            self._arrays = {"of": self.rows}
+        if name not in self._arrays:
+            self._arrays[name] = make()
+        return self._arrays[name]
 
     @property
     def lost(self) -> int:
