@@ -282,7 +282,7 @@ class QueryCoordinator:
     @cached_property
     def _by_process(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         processes = self.column("events", "process")
-        order = np.argsort(processes, kind="stable")
+        order = in_order(processes)
         count = max(int(processes.max(initial=-1)) + 1, self.recording.table("processes").num_rows)
         return order, np.searchsorted(processes[order], np.arange(count + 1))
 
@@ -359,6 +359,12 @@ class QueryCoordinator:
         mine = self.events_of(process)
         after = int(np.searchsorted(times[mine], at, side="right"))
         return int(mine[after - 1]) if after else None
+
+
+def in_order(keys: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The stable order of `keys`. Small numbers fit 16 bits, which sort many times faster."""
+    small = len(keys) and int(keys.min()) >= 0 and int(keys.max()) < 2**16
+    return np.argsort(keys.astype(np.uint16) if small else keys, kind="stable")
 
 
 def _whole_numbers(table: pa.Table) -> pa.Table:

@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from elixirscope.query.coordinator import QueryCoordinator, in_order
 from elixirscope.recording.format import Kind
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from elixirscope.query.coordinator import QueryCoordinator
 
 KINDS: Final = {"calls": (Kind.CALL,), "messages": (Kind.SEND, Kind.RECEIVE), "errors": (Kind.RAISE,)}
 SORTS: Final = (*KINDS, "states")
@@ -45,25 +44,18 @@ def densities(
 
 
 def _of_process(query: QueryCoordinator, sort: str, process: int) -> NDArray[np.int64]:
-    starts = query.memo(("density", sort, "starts"), lambda: _starts(query, sort))
-    times = query.memo(("density", sort, "times"), lambda: _times(query, sort)[0])
-    if not 0 <= process < len(starts) - 1:
-        return times[:0]
-    return times[starts[process] : starts[process + 1]]
+    both = query.memo(("density", sort), lambda: _times(query, sort))
+    times, processes = both[0], both[1]
+    return times[slice(*np.searchsorted(processes, [process, process + 1]))]
 
 
-def _starts(query: QueryCoordinator, sort: str) -> NDArray[np.int64]:
-    processes = _times(query, sort)[1]
-    count = max(int(processes.max(initial=-1)) + 1, query.recording.table("processes").num_rows)
-    return np.searchsorted(processes, np.arange(count + 1)).astype(np.int64)
-
-
-def _times(query: QueryCoordinator, sort: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(times, processes) of one sort of event, by process and time."""
+def _times(query: QueryCoordinator, sort: str) -> NDArray[np.int64]:
+    """Times and processes of one sort of event, by process and time."""
     if sort == "states":
         process, at = query.column("states", "process"), query.column("states", "at")
     else:
-        chosen = np.isin(query.column("events", "kind"), KINDS[sort])
+        kinds = query.column("events", "kind")
+        chosen = np.logical_or.reduce([kinds == kind for kind in KINDS[sort]])
         process, at = query.column("events", "process")[chosen], query.column("events", "at")[chosen]
-    order = np.argsort(process, kind="stable")  # they are in order of time already
-    return at[order], process[order]
+    order = in_order(process)  # they are in order of time already
+    return np.stack([at[order], process[order]])
