@@ -46,7 +46,9 @@ def densities(
 def _of_process(query: QueryCoordinator, sort: str, process: int) -> NDArray[np.int64]:
     both = query.memo(("density", sort), lambda: _times(query, sort))
     times, processes = both[0], both[1]
-    return times[slice(*np.searchsorted(processes, [process, process + 1]))]
+    low, high = np.searchsorted(processes, [process, process + 1])
+    mine: NDArray[np.int64] = times[low:high]
+    return mine
 
 
 def _times(query: QueryCoordinator, sort: str) -> NDArray[np.int64]:
