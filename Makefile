@@ -40,8 +40,8 @@ ui: .make/ui ## build the page
 
 .PHONY: lint
 lint: .make/test-tools .make/elixir .make/ui ## formatters, linters and types of all three languages
-	$(BIN)/ruff format --check src tests scripts hatch_build.py
-	$(BIN)/ruff check src tests scripts hatch_build.py
+	$(BIN)/ruff format --check src tests scripts benchmarks hatch_build.py
+	$(BIN)/ruff check src tests scripts benchmarks hatch_build.py
 	$(BIN)/mypy
 	cd agent && mix format --check-formatted
 	cd examples/ticket_office && mix format --check-formatted
@@ -49,8 +49,8 @@ lint: .make/test-tools .make/elixir .make/ui ## formatters, linters and types of
 
 .PHONY: format
 format: .make/test-tools .make/elixir .make/ui ## rewrite all sources in their one format
-	$(BIN)/ruff format src tests scripts hatch_build.py
-	$(BIN)/ruff check --fix src tests scripts hatch_build.py
+	$(BIN)/ruff format src tests scripts benchmarks hatch_build.py
+	$(BIN)/ruff check --fix src tests scripts benchmarks hatch_build.py
 	cd agent && mix format
 	cd examples/ticket_office && mix format
 	cd ui && npm run --silent format
