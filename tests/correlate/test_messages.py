@@ -241,3 +241,11 @@ def test_a_call_of_a_state_machine_is_found_by_its_reference() -> None:
     one, two = drawn.rows("messages")
     assert one["handle_call"] is None
     assert drawn.frame(two["handle_call"]) == "handle_event/4"
+
+
+def test_an_answer_from_nobody_is_the_vms_own() -> None:
+    drawn = Drawn("""
+        a
+        receives {#r, true}
+    """)
+    assert [row["kind"] for row in drawn.rows("messages")] == ["system"]

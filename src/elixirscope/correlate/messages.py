@@ -14,6 +14,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from elixirscope.correlate.alike import shapes
 from elixirscope.correlate.calls import Calls
@@ -185,6 +186,13 @@ def _join_replies(found: Messages) -> None:
                 found.reply[request] = number
 
 
+def _kinds(messages: Messages) -> pa.Array:
+    """What each message is. An answer from nobody is the VM's own: so does it say whether a process is alive."""
+    kinds = each(messages.looks, lambda number: messages.distinct[number].kind)
+    internal = pc.and_(pc.equal(kinds, "reply"), pa.array(messages.sender == NONE))
+    return pc.if_else(internal, "system", kinds)
+
+
 def messages_table(log: Log, messages: Messages, calls: Calls) -> pa.Table:
     """The table of all messages."""
     at = log.column("at")
@@ -193,7 +201,7 @@ def messages_table(log: Log, messages: Messages, calls: Calls) -> pa.Table:
     return table(
         "messages",
         message=messages.event,
-        kind=each(messages.looks, lambda number: messages.distinct[number].kind),
+        kind=_kinds(messages),
         from_process=known(messages.sender),
         to_process=known(messages.receiver),
         to_name=messages.names,
