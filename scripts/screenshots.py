@@ -40,7 +40,8 @@ def main() -> None:
 
 def take(page: Page, theme: str) -> None:
     """The pictures of one theme; the tabs only once."""
-    page.get_by_test_id("finding").first.click()
+    page.get_by_test_id("finding").filter(has_text="Race").first.click()
+    page.get_by_test_id("evidence").filter(has_text="became").last.click()  # a moment with a state and its change
     page.get_by_test_id("source-line").first.wait_for()
     settle(page)
     page.screenshot(path=TARGET / ("cinema.png" if theme == "dark" else "cinema-light.png"))
