@@ -21,14 +21,14 @@ demo: .make/install .make/ui .make/elixir ## record the example's tests, print w
 install: .make/install .make/ui ## the package with its page, in .venv
 
 .PHONY: test
-test: .make/test-tools .make/ui .make/elixir .make/chromium test-agent test-ui test-python ## everything: Python, agent, page
+test: .make/test-tools .make/ui .make/elixir .make/compiler .make/chromium test-agent test-ui test-python ## everything: Python, agent, page
 
 .PHONY: test-python
-test-python: .make/test-tools .make/ui .make/elixir .make/chromium ## Python tests, with a real BEAM and a real browser
+test-python: .make/test-tools .make/ui .make/elixir .make/compiler .make/chromium ## Python tests, with a real BEAM and a real browser
 	$(BIN)/pytest
 
 .PHONY: test-agent
-test-agent: .make/elixir ## ExUnit tests of the agent
+test-agent: .make/elixir .make/compiler ## ExUnit tests of the agent
 	cd agent && MIX_ENV=test mix compile --warnings-as-errors && mix test
 
 .PHONY: test-ui
@@ -101,6 +101,9 @@ clean: ## remove everything that was built
 
 .make/elixir:
 	@mkdir -p .make && scripts/need elixir && touch $@
+
+.make/compiler: # the native engine is built with it
+	@mkdir -p .make && scripts/need compiler && touch $@
 
 .make/chromium:
 	@mkdir -p .make && scripts/need chromium && touch $@
