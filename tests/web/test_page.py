@@ -3,84 +3,18 @@
 from __future__ import annotations
 
 import re
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from elixirscope.film import Film
 from elixirscope.pictures import record
-from elixirscope.web.app import STATIC
 from elixirscope.web.server import Server, serving
+from tests.web.pages import focus, go
 
 pytestmark = [pytest.mark.beam, pytest.mark.browser]
-
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-sync"]
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """The system's Chromium, headless."""
-    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    assert path, "no Chromium on PATH: scripts/need chromium installs it"
-    assert (STATIC / "index.html").exists(), "the page is not built: make ui"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def complaints() -> list[str]:
-    """What the page's console complained about; each test ends by looking at it."""
-    return []
-
-
-@pytest.fixture
-def page(browser: Browser, server: Server, complaints: list[str]) -> Iterator[Page]:
-    """The Cinema, opened by the printed address."""
-    page = open_page(browser, server.url, complaints)
-    yield page
-    page.close()
-    assert complaints == []
-
-
-def open_page(browser: Browser, url: str, complaints: list[str]) -> Page:
-    """A page of its own, whose complaints are kept."""
-
-    def keep(message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
-            complaints.append(message.text)
-
-    page = browser.new_page(viewport={"width": 1280, "height": 800})
-    page.on("console", keep)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.goto(url)
-    expect(page.get_by_test_id("finding").first).to_be_visible()
-    return page
-
-
-def focus(page: Page) -> str:
-    """The moment that the address names."""
-    found = re.search(r"#/(e\d+)", page.url)
-    assert found, page.url
-    return found.group(1)
-
-
-def go(page: Page, event: int) -> None:
-    """Open the moment of an event, as a link does."""
-    page.evaluate("hash => { location.hash = hash }", f"#/e{event}")
-    expect(page.get_by_test_id("moment")).to_contain_text(f"e{event}")
-
-
-@pytest.fixture
-def sale(film: Film) -> int:
-    """The event that ends a call of the function that races."""
-    row = film.query.rows("select end_event from raw.calls where function = 'sell' and outcome = 'returned' limit 1")
-    return int(row[0]["end_event"])
 
 
 def test_the_first_look_shows_what_went_wrong(page: Page) -> None:

@@ -26,15 +26,30 @@ describe('moments', () => {
   })
 })
 
+const nothing = { moment: null, view: null, beside: null, window: null, zoom: null }
+
 describe('addresses', () => {
-  it('hold the moment, the view and the window', () => {
-    const hash = formatAddress(moment, 'calls', [10.2, 2000])
-    expect(hash).toBe('#/44218317ns@12?view=calls&window=10-2000')
-    expect(parseAddress(hash)).toEqual({ moment, view: 'calls', window: [10, 2000] })
+  it('hold the moment, the panels in front, the window and the stretch in view', () => {
+    const hash = formatAddress({
+      moment,
+      view: 'calls',
+      beside: 'why',
+      window: [10.2, 2000],
+      zoom: [-5, 900],
+    })
+    expect(hash).toBe('#/44218317ns@12?view=calls&beside=why&window=10-2000&zoom=0-900')
+    expect(parseAddress(hash)).toEqual({
+      moment,
+      view: 'calls',
+      beside: 'why',
+      window: [10, 2000],
+      zoom: [0, 900],
+    })
+    expect(formatAddress({ ...nothing, moment })).toBe('#/44218317ns@12')
   })
 
   it('survive nonsense', () => {
-    expect(parseAddress('#/what?window=9-3')).toEqual({ moment: null, view: null, window: null })
-    expect(parseAddress('')).toEqual({ moment: null, view: null, window: null })
+    expect(parseAddress('#/what?window=9-3&zoom=x')).toEqual(nothing)
+    expect(parseAddress('')).toEqual(nothing)
   })
 })

@@ -23,34 +23,43 @@ export function parseMoment(text: string): Named | null {
   return null
 }
 
-/** The page's address: a moment, the view below the timeline, and the window that scopes the views. */
+/** Everything that a link reopens: the moment, the panels in front, the focus window, the stretch in view. */
 export interface Address {
   moment: Named | null
-  view: string | null
+  view: string | null // below the timeline
+  beside: string | null // at the lower right
   window: [number, number] | null
+  zoom: [number, number] | null
 }
 
-export function formatAddress(
-  moment: Moment | null,
-  view: string | null,
-  window: [number, number] | null,
-): string {
+type Written = Omit<Address, 'moment'> & { moment: Moment | null }
+
+export function formatAddress({ moment, view, beside, window, zoom }: Written): string {
   const query = new URLSearchParams()
   if (view) query.set('view', view)
-  if (window) query.set('window', `${Math.round(window[0])}-${Math.round(window[1])}`)
+  if (beside) query.set('beside', beside)
+  if (window) query.set('window', range(window))
+  if (zoom) query.set('zoom', range(zoom))
   const text = query.toString()
   return `#/${moment ? formatMoment(moment) : ''}${text ? `?${text}` : ''}`
+}
+
+const range = ([from, to]: [number, number]): string => `${Math.max(0, Math.round(from))}-${Math.round(to)}`
+
+function readRange(text: string | null): [number, number] | null {
+  const found = /^(\d{1,15})-(\d{1,15})$/.exec(text ?? '')
+  const [from, to] = [Number(found?.[1]), Number(found?.[2])]
+  return found && to > from ? [from, to] : null
 }
 
 export function parseAddress(hash: string): Address {
   const [path = '', query = ''] = hash.replace(/^#\/?/, '').split('?')
   const parameters = new URLSearchParams(query)
-  const window = /^(\d{1,15})-(\d{1,15})$/.exec(parameters.get('window') ?? '')
-  const from = Number(window?.[1])
-  const to = Number(window?.[2])
   return {
     moment: parseMoment(path),
     view: parameters.get('view'),
-    window: window && to > from ? [from, to] : null,
+    beside: parameters.get('beside'),
+    window: readRange(parameters.get('window')),
+    zoom: readRange(parameters.get('zoom')),
   }
 }

@@ -1,12 +1,13 @@
+import { DOCK_NAMES, DOCKS, NAMES, PANELS, PRESETS } from '../lib/panels'
 import { desk } from './desk.svelte'
-import { focus, type View, VIEWS } from './focus.svelte'
+import { focus } from './focus.svelte'
 import { player } from './player.svelte'
 import { viewport } from './viewport.svelte'
 
 /** Everything the keyboard can do, in one place: the palette and the list of shortcuts read it too. */
 export interface Command {
   title: string
-  keys: string
+  keys: string // empty: from the palette alone
   match: (event: KeyboardEvent) => boolean
   run: () => void
 }
@@ -16,19 +17,12 @@ const key =
   (event: KeyboardEvent): boolean =>
     names.includes(event.key) && !event.ctrlKey && !event.metaKey && !event.altKey
 
+const never = (): boolean => false
+
 const around = (): number => {
   const at = focus.moment?.at ?? 0
   const { from, to } = viewport.view
   return at >= from && at <= to ? at : (from + to) / 2
-}
-
-const views: Record<View, string> = {
-  messages: 'Messages',
-  calls: 'Calls',
-  constellation: 'Constellation: processes at the moment',
-  causes: 'Causes: why, and what followed',
-  flow: 'Flow: where a value came from',
-  query: 'Query in SQL',
 }
 
 export const commands: Command[] = [
@@ -131,12 +125,39 @@ export const commands: Command[] = [
     match: key('l'),
     run: () => void navigator.clipboard?.writeText(location.href),
   },
-  ...VIEWS.map((view, index) => ({
-    title: views[view],
-    keys: String(index + 1),
-    match: key(String(index + 1)),
-    run: () => focus.show(view),
+  // The panels that stand below the timeline answer the number keys; all of them the palette.
+  ...NAMES.filter((name) => PANELS[name].dock === 'bottom').map((name, index) => ({
+    title: PANELS[name].about,
+    keys: index < 9 ? String(index + 1) : '',
+    match: index < 9 ? key(String(index + 1)) : never,
+    run: () => focus.show(name),
   })),
+  ...NAMES.filter((name) => PANELS[name].dock !== 'bottom').map((name) => ({
+    title: PANELS[name].about,
+    keys: '',
+    match: never,
+    run: () => focus.show(name),
+  })),
+  ...PRESETS.map((preset, index) => ({
+    title: `Desk for ${preset.title}`,
+    keys: `Alt ${index + 1}`,
+    match: (event: KeyboardEvent) => event.altKey && event.code === `Digit${index + 1}`,
+    run: () => {
+      desk.preset(preset)
+      focus.note()
+    },
+  })),
+  ...NAMES.flatMap((name) =>
+    DOCKS.map((dock) => ({
+      title: `Move ${PANELS[name].title} to the ${DOCK_NAMES[dock]}`,
+      keys: '',
+      match: never,
+      run: () => {
+        desk.move(name, dock)
+        focus.note()
+      },
+    })),
+  ),
 ]
 
 /** Runs what the key stands for, unless somebody is typing. */

@@ -1,4 +1,16 @@
-/** How the desk is arranged: theme, sizes of panels, what is folded. Remembered by the browser. */
+/** How the desk is arranged: theme, panels, sizes, what is folded. Remembered by the browser. */
+
+import {
+  type Arrangement,
+  arranged,
+  type Dock,
+  dockOf,
+  move,
+  type Panel,
+  type Preset,
+  restore,
+  show,
+} from '../lib/panels'
 
 const KEY = 'elixirscope.desk'
 
@@ -8,21 +20,29 @@ interface Saved {
   right: number
   bottom: number // px of the views below the timeline
   code: number // share of the right column
-  aside: string
+  arrangement: Arrangement
   folded: string[]
 }
 
-function restore(): Partial<Saved> {
+/** What the browser kept under a name; nothing when storage is refused or holds something else. */
+export function remembered(key: string): Record<string, unknown> {
   try {
-    const found: unknown = JSON.parse(localStorage.getItem(KEY) ?? '{}')
-    return typeof found === 'object' && found !== null ? found : {}
+    const found: unknown = JSON.parse(localStorage.getItem(key) ?? '{}')
+    return typeof found === 'object' && found !== null ? (found as Record<string, unknown>) : {}
   } catch {
-    // Storage is refused or holds something else: the desk starts as new.
     return {}
   }
 }
 
-const saved = restore()
+export function remember(key: string, value: unknown): void {
+  try {
+    localStorage.setItem(key, JSON.stringify(value))
+  } catch {
+    // Nothing is lost but the arrangement of the next visit.
+  }
+}
+
+const saved: Partial<Saved> = remembered(KEY)
 const wide = innerWidth >= 1600
 const preferred = matchMedia('(prefers-color-scheme: light)').matches ? 'light' : 'dark'
 const size = (value: unknown, otherwise: number): number =>
@@ -36,21 +56,35 @@ class Desk {
   right = $state(size(saved.right, wide ? 520 : 392))
   bottom = $state(size(saved.bottom, Math.round(innerHeight * 0.34)))
   code = $state(size(saved.code, 0.54))
-  aside = $state(typeof saved.aside === 'string' ? saved.aside : 'state')
+  arrangement = $state.raw<Arrangement>(restore(saved.arrangement))
   folded = $state.raw<ReadonlySet<string>>(new Set(Array.isArray(saved.folded) ? saved.folded : []))
   tall = $state(false) // the view below the timeline has the larger part
   overlay = $state<'palette' | 'shortcuts' | 'coverage' | null>(null)
+  /** The panel that somebody drags to another place. */
+  dragged = $state<Panel | null>(null)
 
   /** Applies the theme and keeps the arrangement; runs inside an effect. */
   keep(): void {
     document.documentElement.dataset.theme = this.theme
-    const { theme, left, right, bottom, code, aside } = this
-    const text = JSON.stringify({ theme, left, right, bottom, code, aside, folded: [...this.folded] })
-    try {
-      localStorage.setItem(KEY, text)
-    } catch {
-      // Nothing is lost but the arrangement of the next visit.
-    }
+    const { theme, left, right, bottom, code, arrangement } = this
+    remember(KEY, { theme, left, right, bottom, code, arrangement, folded: [...this.folded] })
+  }
+
+  show(panel: Panel): void {
+    this.arrangement = show(this.arrangement, panel)
+  }
+
+  move(panel: Panel, dock: Dock, before: Panel | null = null): void {
+    this.arrangement = move(this.arrangement, panel, dock, before)
+  }
+
+  dockOf(panel: Panel): Dock {
+    return dockOf(this.arrangement, panel)
+  }
+
+  preset(preset: Preset): void {
+    this.arrangement = arranged(preset)
+    this.tall = preset.tall
   }
 
   fold(name: string): void {

@@ -1,10 +1,10 @@
 import { api } from '../lib/api'
 import { formatAddress, formatMoment, parseAddress } from '../lib/moment'
+import { isPanel, type Panel } from '../lib/panels'
 import type { Moment, Picture } from '../lib/types'
+import { desk } from './desk.svelte'
 import { Resource } from './resource.svelte'
-
-export const VIEWS = ['messages', 'calls', 'constellation', 'causes', 'flow', 'query'] as const
-export type View = (typeof VIEWS)[number]
+import { viewport } from './viewport.svelte'
 
 /** How a move of the focus enters the browser's history. */
 type Move = 'click' | 'step' | 'scrub'
@@ -21,7 +21,6 @@ export interface Origin {
 class Focus {
   moment = $state.raw<Moment | null>(null)
   window = $state.raw<[number, number] | null>(null)
-  view = $state<View>('messages')
   origin = $state.raw<Origin | null>(null)
   readonly picture = new Resource<Picture>()
 
@@ -52,12 +51,13 @@ class Focus {
     if (this.moment) this.go({ ...this.moment, event, call })
   }
 
-  show(view: View): void {
-    if (this.view === view) return
-    this.view = view
+  /** Brings a panel to the front, wherever it stands. */
+  show(panel: Panel): void {
+    desk.show(panel)
     this.#write(false)
   }
 
+  /** Sets the focus window: the stretch of time that scopes the lists of all other views; null is none. */
   scope(window: [number, number] | null): void {
     this.window = window
     this.#write(false)
@@ -68,28 +68,42 @@ class Focus {
     this.show('flow')
   }
 
-  /** Takes the focus from the address, now and whenever it changes; answers whether it named a moment. */
-  listen(): boolean {
+  /** Takes the focus from the address, now and whenever it changes. */
+  listen(): void {
     addEventListener('popstate', () => this.#read())
-    return this.#read()
+    this.#read()
   }
 
-  #read(): boolean {
+  /** Lets the address name what is shown, without a new entry in the history. */
+  note(): void {
+    this.#write(false)
+  }
+
+  #read(): void {
     const found = parseAddress(location.hash)
-    this.view = VIEWS.find((view) => view === found.view) ?? 'messages'
     this.window = found.window
-    if (!found.moment) return false
+    if (!found.moment) return
+    if (isPanel(found.view)) desk.show(found.view)
+    if (isPanel(found.beside)) desk.show(found.beside)
+    if (found.zoom) viewport.restore({ from: found.zoom[0], to: found.zoom[1] })
     this.#last = 'click'
     this.origin = null
     this.moment = { ...found.moment, at: found.moment.at ?? -1 }
     this.#ask()
-    return true
   }
 
   #write(entry: boolean): void {
-    const address = formatAddress(this.moment, this.view === 'messages' ? null : this.view, this.window)
+    const { bottom, lower } = desk.arrangement.front
+    const view = viewport.zoomed ? ([viewport.view.from, viewport.view.to] as [number, number]) : null
+    const address = formatAddress({
+      moment: this.moment,
+      view: bottom,
+      beside: lower,
+      window: this.window,
+      zoom: view,
+    })
     if (entry) history.pushState(null, '', address)
-    else history.replaceState(null, '', address)
+    else if (address !== location.hash) history.replaceState(null, '', address)
   }
 
   #ask(): void {

@@ -1,4 +1,8 @@
+import { untrack } from 'svelte'
 import { ApiError } from '../lib/api'
+
+/** How many questions of all resources are under way. */
+export const traffic = $state({ running: 0 })
 
 /** How long (ms) a question may be under way before a newer one waits for it rather than cancels it. */
 const PATIENCE = 250
@@ -50,6 +54,7 @@ export class Resource<T> {
   async #run(key: string, ask: (signal: AbortSignal) => Promise<T>): Promise<void> {
     const abort = new AbortController()
     this.#running = { key, since: performance.now(), abort }
+    if (!untrack(() => this.busy)) untrack(() => (traffic.running += 1))
     this.busy = true
     try {
       const answer = await ask(abort.signal)
@@ -68,7 +73,10 @@ export class Resource<T> {
       const next = this.#waiting
       this.#waiting = null
       if (next && next.key !== this.#answered) void this.#run(next.key, next.ask)
-      else this.busy = false
+      else {
+        this.busy = false
+        traffic.running -= 1
+      }
     }
   }
 }

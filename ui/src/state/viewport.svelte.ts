@@ -6,7 +6,12 @@ import { Resource } from './resource.svelte'
 
 /** What part of the recording the timeline shows, and the tile of data that covers it. */
 class ViewportStore {
-  view = $state.raw<Viewport>({ from: 0, to: 1 })
+  #wanted = $state.raw<Viewport | null>(null) // null is the whole recording
+  /** What is in view, kept within the recording whatever was asked for. */
+  readonly view = $derived(
+    this.#wanted === null ? fit(recording.duration) : clamp(this.#wanted, recording.duration),
+  )
+  readonly zoomed = $derived(this.#wanted !== null)
   width = $state(800)
   readonly tile = new Resource<TimelineData>()
   readonly whole = new Resource<TimelineData>()
@@ -17,23 +22,31 @@ class ViewportStore {
   readonly span = $derived(this.view.to - this.view.from)
 
   set(view: Viewport): void {
-    this.view = clamp(view, recording.duration)
+    const whole = fit(recording.duration)
+    const next = clamp(view, recording.duration)
+    this.#wanted = next.from <= whole.from && next.to >= whole.to ? null : next
+  }
+
+  /** What a link names, possibly before the recording's length is known. */
+  restore(view: Viewport): void {
+    this.#wanted = view
   }
 
   fit(): void {
-    this.set(fit(recording.duration))
+    this.#wanted = null
   }
 
   zoom(factor: number, around: number): void {
-    this.view = zoom(this.view, factor, around, recording.duration)
+    this.set(zoom(this.view, factor, around, recording.duration))
   }
 
   pan(share: number): void {
-    this.view = pan(this.view, share, recording.duration)
+    this.set(pan(this.view, share, recording.duration))
   }
 
   reveal(at: number): void {
-    this.view = reveal(this.view, at, recording.duration)
+    const next = reveal(this.view, at, recording.duration)
+    if (next !== this.view) this.set(next)
   }
 
   /** Shows a stretch of time with some air around it. */

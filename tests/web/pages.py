@@ -1,0 +1,44 @@
+"""A page of the Cinema in a real Chromium, and what tests do with it."""
+
+from __future__ import annotations
+
+import re
+
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect
+
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-sync"]
+PATIENCE_MS = 30_000
+expect.set_options(timeout=PATIENCE_MS)
+
+
+def open_page(browser: Browser, url: str, complaints: list[str], *, width: int = 1280, height: int = 800) -> Page:
+    """A page of its own, at rest, whose complaints are kept."""
+
+    def keep(message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            complaints.append(message.text)
+
+    page = browser.new_page(viewport={"width": width, "height": height})
+    page.on("console", keep)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto(url)
+    settled(page)
+    return page
+
+
+def settled(page: Page) -> None:
+    """Wait until the page has placed its first moment and has the answer to everything it asked."""
+    expect(page.get_by_test_id("cinema")).to_have_attribute("data-ready", "true")
+
+
+def focus(page: Page) -> str:
+    """The moment that the address names."""
+    found = re.search(r"#/(e\d+)", page.url)
+    assert found, page.url
+    return found.group(1)
+
+
+def go(page: Page, event: int) -> None:
+    """Open the moment of an event, as a link does."""
+    page.evaluate("hash => { location.hash = hash }", f"#/e{event}")
+    expect(page.get_by_test_id("moment")).to_contain_text(f"e{event}")

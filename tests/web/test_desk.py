@@ -1,0 +1,77 @@
+"""The desk around the views: where it begins, what a link reopens, how panels move."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Browser, Page, Route, expect
+
+from elixirscope.web.server import Server
+from tests.web.pages import go, settled
+
+pytestmark = [pytest.mark.beam, pytest.mark.browser]
+
+
+def test_a_link_that_comes_while_the_page_loads_wins(browser: Browser, server: Server, sale: int) -> None:
+    held: list[Route] = []
+    page = browser.new_page()
+    page.route("**/api/findings", lambda route: held.append(route))
+    page.goto(server.url)
+    expect(page.get_by_test_id("timeline")).to_be_visible()
+    page.evaluate("hash => { location.hash = hash }", f"#/e{sale}")
+    with page.expect_response("**/api/findings"):
+        expect(page.get_by_test_id("moment")).to_contain_text(f"e{sale}")
+        assert len(held) == 1
+        held[0].continue_()
+    settled(page)
+    expect(page.get_by_test_id("finding").first).to_be_visible()
+    expect(page.get_by_test_id("moment")).to_contain_text(f"e{sale}")
+    page.close()
+
+
+def test_a_panel_is_dragged_to_another_place_and_stays_there(page: Page) -> None:
+    tab = page.get_by_test_id("tab-stack").bounding_box()
+    views = page.get_by_test_id("tab-query").bounding_box()
+    assert tab
+    assert views
+    page.mouse.move(tab["x"] + 10, tab["y"] + 10)
+    page.mouse.down()
+    page.mouse.move(views["x"] + views["width"] + 40, views["y"] + 12, steps=4)
+    page.mouse.up()
+    stack = page.locator("[data-dock=bottom]").get_by_test_id("tab-stack")
+    expect(stack).to_have_attribute("aria-selected", "true")
+    page.reload()
+    settled(page)
+    expect(stack).to_have_attribute("aria-selected", "true")
+
+
+def test_a_preset_lays_out_the_desk(page: Page) -> None:
+    page.keyboard.press("Alt+5")
+    expect(page.get_by_test_id("tab-causes")).to_have_attribute("aria-selected", "true")
+    expect(page.get_by_test_id("tab-why")).to_have_attribute("aria-selected", "true")
+    page.keyboard.press("Control+k")
+    page.keyboard.type("Move Code to the left")
+    page.keyboard.press("Enter")
+    expect(page.locator("[data-dock=left]").get_by_test_id("code")).to_be_visible()
+
+
+def test_a_link_reopens_the_whole_view(page: Page, browser: Browser, server: Server, sale: int) -> None:
+    go(page, sale)
+    page.get_by_test_id("tab-calls").click()
+    page.get_by_test_id("tab-values").click()
+    page.keyboard.press("w")
+    page.keyboard.press("r")
+    expect(page).to_have_url(re.compile(r"view=calls&beside=values&window=\d+-\d+&zoom=\d+-\d+"))
+    settled(page)
+    other = browser.new_page(viewport={"width": 1280, "height": 800})
+    other.goto(server.url)
+    settled(other)
+    link = page.url
+    other.evaluate("link => { location.href = link }", link)
+    expect(other.get_by_test_id("moment")).to_contain_text(f"e{sale}")
+    expect(other.get_by_test_id("tab-calls")).to_have_attribute("aria-selected", "true")
+    expect(other.get_by_test_id("tab-values")).to_have_attribute("aria-selected", "true")
+    settled(other)
+    assert other.url == link
+    other.close()

@@ -1,0 +1,51 @@
+import { focus } from './focus.svelte'
+import { recording } from './recording.svelte'
+import { stage } from './stage.svelte'
+import { viewport } from './viewport.svelte'
+
+/**
+ * Where the page begins. A moment in the address wins, also one that comes while the recording is still being
+ * read; else the eye lands first on what went wrong. Runs while a component is made.
+ */
+export function open(): void {
+  let placed = false
+  let revealed = false
+  focus.listen()
+  void recording.load()
+
+  $effect(() => {
+    if (placed || !recording.info) return
+    if (focus.moment !== null) {
+      placed = true
+      return
+    }
+    if (recording.findings === null) return
+    placed = true
+    if (recording.findings.length > 0) stage.open(0)
+    else begin()
+  })
+
+  // A link may name an event outside of what is shown.
+  $effect(() => {
+    const at = focus.moment?.at ?? -1
+    if (revealed || at < 0 || !recording.info) return
+    revealed = true
+    viewport.reveal(at)
+  })
+}
+
+/** Without a finding: the first test that failed, else the life of the busiest process with a module. */
+function begin(): void {
+  const failed = recording.tests.find((test) => /fail/.test(test.result ?? ''))
+  if (failed) {
+    focus.go({ at: failed.start, process: failed.process, event: failed.event, call: null })
+    return
+  }
+  const own = recording.processes.filter((process) => /^(gen|agent|test)/.test(process.kind))
+  const busiest = own.reduce<(typeof own)[number] | null>(
+    (best, process) => (best === null || process.events > best.events ? process : best),
+    null,
+  )
+  const end = busiest?.end ?? recording.duration
+  focus.at(((busiest?.start ?? 0) + end) / 2, busiest?.process ?? recording.processes[0]?.process ?? null)
+}
