@@ -65,16 +65,12 @@ bench: .make/install .make/elixir ## what recording costs a test suite, on this 
 	$(BIN)/python benchmarks/suites.py
 
 .PHONY: bench-capture
-bench-capture: .make/elixir ## nanoseconds per event, beside the VM's own tracing
-	cd agent && mix run bench/capture.exs
+bench-capture: .make/install .make/elixir .make/compiler ## what recording costs, against the bars (QUICK=1, JSON=PATH, SUITES=folder)
+	@$(BIN)/python benchmarks/capture.py
 
 .PHONY: fuzz-native
 fuzz-native: .make/elixir ## random terms through the native engine, under AddressSanitizer
 	scripts/fuzz-native
-
-.PHONY: bench-native
-bench-native: .make/elixir ## nanoseconds per event: bare, portable, native, the VM's own tracing
-	cd agent && MIX_ENV=test mix run --no-start bench/native.exs
 
 .PHONY: bench-query
 bench-query: .make/install ## questions to a generated recording against the bars (SIZE=1M, JSON=PATH)

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -27,8 +28,8 @@ def timed(command: list[str], folder: Path) -> float:
     return time.perf_counter() - started
 
 
-def compare(folder: Path, runs: int, intents: list[str]) -> None:
-    """Print one line per intent for the suite in `folder`."""
+def timed_runs(folder: Path, runs: int, intents: list[str]) -> Iterator[tuple[str, tuple[list[float], list[float]]]]:
+    """Each intent with the seconds of `runs` plain and as many recorded runs of the suite in `folder`, in turn."""
     plain_command = ["mix", "test", "--seed", "0"]
     timed(plain_command, folder)  # compiles, and warms the caches
     with tempfile.TemporaryDirectory() as work:
@@ -41,11 +42,17 @@ def compare(folder: Path, runs: int, intents: list[str]) -> None:
                 plain.append(timed(plain_command, folder))
                 shutil.rmtree(target, ignore_errors=True)
                 recorded.append(timed(recorded_command, folder))
-            before, after = statistics.median(plain), statistics.median(recorded)
-            print(
-                f"{folder.name:<20} {intent:<12} plain {before:6.2f} s   recorded {after:6.2f} s   "
-                f"× {after / before:.2f}   (+{after - before:.2f} s)"
-            )
+            yield intent, (plain, recorded)
+
+
+def compare(folder: Path, runs: int, intents: list[str]) -> None:
+    """Print one line per intent for the suite in `folder`."""
+    for intent, (plain, recorded) in timed_runs(folder, runs, intents):
+        before, after = statistics.median(plain), statistics.median(recorded)
+        print(
+            f"{folder.name:<20} {intent:<12} plain {before:6.2f} s   recorded {after:6.2f} s   "
+            f"× {after / before:.2f}   (+{after - before:.2f} s)"
+        )
 
 
 def main() -> None:

@@ -1,0 +1,125 @@
+# What an event costs the recorded process: bare, with both engines, with the VM's own tracing, and one send of the
+# same term. `RESULT case.way NS`, per event. DIR: where to record. RUNS: how often (odd).
+
+Code.require_file("support.exs", __DIR__)
+alias ElixirScope.Capture.{InstrumentationRuntime, NativeRuntime, PipelineManager}
+
+defmodule Bench.Subject do
+  # Kept out of line, as instrumented functions are.
+  def small(a, b), do: {a, b}
+  def big(term), do: term
+end
+
+defmodule Bench.Events do
+  # A run stays below what collectors and rings hold: they are drained between runs.
+  @events 20_000
+
+  def main do
+    dir = System.fetch_env!("DIR")
+    runs = String.to_integer(System.get_env("RUNS", "9"))
+    engine = Bench.start(dir, :native)
+
+    for {name, events, bare, recorded, traced, term} <- cases() do
+      rounds = div(@events, events)
+
+      ways =
+        [bare: fn -> measure(rounds, events, bare) end] ++
+          [portable: fn -> measure(rounds, events, fn -> recorded.(InstrumentationRuntime) end) end] ++
+          if(engine == :native,
+            do: [native: fn -> measure(rounds, events, fn -> recorded.(NativeRuntime) end) end],
+            else: []
+          ) ++
+          if(traced,
+            do: [
+              trace: fn -> traced(rounds, events, bare, traced) end,
+              dbg: fn -> dbg(rounds, events, bare, traced) end
+            ],
+            else: []
+          ) ++
+          [send: fn -> sent(term) end]
+
+      for {way, ns} <- Bench.medians(ways, runs), do: Bench.result("#{name}.#{way}", ns)
+    end
+
+    PipelineManager.flush()
+    {_, lost} = Bench.written(dir)
+    Bench.result("events.lost", lost)
+  end
+
+  # {name, events per round, bare, recorded by a runtime, function to trace, term to send}
+  defp cases do
+    # Made at run time: a literal would be sent without being copied.
+    big = Map.new(1..100, &{&1, "text #{&1}, and some more of it to make five kilobytes"})
+    state = Map.new(1..50, &{&1, {:row, &1}})
+    changed = Map.put(state, 1, :changed)
+    fun = fn -> big end
+    small = {1, String.to_atom("b")}
+
+    [
+      {"call_small", 2, fn -> Bench.Subject.small(1, :b) end,
+       fn runtime ->
+         frame = runtime.call(1, {1, :b})
+         runtime.return(frame, 2, Bench.Subject.small(1, :b))
+       end, {Bench.Subject, :small, 2}, small},
+      {"call_empty", 2, fn -> Bench.Subject.small(1, :b) end,
+       fn runtime ->
+         frame = runtime.call0(1)
+         runtime.return0(frame, 2, Bench.Subject.small(1, :b))
+       end, nil, {}},
+      {"bind", 1, fn -> {1, "two"} end, fn runtime -> runtime.bind(1, 3, {1, "two"}) end, nil, {1, "two"}},
+      {"state_same", 1, fn -> {:noreply, state} end,
+       fn runtime -> runtime.state(1, 4, :gen_server, state, {:noreply, state}) end, nil, {}},
+      {"state_changed", 1, fn -> {:noreply, changed} end,
+       fn runtime -> runtime.state(1, 4, :gen_server, state, {:noreply, changed}) end, nil, changed},
+      {"call_fun", 2, fn -> Bench.Subject.big(fun) end,
+       fn runtime ->
+         frame = runtime.call(1, {fun})
+         runtime.return(frame, 2, Bench.Subject.big(fun))
+       end, {Bench.Subject, :big, 1}, fun},
+      {"call_cut", 2, fn -> Bench.Subject.big(big) end,
+       fn runtime ->
+         frame = runtime.call(1, {big})
+         runtime.return(frame, 2, Bench.Subject.big(big))
+       end, {Bench.Subject, :big, 1}, big}
+    ]
+  end
+
+  defp measure(rounds, events, fun) do
+    PipelineManager.flush()
+    Bench.in_fresh_process(rounds, events, fun)
+  end
+
+  # The plain call trace: `erlang:trace/3` with `return_trace`, to a process that only takes what comes.
+  defp traced(rounds, events, fun, mfa) do
+    PipelineManager.flush()
+    :erlang.trace_pattern(mfa, [{:_, [], [{:return_trace}]}], [:local])
+
+    time =
+      Bench.with_sink(fn sink ->
+        Bench.in_fresh_process(rounds, events, fun, fn ->
+          :erlang.trace(self(), true, [:call, :monotonic_timestamp, {:tracer, sink}])
+        end)
+      end)
+
+    :erlang.trace_pattern(mfa, false, [:local])
+    time
+  end
+
+  # The same by `dbg`, with a handler that does nothing.
+  defp dbg(rounds, events, fun, {module, function, arity}) do
+    PipelineManager.flush()
+    {:ok, _} = :dbg.tracer(:process, {fn _, n -> n end, 0})
+    {:ok, _} = :dbg.tpl(module, function, arity, [{:_, [], [{:return_trace}]}])
+    time = Bench.in_fresh_process(rounds, events, fun, fn -> {:ok, _} = :dbg.p(self(), [:c, :timestamp]) end)
+    :dbg.stop_clear()
+    time
+  end
+
+  # One message of the term, to a process that only takes it.
+  defp sent(term) do
+    PipelineManager.flush()
+    Bench.with_sink(fn sink -> Bench.in_fresh_process(@events, 1, fn -> send(sink, term) end) end)
+  end
+end
+
+Bench.Events.main()
