@@ -1,0 +1,59 @@
+import { describe, expect, it } from 'vitest'
+import { markdown, mermaid } from './export'
+import type { Message } from './types'
+
+const message = (kind: string, from: number | null, to: number, at: number, text: string): Message => ({
+  message: at,
+  kind,
+  from,
+  to,
+  to_name: null,
+  sent_at: at,
+  received_at: at,
+  handled_at: null,
+  handle_call: null,
+  sender_call: null,
+  request: null,
+  reply: null,
+  tag: null,
+  value: { id: null, text },
+  certain: true,
+  reason: null,
+  send_event: at,
+  receive_event: null,
+})
+
+describe('mermaid', () => {
+  it('writes calls, casts and replies in the order of sending', () => {
+    const text = mermaid(
+      [
+        message('reply', 2, 1, 9, ':ok'),
+        message('call', 1, 2, 3, ':put'),
+        message('cast', null, 2, 5, ':go'),
+      ],
+      (process) => (process === null ? 'outside' : `P ${process}`),
+    )
+    expect(text.split('\n')).toEqual([
+      'sequenceDiagram',
+      '  participant p0 as P 1',
+      '  participant p1 as P 2',
+      '  participant p2 as outside',
+      '  p0->>p1: #58;put',
+      '  p2-)p1: #58;go',
+      '  p1-->>p0: #58;ok',
+      '',
+    ])
+  })
+
+  it('lets no recorded text become syntax', () => {
+    const text = mermaid([message('info', 1, 2, 3, '<b>;end\nNote over p0: x')], () => 'a;b')
+    expect(text.split('\n')).toHaveLength(5)
+    expect(text).not.toMatch(/<|[^\d];/)
+  })
+})
+
+describe('markdown', () => {
+  it('escapes what Markdown and HTML would read', () => {
+    expect(markdown('<script>[x](y)\n# z')).toBe('\\<script\\>\\[x\\]\\(y\\) \\# z')
+  })
+})

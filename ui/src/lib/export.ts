@@ -1,0 +1,37 @@
+import type { Message } from './types'
+import { payload } from './story'
+
+/** What leaves the page by the clipboard: Mermaid, Markdown, and terms as JSON. */
+
+/** Text that Mermaid reads as one label: what it takes for syntax is written as an entity. */
+const label = (text: string): string =>
+  text
+    .replace(/\s+/g, ' ')
+    .replace(/[#;:<>"{}[\]|%]/g, (char) => `#${char.codePointAt(0) ?? 32};`)
+    .trim()
+
+/** A sequence diagram of messages in the order in which they were sent. */
+export function mermaid(messages: Message[], name: (process: number | null) => string): string {
+  const sorted = [...messages].sort(
+    (a, b) => (a.sent_at ?? a.received_at ?? 0) - (b.sent_at ?? b.received_at ?? 0) || a.message - b.message,
+  )
+  const ids = new Map<number | null, string>()
+  for (const { from, to } of sorted) {
+    for (const one of [from, to]) if (!ids.has(one)) ids.set(one, `p${ids.size}`)
+  }
+  const arrow = (one: Message): string => (one.kind === 'reply' ? '-->>' : one.kind === 'call' ? '->>' : '-)')
+  return [
+    'sequenceDiagram',
+    ...[...ids].map(([process, id]) => `  participant ${id} as ${label(name(process)) || 'outside'}`),
+    ...sorted.map((one) => {
+      const text = one.value ? payload(one.value.text) : (one.tag ?? one.kind)
+      const short = text.length > 60 ? `${text.slice(0, 59)}…` : text
+      return `  ${ids.get(one.from)}${arrow(one)}${ids.get(one.to)}: ${label(short) || one.kind}`
+    }),
+    '',
+  ].join('\n')
+}
+
+/** Text inside of Markdown, so that what was recorded stays text there too. */
+export const markdown = (text: string): string =>
+  text.replace(/\s+/g, ' ').replace(/[\\`*_{}[\]<>()#+!|~-]/g, (char) => `\\${char}`)
