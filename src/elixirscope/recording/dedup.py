@@ -28,11 +28,17 @@ def dedup(rows: npt.NDArray[np.void], places: Numbers, buffers: list[memoryview]
     chosen = places[with_value]
     codes, count = np.full(len(chosen), -1), 0
     short = chosen[:, 2] <= _SHORT
+    by_file = [np.flatnonzero(short & (chosen[:, 0] == number)) for number in range(len(buffers))]
+    found = [
+        _encoded(buffer, chosen[mine, 1], chosen[mine, 2])
+        for buffer, mine in zip(buffers, by_file, strict=True)
+        if len(mine)
+    ]
+    # All short values are compared in one way, or equal ones of two files would not be known as such.
+    encodings = [encoding for encoding in found if encoding is not None]
     dictionaries = list[pa.Array]()
-    for number, buffer in enumerate(buffers):
-        mine = np.flatnonzero(short & (chosen[:, 0] == number))
-        encoded = _encoded(buffer, chosen[mine, 1], chosen[mine, 2])
-        if encoded is not None:
+    if len(encodings) == len(found):
+        for mine, encoded in zip((mine for mine in by_file if len(mine)), encodings, strict=True):
             codes[mine] = encoded.indices.to_numpy() + count
             count += len(encoded.dictionary)
             dictionaries.append(encoded.dictionary)
@@ -56,10 +62,10 @@ def dedup(rows: npt.NDArray[np.void], places: Numbers, buffers: list[memoryview]
 
 
 def _encoded(buffer: memoryview, starts: Numbers, sizes: Numbers) -> pa.DictionaryArray | None:
-    """These parts of a buffer, as a dictionary of the distinct ones; None when they are none or overlap."""
+    """These parts of a buffer, as a dictionary of the distinct ones; None when they overlap."""
     order = np.argsort(starts, kind="stable")
     bounds = np.stack([starts[order], starts[order] + sizes[order]], axis=1).ravel()
-    if not len(bounds) or (np.diff(bounds) < 0).any():
+    if (np.diff(bounds) < 0).any():
         return None
     # One array over the whole buffer, of which every other element is a value and the rest lies between.
     whole = [None, pa.py_buffer(bounds), pa.py_buffer(buffer)]
