@@ -14,9 +14,10 @@ from typing import Final
 
 import pyarrow as pa
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
-_i64, _i32, _bool, _text = pa.int64(), pa.int32(), pa.bool_(), pa.string()
+_i64, _i32, _bool = pa.int64(), pa.int32(), pa.bool_()
+_text = pa.dictionary(pa.int32(), pa.string())  # few of many rows' texts differ
 _kind = pa.dictionary(pa.int8(), pa.string())
 
 
@@ -166,7 +167,7 @@ TABLES: Final[dict[str, pa.Schema]] = {
         file=_text,
         line=_i32,
         end_line=_i32,
-        vars=pa.list_(_text),
+        vars=pa.list_(pa.string()),
         callee=_text,
         behaviour=_text,
         callback=_text,

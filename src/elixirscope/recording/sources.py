@@ -12,7 +12,6 @@ from typing import Final
 
 import msgspec
 import pyarrow as pa
-import pyarrow.compute as pc
 from xxhash import xxh3_128_hexdigest
 
 from elixirscope.errors import EnvironmentProblem
@@ -73,11 +72,11 @@ def relative_files(table: pa.Table, root: str) -> pa.Table:
     if "file" not in table.column_names or not root:
         return table
     prefix = root.rstrip("/") + "/"
-    files = table.column("file")
-    shortened = pc.utf8_slice_codeunits(files, len(prefix))
-    inside = pc.fill_null(pc.starts_with(files, prefix), False)
+    files = table.column("file").combine_chunks()
+    texts = [text and text.removeprefix(prefix) for text in files.dictionary.to_pylist()]
+    shortened = pa.DictionaryArray.from_arrays(files.indices, pa.array(texts, pa.string()))
     place = table.column_names.index("file")
-    return table.set_column(place, table.schema.field(place), pc.if_else(inside, shortened, files))
+    return table.set_column(place, table.schema.field(place), shortened)
 
 
 def _named_files(recording: Path) -> set[str]:
