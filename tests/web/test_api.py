@@ -14,7 +14,7 @@ pytestmark = pytest.mark.beam
 
 def ask(client: httpx.Client, path: str, **parameters: Any) -> Any:
     """The answer as JSON; it must be one."""
-    answer = client.get(f"/api/{path}", params=parameters)
+    answer = client.get(f"/api/{path}", params=parameters or None)
     assert answer.status_code == 200, answer.text
     return answer.json()
 
@@ -118,6 +118,28 @@ def test_calls_causes_flow_value_source_search(client: httpx.Client, sale: dict[
     assert "function" in kinds
 
 
+def test_a_value_opens_part_by_part(client: httpx.Client, sale: dict[str, Any]) -> None:
+    page = ask(client, "value/children", id=sale["args"], limit=1)
+    assert page["total"] == sale["arity"]
+    (first,) = page["children"]
+    assert first["path"] == "0"
+    assert ask(client, f"value?id={sale['args']}&path=0")["text"].startswith(first["text"].rstrip("…")[:20])
+
+
+def test_where_the_time_went(client: httpx.Client, sale: dict[str, Any], film: Film) -> None:
+    merged = ask(client, "flame")
+    assert merged["nodes"]
+    assert sum(node["total_ns"] for node in merged["nodes"] if node["parent"] is None) <= merged["total_ns"]
+    function = f"{sale['module']}.{sale['function']}/{sale['arity']}"
+    around = ask(client, "flame", view="sandwich", function=function)
+    assert around["functions"][around["nodes"][0]["function"]]["label"] == function
+    assert ask(client, "flame", view="time", processes=sale["process"])["view"] == "time"
+    test = next(row for row in ask(client, "tests")["tests"] if row["call"] is not None)
+    path = ask(client, "critical", test=test["event"])
+    assert path["call"] == test["call"]
+    assert sum(share["ns"] for share in path["shares"]) == path["end"] - path["start"]
+
+
 def test_sql(client: httpx.Client) -> None:
     answer = client.post("/api/query", json={"sql": "select 1 as one, '<script>' as text"})
     assert answer.json()["rows"] == [[1, "<script>"]]
@@ -136,6 +158,11 @@ def test_sql(client: httpx.Client) -> None:
         ("step?event=0&kind=colour", 400),
         ("timeline?processes=a,b", 400),
         ("value?id=99999999", 404),
+        ("value/children?id=0&path=x", 400),
+        ("flame?view=sandwich&function=No.such/0", 404),
+        ("critical", 400),
+        ("critical?call=99999999", 404),
+        ("critical?test=0", 404),
         ("states", 400),
     ],
 )

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from elixirscope.query.paths import key_path
 from elixirscope.recording.terms import Atom, ElixirMap, inspect
 
 _TEXT = 200
@@ -35,13 +36,6 @@ def diff(before: Any, after: Any) -> list[Change]:
             break
         changes.append(change)
     return changes
-
-
-def key_path(key: Any) -> str:
-    """The step of a path that a map key makes."""
-    if isinstance(key, Atom) and key.isidentifier():
-        return f".{key}"
-    return f"[{inspect(key, limit=60)}]"
 
 
 def pairs(term: Any) -> list[tuple[Any, Any]] | None:

@@ -7,7 +7,9 @@ from typing import Any, ClassVar
 import msgspec
 
 from elixirscope.dags.base import SqlDag, Step
+from elixirscope.dags.critical import CriticalPath, critical_path
 from elixirscope.errors import NotFoundError
+from elixirscope.query.requests import requests
 from elixirscope.recording.format import Kind
 
 
@@ -57,7 +59,7 @@ class PerformanceDag(SqlDag):
         end = self._end(frame)
         span = end - frame["start"]
         children = [(row["start"], self._end(row)) for row in self.query.find_all("calls", "parent", call)]
-        waits = self._waits(call, end)
+        waits = [(sent, answered) for _, sent, answered in requests(self.query).of(call)]
         busy = _covered([*children, *waits], frame["start"], end)
         message = self.query.find("messages", "message", frame["message"])
         mailbox = 0
@@ -76,16 +78,6 @@ class PerformanceDag(SqlDag):
         end = frame["end"]
         return int(end if end is not None else self.query.recording.info.duration_ns)
 
-    def _waits(self, call: int, end: int) -> list[tuple[int, int]]:
-        """When the frame waited for replies to its own requests: from the send to the answer."""
-        found = list[tuple[int, int]]()
-        for message in self.query.find_all("messages", "sender_call", call):
-            if message["kind"] == "call" and message["sent_at"] is not None:
-                reply = self.query.find("messages", "message", message["reply"])
-                answered = (reply["received_at"] or reply["sent_at"]) if reply is not None else None
-                found.append((message["sent_at"], answered if answered is not None else end))
-        return found
-
     def _scheduled_out(self, frame: dict[str, Any], end: int) -> int | None:
         mine = self.query.events_of(frame["process"])
         kinds, times = self.query.column("events", "kind")[mine], self.query.column("events", "at")[mine]
@@ -100,6 +92,10 @@ class PerformanceDag(SqlDag):
                 spans.append((since, at))
                 since = None
         return _covered(spans, frame["start"], end)
+
+    def path(self, call: int, limit: int | None = None, offset: int = 0) -> CriticalPath:
+        """The stretches of time that together made `call` last as long; a page of them. Raises `NotFoundError`."""
+        return critical_path(self.query, call, limit=limit, offset=offset)
 
     def critical_path(self, call: int) -> list[Step]:
         """The chain of frames that decided how long `call` took: at each frame, the callee or answering frame that

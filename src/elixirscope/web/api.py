@@ -34,6 +34,9 @@ _QUESTIONS: dict[str, Callable[[Film, Parameters], Any]] = {
     "/causes": questions.causes,
     "/flow": questions.flow,
     "/value": questions.value,
+    "/value/children": questions.value_children,
+    "/flame": questions.flame,
+    "/critical": questions.critical,
     "/source": questions.source,
     "/search": questions.search,
 }

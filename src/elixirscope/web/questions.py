@@ -7,10 +7,14 @@ from typing import Any
 import msgspec
 
 from elixirscope.dags import Picture
+from elixirscope.dags.critical import CriticalPath
 from elixirscope.dags.dataflow import Flow
-from elixirscope.errors import UsageError
+from elixirscope.errors import NotFoundError, UsageError
 from elixirscope.film import Film
 from elixirscope.query import pages, searching, sources, stepping
+from elixirscope.query.children import Children, children, part_at
+from elixirscope.query.flame import VIEWS, Flame
+from elixirscope.query.flame import flame as flame_of
 from elixirscope.query.timeline import Timeline
 from elixirscope.query.timeline import timeline as timeline_of
 from elixirscope.query.tree import supervision_order
@@ -132,9 +136,43 @@ def flow(film: Film, ask: Parameters) -> Flow:
 
 
 def value(film: Film, ask: Parameters) -> Answer:
-    """A whole value, printed over as many lines as it needs."""
-    term = film.query.values.term(ask.number("id"))
+    """A whole value, or the part of it at `path`, printed over as many lines as it needs."""
+    term = part_at(film.query.values.term(ask.number("id")), ask.text("path", ""))
     return {"text": inspect(term, limit=_WHOLE_VALUE, width=80)}
+
+
+def value_children(film: Film, ask: Parameters) -> Children:
+    """A page of the parts of a value, or of the part of it at `path`."""
+    term = film.query.values.term(ask.number("id"))
+    limit = min(ask.number("limit", 100), _MOST)
+    return children(term, ask.text("path", ""), ask.number("offset", 0), limit)
+
+
+def flame(film: Film, ask: Parameters) -> Flame:
+    """Where the time of a window went, as a tree of functions."""
+    return flame_of(
+        film.query,
+        ask.maybe("from"),
+        ask.maybe("to"),
+        ask.numbers("processes"),
+        view=ask.choice("view", VIEWS),
+        function=ask.text("function", "") or None,
+        width=ask.number("width", 1_200),
+    )
+
+
+def critical(film: Film, ask: Parameters) -> CriticalPath:
+    """What made a frame, or the test that a TEST_START event began, last as long."""
+    call, test = ask.maybe("call"), ask.maybe("test")
+    if test is not None:
+        found = film.query.find("tests", "event", test)
+        call = found["call"] if found is not None else None
+        if call is None:
+            raise NotFoundError(f"e{test} is no test whose frame was recorded", "/api/tests lists the tests")
+    if call is None:
+        raise UsageError("the parameter 'call' or 'test' is missing", "see docs/api.md for what each address takes")
+    limit = min(ask.number("limit", 500), 10 * _MOST)
+    return film.dags.performance.path(call, limit=limit, offset=ask.number("offset", 0))
 
 
 def source(film: Film, ask: Parameters) -> sources.SourceFile:
