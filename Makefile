@@ -64,6 +64,11 @@ docs: .make/install .make/ui .make/elixir ## regenerate docs/schema.md and the s
 bench: .make/install .make/elixir ## what recording costs a test suite, on this machine
 	$(BIN)/python benchmarks/suites.py
 
+ROUNDS ?= 3
+.PHONY: compatibility
+compatibility: .make/install .make/elixir .make/compiler ## other people's suites plain and recorded, test by test (PROJECTS=folder, ROUNDS=n)
+	$(BIN)/python benchmarks/compatibility.py --rounds $(ROUNDS) --write docs/compatibility.md $(PROJECTS)
+
 .PHONY: bench-capture
 bench-capture: .make/install .make/elixir .make/compiler ## what recording costs, against the bars (QUICK=1, JSON=PATH, SUITES=folder)
 	@$(BIN)/python benchmarks/capture.py

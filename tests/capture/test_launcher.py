@@ -44,6 +44,12 @@ def test_killed_by_a_signal_exits_like_a_shell() -> None:
     assert run.returncode == 128 + 9
 
 
+def test_a_signal_that_comes_as_soon_as_the_command_runs_is_not_lost() -> None:
+    run = recorder("sh", "-c", "trap 'echo got it; exit 7' HUP; kill -HUP $PPID; while :; do read x; done")
+    assert run.communicate()[0] == "got it\n"
+    assert run.returncode == 7
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGUSR1])
 def test_signals_sent_to_the_recorder_reach_the_command(number: signal.Signals) -> None:
     name = number.name.removeprefix("SIG")

@@ -32,16 +32,15 @@ def launch(command: Sequence[str], *, ebin: Path, recording: Path, library: Path
     Raises `TargetError` when the command cannot be started.
     """
     check_command(command)
-    with _signals() as forward_to:
+    with _signals() as forwarded:
         try:
             child = subprocess.Popen(list(command), env=target_environment(ebin, recording, library))
         except OSError as error:
             raise TargetError(
                 f"cannot run {command[0]}: {error.strerror or error}", "check that it is a program"
             ) from error
-        forward_to.append(child)
+        forwarded.to(child)
         status = child.wait()
-        forward_to.clear()
     return 128 - status if status < 0 else status
 
 
@@ -71,23 +70,39 @@ def _quoted(text: str) -> str:
     return re.sub(r"([\s\\'\"#])", r"\\\1", text)
 
 
-@contextmanager
-def _signals() -> Iterator[list[subprocess.Popen[bytes]]]:
-    """While inside, signals meant for the command reach the processes in the list yielded."""
-    children: list[subprocess.Popen[bytes]] = []
+class _Forwarded:
+    """Signals on their way to the command. It may run, and be meant by one, before we know who it is."""
 
-    def send(number: int) -> None:
-        for child in children:
+    def __init__(self) -> None:
+        self._child: subprocess.Popen[bytes] | None = None
+        self._waiting: list[int] = []
+
+    def to(self, child: subprocess.Popen[bytes]) -> None:
+        """Send everything to `child`, what came before too; nothing once it has been waited for."""
+        self._child = child
+        for number in self._waiting:
             child.send_signal(number)
+
+    def send(self, number: int) -> None:
+        if self._child is None:
+            self._waiting.append(number)
+        else:
+            self._child.send_signal(number)
+
+
+@contextmanager
+def _signals() -> Iterator[_Forwarded]:
+    """While inside, signals meant for the command reach the process that the yielded object is told of."""
+    forwarded = _Forwarded()
 
     def forward(number: int, _frame: FrameType | None) -> None:
         if number not in _FROM_TERMINAL or not _in_foreground():
-            send(number)
+            forwarded.send(number)
 
     def suspend(number: int, _frame: FrameType | None) -> None:
-        send(number)
+        forwarded.send(number)
         os.kill(os.getpid(), signal.SIGSTOP)
-        send(signal.SIGCONT)
+        forwarded.send(signal.SIGCONT)
 
     handlers = dict.fromkeys((*_FROM_TERMINAL, *_FORWARDED), forward) | {signal.SIGTSTP: suspend}
     before = {}
@@ -96,7 +111,7 @@ def _signals() -> Iterator[list[subprocess.Popen[bytes]]]:
         if signal.getsignal(number) is not signal.SIG_IGN:
             before[number] = signal.signal(number, handler)
     try:
-        yield children
+        yield forwarded
     finally:
         for number, previous in before.items():
             signal.signal(number, previous)
