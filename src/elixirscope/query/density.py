@@ -17,6 +17,7 @@ from elixirscope.recording.format import Kind
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+_CRASH: Final = "crash"
 KINDS: Final = {"calls": (Kind.CALL,), "messages": (Kind.SEND, Kind.RECEIVE), "errors": (Kind.RAISE,)}
 SORTS: Final = (*KINDS, "states")
 
@@ -61,3 +62,27 @@ def _times(query: QueryCoordinator, sort: str) -> NDArray[np.int64]:
         process, at = query.column("events", "process")[chosen], query.column("events", "at")[chosen]
     order = in_order(process)  # they are in order of time already
     return np.stack([at[order], process[order]])
+
+
+def whole(query: QueryCoordinator, buckets: int) -> tuple[int, NDArray[np.int64], NDArray[np.int64]]:
+    """The recording in `buckets` parts: ns of a part, events in each, and exceptions and crashes in each."""
+    duration = max(1, int(query.recording.info.duration_ns))
+    bounds, bucket = edges(0, duration, buckets)
+    at = query.column("events", "at")
+    crashes = [p["end"] for p in query.processes if p["exit_kind"] == _CRASH and p["end"] is not None]
+    raised = query.memo(("density", "raised"), lambda: at[query.column("events", "kind") == Kind.RAISE])
+    failed = np.sort(np.append(raised, np.array(crashes, dtype=np.int64)))
+    return bucket, np.diff(np.searchsorted(at, bounds)), np.diff(np.searchsorted(failed, bounds))
+
+
+def coded(query: QueryCoordinator) -> NDArray[np.int64]:
+    """The processes with calls or states of their own in the recording, ascending."""
+
+    def find() -> NDArray[np.int64]:
+        counts = np.zeros(len(query.processes) + 1, dtype=np.int64)
+        for table in ("calls", "states"):
+            process = query.column(table, "process")
+            counts += np.bincount(process[process >= 0], minlength=len(counts))[: len(counts)]
+        return np.flatnonzero(counts).astype(np.int64)
+
+    return query.memo(("density", "coded"), find)

@@ -10,8 +10,9 @@ import msgspec
 
 from elixirscope.errors import UsageError
 from elixirscope.query.coordinator import QueryCoordinator
-from elixirscope.query.density import densities, edges
+from elixirscope.query.density import coded, densities, edges, whole
 from elixirscope.query.labels import Labels
+from elixirscope.query.passage import passages
 from elixirscope.recording.format import Kind
 
 SPANS_MOST: Final = 4_000
@@ -87,6 +88,7 @@ class Arrow(msgspec.Struct, frozen=True):
     kind: str | None
     label: str | None
     certain: bool
+    via: list[int] = []  # hidden processes that the causality passed through; empty for a message
 
 
 class Cut(msgspec.Struct, frozen=True):
@@ -107,12 +109,35 @@ class Timeline(msgspec.Struct, frozen=True):
     truncated: Cut
 
 
+class Overview(msgspec.Struct, frozen=True):
+    """The whole recording as a strip: all events and all failures per part of `bucket_ns`, and who has code."""
+
+    bucket_ns: int
+    events: list[int]
+    errors: list[int]
+    coded: list[int]
+
+
+def overview(query: QueryCoordinator, buckets: int) -> Overview:
+    """The recording in at most `buckets` parts. Raises `UsageError` for none."""
+    if buckets < 1:
+        raise UsageError(f"{buckets} parts are no overview", "ask for one or more")
+    bucket, events, errors = whole(query, min(buckets, 4_000))
+    return Overview(bucket, events.tolist(), errors.tolist(), coded(query).tolist())
+
+
 def timeline(
-    query: QueryCoordinator, start: int, end: int, width: int = 1_000, processes: Sequence[int] | None = None
+    query: QueryCoordinator,
+    start: int,
+    end: int,
+    width: int = 1_000,
+    processes: Sequence[int] | None = None,
+    through: Sequence[int] = (),
 ) -> Timeline:
     """The window [start, end] ns on `width` pixels, for `processes` (default: all that lived in it).
 
-    Raises `UsageError` when the window is empty.
+    What reached them by way of the hidden processes `through` comes as arrows that are not certain. Raises `UsageError`
+    when the window is empty.
     """
     if end <= start or width < 1:
         raise UsageError(f"{start}…{end} is no window to draw", "its end must be after its start, its width positive")
@@ -137,6 +162,11 @@ def timeline(
         lanes[process].marks.append(mark)
     arrows = _arrows(query, start, end, chosen)
     cut = Cut(spans=spans is None, messages=len(arrows) > MESSAGES_MOST)
+    if through and not cut.messages:
+        arrows += [
+            Arrow(p.message, p.start, p.end, p.sent_at, p.received_at, "passage", None, False, p.via)
+            for p in passages(query, start, end, chosen, through, MESSAGES_MOST)
+        ]
     detail = "density" if spans is None else "spans"
     return Timeline(start, end, detail, list(lanes.values()), [] if cut.messages else arrows, cut)
 

@@ -25,6 +25,7 @@ _QUESTIONS: dict[str, Callable[[Film, Parameters], Any]] = {
     "/findings": questions.findings,
     "/tests": questions.tests,
     "/timeline": questions.timeline,
+    "/overview": questions.overview,
     "/frame": questions.frame,
     "/step": questions.step,
     "/messages": questions.messages,

@@ -15,7 +15,8 @@ from elixirscope.query import pages, searching, sources, stepping
 from elixirscope.query.children import Children, children, part_at
 from elixirscope.query.flame import VIEWS, Flame
 from elixirscope.query.flame import flame as flame_of
-from elixirscope.query.timeline import Timeline
+from elixirscope.query.timeline import Overview, Timeline
+from elixirscope.query.timeline import overview as overview_of
 from elixirscope.query.timeline import timeline as timeline_of
 from elixirscope.query.tree import supervision_order
 from elixirscope.recording.terms import inspect
@@ -60,7 +61,19 @@ def timeline(film: Film, ask: Parameters) -> Timeline:
     """Lanes and messages of a window."""
     duration = max(film.info.duration_ns, 1)
     start, end = ask.number("from", 0), ask.number("to", duration)
-    return timeline_of(film.query, start, end, ask.number("width", 1_000), ask.numbers("processes"))
+    return timeline_of(
+        film.query,
+        start,
+        end,
+        ask.number("width", 1_000),
+        ask.numbers("processes"),
+        ask.numbers("through") or (),
+    )
+
+
+def overview(film: Film, ask: Parameters) -> Overview:
+    """The whole recording as a strip."""
+    return overview_of(film.query, ask.number("width", 400))
 
 
 def frame(film: Film, ask: Parameters) -> Picture:

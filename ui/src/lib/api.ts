@@ -52,10 +52,24 @@ export const api = {
   processes: (signal?: Signal) => get<{ processes: T.Process[] }>('processes', {}, signal),
   findings: (signal?: Signal) => get<{ findings: T.Finding[] }>('findings', {}, signal),
   tests: (signal?: Signal) => get<{ tests: T.Test[] }>('tests', {}, signal),
-  timeline: (from: number, to: number, width: number, processes: number[], signal?: Signal) =>
+  overview: (width: number, signal?: Signal) => get<T.Overview>('overview', { width }, signal),
+  timeline: (
+    from: number,
+    to: number,
+    width: number,
+    processes: number[],
+    through: number[],
+    signal?: Signal,
+  ) =>
     get<T.TimelineData>(
       'timeline',
-      { from: Math.floor(from), to: Math.ceil(to), width, processes: processes.join(',') },
+      {
+        from: Math.floor(from),
+        to: Math.ceil(to),
+        width,
+        processes: processes.join(','),
+        through: through.join(','),
+      },
       signal,
     ),
   frame: (m: Partial<T.Moment>, signal?: Signal) =>

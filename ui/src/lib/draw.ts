@@ -1,7 +1,9 @@
-import { type LaneBox, PAD, spanTop } from './lanes'
+import { arrows } from './arrows'
+import { HEAD, type Head, type LaneBox, PAD, spanTop } from './lanes'
+import { marks } from './marks'
 import type { Hue } from './names'
 import { toX, type Viewport } from './scale'
-import type { Arrow, Density, Lane, Mark, Span } from './types'
+import type { Arrow, Density, Lane, Span } from './types'
 
 /** Draws the lanes on a canvas. Knows times, pixels and colours; nothing of the page. */
 
@@ -16,6 +18,7 @@ export interface Scene {
   scroll: number
   view: Viewport
   boxes: LaneBox[]
+  heads: Head[]
   lanes: ReadonlyMap<number, Lane>
   start: number // where the lanes' first bucket begins
   messages: Arrow[]
@@ -24,26 +27,18 @@ export interface Scene {
   hover: number | null
 }
 
-type Pen = CanvasRenderingContext2D
-
-const MARKS: Record<string, Hue> = {
-  state: 'state',
-  exception: 'error',
-  exit: 'error',
-  spawn: 'life',
-  register: 'life',
-  mark: 'mark',
-  test: 'mark',
-}
+export type Pen = CanvasRenderingContext2D
+type Fill = CanvasPattern | string
 
 export function draw(pen: Pen, scene: Scene): void {
   pen.clearRect(0, 0, scene.width, scene.height)
   pen.save()
   pen.translate(0, -scene.scroll)
   const hatch = hatching(pen, scene.colours.faint)
-  const shown = scene.boxes.filter(
-    (box) => box.top + box.height > scene.scroll && box.top < scene.scroll + scene.height,
-  )
+  const inSight = ({ top }: { top: number }, height: number): boolean =>
+    top + height > scene.scroll && top < scene.scroll + scene.height
+  const shown = scene.boxes.filter((box) => inSight(box, box.height))
+  for (const head of scene.heads) if (inSight(head, HEAD)) heading(pen, scene, head)
   for (const box of shown) ground(pen, scene, box, hatch)
   for (const box of shown) {
     const lane = scene.lanes.get(box.process.process)
@@ -55,7 +50,12 @@ export function draw(pen: Pen, scene: Scene): void {
   pen.restore()
 }
 
-function hatching(pen: Pen, colour: string): CanvasPattern | string {
+const hatches = new Map<string, Fill>()
+
+/** Not recorded is a texture, never blank. Made once for each colour. */
+function hatching(pen: Pen, colour: string): Fill {
+  const known = hatches.get(colour)
+  if (known !== undefined) return known
   const tile = document.createElement('canvas')
   tile.width = tile.height = 6
   const ink = tile.getContext('2d')
@@ -68,11 +68,20 @@ function hatching(pen: Pen, colour: string): CanvasPattern | string {
     ink.lineTo(at + 7, -1)
   }
   ink.stroke()
-  return pen.createPattern(tile, 'repeat') ?? colour
+  const made = pen.createPattern(tile, 'repeat') ?? colour
+  hatches.set(colour, made)
+  return made
+}
+
+function heading(pen: Pen, scene: Scene, head: Head): void {
+  pen.fillStyle = scene.colours.panel
+  pen.fillRect(0, head.top, scene.width, HEAD)
+  pen.fillStyle = scene.colours.line
+  pen.fillRect(0, head.top + HEAD - 1, scene.width, 1)
 }
 
 /** The lane itself: its life, what of it was lost, and whether it is in focus. */
-function ground(pen: Pen, scene: Scene, box: LaneBox, hatch: CanvasPattern | string): void {
+function ground(pen: Pen, scene: Scene, box: LaneBox, hatch: Fill): void {
   const { process } = box
   const { colours, view, width } = scene
   const focused = scene.focus.process === process.process
@@ -103,50 +112,51 @@ function ground(pen: Pen, scene: Scene, box: LaneBox, hatch: CanvasPattern | str
   }
 }
 
+/** Bars of what happened in each bucket, one path for each hue: thousands of bars cost three fills. */
 function density(pen: Pen, scene: Scene, box: LaneBox, data: Density): void {
-  const { view, width, colours } = scene
-  const start = scene.start
-  const height = box.height - PAD
+  const { view, width, colours, start } = scene
+  const count = data.calls.length
+  const per = (data.bucket_ns / (view.to - view.from)) * width
+  const origin = toX(view, width, start)
+  const first = Math.max(0, Math.floor(-origin / per))
+  const last = Math.min(count - 1, Math.ceil((width - origin) / per))
   let most = 1
-  for (let index = 0; index < data.calls.length; index += 1) most = Math.max(most, total(data, index))
-  const scale = height / Math.sqrt(most)
+  for (let index = 0; index < count; index += 1) most = Math.max(most, total(data, index))
+  const scale = (box.height - PAD) / Math.sqrt(most)
   const bottom = box.top + box.height - 2
-  for (let index = 0; index < data.calls.length; index += 1) {
+  const wide = Math.max(1, per - 0.4)
+  const paths = { call: new Path2D(), message: new Path2D(), state: new Path2D(), error: new Path2D() }
+  for (let index = first; index <= last; index += 1) {
+    const left = origin + index * per
+    if ((data.errors[index] ?? 0) > 0) {
+      paths.error.rect(left - 0.5, box.top + 2, Math.max(2, wide), box.height - 4)
+    }
     const sum = total(data, index)
-    const errors = data.errors[index] ?? 0
-    const life = data.life[index] ?? 0
-    if (sum === 0 && errors === 0 && life === 0) continue
-    const left = toX(view, width, start + index * data.bucket_ns)
-    const right = toX(view, width, start + (index + 1) * data.bucket_ns)
-    if (right < 0 || left > width) continue
-    const wide = Math.max(1, right - left - 0.4)
+    if (sum === 0) continue
     const full = Math.max(2.5, Math.sqrt(sum) * scale)
     let y = bottom
-    const parts: [Hue, number][] = [
-      ['call', data.calls[index] ?? 0],
-      ['message', data.messages[index] ?? 0],
-      ['state', data.states[index] ?? 0],
-    ]
-    for (const [hue, amount] of parts) {
-      if (amount === 0 || sum === 0) continue
+    const bar = (path: Path2D, amount: number): void => {
+      if (amount === 0) return
       const high = Math.max(1, (amount / sum) * full)
-      pen.fillStyle = colours[hue]
-      pen.globalAlpha = 0.85
-      pen.fillRect(left, y - high, wide, high)
       y -= high
+      path.rect(left, y, wide, high)
     }
-    pen.globalAlpha = 1
-    if (errors > 0) {
-      pen.fillStyle = colours.error
-      pen.fillRect(left - 0.5, box.top + 2, Math.max(2, wide), box.height - 4)
-    }
+    bar(paths.call, data.calls[index] ?? 0)
+    bar(paths.message, data.messages[index] ?? 0)
+    bar(paths.state, data.states[index] ?? 0)
   }
+  for (const hue of ['call', 'message', 'state', 'error'] as const) {
+    pen.globalAlpha = hue === 'error' ? 1 : 0.85
+    pen.fillStyle = colours[hue]
+    pen.fill(paths[hue])
+  }
+  pen.globalAlpha = 1
 }
 
 const total = (data: Density, index: number): number =>
   (data.calls[index] ?? 0) + (data.messages[index] ?? 0) + (data.states[index] ?? 0)
 
-function spans(pen: Pen, scene: Scene, box: LaneBox, all: Span[], hatch: CanvasPattern | string): void {
+function spans(pen: Pen, scene: Scene, box: LaneBox, all: Span[], hatch: Fill): void {
   const { view, width, colours } = scene
   pen.font = '11px ui-sans-serif, system-ui, sans-serif'
   pen.textBaseline = 'middle'
@@ -189,116 +199,17 @@ function spans(pen: Pen, scene: Scene, box: LaneBox, all: Span[], hatch: CanvasP
   }
 }
 
+const widths = new Map<string, number>()
+
+/** As much of a label as there is room for. Labels repeat thousands of times: each is measured once. */
 function clip(pen: Pen, text: string, room: number): string {
-  if (pen.measureText(text).width <= room) return text
-  let high = text.length
-  let low = 0
-  while (low < high) {
-    const middle = Math.ceil((low + high) / 2)
-    if (pen.measureText(`${text.slice(0, middle)}…`).width <= room) low = middle
-    else high = middle - 1
+  let width = widths.get(text)
+  if (width === undefined) {
+    if (widths.size > 20_000) widths.clear()
+    width = pen.measureText(text).width
+    widths.set(text, width)
   }
-  return low < 2 ? '' : `${text.slice(0, low)}…`
-}
-
-/** Messages travel from lane to lane; what was inferred is dashed. */
-function arrows(pen: Pen, scene: Scene): void {
-  const { view, width, colours } = scene
-  const middles = new Map(scene.boxes.map((box) => [box.process.process, box.top + box.height / 2]))
-  const visible = scene.messages.filter((message) => {
-    const sent = message.sent_at ?? message.received_at ?? 0
-    return (message.received_at ?? sent) >= view.from && sent <= view.to
-  })
-  const isNear = (message: Arrow): boolean =>
-    message.from === scene.focus.process || message.to === scene.focus.process
-  // Many arrows fade, so that they show where there is traffic without hiding what goes on in the lanes.
-  const quiet = Math.min(0.42, Math.max(0.07, 18 / visible.length))
-  const loud = Math.min(0.9, Math.max(0.16, 40 / visible.filter(isNear).length))
-  for (const message of visible) {
-    const from = message.from === null ? undefined : middles.get(message.from)
-    const to = message.to === null ? undefined : middles.get(message.to)
-    if (from === undefined || to === undefined || from === to) continue
-    const sent = message.sent_at ?? message.received_at ?? 0
-    const x1 = toX(view, width, sent)
-    const x2 = toX(view, width, message.received_at ?? sent)
-    if (Math.max(x1, x2) < 0 || Math.min(x1, x2) > width) continue
-    const focused = scene.focus.message === message.message
-    const near = isNear(message)
-    pen.strokeStyle = message.kind === 'exit' || message.kind === 'down' ? colours.error : colours.message
-    pen.fillStyle = pen.strokeStyle
-    pen.globalAlpha = focused ? 1 : near ? loud : quiet
-    pen.lineWidth = focused ? 2 : near ? 1.3 : 1
-    pen.setLineDash(message.certain ? [] : [4, 3])
-    const down = to > from ? 1 : -1
-    const bend = Math.min(14, Math.abs(x2 - x1) / 2 + 4)
-    pen.beginPath()
-    pen.moveTo(x1, from)
-    pen.bezierCurveTo(x1 + bend, from + down * 6, x2 - bend, to - down * 10, x2, to - down * 4)
-    pen.stroke()
-    pen.setLineDash([])
-    pen.beginPath()
-    pen.moveTo(x2, to)
-    pen.lineTo(x2 - 3.4, to - down * 6)
-    pen.lineTo(x2 + 2.6, to - down * 6.4)
-    pen.closePath()
-    pen.fill()
-    pen.beginPath()
-    pen.arc(x1, from, 1.8, 0, Math.PI * 2)
-    pen.fill()
-  }
-  pen.globalAlpha = 1
-}
-
-/** Shape says what hue says: diamond, cross, dot, ring, flag. Marks closer than a pixel are drawn once. */
-function marks(pen: Pen, scene: Scene, box: LaneBox, all: Mark[]): void {
-  const { view, width, colours } = scene
-  const y = box.top + box.height / 2
-  let before: string | null = null
-  for (const mark of all) {
-    const x = Math.round(toX(view, width, mark.at) * 2) / 2
-    const place = `${mark.kind}${x}`
-    if (x < -6 || x > width + 6 || place === before) continue
-    before = place
-    const calm = mark.kind === 'exit' && /:?normal|:?shutdown/.test(mark.label)
-    symbol(pen, mark.kind, x, y, calm ? colours.faint : colours[MARKS[mark.kind] ?? 'mark'], colours.ground)
-  }
-}
-
-export function symbol(pen: Pen, kind: string, x: number, y: number, colour: string, halo: string): void {
-  const path = new Path2D()
-  const open = kind === 'exception' || kind === 'exit' || kind === 'register'
-  if (kind === 'state') {
-    path.moveTo(x, y - 4.5)
-    path.lineTo(x + 4.5, y)
-    path.lineTo(x, y + 4.5)
-    path.lineTo(x - 4.5, y)
-    path.closePath()
-  } else if (kind === 'exception' || kind === 'exit') {
-    const r = kind === 'exception' ? 4.5 : 3.5
-    path.moveTo(x - r, y - r)
-    path.lineTo(x + r, y + r)
-    path.moveTo(x + r, y - r)
-    path.lineTo(x - r, y + r)
-  } else if (kind === 'mark' || kind === 'test') {
-    path.moveTo(x, y + 5)
-    path.lineTo(x, y - 5)
-    path.lineTo(x + 6, y - 2.5)
-    path.lineTo(x, y)
-    path.closePath()
-  } else {
-    path.arc(x, y, 3.2, 0, Math.PI * 2)
-  }
-  pen.lineWidth = open ? 4.5 : 2.5
-  pen.strokeStyle = halo
-  pen.globalAlpha = 0.8
-  pen.stroke(path)
-  pen.globalAlpha = 1
-  if (open) {
-    pen.lineWidth = 2
-    pen.strokeStyle = colour
-    pen.stroke(path)
-  } else {
-    pen.fillStyle = colour
-    pen.fill(path)
-  }
+  if (width <= room) return text
+  const keep = Math.floor((text.length * room) / width) - 1
+  return keep < 2 ? '' : `${text.slice(0, keep)}…`
 }

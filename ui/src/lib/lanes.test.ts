@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import { hit, laneAt, layout, overall, PAD, parents, ROW, spanTop, visible } from './lanes'
+import { HEAD, hit, laneAt, layout, PAD, parents, ROW, spanTop, visible } from './lanes'
 import type { Lane, Process } from './types'
 
 const process = (id: number, depth: number): Process => ({ process: id, depth, label: `p${id}` }) as Process
+const section = (processes: Process[], key = '', folded = false) => ({ key, title: key, folded, processes })
 const tree = [process(0, 0), process(1, 1), process(2, 2), process(3, 1), process(4, 0)]
 
 describe('lanes', () => {
@@ -16,9 +17,9 @@ describe('lanes', () => {
 
   it('share the height, and show their whole depth when expanded', () => {
     const deepest = new Map([[1, 5]])
-    const boxes = layout(tree, new Set(), new Set(), deepest, 5 * (2 * ROW + 2 * PAD))
+    const { boxes } = layout([section(tree)], new Set(), new Set(), deepest, 5 * (2 * ROW + 2 * PAD))
     expect(boxes.map((box) => box.rows)).toEqual([1, 2, 1, 1, 1])
-    expect(layout(tree, new Set(), new Set([1]), deepest, 100)[1]?.rows).toBe(6)
+    expect(layout([section(tree)], new Set(), new Set([1]), deepest, 100).boxes[1]?.rows).toBe(6)
     boxes.slice(1).forEach((box, index) => {
       const above = boxes[index]
       expect(box.top).toBe((above?.top ?? 0) + (above?.height ?? 0))
@@ -27,8 +28,21 @@ describe('lanes', () => {
     expect(laneAt(boxes, 1e6)).toBeNull()
   })
 
+  it('stand below the heading of their group, and not at all when it is folded', () => {
+    const sections = [section(tree.slice(0, 2), 'a'), section(tree.slice(2), 'b', true)]
+    const { boxes, heads, tall } = layout(sections, new Set(), new Set(), new Map(), 400)
+    expect(heads.map(({ key, count, folded }) => [key, count, folded])).toEqual([
+      ['a', 2, false],
+      ['b', 3, true],
+    ])
+    expect(boxes.map((box) => box.process.process)).toEqual([0, 1])
+    expect(boxes[0]?.top).toBe(HEAD)
+    expect(heads[1]?.top).toBe((boxes[1]?.top ?? 0) + (boxes[1]?.height ?? 0))
+    expect(tall).toBe((heads[1]?.top ?? 0) + HEAD)
+  })
+
   it('find marks before spans before the lane', () => {
-    const box = layout(tree, new Set(), new Set(), new Map([[0, 1]]), 600)[0]
+    const box = layout([section(tree)], new Set(), new Set(), new Map([[0, 1]]), 600).boxes[0]
     if (!box) throw new Error('no lane')
     const span = { call: 7, start: 100, end: 300, depth: 0, label: 'f', outcome: 'returned' }
     const lane = {
@@ -42,21 +56,5 @@ describe('lanes', () => {
     expect(at(160, 0)).toMatchObject({ kind: 'span', span: { call: 7 } })
     expect(at(160, 1)).toMatchObject({ kind: 'span', span: { call: 8 } })
     expect(at(700, 0)).toEqual({ kind: 'lane' })
-  })
-
-  it('add up to the whole recording', () => {
-    const lane: Lane = {
-      process: 0,
-      marks: [],
-      density: {
-        bucket_ns: 50,
-        calls: [1, 2],
-        messages: [0, 1],
-        states: [1, 0],
-        errors: [0, 3],
-        life: [0, 0],
-      },
-    }
-    expect(overall([lane, lane], 2, 100)).toEqual({ busy: [4, 6], errors: [0, 6] })
   })
 })

@@ -40,41 +40,84 @@ export function parents(processes: Process[]): Set<number> {
   return found
 }
 
-/** Rows that let all lanes fit into `height` when they can; expanded lanes show their whole depth. */
+/** The heading of a group of lanes. */
+export interface Head {
+  key: string
+  title: string
+  count: number
+  top: number
+  folded: boolean
+}
+
+export const HEAD = 22
+
+interface Section {
+  key: string
+  title: string
+  folded: boolean
+  processes: Process[]
+}
+
+export interface Layout {
+  boxes: LaneBox[]
+  heads: Head[]
+  tall: number
+}
+
+/**
+ * Rows that let all lanes fit into `height` when they can; expanded lanes show their whole depth.
+ * `always` has its lane also in a group that is folded.
+ */
 export function layout(
-  processes: Process[],
+  sections: Section[],
   collapsed: ReadonlySet<number>,
   expanded: ReadonlySet<number>,
   deepest: ReadonlyMap<number, number>,
   height: number,
-): LaneBox[] {
-  const shown = visible(processes, collapsed)
-  const groups = parents(processes)
-  const fair = Math.floor((height / Math.max(shown.length, 1) - PAD * 2) / ROW)
+  always: number | null = null,
+): Layout {
+  const open = sections.map((section) => ({
+    section,
+    shown: section.folded
+      ? section.processes.filter((one) => one.process === always)
+      : visible(section.processes, collapsed),
+    groups: parents(section.processes),
+  }))
+  const count = open.reduce((sum, { shown }) => sum + shown.length, 0)
+  const room = height - HEAD * sections.filter((one) => one.key !== '').length
+  const fair = Math.floor((room / Math.max(count, 1) - PAD * 2) / ROW)
   const cap = Math.min(Math.max(fair, 1), 6)
   const rowsOf = (process: Process): number =>
     Math.min(
       (deepest.get(process.process) ?? 0) + 1,
       expanded.has(process.process) ? Math.max(MAX_ROWS, cap) : cap,
     )
-  const all = shown.reduce((sum, process) => sum + rowsOf(process), 0)
-  const roomy = Math.floor((height - shown.length * PAD * 2) / Math.max(all, 1))
+  const all = open.reduce((sum, { shown }) => sum + shown.reduce((rows, one) => rows + rowsOf(one), 0), 0)
+  const roomy = Math.floor((room - count * PAD * 2) / Math.max(all, 1))
   const row = Math.min(TALL, Math.max(ROW, roomy))
-  let top = 0
-  return shown.map((process) => {
-    const rows = rowsOf(process)
-    const box = {
-      process,
-      top,
-      row,
-      rows,
-      height: rows * row + PAD * 2,
-      hasChildren: groups.has(process.process),
-      collapsed: collapsed.has(process.process),
+  const found: Layout = { boxes: [], heads: [], tall: 0 }
+  for (const { section, shown, groups } of open) {
+    if (section.key !== '') {
+      const { key, title, folded } = section
+      found.heads.push({ key, title, folded, count: section.processes.length, top: found.tall })
+      found.tall += HEAD
     }
-    top += box.height
-    return box
-  })
+    for (const process of shown) {
+      const rows = rowsOf(process)
+      const box = {
+        process,
+        top: found.tall,
+        row,
+        rows,
+        height: rows * row + PAD * 2,
+        hasChildren: groups.has(process.process),
+        collapsed: collapsed.has(process.process),
+      }
+      found.boxes.push(box)
+      found.tall += box.height
+    }
+  }
+  return found
 }
 
 export const laneAt = (boxes: LaneBox[], y: number): LaneBox | null =>
@@ -112,34 +155,4 @@ export function hit(
     if (at === row && (!found || span.depth >= found.depth)) found = span
   }
   return found ? { kind: 'span', span: found } : { kind: 'lane' }
-}
-
-/** Buckets of all lanes added up, for the strip that shows the whole recording. */
-export function overall(
-  lanes: Lane[],
-  buckets: number,
-  duration: number,
-): { busy: number[]; errors: number[] } {
-  const busy = new Array<number>(buckets).fill(0)
-  const errors = new Array<number>(buckets).fill(0)
-  const put = (into: number[], at: number, amount: number): void => {
-    const index = Math.min(buckets - 1, Math.max(0, Math.floor((at / Math.max(duration, 1)) * buckets)))
-    into[index] = (into[index] ?? 0) + amount
-  }
-  for (const lane of lanes) {
-    const density = lane.density
-    if (density) {
-      density.calls.forEach((calls, index) => {
-        const at = index * density.bucket_ns
-        put(busy, at, calls + (density.messages[index] ?? 0) + (density.states[index] ?? 0))
-        put(errors, at, density.errors[index] ?? 0)
-      })
-    }
-    for (const span of lane.spans ?? []) put(busy, span.start, 1)
-    for (const mark of lane.marks) {
-      if (!density) put(busy, mark.at, 1)
-      if (mark.kind === 'exception' && !density) put(errors, mark.at, 1)
-    }
-  }
-  return { busy, errors }
 }

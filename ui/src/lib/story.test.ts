@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { cast, keep, payload, stretch, telling, withCode } from './story'
-import type { Finding, Lane, Process } from './types'
+import { cast, keep, payload, stretch, telling } from './story'
+import type { Finding, Process } from './types'
 
 const process = (id: number, depth: number, kind = 'gen_server', module: string | null = 'M'): Process =>
   ({ process: id, depth, kind, module }) as Process
@@ -31,19 +31,6 @@ describe('the story of a finding', () => {
 })
 
 describe('lanes that matter', () => {
-  it('have calls or states', () => {
-    const lane = (id: number, rest: Partial<Lane>): Lane => ({ process: id, marks: [], ...rest })
-    const density = { bucket_ns: 1, calls: [0], messages: [9], states: [0], errors: [0], life: [1] }
-    expect(
-      withCode([
-        lane(1, { spans: [] }),
-        lane(2, { density }),
-        lane(3, { density: { ...density, states: [1] } }),
-        lane(4, { spans: [], marks: [{ event: 1, at: 1, kind: 'state', label: '' }] }),
-      ]),
-    ).toEqual(new Set([3, 4]))
-  })
-
   it('hang below the nearest ancestor that stays', () => {
     const tree = [process(0, 0), process(1, 1), process(2, 2), process(3, 2), process(4, 1), process(5, 0)]
     const kept = keep(tree, new Set([0, 3, 4, 5]))

@@ -1,4 +1,4 @@
-import type { Finding, Lane, Moment, Process } from './types'
+import type { Finding, Moment, Process } from './types'
 
 /** How the desk is set for a finding: the moment that tells most, the stretch of time, the processes that play. */
 
@@ -30,17 +30,6 @@ export function stretch(finding: Finding, end: Moment): [number, number] | null 
 /** The processes that a finding's evidence names. */
 export function cast(finding: Finding): Set<number> {
   return new Set(finding.evidence.flatMap((one) => (one.moment.process === null ? [] : [one.moment.process])))
-}
-
-/** The processes with calls or state of their own in a recording: the rest is the machinery around them. */
-export function withCode(lanes: Lane[]): Set<number> {
-  const found = new Set<number>()
-  for (const { process, density, spans, marks } of lanes) {
-    const calls = spans ? spans.length > 0 : (density?.calls.some((amount) => amount > 0) ?? false)
-    const states = density?.states.some((amount) => amount > 0) ?? marks.some((mark) => mark.kind === 'state')
-    if (calls || states) found.add(process)
-  }
-  return found
 }
 
 /** Tree order and depth of the processes that stay: each hangs below its nearest ancestor that stays. */

@@ -135,6 +135,14 @@ export interface Arrow {
   kind: string
   label: string
   certain: boolean
+  via: number[] // hidden processes that the causality passed through; empty for a message
+}
+
+export interface Overview {
+  bucket_ns: number
+  events: number[]
+  errors: number[]
+  coded: number[]
 }
 
 export interface TimelineData {

@@ -1,6 +1,8 @@
+import { GROUPINGS } from '../lib/roster'
 import { DOCK_NAMES, DOCKS, NAMES, PANELS, PRESETS } from '../lib/panels'
 import { desk } from './desk.svelte'
 import { focus } from './focus.svelte'
+import { lanes } from './lanes.svelte'
 import { player } from './player.svelte'
 import { viewport } from './viewport.svelte'
 
@@ -23,6 +25,11 @@ const around = (): number => {
   const at = focus.moment?.at ?? 0
   const { from, to } = viewport.view
   return at >= from && at <= to ? at : (from + to) / 2
+}
+
+function inFocus(act: (process: number) => void): void {
+  const process = focus.moment?.process
+  if (process !== null && process !== undefined) act(process)
 }
 
 export const commands: Command[] = [
@@ -99,6 +106,28 @@ export const commands: Command[] = [
     run: () => focus.scope(focus.window ? null : [Math.max(0, viewport.view.from), viewport.view.to]),
   },
   { title: 'Clear the focus window', keys: 'Esc', match: key('Escape'), run: () => focus.scope(null) },
+  {
+    title: 'Pin or unpin the lane of the process in focus',
+    keys: 'p',
+    match: key('p'),
+    run: () => inFocus((process) => lanes.pin(process)),
+  },
+  {
+    title: 'Hide the lane of the process in focus',
+    keys: 'h',
+    match: key('h'),
+    run: () => inFocus((process) => lanes.hide(process)),
+  },
+  { title: 'Show all hidden lanes', keys: 'H', match: key('H'), run: () => lanes.showAll() },
+  {
+    title: 'Group lanes by tree, application or name',
+    keys: 'g',
+    match: key('g'),
+    run: () => {
+      const next = (GROUPINGS.indexOf(lanes.grouping) + 1) % GROUPINGS.length
+      lanes.grouping = GROUPINGS[next] ?? 'tree'
+    },
+  },
   {
     title: 'Make the view below taller or smaller',
     keys: 'v',

@@ -1,4 +1,4 @@
-import { cast, keep, stretch, telling, withCode } from '../lib/story'
+import { cast, keep, stretch, telling } from '../lib/story'
 import type { Process } from '../lib/types'
 import { focus } from './focus.svelte'
 import { recording } from './recording.svelte'
@@ -15,7 +15,7 @@ class Stage {
   readonly #wanted = $derived.by((): Set<number> | null => {
     if (this.cast === 'all') return null
     const open = this.finding === null ? undefined : recording.findings?.[this.finding]
-    const found = withCode(viewport.whole.value?.lanes ?? [])
+    const found = new Set(viewport.coded)
     if (this.cast === 'finding' && open) {
       const named = cast(open)
       const own = new Set([...named].filter((process) => found.has(process)))

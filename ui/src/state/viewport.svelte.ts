@@ -1,6 +1,6 @@
 import { api } from '../lib/api'
 import { clamp, fit, pan, reveal, type Viewport, zoom } from '../lib/scale'
-import type { Lane, TimelineData } from '../lib/types'
+import type { Lane, Overview, TimelineData } from '../lib/types'
 import { recording } from './recording.svelte'
 import { Resource } from './resource.svelte'
 
@@ -14,10 +14,14 @@ class ViewportStore {
   readonly zoomed = $derived(this.#wanted !== null)
   width = $state(800)
   readonly tile = new Resource<TimelineData>()
-  readonly whole = new Resource<TimelineData>()
+  readonly whole = new Resource<Overview>()
+  /** The processes with recorded code or state of their own. */
+  readonly coded = $derived<ReadonlySet<number>>(new Set(this.whole.value?.coded))
   readonly lanes = $derived(new Map<number, Lane>(this.tile.value?.lanes.map((lane) => [lane.process, lane])))
   /** Deepest frame seen so far of each process: lanes never shrink while one looks at them. */
   deepest = $state.raw<ReadonlyMap<number, number>>(new Map())
+
+  #through = '' // the hidden processes of the tile at hand
 
   readonly span = $derived(this.view.to - this.view.from)
 
@@ -56,11 +60,16 @@ class ViewportStore {
   }
 
   /** Asks for data of these lanes when what is at hand does not cover the view, or covers it too coarsely. */
-  refresh(processes: number[]): void {
+  refresh(processes: number[], through: number[]): void {
     const { from, to } = this.view
     const data = this.tile.value
     const known = data !== null && processes.every((process) => this.lanes.has(process))
-    if (known && data.from <= Math.max(0, from) && data.to >= Math.min(recording.duration, to)) {
+    if (
+      known &&
+      this.#through === through.join() &&
+      data.from <= Math.max(0, from) &&
+      data.to >= Math.min(recording.duration, to)
+    ) {
       const coarse = (data.to - data.from) / (to - from)
       const exact = data.detail === 'spans' && !data.truncated.spans && !data.truncated.messages
       if (exact ? coarse < 60 : coarse < 2.4 && coarse > 0.9) return
@@ -69,8 +78,10 @@ class ViewportStore {
     const low = Math.max(0, Math.floor(from - margin))
     const high = Math.min(recording.duration, Math.ceil(to + margin))
     const width = Math.round((this.width * (high - low)) / (to - from))
-    this.tile.load(`${low}-${high}-${width}-${processes.join()}`, async (signal) => {
-      const answer = await api.timeline(low, high, Math.max(width, 50), processes, signal)
+    const passing = through.join()
+    this.tile.load(`${low}-${high}-${width}-${processes.join()}-${passing}`, async (signal) => {
+      const answer = await api.timeline(low, high, Math.max(width, 50), processes, through, signal)
+      this.#through = passing
       this.#measure(answer)
       return answer
     })
@@ -78,7 +89,7 @@ class ViewportStore {
 
   /** The strip of the whole recording: asked once. */
   overview(): void {
-    this.whole.load('whole', (signal) => api.timeline(0, recording.duration, 400, [], signal))
+    this.whole.load('whole', (signal) => api.overview(480, signal))
   }
 
   #measure(data: TimelineData): void {

@@ -1,0 +1,144 @@
+"""The timeline and its transport by mouse and keyboard, on the example's recording."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from elixirscope.film import Film
+from tests.web.pages import go, settled
+
+pytestmark = [pytest.mark.beam, pytest.mark.browser]
+
+
+@pytest.fixture
+def desk(page: Page, sale: int) -> Page:
+    """The page at a sale, with a lane for every process and room for all of them."""
+    page.set_viewport_size({"width": 1280, "height": 4800})
+    go(page, sale)
+    page.get_by_test_id("cast").select_option("all")
+    settled(page)
+    return page
+
+
+def lane_of(page: Page, film: Film, label: str) -> str:
+    """The test id of a lane by its process's label."""
+    return f"lane-{film.query.process(label)}"
+
+
+def test_platform_processes_are_folded_until_somebody_looks(desk: Page, film: Film) -> None:
+    platform = desk.get_by_test_id("group-platform")
+    desk.get_by_test_id("lane-menu-button").click()
+    desk.get_by_test_id("lane-search").fill("ExUnit.Server")
+    expect(desk.get_by_test_id(lane_of(desk, film, "ExUnit.Server"))).to_be_visible()
+    desk.get_by_test_id("lane-search").fill("")
+    expect(desk.get_by_test_id(lane_of(desk, film, "ExUnit.Server"))).to_have_count(0)
+    desk.get_by_test_id("grouping").select_option("application")
+    desk.keyboard.press("Escape")
+    expect(desk.get_by_test_id("group-TicketOffice")).to_have_attribute("aria-expanded", "true")
+    desk.get_by_test_id("group-TicketOffice").click()
+    expect(platform).to_be_visible()
+    expect(platform).to_have_attribute("aria-expanded", "false")
+    platform.click()
+    expect(desk.get_by_test_id(lane_of(desk, film, ":logger"))).to_be_visible()
+
+
+def test_lanes_are_pinned_hidden_and_moved_by_keyboard(desk: Page, film: Film) -> None:
+    ledger, pricing = lane_of(desk, film, "Ledger"), lane_of(desk, film, "Pricing")
+    desk.get_by_test_id("lane-menu-button").click()
+    desk.get_by_test_id("lane-search").fill("TicketOffice.")
+    desk.keyboard.press("Escape")
+
+    def top(lane: str) -> float:
+        box = desk.get_by_test_id(lane).bounding_box()
+        assert box
+        return box["y"]
+
+    assert top(pricing) < top(ledger)
+    desk.get_by_test_id(ledger).get_by_role("button", name="Ledger", exact=True).press("p")
+    expect(desk.get_by_test_id("group-pinned")).to_be_visible()
+    assert top(ledger) < top(pricing)
+    desk.get_by_test_id(pricing).get_by_role("button", name="Pricing", exact=True).press("h")
+    expect(desk.get_by_test_id(pricing)).to_have_count(0)
+    desk.reload()
+    settled(desk)
+    desk.get_by_test_id("cast").select_option("all")
+    expect(desk.get_by_test_id("group-pinned")).to_be_visible()  # remembered for this recording
+    desk.get_by_test_id("lane-menu-button").click()
+    expect(desk.get_by_test_id("lane-menu")).to_contain_text("1 hidden: Pricing")
+    desk.get_by_test_id("show-hidden").click()
+    desk.get_by_test_id("lane-search").fill("Pricing")
+    expect(desk.get_by_test_id(pricing)).to_be_visible()
+
+
+def test_a_brush_scopes_the_lists_and_escape_clears_it(page: Page, sale: int) -> None:
+    go(page, sale)
+    box = page.get_by_test_id("canvas").bounding_box()
+    assert box
+    total = page.get_by_text(re.compile(r"in view$"))
+    expect(total.first).to_be_visible()
+    page.keyboard.down("Shift")
+    page.mouse.move(box["x"] + 100, box["y"] + 20)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 220, box["y"] + 20, steps=4)
+    page.mouse.up()
+    page.keyboard.up("Shift")
+    expect(page.get_by_text(re.compile(r"in the window$")).first).to_be_visible()
+    expect(page).to_have_url(re.compile(r"window=\d+-\d+"))
+    before = page.url
+    page.get_by_test_id("window-end").press("ArrowRight")
+    expect(page).not_to_have_url(before)
+    page.get_by_test_id("window-end").press("Escape")
+    expect(page).not_to_have_url(re.compile("window="))
+    expect(total.first).to_be_visible()
+
+
+def test_wasd_fit_and_the_frame_zoom(page: Page, sale: int) -> None:
+    go(page, sale)
+    page.keyboard.press("f")
+    expect(page).not_to_have_url(re.compile("zoom="))
+    for key in ("w", "w", "w", "a", "d", "s"):
+        page.keyboard.press(key)
+    expect(page).to_have_url(re.compile(r"zoom=\d+-\d+"))
+    page.keyboard.press("z")
+    settled(page)
+    page.get_by_test_id("fit").click()
+    expect(page).not_to_have_url(re.compile("zoom="))
+
+
+@pytest.mark.parametrize(
+    ("key", "back", "hint"), [(".", ",", "next"), ("m", "M", "message"), ("c", "C", "state"), ("x", "X", "exception")]
+)
+def test_every_way_to_step_has_a_key(page: Page, film: Film, key: str, back: str, hint: str) -> None:
+    seats = film.query.rows("select state from raw.states where version = 3 order by state limit 1")
+    go(page, int(seats[0]["state"]))
+    page.keyboard.press(key)
+    moment = page.get_by_test_id("moment")
+    expect(moment).not_to_contain_text(f"e{seats[0]['state']}")
+    settled(page)
+    stepped = moment.inner_text()
+    page.keyboard.press(back)
+    expect(moment).not_to_have_text(stepped)
+
+
+def test_playing_moves_the_playhead_until_it_is_paused(page: Page, sale: int) -> None:
+    go(page, sale)
+    before = page.get_by_test_id("moment").inner_text()
+    page.get_by_test_id("play").click()
+    expect(page.get_by_role("button", name="Pause")).to_be_visible()
+    expect(page.get_by_test_id("moment")).not_to_have_text(before)
+    page.get_by_role("button", name="Pause").click()
+    expect(page.get_by_role("button", name="Play")).to_be_visible()
+
+
+def test_back_and_forward_walk_the_moments(page: Page, film: Film, sale: int) -> None:
+    go(page, sale)
+    other = film.query.process("Ledger")
+    page.get_by_test_id(f"process-{other}").click()
+    expect(page.get_by_test_id("moment")).to_contain_text("Ledger")
+    page.go_back()
+    expect(page.get_by_test_id("moment")).to_contain_text(f"e{sale}")
+    page.go_forward()
+    expect(page.get_by_test_id("moment")).to_contain_text("Ledger")

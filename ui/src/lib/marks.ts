@@ -1,0 +1,88 @@
+import type { Pen, Scene } from './draw'
+import type { LaneBox } from './lanes'
+import type { Hue } from './names'
+import { toX } from './scale'
+import type { Mark } from './types'
+
+const MARKS: Record<string, Hue> = {
+  state: 'state',
+  exception: 'error',
+  exit: 'error',
+  spawn: 'life',
+  register: 'life',
+  mark: 'mark',
+  test: 'mark',
+}
+
+/** Shape says what hue says: diamond, cross, dot, ring, flag. Marks closer than a pixel are drawn once. */
+export function marks(pen: Pen, scene: Scene, box: LaneBox, all: Mark[]): void {
+  const { view, width, colours } = scene
+  const y = box.top + box.height / 2
+  let before: string | null = null
+  for (const mark of all) {
+    const x = Math.round(toX(view, width, mark.at) * 2) / 2
+    const place = `${mark.kind}${x}`
+    if (x < -6 || x > width + 6 || place === before) continue
+    before = place
+    const calm = mark.kind === 'exit' && /:?normal|:?shutdown/.test(mark.label)
+    const colour = calm ? colours.faint : colours[MARKS[mark.kind] ?? 'mark']
+    pen.drawImage(stamp(mark.kind, colour, colours.ground), x - STAMP / 2, y - STAMP / 2, STAMP, STAMP)
+  }
+}
+
+const STAMP = 18 // px
+const stamps = new Map<string, HTMLCanvasElement>()
+
+/** A symbol drawn once for each kind, colour and density of pixels, then copied. */
+function stamp(kind: string, colour: string, halo: string): HTMLCanvasElement {
+  const scale = devicePixelRatio || 1
+  const key = `${kind} ${colour} ${halo} ${scale}`
+  const known = stamps.get(key)
+  if (known) return known
+  const made = document.createElement('canvas')
+  made.width = made.height = STAMP * scale
+  const pen = made.getContext('2d')
+  pen?.scale(scale, scale)
+  if (pen) symbol(pen, kind, STAMP / 2, STAMP / 2, colour, halo)
+  stamps.set(key, made)
+  return made
+}
+
+function symbol(pen: Pen, kind: string, x: number, y: number, colour: string, halo: string): void {
+  const path = new Path2D()
+  const open = kind === 'exception' || kind === 'exit' || kind === 'register'
+  if (kind === 'state') {
+    path.moveTo(x, y - 4.5)
+    path.lineTo(x + 4.5, y)
+    path.lineTo(x, y + 4.5)
+    path.lineTo(x - 4.5, y)
+    path.closePath()
+  } else if (kind === 'exception' || kind === 'exit') {
+    const r = kind === 'exception' ? 4.5 : 3.5
+    path.moveTo(x - r, y - r)
+    path.lineTo(x + r, y + r)
+    path.moveTo(x + r, y - r)
+    path.lineTo(x - r, y + r)
+  } else if (kind === 'mark' || kind === 'test') {
+    path.moveTo(x, y + 5)
+    path.lineTo(x, y - 5)
+    path.lineTo(x + 6, y - 2.5)
+    path.lineTo(x, y)
+    path.closePath()
+  } else {
+    path.arc(x, y, 3.2, 0, Math.PI * 2)
+  }
+  pen.lineWidth = open ? 4.5 : 2.5
+  pen.strokeStyle = halo
+  pen.globalAlpha = 0.8
+  pen.stroke(path)
+  pen.globalAlpha = 1
+  if (open) {
+    pen.lineWidth = 2
+    pen.strokeStyle = colour
+    pen.stroke(path)
+  } else {
+    pen.fillStyle = colour
+    pen.fill(path)
+  }
+}
