@@ -35,6 +35,7 @@ const TABLE = {
   values: { title: 'Values', about: 'Values of the frame', dock: 'lower' },
   stack: { title: 'Stack', about: 'Stack at the moment', dock: 'lower' },
   why: { title: 'Why?', about: 'Why did this happen?', dock: 'lower' },
+  notebook: { title: 'Notebook', about: 'Notebook: the moments you kept', dock: 'lower' },
 } as const satisfies Record<string, About>
 
 export type Panel = keyof typeof TABLE

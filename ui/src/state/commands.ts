@@ -3,6 +3,7 @@ import { DOCK_NAMES, DOCKS, NAMES, PANELS, PRESETS } from '../lib/panels'
 import { desk } from './desk.svelte'
 import { focus } from './focus.svelte'
 import { lanes } from './lanes.svelte'
+import { notebook } from './notebook.svelte'
 import { player } from './player.svelte'
 import { viewport } from './viewport.svelte'
 
@@ -153,6 +154,12 @@ export const commands: Command[] = [
     keys: 'l',
     match: key('l'),
     run: () => void navigator.clipboard?.writeText(location.href),
+  },
+  {
+    title: 'Keep this moment in the notebook',
+    keys: 'n',
+    match: key('n'),
+    run: () => notebook.keep(),
   },
   // The panels that stand below the timeline answer the number keys; all of them the palette.
   ...NAMES.filter((name) => PANELS[name].dock === 'bottom').map((name, index) => ({

@@ -7,6 +7,7 @@ import Constellation from './Constellation.svelte'
 import Findings from './Findings.svelte'
 import Flow from './Flow.svelte'
 import Messages from './Messages.svelte'
+import Notebook from './Notebook.svelte'
 import Processes from './Processes.svelte'
 import Query from './Query.svelte'
 import Stack from './Stack.svelte'
@@ -31,4 +32,5 @@ export const components: Record<Panel, Component> = {
   values: Values,
   stack: Stack,
   why: Why,
+  notebook: Notebook,
 }
