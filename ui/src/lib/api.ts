@@ -100,6 +100,19 @@ export const api = {
       { process, from: Math.floor(from), to: Math.ceil(to) },
       signal,
     ),
+  flame: (
+    q: {
+      from: number
+      to: number
+      view: T.FlameView
+      processes?: number[]
+      function?: string
+      width: number
+    },
+    signal?: Signal,
+  ) => get<T.Flame>('flame', { ...q, processes: q.processes?.join(',') }, signal),
+  critical: (q: { call?: number; test?: number }, signal?: Signal) =>
+    get<T.CriticalPath>('critical', { ...q, limit: 500 }, signal),
   causes: (event: number, direction: string, limit: number, signal?: Signal) =>
     get<{ steps: T.Step[]; total: number }>('causes', { event, direction, limit }, signal),
   flow: (q: { event?: number; name?: string; value?: number }, signal?: Signal) =>

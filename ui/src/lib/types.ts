@@ -351,3 +351,62 @@ export interface ServerError {
   message: string
   hint: string | null
 }
+
+export type FlameView = 'merged' | 'time' | 'inverted' | 'sandwich'
+
+export interface FlameNode {
+  parent: number | null
+  depth: number
+  function: number
+  start: number
+  total_ns: number
+  self_ns: number
+  wait_ns: number
+  calls: number
+  call: number | null
+}
+
+export interface FlameFunction {
+  label: string
+  module: string | null
+  function: string | null
+  arity: number | null
+  calls: number
+  self_ns: number
+  wait_ns: number
+  total_ns: number
+}
+
+export interface Flame {
+  view: FlameView
+  start: number
+  end: number
+  total_ns: number
+  hidden: number
+  functions: FlameFunction[]
+  nodes: FlameNode[]
+  callers: FlameNode[]
+}
+
+export interface Segment {
+  start: number
+  end: number
+  kind: 'self' | 'frame' | 'travel' | 'mailbox' | 'reply'
+  process: number | null
+  call: number | null
+  label: string
+  process_label: string
+  behind: number | null
+  certain: boolean
+  reason: string | null
+}
+
+export interface CriticalPath {
+  call: number
+  label: string
+  start: number
+  end: number
+  total: number
+  segments: Segment[]
+  shares: { kind: string; label: string; ns: number; segments: number }[]
+}
