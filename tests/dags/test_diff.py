@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elixirscope.dags.diff import diff, same
+from elixirscope.dags.diff import diff
+from elixirscope.query.equality import same
 from elixirscope.recording.terms import Atom
 
 LEAVES = st.one_of(st.integers(0, 3), st.binary(max_size=2), st.sampled_from([Atom("a"), Atom("nil")]), st.just(1.0))

@@ -140,6 +140,18 @@ def test_where_the_time_went(client: httpx.Client, sale: dict[str, Any], film: F
     assert sum(share["ns"] for share in path["shares"]) == path["end"] - path["start"]
 
 
+def test_values_by_pattern_and_at_lines(client: httpx.Client, film: Film) -> None:
+    found = ask(client, "find", q="{:put, _, _}", kinds="message")
+    assert found["complete"]
+    assert found["total"] == len(found["hits"]) > 0
+    assert ask(client, "find", q="spring", **{"as": "text"})["total"] > 0
+    shown = ask(client, "messages", pattern="{:put, _, _}")
+    assert shown["total"] == found["total"]
+    (site,) = film.query.rows("select file, line from raw.sites where kind = 'bind' and vars = ['price'] limit 1")
+    printed = ask(client, "retro", file=site["file"], line=site["line"], expression="price")
+    assert printed["total"] >= len(printed["prints"]) > 0
+
+
 def test_sql(client: httpx.Client) -> None:
     answer = client.post("/api/query", json={"sql": "select 1 as one, '<script>' as text"})
     assert answer.json()["rows"] == [[1, "<script>"]]
@@ -160,6 +172,10 @@ def test_sql(client: httpx.Client) -> None:
         ("value?id=99999999", 404),
         ("value/children?id=0&path=x", 400),
         ("flame?view=sandwich&function=No.such/0", 404),
+        ("find?q={:ok,", 400),
+        ("messages?pattern={", 400),
+        ("retro?file=lib/no.ex&line=1&expression=1", 404),
+        ("retro?file=lib/no.ex&line=1&expression=f(", 400),
         ("critical", 400),
         ("critical?call=99999999", 404),
         ("critical?test=0", 404),

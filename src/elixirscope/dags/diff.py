@@ -7,8 +7,9 @@ from typing import Any
 
 import msgspec
 
+from elixirscope.query.equality import identity, pairs, same
 from elixirscope.query.paths import key_path
-from elixirscope.recording.terms import Atom, ElixirMap, inspect
+from elixirscope.recording.terms import Atom, inspect
 
 _TEXT = 200
 _MOST = 500
@@ -38,11 +39,6 @@ def diff(before: Any, after: Any) -> list[Change]:
     return changes
 
 
-def pairs(term: Any) -> list[tuple[Any, Any]] | None:
-    """Key and value of each pair of a map; None when the term is not a map."""
-    return list(term.items()) if isinstance(term, (dict, ElixirMap)) else None
-
-
 def _differences(before: Any, after: Any, path: str, depth: int) -> Iterator[Change]:
     if same(before, after):
         return
@@ -59,9 +55,9 @@ def _differences(before: Any, after: Any, path: str, depth: int) -> Iterator[Cha
 
 def _maps(old: list[tuple[Any, Any]], new: list[tuple[Any, Any]], path: str, depth: int) -> Iterator[Change]:
     unmatched = dict(enumerate(new))
-    index = {_key(key): number for number, (key, _) in enumerate(new)}
+    index = {identity(key): number for number, (key, _) in enumerate(new)}
     for key, value in old:
-        number = index.get(_key(key))
+        number = index.get(identity(key))
         if number is None:
             yield Change(path + key_path(key), "remove", _text(value), None)
         else:
@@ -106,27 +102,6 @@ def _struct(term: Any) -> str | None:
         if isinstance(key, Atom) and key == "__struct__":
             return str(value).removeprefix("Elixir.")
     return None
-
-
-def same(one: Any, other: Any) -> bool:
-    """Equality as Elixir's `===`: 1 and 1.0 differ, and so do an atom and a text."""
-    return type(one) is type(other) and _key(one) == _key(other)
-
-
-def _key(term: Any) -> Any:
-    """A hashable stand-in for a term, equal only for identical terms."""
-    if isinstance(term, (list, tuple)):
-        return (type(term).__name__, tuple(_key(part) for part in term))
-    found = pairs(term)
-    if found is not None:
-        return ("map", frozenset((_key(key), _key(value)) for key, value in found))
-    if isinstance(term, float):
-        return ("float", repr(term))
-    try:
-        hash(term)
-    except TypeError:
-        return (type(term).__name__, repr(term))
-    return (type(term).__name__, term)
 
 
 def _text(term: Any) -> str:

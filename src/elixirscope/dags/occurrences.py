@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from elixirscope.dags.code import CodeDag
-from elixirscope.dags.diff import pairs, same
 from elixirscope.query.coordinator import QueryCoordinator
+from elixirscope.query.equality import pairs, same
 from elixirscope.query.labels import mfa
 from elixirscope.query.values import parts
 from elixirscope.recording.terms import Atom

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from elixirscope.query.coordinator import QueryCoordinator
+from elixirscope.query.search import scan
 from elixirscope.query.values import Value
 
 PAGE = 200
@@ -77,9 +78,10 @@ def messages_page(
     search: str | None = None,
     limit: int = PAGE,
     offset: int = 0,
+    pattern: str | None = None,
 ) -> MessagePage:
     """Messages sent in [start, end) ns by or to `processes`, in order of time; `search` is looked for in their
-    texts.
+    texts, and a `pattern` (see `query.patterns`) in their values. Raises `UsageError` for what is no pattern.
     """
     at = "coalesce(m.sent_at, m.received_at)"
     where, params = ["true"], list[Any]()
@@ -93,6 +95,9 @@ def messages_page(
     if search:
         where.append("contains(lower(concat_ws(' ', m.kind, m.tag, m.to_name, value_text(m.value))), lower(?))")
         params.append(search)
+    if pattern:
+        where.append("list_contains(?, m.value)")
+        params.append(scan(query, pattern).matches().tolist())
     condition = " and ".join(where)
     total = query.rows(f"select count(*) as n from raw.messages m where {condition}", params)[0]["n"]
     rows = query.rows(

@@ -138,6 +138,12 @@ class SealedValues:
         start = int(self._ends[value_id - 1]) if place else 0
         return self._block(block)[start : int(self._ends[value_id])]
 
+    def blocks(self, first: int = 0) -> Iterator[tuple[int, Raw, list[int]]]:
+        """All values from the block of `first` on, a block at a time: (id of its first, bytes, ends of its values)."""
+        for block in range(first // PER_BLOCK, len(self._blocks) - 1):
+            start = block * PER_BLOCK
+            yield start, self._read_block(block), self._ends[start : start + PER_BLOCK].tolist()
+
     def _term(self, value_id: int) -> Term:
         return etf.decode(self.bytes(value_id))
 

@@ -40,6 +40,8 @@ _QUESTIONS: dict[str, Callable[[Film, Parameters], Any]] = {
     "/critical": questions.critical,
     "/source": questions.source,
     "/search": questions.search,
+    "/find": questions.find,
+    "/retro": questions.retro,
 }
 
 

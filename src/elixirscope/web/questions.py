@@ -9,12 +9,16 @@ import msgspec
 from elixirscope.dags import Picture
 from elixirscope.dags.critical import CriticalPath
 from elixirscope.dags.dataflow import Flow
+from elixirscope.dags.retro import Retro
+from elixirscope.dags.retro import retro as retro_of
 from elixirscope.errors import NotFoundError, UsageError
 from elixirscope.film import Film
 from elixirscope.query import pages, searching, sources, stepping
 from elixirscope.query.children import Children, children, part_at
 from elixirscope.query.flame import VIEWS, Flame
 from elixirscope.query.flame import flame as flame_of
+from elixirscope.query.search import HitPage, is_pattern
+from elixirscope.query.search import find as find_values
 from elixirscope.query.timeline import Overview, Timeline
 from elixirscope.query.timeline import overview as overview_of
 from elixirscope.query.timeline import timeline as timeline_of
@@ -103,6 +107,7 @@ def messages(film: Film, ask: Parameters) -> pages.MessagePage:
         ask.text("search", "") or None,
         limit=min(ask.number("limit", 200), _MOST),
         offset=ask.number("offset", 0),
+        pattern=ask.text("pattern", "") or None,
     )
 
 
@@ -196,6 +201,29 @@ def source(film: Film, ask: Parameters) -> sources.SourceFile:
 def search(film: Film, ask: Parameters) -> Answer:
     """Processes, functions, exceptions, tests and messages whose text contains `q`."""
     return {"results": searching.search(film.query, ask.text("q"))}
+
+
+def find(film: Film, ask: Parameters) -> HitPage:
+    """Where values of a shape, or with a text in them, were recorded."""
+    text = ask.text("q")
+    meant = ask.choice("as", ("auto", "pattern", "text"))
+    by_pattern = is_pattern(text) if meant == "auto" else meant == "pattern"
+    kinds = [kind for kind in ask.text("kinds", "").split(",") if kind]
+    limit, offset = min(ask.number("limit", 100), _MOST), ask.number("offset", 0)
+    return find_values(film.query, text, kinds, plain=not by_pattern, limit=limit, offset=offset)
+
+
+def retro(film: Film, ask: Parameters) -> Retro:
+    """An expression at each passing of a line."""
+    return retro_of(
+        film.query,
+        ask.text("file"),
+        ask.number("line"),
+        ask.text("expression"),
+        only=ask.text("only", "") or None,
+        limit=min(ask.number("limit", 100), _MOST),
+        offset=ask.number("offset", 0),
+    )
 
 
 def query(film: Film, body: bytes) -> Answer:
