@@ -152,6 +152,14 @@ def test_values_by_pattern_and_at_lines(client: httpx.Client, film: Film) -> Non
     assert printed["total"] >= len(printed["prints"]) > 0
 
 
+def test_why_something_did_not_happen(client: httpx.Client, film: Film, sale: dict[str, Any]) -> None:
+    (message,) = film.query.rows("select message from raw.messages where kind = 'call' and reply is not null limit 1")
+    assert ask(client, "whynot", message=message["message"])["verdict"] == "happened"
+    assert ask(client, "whynot", call=sale["call"])["verdict"] == "happened"
+    assert ask(client, "whynot", function="TicketOffice.No.such/0")["verdict"] == "not_recorded"
+    assert ask(client, "whynot", pattern="{:never, _}", process=sale["process"])["verdict"] == "never_sent"
+
+
 def test_sql(client: httpx.Client) -> None:
     answer = client.post("/api/query", json={"sql": "select 1 as one, '<script>' as text"})
     assert answer.json()["rows"] == [[1, "<script>"]]
@@ -176,6 +184,8 @@ def test_sql(client: httpx.Client) -> None:
         ("messages?pattern={", 400),
         ("retro?file=lib/no.ex&line=1&expression=1", 404),
         ("retro?file=lib/no.ex&line=1&expression=f(", 400),
+        ("whynot", 400),
+        ("whynot?message=99999999", 404),
         ("critical", 400),
         ("critical?call=99999999", 404),
         ("critical?test=0", 404),

@@ -42,6 +42,7 @@ _QUESTIONS: dict[str, Callable[[Film, Parameters], Any]] = {
     "/search": questions.search,
     "/find": questions.find,
     "/retro": questions.retro,
+    "/whynot": questions.whynot,
 }
 
 

@@ -13,6 +13,7 @@ from elixirscope.dags.retro import Retro
 from elixirscope.dags.retro import retro as retro_of
 from elixirscope.errors import NotFoundError, UsageError
 from elixirscope.film import Film
+from elixirscope.insight.whynot import WhyNot, why_not_call, why_not_function, why_not_message, why_not_sent
 from elixirscope.query import pages, searching, sources, stepping
 from elixirscope.query.children import Children, children, part_at
 from elixirscope.query.flame import VIEWS, Flame
@@ -224,6 +225,19 @@ def retro(film: Film, ask: Parameters) -> Retro:
         limit=min(ask.number("limit", 100), _MOST),
         offset=ask.number("offset", 0),
     )
+
+
+def whynot(film: Film, ask: Parameters) -> WhyNot:
+    """Why a message was not handled or answered, a call did not end, a function or a message never came."""
+    if (message := ask.maybe("message")) is not None:
+        return why_not_message(film.dags, message)
+    if (call := ask.maybe("call")) is not None:
+        return why_not_call(film.dags, call)
+    if function := ask.text("function", ""):
+        return why_not_function(film.dags, function)
+    if pattern := ask.text("pattern", ""):
+        return why_not_sent(film.dags, pattern, ask.number("process"))
+    raise UsageError("what did not happen?", "give message, call, function, or pattern and process")
 
 
 def query(film: Film, body: bytes) -> Answer:
