@@ -205,3 +205,15 @@ def test_values_are_sent_as_data_not_as_a_page(client: httpx.Client) -> None:
         answer = client.get(f"/api/{path}")
         assert answer.headers["content-type"] == "application/json"
         assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_who_changed_a_field_is_answered_with_its_message(client: httpx.Client, film: Film) -> None:
+    row = film.query.rows(
+        "select s.state, s.process, s.version, s.at, s.previous from raw.states s join raw.processes p using (process)"
+        " where p.label like 'Seats%' and s.version > 0 order by s.version desc limit 1"
+    )[0]
+    path = client.get("/api/diff", params={"a": row["previous"], "b": row["state"]}).json()["changes"][0]["path"]
+    found = client.get("/api/changed", params={"process": row["process"], "at": row["at"], "path": path}).json()
+    assert found["version"]["version"] == row["version"]
+    assert found["changes"][0]["path"] == path
+    assert found["message"]["kind"] == "call"

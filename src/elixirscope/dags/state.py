@@ -56,6 +56,17 @@ class StateView(msgspec.Struct, frozen=True):
     previous_state: int | None
 
 
+class Blame(msgspec.Struct, frozen=True):
+    """The version that last changed a part of a state, its changes there, and the message it handled.
+
+    `version` is None when nothing that was recorded changed it.
+    """
+
+    version: Version | None
+    changes: list[Change]
+    message: int | None
+
+
 class StateDag(SqlDag):
     """node = STATE event of a version; edge kinds `transition`, `restart` and `replaced`."""
 
@@ -114,21 +125,29 @@ class StateDag(SqlDag):
 
     def history(self, process: int) -> list[Version]:
         """All versions of a process, the first first."""
-        value = self.query.values.value
-        return [
-            Version(
-                row["state"],
-                row["version"],
-                row["at"],
-                row["until"],
-                row["callback"],
-                row["message"],
-                value(row["value"]),
-                bool(row["restart"]),
-                bool(row["discontinuity"]),
-            )
-            for row in self._versions(process)
-        ]
+        return [self._version(row) for row in self._versions(process)]
+
+    def changed(self, process: int, path: str, at: int) -> Blame:
+        """Who last changed `path` of the state of `process` at or before `at` (ns), and what it changed there."""
+        row = self.who_changed(process, path, at)
+        if row is None:
+            return Blame(None, [], None)
+        before = self.query.find("states", "state", row["previous"])
+        changes = self._changes(before["value"], row["value"]) if before is not None else []
+        return Blame(self._version(row), [change for change in changes if _touches(change.path, path)], row["message"])
+
+    def _version(self, row: dict[str, Any]) -> Version:
+        return Version(
+            row["state"],
+            row["version"],
+            row["at"],
+            row["until"],
+            row["callback"],
+            row["message"],
+            self.query.values.value(row["value"]),
+            bool(row["restart"]),
+            bool(row["discontinuity"]),
+        )
 
     def diff(self, a: int, b: int) -> list[Change]:
         """What differs from state `a` to state `b` (STATE events). Raises `NotFoundError`."""
@@ -188,4 +207,5 @@ class StateDag(SqlDag):
 
 def _touches(changed: str, path: str) -> bool:
     """Whether a change at one path concerns another: the same, inside it, or around it."""
-    return changed.startswith(path) or path.startswith(changed)
+    short, long = sorted((changed, path), key=len)
+    return long.startswith(short) and (len(long) == len(short) or long[len(short)] in ".[{" or not short)

@@ -31,6 +31,7 @@ _QUESTIONS: dict[str, Callable[[Film, Parameters], Any]] = {
     "/messages": questions.messages,
     "/states": questions.states,
     "/diff": questions.diff,
+    "/changed": questions.changed,
     "/calls": questions.calls,
     "/causes": questions.causes,
     "/flow": questions.flow,

@@ -123,6 +123,14 @@ def diff(film: Film, ask: Parameters) -> Answer:
     return {"changes": film.dags.state.diff(ask.number("a"), ask.number("b"))}
 
 
+def changed(film: Film, ask: Parameters) -> Answer:
+    """Who last changed a field of a state: the version, what it changed there, and the message it handled."""
+    found = film.dags.state.changed(ask.number("process"), ask.text("path", ""), ask.number("at"))
+    row = film.query.find("messages", "message", found.message)
+    message = pages.message_row(film.query, row) if row is not None else None
+    return {"version": found.version, "changes": found.changes, "message": message}
+
+
 def calls(film: Film, ask: Parameters) -> pages.CallPage:
     """The frames that a frame called, or the outermost frames of a process."""
     return pages.calls_page(

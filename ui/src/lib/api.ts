@@ -118,6 +118,10 @@ export const api = {
   flow: (q: { event?: number; name?: string; value?: number }, signal?: Signal) =>
     get<{ hops: T.Hop[]; terminator: string }>('flow', q, signal),
   value: (id: number, signal?: Signal) => get<{ text: string; tree: unknown }>('value', { id }, signal),
+  inside: (id: number, path: string, offset: number, limit: number, signal?: Signal) =>
+    get<T.Children>('value/children', { id, path, offset, limit }, signal),
+  changed: (q: { process: number; at: number; path: string }, signal?: Signal) =>
+    get<T.Changed>('changed', q, signal),
   source: (file: string, signal?: Signal) =>
     get<{ file: string; lines: string[]; executed: { line: number; hits: number }[] }>(
       'source',

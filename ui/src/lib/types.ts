@@ -410,3 +410,30 @@ export interface CriticalPath {
   segments: Segment[]
   shares: { kind: string; label: string; ns: number; segments: number }[]
 }
+
+/** A value, or a part of one: a row of a tree that opens part by part. */
+export interface Part {
+  path: string
+  where: string
+  key: string | null
+  kind: string
+  text: string
+  children: number
+  left_out: number | null
+  truncated: boolean
+  redacted: boolean
+}
+
+export interface Children {
+  of: Part
+  total: number
+  offset: number
+  children: Part[]
+}
+
+/** The last version that changed a field, what it changed there, and the message whose handling did. */
+export interface Changed {
+  version: Version | null
+  changes: Change[]
+  message: Message | null
+}

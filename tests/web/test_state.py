@@ -1,0 +1,75 @@
+"""The state view in a real Chromium: any two versions, who changed a field, a term part by part."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from elixirscope.film import Film
+from tests.web.pages import go, settled
+
+pytestmark = [pytest.mark.beam, pytest.mark.browser]
+
+
+@pytest.fixture
+def sold(film: Film) -> dict[str, int]:
+    """The last version of the seats of the test in which many customers come at once."""
+    rows = film.query.rows(
+        "select state, process, version from raw.states join raw.processes using (process)"
+        " where label like 'Seats%' order by version desc, state desc limit 1"
+    )
+    return {name: int(value) for name, value in rows[0].items()}
+
+
+def open_state(page: Page, event: int) -> None:
+    go(page, event)
+    page.get_by_test_id("tab-state").click()
+    expect(page.get_by_test_id("value-tree")).to_be_visible()
+    settled(page)
+
+
+def test_any_two_versions_are_compared(page: Page, sold: dict[str, int]) -> None:
+    open_state(page, sold["state"])
+    changes = page.get_by_test_id("change-path")
+    expect(changes).to_have_count(1)
+    page.get_by_test_id("compare-from").fill("0")
+    page.get_by_test_id("compare-from").press("Enter")
+    expect(changes.nth(5)).to_be_visible()
+    page.get_by_test_id("state-list").click()
+    versions = page.get_by_test_id("state-version")
+    expect(versions).to_have_count(sold["version"] + 1)
+    versions.nth(1).click()
+    expect(page.get_by_test_id("state-history").locator("[aria-current=true]")).to_contain_text("v1")
+
+
+def test_who_changed_a_field_is_told_and_leads_there(page: Page, sold: dict[str, int]) -> None:
+    open_state(page, sold["state"])
+    page.get_by_test_id("change-path").first.click()
+    blame = page.get_by_test_id("blame")
+    expect(blame).to_contain_text(f"version {sold['version']}")
+    expect(blame).to_contain_text("handle_call/3")
+    blame.get_by_test_id("blame-message").click()
+    expect(page.get_by_test_id("moment")).to_contain_text("send")
+
+
+def test_a_term_opens_part_by_part_with_the_keyboard(page: Page, sold: dict[str, int]) -> None:
+    open_state(page, sold["state"])
+    parts = page.get_by_test_id("part")
+    expect(parts.filter(has_text="seats:").first).to_be_visible()
+    page.get_by_test_id("value-tree").locator(".twist").first.focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowRight")
+    first = page.get_by_test_id("part-key").filter(has_text='"A1"').first
+    expect(first).to_be_visible()
+    first.click()
+    expect(page.get_by_test_id("blame")).to_contain_text('.seats["A1"]')
+    page.get_by_test_id("state-form").click()
+    expect(page.get_by_test_id("value-tree")).to_have_count(0)
+    expect(page.get_by_test_id("state")).to_contain_text("%{seats: %{")
+
+
+def test_a_process_without_a_state_shows_whom_it_talks_to(page: Page, sale: int) -> None:
+    go(page, sale)
+    page.get_by_test_id("tab-state").click()
+    expect(page.get_by_test_id("state-neighbour")).to_be_visible()
+    expect(page.get_by_test_id("value-tree")).to_be_visible()
