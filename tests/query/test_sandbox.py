@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from elixirscope.errors import QueryError
-from elixirscope.query import coordinator
+from elixirscope.query import engine
 from elixirscope.query.coordinator import QueryCoordinator
+from elixirscope.query.engine import Cancellation
 from elixirscope.recording.recording import Recording
 from tests.dags.drawn import Drawn
 
@@ -125,14 +128,14 @@ def test_a_syntax_error_points_at_its_place(query: QueryCoordinator) -> None:
 
 
 def test_a_long_query_is_stopped_and_the_next_one_works(sale: Drawn, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(coordinator, "TIME_LIMIT_S", 0.2)
+    monkeypatch.setattr(engine, "TIME_LIMIT_S", 0.2)
     with pytest.raises(QueryError, match="too long"):
         sale.query.sql("select count(*) from range(1000000000) a, range(1000000000) b where a.range + b.range = 3")
     assert sale.query.sql("select 1").rows == [(1,)]
 
 
 def test_memory_is_limited(sale: Drawn, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(coordinator, "MEMORY_LIMIT", "40MB")
+    monkeypatch.setattr(engine, "MEMORY_LIMIT", "40MB")
     recording = sale.query.recording
     assert isinstance(recording, Recording)
     with pytest.raises(QueryError, match="memory"):
@@ -143,3 +146,39 @@ def test_a_limit_cuts_and_says_so(query: QueryCoordinator) -> None:
     cut, whole = query.sql("select event from events order by event", limit=3), query.sql("select 1", limit=3)
     assert (cut.rows, cut.truncated) == ([(0,), (1,), (2,)], True)
     assert (whole.rows, whole.truncated) == ([(1,)], False)
+
+
+def test_answers_come_in_pages_that_fit_together(sale: Drawn) -> None:
+    every = sale.query.sql("select event from events order by event")
+    assert every.next_offset is None
+    pages, offset = list[tuple[Any, ...]](), 0
+    while True:
+        page = sale.query.sql("select event from events order by event", limit=3, offset=offset)
+        pages += page.rows
+        if page.next_offset is None:
+            break
+        offset = page.next_offset
+    assert pages == every.rows
+    assert sale.query.sql("select event from events order by event", offset=2).rows == every.rows[2:]
+
+
+def test_a_query_can_be_cancelled_from_another_thread(sale: Drawn) -> None:
+    stop = Cancellation()
+    endless = "select count(*) from range(1000000000) a, range(1000000000) b where a.range + b.range = 3"
+
+    def cancel() -> None:
+        while not done.wait(0.02):  # what is not running yet is not interrupted: until it has stopped
+            stop.cancel()
+
+    done = threading.Event()
+    other = threading.Thread(target=cancel)
+    other.start()
+    try:
+        with pytest.raises(QueryError, match="cancelled"):
+            sale.query.sql(endless, cancellation=stop)
+    finally:
+        done.set()
+        other.join()
+    with pytest.raises(QueryError, match="cancelled"):
+        sale.query.sql("select 1", cancellation=stop)
+    assert sale.query.sql("select 1").rows == [(1,)]

@@ -24,7 +24,8 @@ from elixirscope.cli.output import (
 @json_option
 def command(recording: str, as_json: bool) -> None:
     """Say what a recording holds and what it does not."""
-    info = open_film(recording).info
+    film = open_film(recording)
+    info = film.info
     if as_json:
         print_json(info)
         return
@@ -40,7 +41,7 @@ def command(recording: str, as_json: bool) -> None:
         ("states", f"{info.states:,}"),
         ("lost", f"{info.lost:,} events"),
         ("truncated", f"{info.truncated:,} values"),
-        ("size", size(info.bytes)),
+        ("size", size(info.bytes) + _cache(film.recording.cache_bytes)),
         ("engine", ", ".join(info.engines) or "not known"),
         ("format", f"version {info.format_version}"),
         ("complete", "yes" if info.complete else "no: everything written until it stopped is here"),
@@ -51,3 +52,7 @@ def command(recording: str, as_json: bool) -> None:
         out.print(Text("\nNot recorded", style="bold"))
         for gap in info.coverage:
             out.print(Text(f"  {plain(gap.subject)}: {plain(gap.reason)}"))
+
+
+def _cache(count: int) -> str:
+    return f", and {size(count)} of columns/ and index/, which may be deleted" if count else ""

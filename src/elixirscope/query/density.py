@@ -1,21 +1,24 @@
 """How much happened in each small part of a window, lane by lane.
 
-Each sort of event keeps its times in order of process and time, so a lane costs one binary search for each edge
-between two pixels, however many events lie between them.
+Each sort of event keeps its numbers in order of process and time, and numbers go by time; so a lane costs one binary
+search for each edge between two pixels, at any zoom and however many events lie between them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from elixirscope.query.coordinator import QueryCoordinator, in_order
+from elixirscope.query.coordinator import QueryCoordinator
+from elixirscope.query.grouping import group, number_type, parts
 from elixirscope.recording.format import Kind
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from elixirscope.recording.arrays import Allocate
 
 _CRASH: Final = "crash"
 KINDS: Final = {"calls": (Kind.CALL,), "messages": (Kind.SEND, Kind.RECEIVE), "errors": (Kind.RAISE,)}
@@ -32,36 +35,50 @@ def edges(start: int, end: int, buckets: int) -> tuple[NDArray[np.int64], int]:
 
 def density(query: QueryCoordinator, sort: str, bounds: NDArray[np.int64], process: int) -> NDArray[np.int64]:
     """How many events of one sort (`SORTS`) `process` had between each two of the ascending times `bounds`."""
-    times = _of_process(query, sort, process)
-    counts: NDArray[np.int64] = np.diff(np.searchsorted(times, bounds))
-    return counts
+    return _between(query, sort, np.searchsorted(query.column("events", "at"), bounds), process)
 
 
 def densities(
     query: QueryCoordinator, bounds: NDArray[np.int64], processes: Sequence[int]
 ) -> dict[int, dict[str, NDArray[np.int64]]]:
     """All sorts of several lanes."""
-    return {process: {sort: density(query, sort, bounds, process) for sort in SORTS} for process in processes}
+    events = np.searchsorted(query.column("events", "at"), bounds)
+    return {process: {sort: _between(query, sort, events, process) for sort in SORTS} for process in processes}
 
 
-def _of_process(query: QueryCoordinator, sort: str, process: int) -> NDArray[np.int64]:
-    both = query.memo(("density", sort), lambda: _times(query, sort))
-    times, processes = both[0], both[1]
-    low, high = np.searchsorted(processes, [process, process + 1])
-    mine: NDArray[np.int64] = times[low:high]
-    return mine
+def _between(query: QueryCoordinator, sort: str, events: NDArray[np.int64], process: int) -> NDArray[np.int64]:
+    mine = events_of(query, sort, process)
+    counts: NDArray[np.int64] = np.diff(np.searchsorted(mine, events.astype(mine.dtype)))
+    return counts
 
 
-def _times(query: QueryCoordinator, sort: str) -> NDArray[np.int64]:
-    """Times and processes of one sort of event, by process and time."""
+def events_of(query: QueryCoordinator, sort: str, process: int) -> NDArray[Any]:
+    """Numbers of the events of one sort that a process had, ascending."""
+    order, starts = _index(query, sort)
+    if not 0 <= process < len(starts) - 1:
+        return order[:0]
+    return order[int(starts[process]) : int(starts[process + 1])]
+
+
+def _index(query: QueryCoordinator, sort: str) -> tuple[NDArray[Any], ...]:
+    """(event numbers by process, where each process starts) of one sort."""
     if sort == "states":
-        process, at = query.column("states", "process"), query.column("states", "at")
-    else:
-        kinds = query.column("events", "kind")
-        chosen = np.logical_or.reduce([kinds == kind for kind in KINDS[sort]])
-        process, at = query.column("events", "process")[chosen], query.column("events", "at")[chosen]
-    order = in_order(process)  # they are in order of time already
-    return np.stack([at[order], process[order]])
+        return query.indexes.arrays("density.states", lambda allocate: _states(query, allocate))
+    kinds = query.column("events", "kind")
+
+    def choose(part: slice) -> NDArray[np.bool_]:
+        return np.isin(kinds[part], [kind.value for kind in KINDS[sort]])
+
+    return query.indexes.by_process(f"density.{sort}", choose)
+
+
+def _states(query: QueryCoordinator, allocate: Allocate) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Events that made a version of a state, by process: not every STATE event did."""
+    rows, starts = group(query.column("states", "process"), query.indexes.process_count, allocate)
+    states, events = query.column("states", "state"), allocate(len(rows), number_type(query.event_count))
+    for part in parts(len(rows)):
+        events[part] = states[rows[part]]
+    return events, starts
 
 
 def whole(query: QueryCoordinator, buckets: int) -> tuple[int, NDArray[np.int64], NDArray[np.int64]]:
@@ -70,19 +87,12 @@ def whole(query: QueryCoordinator, buckets: int) -> tuple[int, NDArray[np.int64]
     bounds, bucket = edges(0, duration, buckets)
     at = query.column("events", "at")
     crashes = [p["end"] for p in query.processes if p["exit_kind"] == _CRASH and p["end"] is not None]
-    raised = query.memo(("density", "raised"), lambda: at[query.column("events", "kind") == Kind.RAISE])
+    raised = query.memo(("density", "raised"), lambda: at[np.sort(_index(query, "errors")[0])])
     failed = np.sort(np.append(raised, np.array(crashes, dtype=np.int64)))
     return bucket, np.diff(np.searchsorted(at, bounds)), np.diff(np.searchsorted(failed, bounds))
 
 
 def coded(query: QueryCoordinator) -> NDArray[np.int64]:
     """The processes with calls or states of their own in the recording, ascending."""
-
-    def find() -> NDArray[np.int64]:
-        counts = np.zeros(len(query.processes) + 1, dtype=np.int64)
-        for table in ("calls", "states"):
-            process = query.column(table, "process")
-            counts += np.bincount(process[process >= 0], minlength=len(counts))[: len(counts)]
-        return np.flatnonzero(counts).astype(np.int64)
-
-    return query.memo(("density", "coded"), find)
+    counts: NDArray[np.int64] = sum(np.diff(_index(query, sort)[1]) for sort in ("calls", "states"))
+    return np.flatnonzero(counts).astype(np.int64)

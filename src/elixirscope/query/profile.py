@@ -6,15 +6,18 @@ the sums so far are kept by site, so a window of any length costs two rows of su
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 import numpy as np
+
+from elixirscope.query.grouping import parts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from elixirscope.query.coordinator import QueryCoordinator
+    from elixirscope.recording.arrays import Allocate
 
 _EVERY: Final = 8192
 
@@ -29,14 +32,21 @@ class Hot(msgspec.Struct, frozen=True):
     self_ns: int
 
 
+class _Sites(NamedTuple):
+    """Per site that was called: its number and the first row of the calls table that has it; and by site number its
+    place among them."""
+
+    numbers: NDArray[Any]
+    first: NDArray[np.int64]
+    places: NDArray[np.int64]
+
+
 def top_functions(query: QueryCoordinator, start: int, end: int, limit: int | None = 20) -> list[Hot]:
     """Functions by the self time of their frames that began in [start, end) ns, the largest first."""
-    begun = query.column("calls", "start")
-    low, high = (int(n) for n in np.searchsorted(begun, [start, end]))
+    low, high = query.indexes.between("calls", "start", start, end)
     counts, spent = _sums(query, low, high)
     found: dict[tuple[str | None, str | None, int | None], list[int]] = {}
-    sites = query.memo(("profile", "sites"), lambda: np.unique(query.column("calls", "site")))
-    first = query.memo(("profile", "first"), lambda: _first(query, sites))
+    first = _sites(query).first
     table = query.recording.table("calls").select(["module", "function", "arity"])
     for place in np.flatnonzero(counts).tolist():
         (name,) = table.slice(int(first[place]), 1).to_pylist()
@@ -49,51 +59,73 @@ def top_functions(query: QueryCoordinator, start: int, end: int, limit: int | No
 
 def self_times(query: QueryCoordinator) -> NDArray[np.int64]:
     """Per row of the calls table its self time in ns; an open frame counts until the recording's end."""
-    return query.memo(("profile", "self"), lambda: _self_times(query))
+    return query.indexes.arrays("profile.self", lambda allocate: (_self_times(query, allocate),))[0]
 
 
-def _self_times(query: QueryCoordinator) -> NDArray[np.int64]:
+def _self_times(query: QueryCoordinator, allocate: Allocate) -> NDArray[np.int64]:
     begun, ended = query.column("calls", "start"), query.column("calls", "end")
-    spans = np.where(ended < 0, int(query.recording.info.duration_ns), ended) - begun
-    parents = query.column("calls", "parent")
-    inner = np.flatnonzero(parents >= 0)
-    of = np.searchsorted(query.column("calls", "call"), parents[inner])
-    own = spans.copy()
-    np.subtract.at(own, of, spans[inner])
-    lowest: NDArray[np.int64] = np.maximum(own, 0)
-    return lowest
+    calls, parents = query.column("calls", "call"), query.column("calls", "parent")
+    own: NDArray[np.int64] = allocate(len(begun), np.int64)
+    last = int(query.recording.info.duration_ns)
+    for part in parts(len(begun)):
+        ends = ended[part]
+        spans = np.where(ends < 0, last, ends) - begun[part]
+        own[part] = spans
+        inner = np.flatnonzero(parents[part] >= 0)
+        # A frame comes after the one that called it: what is subtracted from is there already
+        np.subtract.at(own, np.searchsorted(calls, parents[part][inner]), spans[inner])
+    for part in parts(len(begun)):
+        np.maximum(own[part], 0, out=own[part])
+    return own
 
 
-def _first(query: QueryCoordinator, sites: NDArray[np.int64]) -> NDArray[np.int64]:
-    return np.unique(query.column("calls", "site"), return_index=True)[1].astype(np.int64)
+def _sites(query: QueryCoordinator) -> _Sites:
+    def make(_: Allocate) -> tuple[NDArray[Any], ...]:
+        column = query.column("calls", "site")
+        seen = dict[int, int]()
+        for part in parts(len(column)):
+            sites, rows = np.unique(column[part], return_index=True)
+            for site, row in zip(sites.tolist(), rows.tolist(), strict=True):
+                seen.setdefault(site, row + part.start)
+        numbers = np.array(sorted(seen), np.int64)
+        places = np.zeros(int(numbers.max(initial=-1)) + 2, np.int64)
+        places[numbers] = np.arange(len(numbers))  # -1, no site, is the last
+        return numbers, np.array([seen[site] for site in numbers.tolist()], np.int64), places
+
+    return _Sites(*query.indexes.arrays("profile.places", make))
 
 
 def _sums(query: QueryCoordinator, low: int, high: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """(frames, self ns) per site of the rows [low, high) of the calls table."""
-    sites = query.memo(("profile", "sites"), lambda: np.unique(query.column("calls", "site")))
-    place = query.memo(("profile", "place"), lambda: np.searchsorted(sites, query.column("calls", "site")))
-    size, own = len(sites), self_times(query)
-    sums = query.memo(("profile", "sums"), lambda: _checkpoints(place, own, size).reshape(-1)).reshape(-1, 2, size)
+    sites, column, own = _sites(query), query.column("calls", "site"), self_times(query)
+    size = len(sites.numbers)
+    (flat,) = query.indexes.arrays("profile.sums", lambda allocate: (_checkpoints(column, sites, own, allocate),))
+    sums = flat.reshape(-1, 2, size)
 
     def until(row: int) -> NDArray[np.int64]:
         block = row // _EVERY
         rest = slice(block * _EVERY, row)
-        counts = np.bincount(place[rest], minlength=size)
-        both: NDArray[np.int64] = sums[block] + np.stack([counts, _weighed(place[rest], own[rest], size)])
+        both: NDArray[np.int64] = sums[block] + _both(sites.places[column[rest]], own[rest], size)
         return both
 
     begun = until(high) - until(low)
     return begun[0], begun[1]
 
 
-def _checkpoints(place: NDArray[np.int64], own: NDArray[np.int64], size: int) -> NDArray[np.int64]:
-    """Counts and sums per site of all rows before each `_EVERY`-th."""
-    blocks = len(place) // _EVERY + 1
-    key = np.arange(len(place)) // _EVERY * size + place
-    both = np.stack([np.bincount(key, minlength=blocks * size), _weighed(key, own, blocks * size)])
-    before: NDArray[np.int64] = np.zeros((blocks, 2, size), np.int64)
-    before[1:] = np.cumsum(both.reshape(2, blocks, size).transpose(1, 0, 2), axis=0)[:-1]
-    return before
+def _checkpoints(column: NDArray[Any], sites: _Sites, own: NDArray[np.int64], allocate: Allocate) -> NDArray[np.int64]:
+    """Counts and sums per site of all rows before each `_EVERY`-th, one after the other."""
+    size, blocks = len(sites.numbers), len(column) // _EVERY + 1
+    flat: NDArray[np.int64] = allocate(blocks * 2 * size, np.int64)
+    before, sums = flat.reshape(blocks, 2, size), np.zeros((2, size), np.int64)
+    for block in range(blocks):
+        before[block] = sums
+        rows = slice(block * _EVERY, (block + 1) * _EVERY)
+        sums = sums + _both(sites.places[column[rows]], own[rows], size)
+    return flat
+
+
+def _both(places: NDArray[np.int64], own: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    return np.stack([np.bincount(places, minlength=size), _weighed(places, own, size)])
 
 
 def _weighed(key: NDArray[np.int64], weights: NDArray[np.int64], size: int) -> NDArray[np.int64]:

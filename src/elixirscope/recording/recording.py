@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import msgspec
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from elixirscope.errors import EnvironmentProblem, NotFoundError, RecordingError
-from elixirscope.recording import sealer
+from elixirscope.recording import mapping, sealer
+from elixirscope.recording.arrays import INDEX, Arrays
+from elixirscope.recording.columns import COLUMNS, ColumnStore
 from elixirscope.recording.coverage import Uncovered
 from elixirscope.recording.durable import locked
 from elixirscope.recording.format import FORMAT_VERSION
@@ -48,11 +54,14 @@ class Info(msgspec.Struct, frozen=True):
 class Recording:
     """One recording folder, read. Open it with `Recording.open`."""
 
-    def __init__(self, path: Path, manifest: Manifest | None, seal: Seal, built: Built | None) -> None:
+    def __init__(
+        self, path: Path, manifest: Manifest | None, seal: Seal, built: Built | None, columns: ColumnStore | None = None
+    ) -> None:
         self.path = path
         self.manifest = manifest
         self._seal = seal
         self._built = built  # None: read from segments/
+        self._columns = columns  # None: too small to be worth it, or not to be had
         self._tables: dict[str, pa.Table] = {}
 
     @classmethod
@@ -67,20 +76,28 @@ class Recording:
         path = Path(path)
         manifest = _check(path)
         seal = sealer.sealed(path)
-        if seal is not None:
-            return cls(path, manifest, seal, None)
+        if seal is not None and (seal.events < mapping.LARGE or mapping.mapped(path, seal) is not None):
+            return cls(path, manifest, seal, None, mapping.mapped(path, seal))
         with locked(path):  # a second reader waits here, then finds it sealed
             seal = sealer.sealed(path)
-            if seal is not None:
-                return cls(path, manifest, seal, None)
-            built = sealer.build(path, progress, correlate=correlate)
-            try:
-                sealer.write(path, built)
-            except EnvironmentProblem as problem:
-                row = Uncovered("segments", f"{problem.message}; everything is read from raw/ each time")
-                facts = msgspec.structs.replace(built.seal, coverage=[*built.seal.coverage, row])
-                return cls(path, manifest, facts, built)
-        return cls(path, manifest, built.seal, None)
+            if seal is None:
+                built = sealer.build(path, progress, correlate=correlate)
+                seal = built.seal
+                try:
+                    sealer.write(path, built)
+                except EnvironmentProblem as problem:
+                    row = Uncovered("segments", f"{problem.message}; everything is read from raw/ each time")
+                    facts = msgspec.structs.replace(seal, coverage=[*seal.coverage, row])
+                    return cls(path, manifest, facts, built)
+                del built  # before the columns are made: they are as large
+            columns = mapping.mapped(path, seal)
+            if columns is None and seal.events >= mapping.LARGE:
+                try:
+                    columns = mapping.make(path, seal, progress)
+                except EnvironmentProblem as problem:
+                    row = Uncovered("columns", f"{problem.message}; tables are read into memory")
+                    seal = msgspec.structs.replace(seal, coverage=[*seal.coverage, row])
+        return cls(path, manifest, seal, None, columns)
 
     def table(self, name: str) -> pa.Table:
         """The table `name` of `schema.TABLES`, with exactly that schema. Raises `NotFoundError`."""
@@ -88,9 +105,25 @@ class Recording:
             raise NotFoundError(f"there is no table {name!r}", f"tables are: {', '.join(TABLES)}")
         if self._built is not None:
             return self._built.tables[name]
+        if self._columns is not None and name not in self._tables:
+            self._tables[name] = self._columns.table(name)
         if name not in self._tables:
             self._tables[name] = self._read(name)
         return self._tables[name]
+
+    def numbers(self, table: str, column: str) -> NDArray[Any]:
+        """A column of whole numbers, -1 where null: in place where the recording is mapped, of the column's own type;
+        else made, as int64."""
+        if self._columns is not None:
+            return self._columns.numbers(table, column)
+        values = self.table(table).column(column).combine_chunks().cast(pa.int64())
+        return np.asarray(pc.fill_null(values, -1))
+
+    @cached_property
+    def arrays(self) -> Arrays:
+        """What is derived from this recording and takes time: kept beside it where it is large."""
+        kept = self._columns is not None
+        return Arrays(self.path if kept else None, mapping.identity(self._seal))
 
     def parquet(self, name: str) -> list[Path]:
         """The Parquet files of a table; none when the recording could not be sealed (use `table`)."""
@@ -122,6 +155,12 @@ class Recording:
         """The lines of a source file, named as in the tables, as it was when recorded; None when it was not kept."""
         root = Path(self.manifest.cwd) if self.manifest else Path()
         return read_source(self.path, str(root / file))
+
+    @property
+    def cache_bytes(self) -> int:
+        """The size of `columns/` and `index/`, which can be deleted and come back."""
+        files = (path for name in (COLUMNS, INDEX) for path in (self.path / name).rglob("*"))
+        return sum(path.stat().st_size for path in files if path.is_file())
 
     @property
     def info(self) -> Info:

@@ -1,0 +1,190 @@
+"""Rows of one recording by number, by key and by time, without SQL: columns and indexes that are mapped, not read.
+
+Indexes are made once and kept beside a large recording (`recording.arrays`). Tables are in order of events, so a time
+is an event number and an event number a row, each found by one binary search.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from elixirscope.query.grouping import Chosen, Groups, ascends, group, group_by
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from elixirscope.recording.arrays import Allocate
+    from elixirscope.recording.recording import Recording
+
+
+class Rows:
+    """The tables of a recording as columns and indexes. Safe to use from several threads."""
+
+    def __init__(self, recording: Recording) -> None:
+        self.recording = recording
+        self._columns: dict[tuple[str, str], NDArray[Any]] = {}
+        self._batches: dict[str, tuple[list[pa.RecordBatch], NDArray[np.int64]]] = {}
+        self._groups: dict[tuple[str, str], Groups] = {}
+        self._lock = threading.RLock()
+
+    def column(self, table: str, name: str) -> NDArray[Any]:
+        """A column of whole numbers, not to be written to; null is -1."""
+        with self._lock:
+            key = (table, name)
+            if key not in self._columns:
+                self._columns[key] = self.recording.numbers(table, name)
+            return self._columns[key]
+
+    def arrays(self, name: str, make: Callable[[Allocate], tuple[NDArray[Any], ...]]) -> tuple[NDArray[Any], ...]:
+        """Arrays derived from this recording, made once; `make` allocates large ones by what it is given."""
+        with self._lock:
+            return self.recording.arrays.get(name, make)
+
+    # By key
+
+    def numbers(self, table: str, column: str, key: int) -> NDArray[Any]:
+        """The rows of `table` whose integer `column` equals `key`, ascending."""
+        if self.ascending(table, column):
+            low, high = self.between(table, column, key, key + 1)
+            return np.arange(low, high)
+        with self._lock:
+            if (table, column) not in self._groups:
+                keys = self.column(table, column)
+                order, starts, shift = self.arrays(f"{table}.{column}", lambda allocate: group_by(keys, allocate))
+                self._groups[table, column] = Groups(keys, order, starts, int(shift[0]))
+            return self._groups[table, column].rows(key)
+
+    def numbers_before(self, table: str, column: str, key: int, order: str, below: int, limit: int) -> NDArray[Any]:
+        """The last `limit` rows with `column` = `key` and `order` < `below`, the latest first."""
+        numbers = self.numbers(table, column, key)
+        if self.ascending(table, order):
+            end = _place(numbers, self.between(table, order, below, below)[0])
+            return numbers[max(0, end - limit) : end][::-1]
+        keys = self.column(table, order)[numbers]
+        ascending = np.argsort(keys, kind="stable")
+        end = int(np.searchsorted(keys[ascending], below))
+        return numbers[ascending[max(0, end - limit) : end][::-1]]
+
+    def ascending(self, table: str, column: str) -> bool:
+        """Whether a column is in order, so that it is its own index."""
+        keys = self.column(table, column)
+        (answer,) = self.arrays(f"{table}.{column}.ascends", lambda _: (np.array([ascends(keys)]),))
+        return bool(answer[0])
+
+    def between(self, table: str, column: str, low: int, high: int) -> tuple[int, int]:
+        """The rows [first, last) with `low` <= `column` < `high`, for a column in order."""
+        keys = self.column(table, column)
+        bounds = np.clip(np.array([low, high]), *_limits(keys.dtype)).astype(keys.dtype)
+        first, last = np.searchsorted(keys, bounds)
+        return int(first), int(last)
+
+    # By process
+
+    def by_process(
+        self, name: str, choose: Callable[[slice], NDArray[np.bool_]] | None = None
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        """(event numbers by process, where each process starts): of all events, or of those that `choose` keeps."""
+        processes = self.column("events", "process")
+        count = self.process_count
+
+        def make(allocate: Allocate) -> tuple[NDArray[Any], ...]:
+            return group(processes if choose is None else Chosen(processes, choose), count, allocate)
+
+        order, starts = self.arrays(name, make)
+        return order, starts
+
+    @property
+    def process_count(self) -> int:
+        """One more than the highest number of a process."""
+
+        def make(_: Allocate) -> tuple[NDArray[Any], ...]:
+            processes = self.column("processes", "process")
+            return (np.array([int(processes.max(initial=-1)) + 1]),)
+
+        return int(self.arrays("processes.count", make)[0][0])
+
+    def events_of(self, process: int) -> NDArray[Any]:
+        """Numbers of the events of one process, ascending."""
+        order, starts = self.by_process("events.by_process")
+        if not 0 <= process < len(starts) - 1:
+            return order[:0]
+        return order[int(starts[process]) : int(starts[process + 1])]
+
+    def window(self, process: int, start: int, end: int) -> NDArray[Any]:
+        """The events of one process with `at` in [start, end) ns."""
+        first, last = self.between("events", "at", start, end)
+        mine = self.events_of(process)
+        return mine[_place(mine, first) : _place(mine, last)]
+
+    def flow(self, sender: int, receiver: int, start: int, end: int) -> NDArray[Any]:
+        """The rows of messages between two processes sent (or else received) in [start, end) ns."""
+        senders, receivers = self.column("messages", "from_process"), self.column("messages", "to_process")
+
+        def make(allocate: Allocate) -> tuple[NDArray[Any], ...]:
+            by_receiver, _ = group(receivers, self.process_count, allocate)
+            return group(senders, self.process_count, allocate, through=by_receiver)
+
+        order, starts = self.arrays("messages.by_ends", make)
+        if not 0 <= sender < len(starts) - 1:
+            return order[:0]
+        sent = order[int(starts[sender]) : int(starts[sender + 1])]
+        mine = sent[_first(sent, receivers, receiver) : _first(sent, receivers, receiver + 1)]
+        # A message is numbered by the event of its sending, and events are in order of time
+        events = self.between("events", "at", start, end)
+        first, last = self.between("messages", "message", *events)
+        return mine[_place(mine, first) : _place(mine, last)]
+
+    # Rows
+
+    def take(self, table: str, numbers: NDArray[Any]) -> list[dict[str, Any]]:
+        """Rows by number, as dictionaries."""
+        rows = self.recording.table(table)
+        if len(numbers) <= 4:  # by far the most frequent, and quicker than a gather
+            return [row for number in numbers.tolist() for row in rows.slice(number, 1).to_pylist()]
+        found: list[dict[str, Any]] = self.gather(table, numbers).to_pylist()
+        return found
+
+    def gather(self, table: str, numbers: NDArray[Any]) -> pa.Table:
+        """Rows by number. Batch by batch, for Arrow's own `take` goes through every chunk of a large table."""
+        with self._lock:
+            if table not in self._batches:
+                batches = self.recording.table(table).to_batches()
+                ends = np.cumsum([batch.num_rows for batch in batches], dtype=np.int64)
+                self._batches[table] = (batches, ends)
+            batches, ends = self._batches[table]
+        numbers = numbers.astype(np.int64)
+        order = np.argsort(numbers, kind="stable")
+        ascending = numbers[order]
+        parts = []
+        for number in np.unique(np.searchsorted(ends, ascending, side="right")).tolist():
+            start = int(ends[number]) - batches[number].num_rows
+            low, high = np.searchsorted(ascending, [start, int(ends[number])])
+            parts.append(batches[number].take(pa.array(ascending[low:high] - start)))
+        found = pa.Table.from_batches(parts, schema=self.recording.table(table).schema)
+        return found if (np.diff(order) == 1).all() else found.take(pa.array(np.argsort(order)))
+
+
+def _place(ascending: NDArray[Any], value: int) -> int:
+    """Where `value` belongs, without NumPy making the array another type first."""
+    return int(np.searchsorted(ascending, np.asarray(value, ascending.dtype)))
+
+
+def _first(order: NDArray[Any], keys: NDArray[Any], key: int) -> int:
+    """The first of the rows `order`, which are in order of `keys`, whose key is at least `key`."""
+    low, high = 0, len(order)
+    while low < high:
+        middle = (low + high) // 2
+        if keys.item(order.item(middle)) < key:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+def _limits(kind: np.dtype[Any]) -> tuple[int, int]:
+    return np.iinfo(kind).min, np.iinfo(kind).max

@@ -1,0 +1,108 @@
+"""Arrays derived from a sealed recording, kept in `index/` and mapped: deletable, and made again when asked for."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, Literal, TypeAlias
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+INDEX: Final = "index"
+_VERSION: Final = 1  # of what the arrays mean: a new one makes all of them again
+_SMALL: Final = 1 << 16  # bytes
+
+Array: TypeAlias = NDArray[Any]
+Allocate: TypeAlias = Callable[[int, Any], Array]  # (length, type) → an array to fill
+
+
+class Arrays:
+    """Named groups of arrays, each made once: in memory, or where `recording` has an identity in its folder."""
+
+    def __init__(self, recording: Path | None, identity: Any) -> None:
+        """`recording` None: keep everything in memory."""
+        self._held: dict[str, tuple[Array, ...]] = {}
+        self._folder: Path | None = None
+        if recording is not None:
+            key = msgspec.json.encode((_VERSION, identity), order="sorted")
+            self._folder = recording / INDEX / hashlib.sha256(key).hexdigest()[:16]
+
+    def get(self, name: str, make: Callable[[Allocate], tuple[Array, ...]]) -> tuple[Array, ...]:
+        """The arrays called `name`; `make` is given the means to allocate large ones, and asked when there are none."""
+        found = self._held.get(name) or self._load(name)
+        if found is None:
+            found = self._make(name, make)
+        self._held[name] = found
+        return found
+
+    def _load(self, name: str) -> tuple[Array, ...] | None:
+        if self._folder is None:
+            return None
+        found = list[Array]()
+        while (path := self._folder / f"{name}.{len(found)}.npy").is_file():
+            try:
+                mode: Literal["r"] | None = "r" if path.stat().st_size > _SMALL else None
+                found.append(np.asarray(np.load(path, mmap_mode=mode, allow_pickle=False)))
+            except (OSError, ValueError):
+                return None  # not whole: made again
+        return tuple(found) or None
+
+    def _make(self, name: str, make: Callable[[Allocate], tuple[Array, ...]]) -> tuple[Array, ...]:
+        folder = self._folder
+        if folder is None or not self._writable(folder):
+            return make(np.empty)
+        # The process and the name: two readers may make the same at the same time
+        work = folder / f".{name}.{os.getpid()}"
+        try:
+            work.mkdir(exist_ok=True)
+            files = _Files(work)
+            made = make(files.allocate)
+            for number, array in enumerate(made):
+                path = work / f"{number}.npy"
+                if (file := files.of(array)) is not None:
+                    file.replace(path)
+                else:
+                    np.save(path, array, allow_pickle=False)
+            for number in reversed(range(len(made))):  # the first last: it says that the others are there
+                (work / f"{number}.npy").replace(folder / f"{name}.{number}.npy")
+        except OSError:  # no room, or no right to write: the answer does not depend on it
+            return make(np.empty)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+        return self._load(name) or made
+
+    def _writable(self, folder: Path) -> bool:
+        try:
+            if not folder.exists():
+                for other in folder.parent.iterdir() if folder.parent.exists() else ():
+                    shutil.rmtree(other, ignore_errors=True)  # of raw files or a version that is no more
+                folder.mkdir(parents=True)
+        except OSError:
+            return False
+        return os.access(folder, os.W_OK)
+
+
+class _Files:
+    """Large arrays in files of a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._made: dict[int, tuple[Path, Array]] = {}
+
+    def allocate(self, length: int, kind: Any) -> Array:
+        if length * np.dtype(kind).itemsize <= _SMALL:
+            return np.empty(length, kind)
+        path = self._folder / f"made{len(self._made)}.npy"
+        array = np.asarray(np.lib.format.open_memmap(path, "w+", kind, (length,)))
+        self._made[id(array)] = (path, array)
+        return array
+
+    def of(self, array: Array) -> Path | None:
+        """The file of an array that was allocated here."""
+        path, made = self._made.get(id(array), (None, None))
+        return path if made is array else None

@@ -1,0 +1,62 @@
+"""`columns/` beside `segments/`: made of them where a recording is large, and found again by what it was made of.
+
+Small recordings are read from Parquet faster than two hundred files are mapped, so they get none.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from elixirscope.errors import NotFoundError
+from elixirscope.recording.columns import COLUMNS, ColumnStore
+from elixirscope.recording.sealer import SEGMENTS, Progress, Seal
+
+LARGE: Final = 500_000  # events
+_BATCH: Final = 1 << 17  # rows held at once
+
+
+def identity(seal: Seal) -> dict[str, Any]:
+    """What columns and indexes are made of: those of another identity are not this recording's."""
+    return {"raw": seal.raw, "elixirscope_version": seal.elixirscope_version, "rows": seal.rows}
+
+
+def mapped(recording: Path, seal: Seal) -> ColumnStore | None:
+    """The columns of a sealed recording; None when there are none of these segments."""
+    try:
+        store = ColumnStore.open(recording / COLUMNS)
+    except NotFoundError:
+        return None
+    whole = store.about == identity(seal) and all(store.rows(table) == count for table, count in seal.rows.items())
+    return store if whole else None
+
+
+def make(recording: Path, seal: Seal, progress: Progress | None = None) -> ColumnStore:
+    """Write `columns/` from `segments/`, a part of a table at a time; the caller holds the lock.
+
+    Raises `EnvironmentProblem` when it cannot be written, and whatever reading Parquet raises.
+    """
+    if progress is not None:
+        progress(f"mapping {seal.events:,} events")
+    columns = recording / COLUMNS
+    fresh, old = (recording / f".{COLUMNS}.{os.getpid()}.{end}" for end in ("new", "old"))
+    try:
+        store = ColumnStore.create(fresh)
+        for table in seal.rows:
+            with pq.ParquetFile(recording / SEGMENTS / f"{table}.parquet") as file:
+                for batch in file.iter_batches(_BATCH):
+                    store.append(table, pa.Table.from_batches([batch]))
+        store.commit(identity(seal), sync=True)
+        store.close()
+        if columns.exists():
+            columns.replace(old)
+        fresh.replace(columns)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+    return ColumnStore.open(columns)

@@ -1,0 +1,69 @@
+"""Every answer by index equals plain Python going through all rows, from memory and from mapped columns."""
+
+from __future__ import annotations
+
+import importlib
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from elixirscope.film import Film
+from elixirscope.recording import mapping
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("shop") / "shop.scope"
+    _module("generate").generate(folder, 4_000, processes=30, state_bytes=200, seed=11)
+    return folder
+
+
+@pytest.fixture(params=["memory", "mapped"])
+def film(request: pytest.FixtureRequest, shop: Path) -> Iterator[Film]:
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "mapped":
+            patch.setattr(mapping, "LARGE", 0)
+        yield Film.open(shop)
+
+
+def test_answers_equal_those_of_plain_python(film: Film) -> None:
+    same = _module("answers").check(film, seed=2)
+    assert [question for question, equal in same.items() if not equal] == []
+
+
+def test_columns_and_indexes_come_back_when_they_are_deleted(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mapping, "LARGE", 0)
+    first = Film.open(shop)
+    process = first.query.processes[3]["process"]
+    window = first.query.window(process, 0, first.info.duration_ns)
+    tables = {name: first.table(name).to_pylist() for name in ("events", "calls", "sites")}
+    for name in ("columns", "index"):
+        assert any((shop / name).iterdir())
+        shutil.rmtree(shop / name)
+    again = Film.open(shop)
+    assert {name: again.table(name).to_pylist() for name in tables} == tables
+    assert again.query.window(process, 0, again.info.duration_ns).equals(window)
+
+
+def test_columns_of_another_recording_are_not_believed(
+    shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mapping, "LARGE", 0)
+    Film.open(shop)
+    other = tmp_path / "other.scope"
+    _module("generate").generate(other, 1_000, processes=10, state_bytes=100, seed=12)
+    shutil.copytree(shop / "columns", other / "columns")
+    film = Film.open(other)
+    assert film.table("events").num_rows == film.info.events != Film.open(shop).info.events
+
+
+def _module(name: str) -> Any:
+    if str(BENCHMARKS) not in sys.path:
+        sys.path.insert(0, str(BENCHMARKS))
+    return importlib.import_module(name)
