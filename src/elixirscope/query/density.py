@@ -94,5 +94,5 @@ def whole(query: QueryCoordinator, buckets: int) -> tuple[int, NDArray[np.int64]
 
 def coded(query: QueryCoordinator) -> NDArray[np.int64]:
     """The processes with calls or states of their own in the recording, ascending."""
-    counts: NDArray[np.int64] = sum(np.diff(_index(query, sort)[1]) for sort in ("calls", "states"))
-    return np.flatnonzero(counts).astype(np.int64)
+    calls, states = (np.diff(_index(query, sort)[1]) for sort in ("calls", "states"))
+    return np.flatnonzero(calls + states).astype(np.int64)
