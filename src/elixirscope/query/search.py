@@ -161,7 +161,7 @@ def events_with(query: QueryCoordinator, values: NDArray[np.int64], kinds: Seque
     wanted = np.zeros(max(len(query.recording.values), 1), bool)
     wanted[values] = True
     chosen = np.isin(np.arange(256), [k.value for name in kinds for k in KINDS[name]])
-    mine = np.flatnonzero((carried >= 0) & chosen[kind])
+    mine: NDArray[np.int64] = np.flatnonzero((carried >= 0) & chosen[kind])
     mine = mine[wanted[carried[mine]]]
     if "message" in kinds:
         twice = np.isin(kind[mine], [k.value for k in KINDS["message"]])
