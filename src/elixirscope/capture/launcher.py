@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import shutil
 import signal
 import subprocess
@@ -40,7 +41,7 @@ def launch(command: Sequence[str], *, ebin: Path, recording: Path, library: Path
                 f"cannot run {command[0]}: {error.strerror or error}", "check that it is a program"
             ) from error
         forwarded.to(child)
-        status = child.wait()
+        status = forwarded.wait(child)
     return 128 - status if status < 0 else status
 
 
@@ -71,9 +72,14 @@ def _quoted(text: str) -> str:
 
 
 class _Forwarded:
-    """Signals on their way to the command. It may run, and be meant by one, before we know who it is."""
+    """Signals on their way to the command. It may run, and be meant by one, before we know who it is.
 
-    def __init__(self) -> None:
+    `woken`: a descriptor that can be read when a signal has come. Waiting for the child by itself would sleep through
+    one that comes between Python's last look for signals and the system call.
+    """
+
+    def __init__(self, woken: int) -> None:
+        self._woken = woken
         self._child: subprocess.Popen[bytes] | None = None
         self._waiting: list[int] = []
 
@@ -89,11 +95,20 @@ class _Forwarded:
         else:
             self._child.send_signal(number)
 
+    def wait(self, child: subprocess.Popen[bytes]) -> int:
+        """The exit status of `child`, as `Popen` has it, when it has ended; signals are sent on meanwhile."""
+        while (status := child.poll()) is None:
+            select.select([self._woken], [], [])
+            os.read(self._woken, 4096)
+        return status
+
 
 @contextmanager
 def _signals() -> Iterator[_Forwarded]:
     """While inside, signals meant for the command reach the process that the yielded object is told of."""
-    forwarded = _Forwarded()
+    woken, wakes = os.pipe()
+    os.set_blocking(wakes, False)
+    forwarded = _Forwarded(woken)
 
     def forward(number: int, _frame: FrameType | None) -> None:
         if number not in _FROM_TERMINAL or not _in_foreground():
@@ -104,17 +119,25 @@ def _signals() -> Iterator[_Forwarded]:
         os.kill(os.getpid(), signal.SIGSTOP)
         forwarded.send(signal.SIGCONT)
 
-    handlers = dict.fromkeys((*_FROM_TERMINAL, *_FORWARDED), forward) | {signal.SIGTSTP: suspend}
+    def ended(number: int, _frame: FrameType | None) -> None:
+        """A child has: being told is enough."""
+
+    handlers = dict.fromkeys((*_FROM_TERMINAL, *_FORWARDED), forward)
+    handlers |= {signal.SIGTSTP: suspend, signal.SIGCHLD: ended}
     before = {}
+    told_before = signal.set_wakeup_fd(wakes, warn_on_full_buffer=False)
     for number, handler in handlers.items():
         # A signal that is already ignored (nohup, a background job) stays so, for the command too.
-        if signal.getsignal(number) is not signal.SIG_IGN:
+        if number == signal.SIGCHLD or signal.getsignal(number) is not signal.SIG_IGN:
             before[number] = signal.signal(number, handler)
     try:
         yield forwarded
     finally:
         for number, previous in before.items():
             signal.signal(number, previous)
+        signal.set_wakeup_fd(told_before)
+        os.close(wakes)
+        os.close(woken)
 
 
 def _in_foreground() -> bool:
