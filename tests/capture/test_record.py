@@ -210,7 +210,9 @@ def test_compile_error(elixirscope: Run, tmp_path: Path) -> None:
     expected = plain("mix", "test", cwd=project)
     run = elixirscope("record", "-o", tmp_path / "r.scope", "--", "mix", "test", cwd=project)
     assert (run.returncode, run.stdout) == (expected.returncode, expected.stdout)
-    assert run.stderr.startswith(expected.stderr)
+    # Elixir may report, recorded or not, that its checker found the failed compilation gone.
+    said = iter(run.stderr.splitlines())
+    assert all(line in said for line in expected.stderr.splitlines()), run.stderr
     assert "undefined" in run.stdout + run.stderr
     assert run.returncode == 1
 

@@ -6,10 +6,13 @@ import os
 import pty
 import re
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from elixirscope.recording.format import FrameType
+from elixirscope.recording.frames import Frame, read_frames
 from tests.conftest import environment
 
 pytestmark = pytest.mark.beam
@@ -43,11 +46,22 @@ class Terminal:
         return os.waitstatus_to_exitcode(status)
 
 
+def _recorded(raw: Path) -> bool:
+    """Whether an event is on disk."""
+    frames = (frame for file in raw.glob("*.frames") for frame in read_frames(file))
+    return any(isinstance(frame, Frame) and frame.type == FrameType.EVENTS and frame.count for frame in frames)
+
+
 def test_iex_has_the_terminal_and_its_break_menu(tmp_path: Path) -> None:
     terminal = Terminal("-o", tmp_path / "r.scope", "--", "iex")
     terminal.expect(r"iex\(1\)>")
     terminal.type("6 * 7\r")
     terminal.expect(r"42")
+    deadline = time.monotonic() + 120
+    while not _recorded(tmp_path / "r.scope" / "raw"):  # its prompt is there before its recording is
+        assert time.monotonic() < deadline
+        terminal.type("spawn(fn -> :ok end)\r")
+        terminal.expect(r"#PID<[\d.]+>")
     terminal.type("\x03")
     terminal.expect(r"BREAK: \(a\)bort")
     terminal.type("a\r")

@@ -33,7 +33,7 @@ defmodule ElixirScope.Capture.PipelineTest do
 
   defp run(worker, fun) do
     send(worker, {:do, fun, self()})
-    assert_receive {:done, ^worker}, 10_000
+    assert_receive {:done, ^worker}, 60_000
   end
 
   test "nothing is recorded, and nothing breaks, without a pipeline" do
@@ -113,7 +113,7 @@ defmodule ElixirScope.Capture.PipelineTest do
         spawn_monitor(fn -> for n <- 1..500, do: InstrumentationRuntime.call(w, {n}) end)
       end
 
-    for {pid, ref} <- workers, do: assert_receive({:DOWN, ^ref, _, ^pid, :normal}, 10_000)
+    for {pid, ref} <- workers, do: assert_receive({:DOWN, ^ref, _, ^pid, :normal}, 60_000)
     PipelineManager.flush()
     files = Enum.map(RawFiles.read(context.tmp_dir), &RawFiles.file_events/1)
 

@@ -45,7 +45,7 @@ defmodule ElixirScope.Test.ChildVM do
           {^port, {:data, data}} -> os_pid(port, seen <> data)
           {^port, {:exit_status, status}} -> raise "the child ended with #{status}: #{seen}"
         after
-          30_000 -> raise "the child is not ready: #{seen}"
+          60_000 -> raise "the child is not ready: #{seen}"
         end
     end
   end
@@ -62,7 +62,7 @@ defmodule ElixirScope.Test.ChildVM do
       {^port, {:exit_status, status}} -> status
       {^port, {:data, _}} -> wait(port)
     after
-      30_000 -> raise "the child does not end"
+      60_000 -> raise "the child does not end"
     end
   end
 

@@ -1,9 +1,9 @@
 defmodule ElixirScope.Test.Eventually do
   @moduledoc "Waiting for what other processes do: on the thing itself, never for a time."
 
-  @doc "Evaluates `fun` until it is true, for ten seconds at most; its last answer."
+  @doc "Evaluates `fun` until it is true, for a minute at most; its last answer."
   def eventually(fun, deadline \\ nil) do
-    deadline = deadline || System.monotonic_time(:millisecond) + 10_000
+    deadline = deadline || System.monotonic_time(:millisecond) + 60_000
 
     case fun.() do
       answer when answer not in [nil, false] ->

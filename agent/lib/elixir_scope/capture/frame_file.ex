@@ -3,6 +3,8 @@ defmodule ElixirScope.Capture.FrameFile do
   One raw file: a header, then checked frames, each written with one call (`docs/format.md`, "Raw files").
   """
 
+  alias ElixirScope.Capture.Ingestor
+
   @types %{events: 1, processes: 2, sites: 3, loss: 4, meta: 5, end: 6}
   @meta_shard 0xFFFF
   @vm_shard 0xFFFE
@@ -44,8 +46,8 @@ defmodule ElixirScope.Capture.FrameFile do
   @doc "Tells the user, once, that recording failed. The program has not."
   @spec complain(term) :: :ok
   def complain(reason) do
-    unless :persistent_term.get({__MODULE__, :complained}, false) do
-      :persistent_term.put({__MODULE__, :complained}, true)
+    # Several writers meet the same full disk at the same time.
+    if Ingestor.first?(:complaint) do
       why = :file.format_error(reason)
 
       :io.put_chars(

@@ -100,6 +100,15 @@ defmodule ElixirScope.Capture.Ingestor do
     end
   end
 
+  @doc "Whether nobody asked this before, in this recording."
+  @spec first?(atom) :: boolean
+  def first?(what) do
+    :ets.insert_new(@lost, {what, 0})
+  rescue
+    # There is no recording (any more).
+    ArgumentError -> false
+  end
+
   @doc "Writes the sites of a module, before any of its events."
   def put_sites(module, info, sites), do: Meta.sites(module, info, sites)
 
