@@ -20,6 +20,7 @@ COMMANDS = {
     "report": "Tell what went wrong, with the guilty line and the evidence.",
     "info": "Say what a recording holds and what it does not.",
     "processes": "List the processes, as their supervision tree.",
+    "search": "Find values by Elixir pattern, or names and texts.",
     "query": "Ask a recording in SQL.",
     "state": "Show the state of a process at a time.",
     "why": "Show the backward chain of causes of an event.",

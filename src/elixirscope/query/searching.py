@@ -6,6 +6,7 @@ from typing import Final
 
 import msgspec
 
+from elixirscope.errors import UsageError
 from elixirscope.moment import Moment
 from elixirscope.query.coordinator import QueryCoordinator
 from elixirscope.query.stepping import moment_of
@@ -40,14 +41,26 @@ class Hit(msgspec.Struct, frozen=True):
     moment: Moment
 
 
+class NamePage(msgspec.Struct, frozen=True):
+    """A page of what has a name; `total` counts all."""
+
+    results: list[Hit]
+    total: int
+
+
 def search(query: QueryCoordinator, text: str) -> list[Hit]:
     """What contains `text`, ignoring case; at most 12 of each kind. An empty text finds nothing."""
+    return [hit for kind in _SOURCES for hit in named(query, text, kind, _EACH).results]
+
+
+def named(query: QueryCoordinator, text: str, kind: str, limit: int | None = None, offset: int = 0) -> NamePage:
+    """What of a kind (process, function, exception, test, message) contains `text`, ignoring case; a page of it."""
     wanted = text.strip().lower()
+    if kind not in _SOURCES:
+        raise UsageError(f"{kind!r} is nothing that has a name", f"give one of {', '.join(_SOURCES)}")
     if not wanted:
-        return []
-    return [
-        Hit(kind, row["label"], moment_of(query, row["event"]))
-        for kind, sql in _SOURCES.items()
-        for row in query.rows(f"select * from ({sql}) limit {_EACH}", [wanted])
-        if row["event"] is not None and row["label"] is not None
-    ]
+        return NamePage([], 0)
+    found = f"select * from ({_SOURCES[kind]}) where event is not null and label is not null"
+    total = query.rows(f"select count(*) as n from ({found})", [wanted])[0]["n"]
+    rows = query.rows(f"{found} limit ? offset ?", [wanted, total if limit is None else limit, offset])
+    return NamePage([Hit(kind, row["label"], moment_of(query, row["event"])) for row in rows], total)

@@ -207,8 +207,11 @@ def source(film: Film, ask: Parameters) -> sources.SourceFile:
     return sources.source_file(film.query, ask.text("file"))
 
 
-def search(film: Film, ask: Parameters) -> Answer:
-    """Processes, functions, exceptions, tests and messages whose text contains `q`."""
+def search(film: Film, ask: Parameters) -> Answer | searching.NamePage:
+    """Processes, functions, exceptions, tests and messages whose text contains `q`; of one kind, a page of all."""
+    if kind := ask.text("kind", ""):
+        limit = min(ask.number("limit", 100), _MOST)
+        return searching.named(film.query, ask.text("q"), kind, limit, ask.number("offset", 0))
     return {"results": searching.search(film.query, ask.text("q"))}
 
 
