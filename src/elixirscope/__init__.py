@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from elixirscope.film import Film
+    from elixirscope.recorded import Recorded
 
 
-def open(path: str | Path) -> Film:
+def open(path: str | Path) -> Recorded:
     """Open the recording at `path` (a `.scope` folder) with everything that can be asked of it.
 
     Raises `RecordingError` when it is missing, empty, of a newer format, or not a recording.
     """
-    from elixirscope.film import Film  # numpy, Arrow and DuckDB load only when a recording is opened
+    from elixirscope.recorded import Recorded  # numpy, Arrow and DuckDB load only when a recording is opened
 
-    return Film.open(path)
+    return Recorded.open(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
+from typing import Self
 
 import pyarrow as pa
 
@@ -24,7 +25,7 @@ class Film:
         self.dags = Dags(self.query)
 
     @classmethod
-    def open(cls, path: str | Path, progress: Progress | None = None) -> Film:
+    def open(cls, path: str | Path, progress: Progress | None = None) -> Self:
         """Open `path`, sealing it first if it has not been; `progress` is told each step. Raises `RecordingError`."""
         return cls(Recording.open(path, correlate=EventCorrelator().correlate, progress=progress))
 

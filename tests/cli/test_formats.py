@@ -10,6 +10,7 @@ import pty
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pyarrow.ipc
 import pyarrow.parquet
@@ -34,9 +35,9 @@ def test_every_format_holds_the_same_rows(elixirscope: Run, film: Path) -> None:
     assert rows == json.loads(elixirscope("query", film, _SQL, "--json").stdout)
     found = list(csv.DictReader(io.StringIO(elixirscope("query", film, _SQL, "--format", "csv").stdout)))
     assert [{**row, "event": int(row["event"])} for row in found] == rows
-    parquet = elixirscope("query", film, _SQL, "--format", "parquet", text=False).stdout
+    parquet: Any = elixirscope("query", film, _SQL, "--format", "parquet", text=False).stdout
     assert pyarrow.parquet.read_table(io.BytesIO(parquet)).to_pylist() == rows
-    arrow = elixirscope("query", film, _SQL, "--format", "arrow", text=False).stdout
+    arrow: Any = elixirscope("query", film, _SQL, "--format", "arrow", text=False).stdout
     assert pyarrow.ipc.open_stream(arrow).read_all().to_pylist() == rows
     assert "bind" in elixirscope("query", film, _SQL).stdout
 

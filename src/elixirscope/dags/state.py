@@ -153,6 +153,10 @@ class StateDag(SqlDag):
         """What differs from state `a` to state `b` (STATE events). Raises `NotFoundError`."""
         return self._changes(self._row(a)["value"], self._row(b)["value"])
 
+    def diff_values(self, a: int | None, b: int | None) -> list[Change]:
+        """What differs between any two recorded values, whosever states they are; none when one was not recorded."""
+        return self._changes(a, b)
+
     def view(self, event: int) -> StateView | None:
         """The state of the event's process at the event, with its changes; None when none is known."""
         row = self.row_at_event(event)
