@@ -53,7 +53,9 @@ def test_a_signal_that_comes_as_soon_as_the_command_runs_is_not_lost() -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGUSR1])
 def test_signals_sent_to_the_recorder_reach_the_command(number: signal.Signals) -> None:
     name = number.name.removeprefix("SIG")
-    run = recorder("sh", "-c", f"trap 'echo got {name}; exit 7' {name}; echo ready; while kill -0 $PPID; do read x; done")
+    run = recorder(
+        "sh", "-c", f"trap 'echo got {name}; exit 7' {name}; echo ready; while kill -0 $PPID; do read x; done"
+    )
     assert run.stdout is not None
     assert run.stdout.readline() == "ready\n"
     run.send_signal(number)

@@ -24,6 +24,8 @@ COMMANDS = {
     "query": "Ask a recording in SQL.",
     "state": "Show the state of a process at a time.",
     "why": "Show the backward chain of causes of an event.",
+    "pack": "Write a recording into one file, to keep or to send.",
+    "unpack": "Make a folder of a packed recording again.",
     "analyze": "Read a project: behaviours, supervision, message flows.",
     "plan": "Write the plan that says what to record.",
 }

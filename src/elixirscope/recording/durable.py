@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from elixirscope.errors import EnvironmentProblem
+from elixirscope.recording.packed import is_packed
 
 
 def write_file(path: Path, write: Callable[[BinaryIO], object]) -> None:
@@ -40,8 +41,11 @@ def sync_folder(path: Path) -> None:
 def locked(folder: Path) -> Iterator[None]:
     """Hold `folder` alone among the processes that ask this. Needs no right to write.
 
-    Raises `EnvironmentProblem` when the file system refuses.
+    Raises `EnvironmentProblem` when the file system refuses. A pack is nobody's to change, and needs no lock.
     """
+    if is_packed(folder):
+        yield
+        return
     try:
         descriptor = os.open(folder, os.O_RDONLY)
     except OSError as error:

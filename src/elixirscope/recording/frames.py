@@ -30,6 +30,7 @@ from elixirscope.recording.format import (
     MAX_PAYLOAD,
     FrameType,
 )
+from elixirscope.recording.packed import packed_content
 from elixirscope.recording.terms import Atom, Term
 
 FRAME_OVERHEAD: Final = FRAME_PREFIX.size + FRAME_HEADER.size
@@ -76,6 +77,8 @@ def map_file(path: Path) -> memoryview:
     """The bytes of `path`, mapped. Files only ever grow, so what is mapped stays. Raises
     `EnvironmentProblem` when it cannot be read."""
     try:
+        if (content := packed_content(path)) is not None:
+            return content
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             if not size:

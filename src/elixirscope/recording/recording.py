@@ -23,6 +23,7 @@ from elixirscope.recording.format import FORMAT_VERSION
 from elixirscope.recording.frames import newer_format
 from elixirscope.recording.joiner import raw_paths
 from elixirscope.recording.manifest import Manifest
+from elixirscope.recording.packed import located, packed_content
 from elixirscope.recording.schema import TABLES
 from elixirscope.recording.sealer import SEGMENTS, VALUES, Built, Correlate, Progress, Seal
 from elixirscope.recording.sources import read_source
@@ -66,14 +67,14 @@ class Recording:
 
     @classmethod
     def open(cls, path: Path | str, *, correlate: Correlate, progress: Progress | None = None) -> Recording:
-        """Open the recording in the folder `path`, sealing it first when its segments are missing or old.
+        """Open the recording in the folder (or pack) `path`, sealing it first when its segments are missing or old.
 
         One that is damaged, was cut off or is still being written opens with all that is whole; one
         that cannot be sealed where it lies (read-only, disk full) opens from memory. `info.coverage`
         says so. Raises `RecordingError` for what is no recording or of a newer format,
         `EnvironmentProblem` when files may not be read.
         """
-        path = Path(path)
+        path = located(path)
         manifest = _check(path)
         seal = sealer.sealed(path)
         if seal is not None and (seal.events < mapping.LARGE or mapping.mapped(path, seal) is not None):
@@ -192,7 +193,9 @@ class Recording:
     def _read(self, name: str) -> pa.Table:
         path = self._file(name)
         try:
-            return pq.read_table(path, memory_map=True).cast(TABLES[name])
+            content = packed_content(path)
+            source = path if content is None else pa.BufferReader(content)
+            return pq.read_table(source, memory_map=True).cast(TABLES[name])
         except (OSError, ValueError, pa.ArrowException) as error:
             raise RecordingError(
                 f"{path} cannot be read: {error}", f"remove {path.parent}: it is made again from the raw recording"
