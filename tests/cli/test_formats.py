@@ -90,3 +90,14 @@ def test_search_by_pattern_and_by_name(elixirscope: Run, film: Path) -> None:
     assert wrong.returncode == 2
     assert "column" in wrong.stderr
     assert elixirscope("search", film, " ").returncode == 2
+
+
+def test_who_changed_a_part_of_a_state_and_what_changed_since(elixirscope: Run, film: Path) -> None:
+    who = json.loads(elixirscope("state", film, "Seats", "--who", '.sold["A1"]', "--json").stdout)
+    assert (who["version"], who["changed_by"]) == (1, "handle_call/3 of call {:reserve, _, _} from Client.buy/2")
+    changes = json.loads(elixirscope("state", film, "Seats", "--since", "3µs", "--json").stdout)
+    assert [change["path"] for change in changes] == [".free[0]", '.sold["A1"]']
+    assert '.sold["A1"]' in elixirscope("state", film, "Seats", "--since", "3µs").stdout
+    early = elixirscope("state", film, "Seats", "--since", "0ns")
+    assert early.returncode == 3
+    assert "its first is at" in early.stderr

@@ -14,12 +14,14 @@ from typing import Any, ClassVar
 import msgspec
 
 from elixirscope.dags.base import SqlDag
+from elixirscope.dags.forward import Forward
 from elixirscope.dags.occurrences import Found, Occurrences, payload
 from elixirscope.errors import NotFoundError
 from elixirscope.query.values import Value
 from elixirscope.recording.format import Kind
 
 _HOPS = 60
+_PLACES = 200
 SLOTS = 256
 
 
@@ -29,11 +31,12 @@ class Hop(msgspec.Struct, frozen=True):
     event: int
     at: int
     process: int
-    kind: str  # here | binding | argument | result | received | sent | reply | state | value
+    kind: str  # here | binding | argument | result | returned | received | sent | reply | state | stored | read | value
     label: str
     value: Value | None
     certain: bool
     reason: str | None
+    of: int | None = None  # the hop it came from, forwards; backwards it is the hop before
 
 
 class Flow(msgspec.Struct, frozen=True):
@@ -116,6 +119,17 @@ class DataflowDag(SqlDag):
             hops.append(self._hop(found))
             here = found
         return Flow(hops, f"not followed further than {_HOPS} hops")
+
+    def forwards(self, event: int, name: str | None = None, limit: int = _PLACES) -> Flow:
+        """Where a value went, in order of time: a tree, each hop with the hop `of` which it came. As `flow` otherwise;
+        at most `limit` hops, and the terminator says when there is more.
+        """
+        start = self._named(event, name) if name is not None else self._own(event)
+        if start.kind == "here" and Kind(self.query.event(event)["kind"]) is Kind.RETURN:
+            start = start._replace(kind="returned")
+        found, whole = Forward(self.query).follow(start._replace(event=max(event, start.event)), limit)
+        hops = [msgspec.structs.replace(self._hop(place), of=of) for place, of in found]
+        return Flow(hops, "it goes no further in what was recorded" if whole else f"not followed beyond {limit} places")
 
     def flow_of_value(self, value: int, limit: int = 200) -> Flow:
         """Every event that carries exactly this recorded value, the latest first."""

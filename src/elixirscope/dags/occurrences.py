@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from elixirscope.dags.code import CodeDag
+from elixirscope.dags.ets import writes_before
 from elixirscope.query.coordinator import QueryCoordinator
 from elixirscope.query.equality import pairs, same
 from elixirscope.query.labels import mfa
@@ -65,12 +66,24 @@ class Occurrences:
         frame = self._query.find("calls", "call", here.call)
         if frame is None:
             return None, "not recorded: outside instrumented code"
+        if frame["external"]:
+            return self._stored(frame, here)
         candidates = sorted(self._candidates(frame, here), key=lambda found: (not _contains_only(found), found.event))
         if candidates:
             return candidates[-1], ""
         file, line = self._code.place(frame["call"], here.event)
         place = f" ({file}:{line})" if file and line else ""
         return None, f"made here: a literal or a computation in {mfa(frame)}{place}"
+
+    def _stored(self, frame: dict[str, Any], here: Found) -> tuple[Found | None, str]:
+        """What a watched call gave back: of an ETS table, what was last written there with the value in it."""
+        for write in writes_before(self._query, frame):
+            for element in self._query.values.elements(write["args"]):
+                putter = here._replace(process=write["process"])
+                label = f"stored by {mfa(write)}"
+                for found in putter.held(element, write["call"], write["parent"], "stored", label):
+                    return found, ""
+        return None, f"not recorded: {mfa(frame)} gave it back, and its inside was not recorded"
 
     def _candidates(self, frame: dict[str, Any], here: Found) -> Iterator[Found]:
         """Everything recorded of the frame before `here` that holds its value."""

@@ -155,11 +155,14 @@ def causes(film: Film, ask: Parameters) -> Answer:
 
 
 def flow(film: Film, ask: Parameters) -> Flow:
-    """Where a value came from."""
+    """Where a value came from, or where it went."""
     value = ask.maybe("value")
     if value is not None:
         return film.dags.dataflow.flow_of_value(value)
-    return film.dags.dataflow.flow(ask.number("event"), ask.text("name", "") or None)
+    event, name = ask.number("event"), ask.text("name", "") or None
+    if ask.choice("direction", ("backward", "forward")) == "forward":
+        return film.dags.dataflow.forwards(event, name, limit=min(ask.number("limit", 200), _MOST))
+    return film.dags.dataflow.flow(event, name)
 
 
 def value(film: Film, ask: Parameters) -> Answer:
