@@ -26,6 +26,7 @@ COMMANDS = {
     "why": "Show the backward chain of causes of an event.",
     "pack": "Write a recording into one file, to keep or to send.",
     "unpack": "Make a folder of a packed recording again.",
+    "prune": "Make room: remove recordings, or keep what is around their findings.",
     "analyze": "Read a project: behaviours, supervision, message flows.",
     "plan": "Write the plan that says what to record.",
 }
