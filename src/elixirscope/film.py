@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from elixirscope.correlate.correlator import EventCorrelator
 from elixirscope.dags import Dags
+from elixirscope.dags.prepare import prepare
 from elixirscope.insight import Finding, investigate
 from elixirscope.query.coordinator import QueryCoordinator
 from elixirscope.recording.recording import Info, Recording
@@ -27,7 +28,12 @@ class Film:
     @classmethod
     def open(cls, path: str | Path, progress: Progress | None = None) -> Self:
         """Open `path`, sealing it first if it has not been; `progress` is told each step. Raises `RecordingError`."""
-        return cls(Recording.open(path, correlate=EventCorrelator().correlate, progress=progress))
+        film = cls(Recording.open(path, correlate=EventCorrelator().correlate, progress=progress))
+        if film.recording.arrays.empty:
+            if progress is not None:
+                progress(f"indexing {film.info.events:,} events")
+            prepare(film.dags)
+        return film
 
     @property
     def info(self) -> Info:

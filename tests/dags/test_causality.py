@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from elixirscope.dags import crossings
 from elixirscope.errors import NotFoundError
 from elixirscope.recording.format import Kind
 from tests.dags.conftest import Draw
@@ -20,6 +21,16 @@ ACTIONS = st.lists(
     min_size=1,
     max_size=25,
 )
+
+
+def picture(actions: list[tuple[str, str]]) -> str:
+    lines = [
+        f"  {n * 10 + 1} {who} mark {n}"
+        if what == "mark"
+        else f"  {n * 10 + 1} {who} -> {what} {{:m, {n}}} arrives {n * 10 + 15}"
+        for n, (who, what) in enumerate(actions)
+    ]
+    return "processes: p, q, r\n" + "\n".join(lines)
 
 
 def ancestors(film: Drawn, event: int) -> set[int]:
@@ -35,16 +46,31 @@ def ancestors(film: Drawn, event: int) -> set[int]:
 
 
 @settings(max_examples=25, deadline=None)
+@given(ACTIONS, st.integers(1, 20), st.integers(1, 3), st.integers(0, 3))
+def test_bounds_from_a_floor_on_are_those_of_all_edges(
+    actions: list[tuple[str, str]], depth: int, look: int, few: int
+) -> None:
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        film = open_picture(picture(actions), Path(folder) / "a.scope")
+        expected = {event: ancestors(film, event) for event in range(film.query.event_count)}
+        patch.setattr(crossings, "_DEPTH", depth)
+        patch.setattr(crossings, "_LOOK", look)
+        patch.setattr(crossings, "_FEW", few)
+        for event, before in expected.items():
+            past = film.dags.causality.past(event)
+            assert set(past.events().tolist()) == before
+            assert len(past) == len(before)
+            assert {other for other in expected if other in past} == before
+            assert past.latest(4).tolist() == sorted(before, reverse=True)[:4]
+            if len(before) > 4:
+                assert past.latest(4, past.latest(4).tolist()[-1]).tolist() == sorted(before, reverse=True)[4:8]
+
+
+@settings(max_examples=25, deadline=None)
 @given(ACTIONS)
 def test_slices_and_cones_are_what_a_plain_search_finds(actions: list[tuple[str, str]]) -> None:
-    lines = [
-        f"  {n * 10 + 1} {who} mark {n}"
-        if what == "mark"
-        else f"  {n * 10 + 1} {who} -> {what} {{:m, {n}}} arrives {n * 10 + 15}"
-        for n, (who, what) in enumerate(actions)
-    ]
     with tempfile.TemporaryDirectory() as folder:
-        film = open_picture("processes: p, q, r\n" + "\n".join(lines), Path(folder) / "a.scope")
+        film = open_picture(picture(actions), Path(folder) / "a.scope")
         causality, events = film.dags.causality, range(film.query.event_count)
         before = {event: ancestors(film, event) for event in events}
         for event in events:

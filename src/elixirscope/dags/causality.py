@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elixirscope.dags.base import SqlDag, Step
+from elixirscope.dags.crossings import Crossings, Past
 from elixirscope.dags.salient import Cause, Salient
 from elixirscope.dags.temporal import TemporalDag
 from elixirscope.recording.format import Kind
@@ -30,24 +31,6 @@ _EDGE_KINDS = {
     Kind.UNLINK: "link",
 }
 _CAUSE_KIND = f"case c.kind {' '.join(f'when {k.value} then {v!r}' for k, v in _EDGE_KINDS.items())} else 'signal' end"
-
-
-class _Crossings:
-    """The edges between processes, by the process and number of their near end."""
-
-    def __init__(self, process: NDArray[np.int64], near: NDArray[np.int64], far: NDArray[np.int64]) -> None:
-        """`near` ascends."""
-        self.processes = int(process.max(initial=0)) + 1
-        order = np.argsort(process[near], kind="stable")
-        self._near, self._far = near[order], far[order]
-        self._starts = np.searchsorted(process[self._near], np.arange(self.processes + 1))
-
-    def between(self, process: int, low: int, high: int) -> NDArray[np.int64]:
-        """The far ends of the edges at events [low, high) of a process."""
-        mine = slice(self._starts[process], self._starts[process + 1])
-        first, last = np.searchsorted(self._near[mine], [low, high])
-        found: NDArray[np.int64] = self._far[mine][first:last]
-        return found
 
 
 class CausalityDag(SqlDag):
@@ -71,64 +54,26 @@ class CausalityDag(SqlDag):
         return self.query.column("events", "process")
 
     @cached_property
-    def _causes(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """(cause, effect) of the edges between processes, by effect."""
-        cause = self.query.column("events", "cause")
-        effects = np.flatnonzero(cause >= 0)
-        return cause[effects], effects
-
-    @cached_property
-    def _to_causes(self) -> _Crossings:
-        causes, effects = self._causes
-        return _Crossings(self._process, effects, causes)
-
-    @cached_property
-    def _to_effects(self) -> _Crossings:
-        causes, effects = self._causes
-        order = np.argsort(causes, kind="stable")
-        return _Crossings(self._process, causes[order], effects[order])
+    def _edges(self) -> Crossings:
+        return Crossings(self.query)
 
     def clock(self, event: int) -> NDArray[np.int64]:
         """For each process the last event that `event` follows from (itself included), -1 for none."""
-        return self._spread(event, self._to_causes, forward=False)
+        return self._edges.before(event)
 
     def cone(self, event: int) -> NDArray[np.int64]:
         """For each process the first event that follows from `event` (itself included), the number of events for
         none.
         """
-        return self._spread(event, self._to_effects, forward=True)
+        return self._edges.after(event)
 
-    def _spread(self, event: int, edges: _Crossings, *, forward: bool) -> NDArray[np.int64]:
-        """Move bounds along the edges until nothing moves, the furthest in time first: what it reaches lies beyond
-        it, so a bound mostly moves once."""
-        process = self._process
-        sign = 1 if forward else -1
-        bounds = np.full(edges.processes, len(process) if forward else -1, dtype=np.int64)
-        best = bounds.copy()
-        pending = [(sign * event, int(process[event]))]
-        while pending:
-            key, who = heapq.heappop(pending)
-            bound, old = sign * key, int(bounds[who])
-            if (bound >= old) if forward else (bound <= old):
-                continue
-            bounds[who] = bound
-            # Only the stretch that this move newly covers: each edge is taken at most once
-            reached = edges.between(who, bound, old) if forward else edges.between(who, old + 1, bound + 1)
-            others = process[reached]
-            before = best[others]
-            (np.minimum if forward else np.maximum).at(best, others, reached)
-            moved = np.unique(others[best[others] != before]).tolist()
-            for other in moved:
-                heapq.heappush(pending, (sign * int(best[other]), other))
-        return bounds
+    def past(self, event: int) -> Past:
+        """All that `event` follows from, without going through it: counted, asked for and paged by process bounds."""
+        return Past(self.query, event, self.clock(event))
 
     def slice(self, event: int) -> NDArray[np.int64]:
-        """All events that `event` follows from, ascending, without itself."""
-        bounds = self.clock(event)
-        end = int(bounds.max()) + 1
-        found: NDArray[np.int64] = np.flatnonzero(np.arange(end) <= bounds[self._process[:end]])
-        others: NDArray[np.int64] = found[found != event]
-        return others
+        """All events that `event` follows from, ascending, without itself; `past` where they are too many to hold."""
+        return self.past(event).events()
 
     def nearest(self, event: int, limit: int) -> NDArray[np.int64]:
         """The last `limit` events that `event` follows from, the latest first, without itself."""
@@ -195,22 +140,15 @@ class CausalityDag(SqlDag):
                 heapq.heappush(heap, (sign * to, to, found, kind))
         return steps
 
-    @cached_property
-    def _following(self) -> NDArray[np.int64]:
-        previous = self.query.column("events", "previous")
-        following = np.full(len(previous), -1, dtype=np.int64)
-        known = np.flatnonzero(previous >= 0)
-        following[previous[known]] = known
-        return following
-
     def _neighbours(self, event: int, *, backward: bool) -> list[tuple[int, str]]:
         if backward:
             row = self.query.event(event)
             found = [(row["previous"], "next"), (row["cause"], self._edge(row["cause"]))]
             return [(to, edge) for to, edge in found if to is not None]
         effects = [(row["event"], self._edge(event)) for row in self.query.find_all("events", "cause", event)]
-        after = int(self._following[event])
-        return effects + ([(after, "next")] if after >= 0 else [])
+        mine = self.query.indexes.events_of(int(self._process[event]))
+        after = int(np.searchsorted(mine, np.asarray(event, mine.dtype))) + 1
+        return effects + ([(int(mine[after]), "next")] if after < len(mine) else [])
 
     def _edge(self, cause: int | None) -> str:
         if cause is None:

@@ -35,14 +35,14 @@ def edges(start: int, end: int, buckets: int) -> tuple[NDArray[np.int64], int]:
 
 def density(query: QueryCoordinator, sort: str, bounds: NDArray[np.int64], process: int) -> NDArray[np.int64]:
     """How many events of one sort (`SORTS`) `process` had between each two of the ascending times `bounds`."""
-    return _between(query, sort, np.searchsorted(query.column("events", "at"), bounds), process)
+    return _between(query, sort, query.indexes.places("events", "at", bounds), process)
 
 
 def densities(
     query: QueryCoordinator, bounds: NDArray[np.int64], processes: Sequence[int]
 ) -> dict[int, dict[str, NDArray[np.int64]]]:
     """All sorts of several lanes."""
-    events = np.searchsorted(query.column("events", "at"), bounds)
+    events = query.indexes.places("events", "at", bounds)
     return {process: {sort: _between(query, sort, events, process) for sort in SORTS} for process in processes}
 
 
@@ -86,10 +86,11 @@ def whole(query: QueryCoordinator, buckets: int) -> tuple[int, NDArray[np.int64]
     duration = max(1, int(query.recording.info.duration_ns))
     bounds, bucket = edges(0, duration, buckets)
     at = query.column("events", "at")
+    places = query.indexes.places("events", "at", bounds)
     crashes = [p["end"] for p in query.processes if p["exit_kind"] == _CRASH and p["end"] is not None]
     raised = query.memo(("density", "raised"), lambda: at[np.sort(_index(query, "errors")[0])])
     failed = np.sort(np.append(raised, np.array(crashes, dtype=np.int64)))
-    return bucket, np.diff(np.searchsorted(at, bounds)), np.diff(np.searchsorted(failed, bounds))
+    return bucket, np.diff(places), np.diff(np.searchsorted(failed, bounds))
 
 
 def coded(query: QueryCoordinator) -> NDArray[np.int64]:

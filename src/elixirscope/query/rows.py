@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from elixirscope.recording.arrays import Allocate
     from elixirscope.recording.recording import Recording
+
+
+_STEP: Final = 512  # rows: a page of 8-byte numbers
 
 
 class Rows:
@@ -59,6 +62,12 @@ class Rows:
                 self._groups[table, column] = Groups(keys, order, starts, int(shift[0]))
             return self._groups[table, column].rows(key)
 
+    def grouped(self, table: str, column: str) -> tuple[NDArray[Any], NDArray[Any]]:
+        """(rows by a column that holds process numbers, where each process starts)."""
+        keys, count = self.column(table, column), self.process_count
+        order, starts = self.arrays(f"{table}.by_{column}", lambda allocate: group(keys, count, allocate))
+        return order, starts
+
     def numbers_before(self, table: str, column: str, key: int, order: str, below: int, limit: int) -> NDArray[Any]:
         """The last `limit` rows with `column` = `key` and `order` < `below`, the latest first."""
         numbers = self.numbers(table, column, key)
@@ -78,10 +87,24 @@ class Rows:
 
     def between(self, table: str, column: str, low: int, high: int) -> tuple[int, int]:
         """The rows [first, last) with `low` <= `column` < `high`, for a column in order."""
-        keys = self.column(table, column)
-        bounds = np.clip(np.array([low, high]), *_limits(keys.dtype)).astype(keys.dtype)
-        first, last = np.searchsorted(keys, bounds)
+        first, last = self.places(table, column, np.array([low, high]))
         return int(first), int(last)
+
+    def places(self, table: str, column: str, values: NDArray[np.int64]) -> NDArray[np.int64]:
+        """For each of `values` the first row whose `column`, which is in order, is not less.
+
+        A page of a large column is read for each, not all that a binary search would hop over.
+        """
+        keys = self.column(table, column)
+        wanted = np.clip(values, *_limits(keys.dtype)).astype(keys.dtype)
+        if len(keys) < 4 * _STEP:
+            return np.searchsorted(keys, wanted)
+        (sample,) = self.arrays(f"{table}.{column}.sample", lambda _: (keys[::_STEP].copy(),))
+        found: NDArray[np.int64] = np.searchsorted(sample, wanted) * _STEP
+        for place in np.flatnonzero(found).tolist():  # the one sought is after the key sampled before
+            start = int(found[place]) - _STEP
+            found[place] = start + int(np.searchsorted(keys[start : start + _STEP], wanted[place]))
+        return found
 
     # By process
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from elixirscope.errors import UsageError
+from elixirscope.query import touching
 from elixirscope.query.coordinator import QueryCoordinator
 from elixirscope.query.density import coded, densities, edges, whole
 from elixirscope.query.labels import Labels
@@ -31,7 +32,7 @@ _MARKS: Final = {
     Kind.TEST_START: "test",
     Kind.TEST_END: "test",
 }
-_RARE: Final = [k.value for k in _MARKS if k not in (Kind.STATE, Kind.SPAWN, Kind.REGISTER)]
+_RARE: Final = [k for k in _MARKS if k not in (Kind.STATE, Kind.SPAWN, Kind.REGISTER)]
 
 
 class Density(msgspec.Struct):
@@ -161,26 +162,22 @@ def timeline(
     for process, mark in _marks(query, start, end, chosen, every=spans is not None):
         lanes[process].marks.append(mark)
     arrows = _arrows(query, start, end, chosen)
-    cut = Cut(spans=spans is None, messages=len(arrows) > MESSAGES_MOST)
-    if through and not cut.messages:
+    cut = Cut(spans=spans is None, messages=arrows is None)
+    if through and arrows is not None:
         arrows += [
             Arrow(p.message, p.start, p.end, p.sent_at, p.received_at, "passage", None, False, p.via)
             for p in passages(query, start, end, chosen, through, MESSAGES_MOST)
         ]
     detail = "density" if spans is None else "spans"
-    return Timeline(start, end, detail, list(lanes.values()), [] if cut.messages else arrows, cut)
+    return Timeline(start, end, detail, list(lanes.values()), arrows or [], cut)
 
 
 def _spans(query: QueryCoordinator, start: int, end: int, processes: list[int]) -> list[tuple[int, Span]] | None:
     """Frames that touch the window; None when they are too many."""
-    rows = query.rows(
-        """select call, process, start, "end", depth, module, function, arity, outcome, external from raw.calls
-        where start <= ? and coalesce("end", 9223372036854775807) >= ? and list_contains(?, process)
-        order by call limit ?""",
-        [end, start, processes, SPANS_MOST + 1],
-    )
-    if len(rows) > SPANS_MOST:
+    numbers = touching.frames(query, start, end, processes, SPANS_MOST)
+    if numbers is None:
         return None
+    rows = query.indexes.take("calls", numbers)
     return [
         (
             r["process"],
@@ -209,14 +206,11 @@ def _densities(query: QueryCoordinator, start: int, end: int, width: int, proces
         )
         for process, sorts in densities(query, bounds, processes).items()
     }
-    for row in query.rows(
-        """select p.process, least((e.at - ?) // ?, ?) as bucket, count(*) as n
-        from raw.processes p join raw.events e on e.event = p.exit_event
-        where p.exit_kind = 'crash' and e.at >= ? and e.at <= ? group by all""",
-        [start, bucket, count - 1, start, end],
-    ):
-        if row["process"] in found:
-            found[row["process"]].errors[row["bucket"]] += row["n"]
+    for row in query.processes:
+        if row["process"] in found and row["exit_kind"] == "crash" and row["exit_event"] is not None:
+            at = int(query.column("events", "at")[row["exit_event"]])
+            if start <= at <= end:
+                found[row["process"]].errors[min((at - start) // bucket, count - 1)] += 1
     return found
 
 
@@ -234,25 +228,21 @@ def _marks(
     query: QueryCoordinator, start: int, end: int, processes: list[int], *, every: bool
 ) -> list[tuple[int, Mark]]:
     """Exceptions, exits, tests and marks; states, spawns and names too when the window is close (`every`)."""
-    kinds = [k.value for k in _MARKS] if every else _RARE
-    rows = query.rows(
-        f"""select e.event, e.at, e.process, e.kind from raw.events e left join raw.states v on v.state = e.event
-        where e.at >= ? and e.at <= ? and list_contains(?, e.process) and list_contains(?, e.kind)
-          and (e.kind <> {Kind.STATE.value} or v.state is not null) order by e.event limit ?""",
-        [start, end, processes, kinds, MARKS_MOST],
-    )
+    kinds = [*_MARKS] if every else _RARE
+    numbers = touching.events(query, "marks" if every else "rare", kinds, start, end, processes, MARKS_MOST)
     labels = Labels(query)
-    return [(r["process"], Mark(r["event"], r["at"], _MARKS[Kind(r["kind"])], labels.event(r["event"]))) for r in rows]
+    return [
+        (r["process"], Mark(r["event"], r["at"], _MARKS[Kind(r["kind"])], labels.event(r["event"])))
+        for r in query.indexes.take("events", numbers)
+    ]
 
 
-def _arrows(query: QueryCoordinator, start: int, end: int, processes: list[int]) -> list[Arrow]:
-    """Messages that cross the window between chosen lanes; one more than the most when there are too many."""
-    rows = query.rows(
-        """select message, from_process, to_process, sent_at, received_at, kind, tag, certain from raw.messages
-        where coalesce(sent_at, received_at) <= ? and coalesce(received_at, sent_at) >= ?
-          and (list_contains(?, from_process) or list_contains(?, to_process)) order by message limit ?""",
-        [end, start, processes, processes, MESSAGES_MOST + 1],
-    )
+def _arrows(query: QueryCoordinator, start: int, end: int, processes: list[int]) -> list[Arrow] | None:
+    """Messages that cross the window between chosen lanes; None when they are too many."""
+    numbers = touching.messages(query, start, end, set(processes), MESSAGES_MOST)
+    if numbers is None:
+        return None
+    rows = query.indexes.take("messages", numbers)
     return [
         Arrow(
             r["message"],

@@ -32,6 +32,11 @@ class Arrays:
             key = msgspec.json.encode((_VERSION, identity), order="sorted")
             self._folder = recording / INDEX / hashlib.sha256(key).hexdigest()[:16]
 
+    @property
+    def empty(self) -> bool:
+        """Whether arrays are kept beside the recording, and there are none yet."""
+        return self._folder is not None and not self._folder.exists() and self._writable(self._folder)
+
     def get(self, name: str, make: Callable[[Allocate], tuple[Array, ...]]) -> tuple[Array, ...]:
         """The arrays called `name`; `make` is given the means to allocate large ones, and asked when there are none."""
         found = self._held.get(name) or self._load(name)
