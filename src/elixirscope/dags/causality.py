@@ -13,6 +13,7 @@ import heapq
 from functools import cached_property
 from typing import ClassVar
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -31,6 +32,16 @@ _EDGE_KINDS = {
     Kind.UNLINK: "link",
 }
 _CAUSE_KIND = f"case c.kind {' '.join(f'when {k.value} then {v!r}' for k, v in _EDGE_KINDS.items())} else 'signal' end"
+
+
+class Relation(msgspec.Struct, frozen=True):
+    """`a` is before, after, concurrent with or the same as `b`; `common_cause` is the latest event that both follow
+    from (themselves included), None when they share none.
+    """
+
+    relation: str
+    common_cause: int | None
+    label: str | None
 
 
 class CausalityDag(SqlDag):
@@ -113,6 +124,14 @@ class CausalityDag(SqlDag):
         """The latest event that both `a` and `b` follow from; None when they share none."""
         shared = np.minimum(self.clock(a), self.clock(b))
         return None if (shared < 0).all() else int(shared.max())
+
+    def relation(self, a: int, b: int) -> Relation:
+        """How two events stand to each other. Raises `NotFoundError`."""
+        for event in (a, b):
+            self.query.event(event)
+        word = "same" if a == b else "before" if self.before(a, b) else "after" if self.before(b, a) else "concurrent"
+        shared = self.common_cause(a, b)
+        return Relation(word, shared, self.labels.event(shared) if shared is not None else None)
 
     # Walks
 

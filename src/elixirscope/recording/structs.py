@@ -1,4 +1,4 @@
-"""Structs of the standard library that Elixir prints in a form of their own."""
+"""Structs of the standard library, and of what most applications use, that print in a form of their own."""
 
 from __future__ import annotations
 
@@ -64,6 +64,30 @@ def _date_range(fields: Fields, show: Show) -> str:
     return f"Date.range({both})" if step == 1 else f"Date.range({both}, {step})"
 
 
+def _decimal(fields: Fields, _: Show) -> str:
+    sign, digits, exponent = _int(fields, "sign"), fields["coef"], _int(fields, "exp")
+    if not isinstance(digits, int):  # :inf and :NaN
+        return (
+            f'Decimal.new("{"-" if sign < 0 and digits == "inf" else ""}{"Infinity" if digits == "inf" else digits}")'
+        )
+    text = str(digits)
+    if 0 < -exponent <= len(text) + 5:  # as Decimal.to_string/1 chooses between plain and scientific
+        text = text.rjust(1 - exponent, "0")
+        text = f"{text[:exponent]}.{text[exponent:]}"
+    elif exponent != 0:
+        power = exponent + len(text) - 1
+        text = f"{text[0]}{'.' + text[1:] if len(text) > 1 else ''}E{power:+}"
+    return f'Decimal.new("{"-" if sign < 0 else ""}{text}")'
+
+
+def _not_loaded(fields: Fields, _: Show) -> str:
+    return f"#Ecto.Association.NotLoaded<association {atom(fields['__field__'])} is not loaded>"
+
+
+def _metadata(fields: Fields, show: Show) -> str:
+    return f"#Ecto.Schema.Metadata<{show(fields['state'])}, {show(fields['source'])}>"
+
+
 def _map_set(fields: Fields, show: Show) -> str:
     return f"MapSet.new({show([key for key, _ in fields['map'].items()])})"
 
@@ -120,4 +144,7 @@ _FORMS: Final[dict[str, Callable[[Fields, Show], str]]] = {
     "Elixir.Date.Range": _date_range,
     "Elixir.MapSet": _map_set,
     "Elixir.Regex": _regex,
+    "Elixir.Decimal": _decimal,
+    "Elixir.Ecto.Association.NotLoaded": _not_loaded,
+    "Elixir.Ecto.Schema.Metadata": _metadata,
 }

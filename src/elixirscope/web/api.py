@@ -44,6 +44,8 @@ _QUESTIONS: dict[str, Callable[[Film, Parameters], Any]] = {
     "/find": questions.find,
     "/retro": questions.retro,
     "/whynot": questions.whynot,
+    "/spacetime": questions.spacetime,
+    "/relation": questions.relation,
 }
 
 

@@ -7,10 +7,12 @@ from typing import Any
 import msgspec
 
 from elixirscope.dags import Picture
+from elixirscope.dags.causality import Relation
 from elixirscope.dags.critical import CriticalPath
 from elixirscope.dags.dataflow import Flow
 from elixirscope.dags.retro import Retro
 from elixirscope.dags.retro import retro as retro_of
+from elixirscope.dags.spacetime import SpaceTime, space_time
 from elixirscope.errors import NotFoundError, UsageError
 from elixirscope.film import Film
 from elixirscope.insight.whynot import WhyNot, why_not_call, why_not_function, why_not_message, why_not_sent
@@ -152,6 +154,19 @@ def causes(film: Film, ask: Parameters) -> Answer:
     else:
         steps = film.dags.causality.forward(event, limit=limit)
     return {"steps": steps, "total": len(steps)}
+
+
+def spacetime(film: Film, ask: Parameters) -> SpaceTime:
+    """Space-time coordinates of what crosses between processes."""
+    limit, offset = min(ask.number("limit", 500), 10 * _MOST), ask.number("offset", 0)
+    return space_time(
+        film.query, ask.maybe("from"), ask.maybe("to"), ask.numbers("processes"), limit=limit, offset=offset
+    )
+
+
+def relation(film: Film, ask: Parameters) -> Relation:
+    """Which of two events could have influenced the other, and the latest that both follow from."""
+    return film.dags.causality.relation(ask.number("a"), ask.number("b"))
 
 
 def flow(film: Film, ask: Parameters) -> Flow:

@@ -1,0 +1,66 @@
+"""Space-time coordinates, and how two events stand to each other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from elixirscope.dags.spacetime import space_time
+from elixirscope.errors import NotFoundError
+from elixirscope.film import Film
+from elixirscope.recording.format import Kind
+from tests.dags.drawn import Drawn
+
+
+def test_edges_lead_down_and_concurrent_events_may_stand_side_by_side(sale: Drawn) -> None:
+    drawn = space_time(sale.query)
+    names = {sale.process(name): name for name in ("top", "seats", "client")}
+    assert [(names[p.process], p.step, p.label.split()[0]) for p in drawn.points] == [
+        ("top", 0, "spawns"),
+        ("seats", 1, "begins,"),
+        ("client", 0, "sends"),
+        ("seats", 2, "receives"),
+        ("seats", 3, "sends"),
+        ("client", 4, "receives"),
+    ]
+    assert (drawn.steps, drawn.total) == (5, 6)
+    assert [names[process] for process in drawn.lanes] == ["top", "seats", "client"]
+
+
+def test_windows_processes_and_pages(sale: Drawn) -> None:
+    seats, client = sale.process("seats"), sale.process("client")
+    both = space_time(sale.query, processes=[seats, client])
+    assert both.total == 4
+    page = space_time(sale.query, processes=[seats, client], limit=2, offset=2)
+    assert page.points == both.points[2:]
+    assert space_time(sale.query, 12_000, 28_000).total == 2
+    assert space_time(sale.query, processes=[]).points == []
+
+
+def test_two_events(sale: Drawn) -> None:
+    dag = sale.dags.causality
+    call, enter = sale.event("client", Kind.CALL), sale.event("seats", Kind.CALL, 2)
+    look, send = sale.event("rival", Kind.CALL), sale.event("client", Kind.SEND)
+    assert (dag.relation(call, enter).relation, dag.relation(enter, call).relation) == ("before", "after")
+    assert dag.relation(enter, look).relation == "concurrent"
+    assert dag.relation(enter, look).common_cause is None
+    assert dag.relation(call, call).relation == "same"
+    got = dag.relation(enter, sale.event("client", Kind.RECEIVE))
+    assert got.common_cause == enter
+    assert dag.relation(send, enter).common_cause == send
+    with pytest.raises(NotFoundError):
+        dag.relation(0, 10**9)
+
+
+@pytest.mark.beam
+def test_of_a_real_recording_every_edge_leads_down(example_recording: Path) -> None:
+    drawn = space_time(Film.open(example_recording).query, limit=10_000)
+    place = {point.event: point for point in drawn.points}
+    assert drawn.total == len(place) > 100
+    before: dict[int, int] = {}
+    for point in drawn.points:
+        if point.cause is not None:
+            assert place[point.cause].step < point.step
+        assert before.get(point.process, -1) < point.step
+        before[point.process] = point.step
