@@ -212,9 +212,19 @@ static ERL_NIF_TERM set_recording(ErlNifEnv *env, int argc, const ERL_NIF_TERM a
   if (!enif_get_int(env, argv[0], &value) || (value && writer_count < 2)) return enif_make_badarg(env);
   if (value) {
     used = 1;
+    atomic_store_explicit(&writer_step, 0, memory_order_relaxed);
     writers[writer_count - 1]->shared = 1;
   }
   atomic_store_explicit(&recording, value, memory_order_release);
+  return atom_ok;
+}
+
+/* step(n): of instrumented code everything (0), no values (1), nothing (2). */
+static ERL_NIF_TERM step(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+  (void)argc;
+  int value;
+  if (!enif_get_int(env, argv[0], &value)) return enif_make_badarg(env);
+  atomic_store_explicit(&writer_step, value, memory_order_relaxed);
   return atom_ok;
 }
 
@@ -290,6 +300,7 @@ static ErlNifFunc functions[] = {
     {"plain_struct", 1, plain_struct, 0},
     {"tick", 0, tick, 0},
     {"recording", 1, set_recording, 0},
+    {"step", 1, step, 0},
     {"layout", 1, layout, 0},
     {"encoded", 4, encoded, 0},
 };

@@ -6,6 +6,7 @@
 struct writer *writers[RINGS];
 unsigned writer_count;
 int redacting;
+_Atomic int writer_step;
 
 static _Atomic unsigned threads;
 static atomic_flag shared = ATOMIC_FLAG_INIT;
@@ -68,6 +69,12 @@ int64_t writer_tick(void) {
 
 enum outcome write_event(ErlNifEnv *env, struct what *what, const ERL_NIF_TERM *term, long budget,
                          const ErlNifBinary *bytes) {
+  if (what->kind <= STATE) {
+    int step = atomic_load_explicit(&writer_step, memory_order_relaxed);
+    /* Of a frame that began when nothing was recorded, 0, nothing is. */
+    if (step > 1 || (what->frame == 0 && what->kind != CALL && what->kind != STATE)) return DONE;
+    if (step) term = NULL, bytes = NULL;
+  }
   struct writer *w = mine();
   enum outcome outcome = NO_ROOM;
   uint32_t index = process(env, w);

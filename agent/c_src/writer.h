@@ -45,6 +45,7 @@ struct writer {
 extern struct writer *writers[RINGS];
 extern unsigned writer_count; /* changes only while nothing is recorded */
 extern int redacting;         /* whether there are secrets to look for */
+extern _Atomic int writer_step; /* of instrumented code: 0 everything, 1 no values, 2 nothing */
 
 /* What an event is, apart from its value. */
 struct what {

@@ -140,7 +140,9 @@ SHAPED = st.one_of(
     st.tuples(terms, terms, terms),
     st.lists(st.tuples(terms, terms)),
     st.tuples(terms, st.just({}), st.lists(st.tuples(st.integers(0, 5), *[terms] * 6))),
-    st.fixed_dictionaries({Atom("what"): st.sampled_from(["hello", "coverage", "module_skipped"]).map(Atom)}).flatmap(
+    st.fixed_dictionaries(
+        {Atom("what"): st.sampled_from(["hello", "coverage", "module_skipped", "step"]).map(Atom)}
+    ).flatmap(
         lambda told: terms.map(lambda term: told | {Atom(key): term for key in ("node", "subject", "reason", "module")})
     ),
 )

@@ -80,3 +80,22 @@ def test_coverage_puts_equal_reasons_together_and_says_what_it_leaves_out() -> N
         Uncovered("tracer", "another tool holds it"),
         Uncovered("M0, M1, M2 and 2 more modules", "on_load"),
     ]
+
+
+def test_coverage_says_from_when_to_when_less_was_recorded() -> None:
+    second = 1_000_000_000
+    log = Log(np.zeros(0, EVENT_ROW), [], {}, start_unix_ns=5 * second)
+    for at, to, reason in (
+        (7, "calls", b"busy"),
+        (8, "messages", b"busier"),
+        (20, "calls", b"calm"),
+        (30, "values", b"calm"),
+    ):
+        log.metas.append({"what": Atom("step"), "to": Atom(to), "reason": reason, "unix_ns": at * second})
+    assert uncovered(log) == [
+        Uncovered("values of instrumented code, from 2.000 s to 3.000 s", "busy"),
+        Uncovered("calls, values and states of instrumented code, from 3.000 s to 15.000 s", "busier"),
+        Uncovered("values of instrumented code, from 15.000 s to 25.000 s", "calm"),
+    ]
+    del log.metas[1:]
+    assert [row.subject for row in uncovered(log)] == ["values of instrumented code, from 2.000 s to the end"]

@@ -26,7 +26,13 @@ defmodule ElixirScope.Plan do
     watch: [],
     budgets: %{argument: 512, binding: 512, state: 8192, message: 1024, reason: 4096},
     redact: %{keys: [], modules: []},
-    limits: %{collector_events: 200_000, memory_bytes: 67_108_864}
+    limits: %{
+      collector_events: 200_000,
+      memory_bytes: 67_108_864,
+      overhead_percent: 50,
+      step_after_ms: 2_000,
+      step_back_ms: 10_000
+    }
   }
 
   @doc "Reads the plan at `path`. The error is one sentence that names the file and, for a syntax error, the line."

@@ -48,6 +48,9 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     collector_events: int = 200_000
     memory_bytes: int = 64 * 1024 * 1024
+    overhead_percent: int = 50  # of the processors' time, estimated
+    step_after_ms: int = 2_000  # so long beyond a bound, then less is recorded
+    step_back_ms: int = 10_000  # so long calm, then more again
 
 
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -243,7 +246,7 @@ def _to_toml(plan: Plan) -> str:
     }
     tables = {
         "budgets": "bytes kept of one value, roughly",
-        "limits": "beyond these, events are dropped and counted",
+        "limits": "beyond these, events are dropped and counted, and by and by less is recorded",
     }
     tables["redact"] = (
         "never leaves the VM: values under these keys (parts of names, any case), structs of these modules"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
+from itertools import zip_longest
 from typing import Any, Final
 
 import msgspec
@@ -24,7 +25,7 @@ class Uncovered(msgspec.Struct, frozen=True):
 def uncovered(log: Log) -> list[Uncovered]:
     """All that `log` knows to be missing."""
     rows: list[Uncovered] = []
-    for source in (_losses(log), _gaps(log), _unfinished(log), _told(log.metas), _skipped(log.metas)):
+    for source in (_losses(log), _gaps(log), _unfinished(log), _told(log.metas), _steps(log), _skipped(log.metas)):
         found = list(dict.fromkeys(source))
         rows += found[:_MOST_ROWS]
         if len(found) > _MOST_ROWS:
@@ -64,6 +65,32 @@ def _told(metas: Iterable[dict[str, Any]]) -> Iterator[Uncovered]:
     for meta in metas:
         if meta.get("what") == "coverage":
             yield Uncovered(_text(meta.get("subject")), _text(meta.get("reason")))
+
+
+_LEFT_OUT: Final = {
+    "calls": "values of instrumented code",
+    "messages": "calls, values and states of instrumented code",
+    "lifecycle": "calls, values, states and messages",
+}
+
+
+def _steps(log: Log) -> Iterator[Uncovered]:
+    """Times in which the agent recorded less, because it cost more than the plan allows."""
+    steps = sorted((meta for meta in log.metas if meta.get("what") == "step"), key=_when)
+    for step, after in zip_longest(steps, steps[1:]):
+        left_out = _LEFT_OUT.get(_text(step.get("to")))
+        if left_out is not None:
+            until = _moment(after, log) if after else "the end"
+            yield Uncovered(f"{left_out}, from {_moment(step, log)} to {until}", _text(step.get("reason")))
+
+
+def _moment(step: dict[str, Any], log: Log) -> str:
+    return f"{max(0, _when(step) - log.start_unix_ns) / 1e9:,.3f} s"
+
+
+def _when(step: dict[str, Any]) -> int:
+    at = step.get("unix_ns")
+    return at if isinstance(at, int) else 0
 
 
 def _skipped(metas: Iterable[dict[str, Any]]) -> Iterator[Uncovered]:

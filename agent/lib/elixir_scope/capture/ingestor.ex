@@ -9,6 +9,7 @@ defmodule ElixirScope.Capture.Ingestor do
   alias ElixirScope.Capture.Meta
 
   @key {__MODULE__, :channel}
+  @code {__MODULE__, :code}
   @limit {__MODULE__, :limit}
   @lost :elixir_scope_lost
 
@@ -25,22 +26,40 @@ defmodule ElixirScope.Capture.Ingestor do
     limit(limit)
   end
 
-  @doc "A place for a collector in the channel."
+  @doc "A place for a collector in the channel: how many events wait for it, and how many it has written."
   @spec slot(pid) :: slot
-  def slot(collector), do: {collector, :atomics.new(1, signed: true)}
+  def slot(collector), do: {collector, :atomics.new(2, signed: true)}
 
-  @doc "Opens the channel: from now on events are recorded."
+  @doc "Opens the channel: from now on events are recorded, of instrumented code when `code/1` says so."
   @spec publish([slot], map) :: :ok
   def publish(slots, budgets) do
     :persistent_term.put(@key, {length(slots), List.to_tuple(slots), :persistent_term.get(@limit), budgets})
   end
 
   @doc "Closes the channel: instrumented code runs on and records nothing."
-  def close, do: :persistent_term.put(@key, nil)
+  def close do
+    :persistent_term.put(@key, nil)
+    :persistent_term.put(@code, nil)
+  end
+
+  @doc "What instrumented code may record: everything, `:calls` without values, or `:nothing`."
+  @spec code(:everything | :calls | :nothing) :: :ok
+  def code(what) do
+    with {count, slots, limit, budgets} = channel when what != :nothing <- channel() do
+      without = Map.new(budgets, fn {key, _} -> {key, :none} end)
+      :persistent_term.put(@code, if(what == :calls, do: {count, slots, limit, without}, else: channel))
+    else
+      _ -> :persistent_term.put(@code, nil)
+    end
+  end
 
   @doc "The open channel; nil when nothing is recorded."
   @spec channel() :: channel | nil
   def channel, do: :persistent_term.get(@key, nil)
+
+  @doc "The channel as it is open for instrumented code."
+  @spec code_channel() :: channel | nil
+  def code_channel, do: :persistent_term.get(@code, nil)
 
   @doc "The collectors of the open channel."
   @spec collectors() :: [pid]
@@ -68,7 +87,13 @@ defmodule ElixirScope.Capture.Ingestor do
   end
 
   @doc "So many events were taken out of the mailbox."
-  def took(depth, count), do: :atomics.sub(depth, 1, count)
+  def took(depth, count) do
+    :atomics.sub(depth, 1, count)
+    :atomics.add(depth, 2, count)
+  end
+
+  @doc "How many events were ever taken out of the mailbox."
+  def taken(depth), do: :atomics.get(depth, 2)
 
   @doc "How many events wait; from then on none."
   def forget(depth), do: :atomics.exchange(depth, 1, 0)

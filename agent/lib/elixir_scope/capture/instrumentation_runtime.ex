@@ -2,7 +2,8 @@ defmodule ElixirScope.Capture.InstrumentationRuntime do
   @moduledoc """
   The functions that instrumented code calls. Cheap, never raise, and do nothing when nothing is recorded.
 
-  `frame` is the native time of the CALL event; with the process it names the frame.
+  `frame` is the native time of the CALL event; with the process it names the frame. Of a frame that began when nothing
+  was recorded, 0, nothing is.
   """
 
   use ElixirScope.Capture.Event
@@ -13,7 +14,7 @@ defmodule ElixirScope.Capture.InstrumentationRuntime do
   @doc "A frame begins. Returns its name; 0 when nothing is recorded."
   @spec call(pos_integer, tuple) :: integer
   def call(site, args) do
-    case Ingestor.channel() do
+    case Ingestor.code_channel() do
       nil ->
         0
 
@@ -30,8 +31,10 @@ defmodule ElixirScope.Capture.InstrumentationRuntime do
 
   @doc "A frame ends with a value, which is also returned."
   @spec return(integer, pos_integer, value) :: value when value: term
+  def return(0, _site, value), do: value
+
   def return(frame, site, value) do
-    case Ingestor.channel() do
+    case Ingestor.code_channel() do
       nil -> :ok
       {_, _, _, %{argument: budget}} = channel -> put(channel, budget, @return, frame, site, value)
     end
@@ -40,20 +43,22 @@ defmodule ElixirScope.Capture.InstrumentationRuntime do
   end
 
   @doc "As `return/3`, at level `calls`: the value is not recorded."
-  def return0(frame, site), do: plain(Ingestor.channel(), @return, frame, site)
+  def return0(frame, site), do: plain(Ingestor.code_channel(), @return, frame, site)
 
   @doc "As `return0/2`, and passes the value through."
   def return0(frame, site, value) do
-    plain(Ingestor.channel(), @return, frame, site)
+    plain(Ingestor.code_channel(), @return, frame, site)
     value
   end
 
   @doc "A frame ends by calling something in tail position."
-  def tail(frame, site), do: plain(Ingestor.channel(), @tail, frame, site)
+  def tail(frame, site), do: plain(Ingestor.code_channel(), @tail, frame, site)
 
   @doc "Variables were bound; `values` in the order of the site's names."
+  def bind(0, _site, _values), do: :ok
+
   def bind(frame, site, values) do
-    case Ingestor.channel() do
+    case Ingestor.code_channel() do
       nil -> :ok
       {_, _, _, %{binding: budget}} = channel -> put(channel, budget, @bind, frame, site, values)
     end
@@ -70,7 +75,7 @@ defmodule ElixirScope.Capture.InstrumentationRuntime do
   `ElixirScope.AST.Callbacks`.
   """
   def state(frame, site, shape, before, result) do
-    with {_, _, _, %{state: budget}} = channel <- Ingestor.channel(),
+    with {_, _, _, %{state: budget}} = channel <- Ingestor.code_channel(),
          {:ok, state} <- States.after_callback(shape, before, result) do
       ts = :erlang.monotonic_time()
 
@@ -85,8 +90,10 @@ defmodule ElixirScope.Capture.InstrumentationRuntime do
     result
   end
 
+  defp failure(_kind, 0, _site, _value), do: :ok
+
   defp failure(kind, frame, site, value) do
-    case Ingestor.channel() do
+    case Ingestor.code_channel() do
       nil -> :ok
       {_, _, _, %{reason: budget}} = channel -> put(channel, budget, kind, frame, site, value)
     end
@@ -99,6 +106,7 @@ defmodule ElixirScope.Capture.InstrumentationRuntime do
   end
 
   defp plain(nil, _kind, _frame, _site), do: :ok
+  defp plain(_channel, _kind, 0, _site), do: :ok
 
   defp plain(channel, kind, frame, site) do
     ts = :erlang.monotonic_time()

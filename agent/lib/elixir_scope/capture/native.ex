@@ -196,6 +196,16 @@ defmodule ElixirScope.Capture.Native do
     :ok
   end
 
+  @doc "What instrumented code may record: see `Ingestor.code/1`."
+  def code(what) do
+    if rings() != [], do: NativeRuntime.step(%{everything: 0, calls: 1, nothing: 2}[what])
+    :ok
+  end
+
+  @doc "How many events are in the files of the rings."
+  @spec written() :: non_neg_integer
+  def written, do: Enum.sum(for %{number: n} <- rings(), do: n |> NativeRuntime.mark() |> elem(3))
+
   @doc "Values of this site hold secrets."
   def secret_site(site) do
     if rings() != [], do: NativeRuntime.secret_site(site)

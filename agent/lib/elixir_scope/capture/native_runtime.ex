@@ -97,7 +97,7 @@ defmodule ElixirScope.Capture.NativeRuntime do
   end
 
   defp by_collector(kind, flags, aux, frame, site, value) do
-    case {Ingestor.channel(), tick()} do
+    case {Ingestor.code_channel(), tick()} do
       {channel, ts} when channel == nil or ts == 0 ->
         0
 
@@ -155,6 +155,8 @@ defmodule ElixirScope.Capture.NativeRuntime do
   def tick, do: missing()
   @doc "Opens (1) or closes (0) the rings for events."
   def recording(_on), do: missing()
+  @doc "Of instrumented code: everything (0), no values (1), nothing (2)."
+  def step(_step), do: missing()
   @doc false
   def layout(_term), do: missing()
   @doc false

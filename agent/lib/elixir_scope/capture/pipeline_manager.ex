@@ -4,7 +4,7 @@ defmodule ElixirScope.Capture.PipelineManager do
   """
 
   use GenServer
-  alias ElixirScope.Capture.{Collector, Ingestor, Meta, Native, VMTracer}
+  alias ElixirScope.Capture.{Collector, Ingestor, KillSwitch, Meta, Native, VMTracer}
 
   @name :elixir_scope_pipeline
   @every_ms 250
@@ -31,8 +31,17 @@ defmodule ElixirScope.Capture.PipelineManager do
   def init({supervisor, plan}) do
     Process.flag(:trap_exit, true)
     # slots: shard => {collector, depth}; the VM's tracer has no depth.
-    {:ok, %{supervisor: supervisor, plan: plan, slots: %{}, retired: [], limited: false, muted: false},
-     {:continue, :open}}
+    {:ok,
+     %{
+       supervisor: supervisor,
+       plan: plan,
+       slots: %{},
+       retired: [],
+       limited: false,
+       muted: false,
+       switch: KillSwitch.new(plan.limits),
+       looked: {now(), 0}
+     }, {:continue, :open}}
   end
 
   @impl true
@@ -91,6 +100,7 @@ defmodule ElixirScope.Capture.PipelineManager do
       replaced = for {shard, _} <- found, shard != :vm, old = state.slots[shard], do: {shard, elem(old, 1)}
       {{vm, nil}, numbered} = Map.pop(slots, :vm)
       numbered |> Enum.sort() |> Enum.map(&elem(&1, 1)) |> Ingestor.publish(state.plan.budgets)
+      Ingestor.code(code(state.switch.step))
       VMTracer.collector(vm)
       Collector.serving(vm, [self() | VMTracer.serving()])
       retire(%{state | slots: slots, retired: replaced ++ state.retired})
@@ -154,8 +164,48 @@ defmodule ElixirScope.Capture.PipelineManager do
     over = all > if(state.limited, do: div(limits.memory_bytes, 2), else: limits.memory_bytes)
 
     if over != state.limited, do: Ingestor.limit(if over, do: 0, else: limits.collector_events)
-    state |> mute(used[:vm]) |> Map.put(:limited, over)
+    state |> Map.put(:limited, over) |> step(all) |> mute(used[:vm])
   end
+
+  # Costs of an event to the recorded process, as `make bench-capture` measured them.
+  @portable_ns 600
+  @native_ns 100
+
+  defp step(%{looked: {before, spent_before}} = state, memory) do
+    portable = Enum.sum(for {_, {_, depth}} <- state.slots, depth != nil, do: Ingestor.taken(depth))
+    spent = @portable_ns * portable + @native_ns * Native.written()
+    now = now()
+    # In milliseconds times nanoseconds per event: a million to one. A restarted collector counts anew.
+    overhead = max(spent - spent_before, 0) / (max(now - before, 1) * 10_000 * System.schedulers_online())
+
+    {switch, decided} = KillSwitch.look(state.switch, now, %{memory_bytes: memory, overhead_percent: overhead})
+
+    with {step, reason} <- decided do
+      Meta.write(%{
+        what: :step,
+        from: state.switch.step,
+        to: step,
+        reason: reason,
+        unix_ns: :erlang.system_time(:nanosecond)
+      })
+
+      Ingestor.code(code(step))
+      Native.code(code(step))
+      if step == :lifecycle != (state.switch.step == :lifecycle), do: messages(state, step != :lifecycle)
+    end
+
+    %{state | switch: switch, looked: {now, spent}}
+  end
+
+  defp code(:values), do: :everything
+  defp code(:calls), do: :calls
+  defp code(_), do: :nothing
+
+  # Where the tracer was muted for good, it stays so.
+  defp messages(%{muted: false, slots: %{vm: {vm, _}}}, on?), do: VMTracer.messages(vm, on?)
+  defp messages(_state, _on?), do: :ok
+
+  defp now, do: :erlang.monotonic_time(:millisecond)
 
   # The VM traces on, however many messages wait: there is no refusing them, only asking for less.
   defp mute(%{muted: false} = state, used) when used > 4 * state.plan.limits.memory_bytes do

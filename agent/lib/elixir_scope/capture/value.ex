@@ -13,7 +13,10 @@ defmodule ElixirScope.Capture.Value do
   @over -1_000_000_000_000
 
   @doc "The term within `budget` bytes (roughly, of external format), and whether something was cut off."
-  @spec clip(term, non_neg_integer) :: {term, boolean}
+  @spec clip(term, non_neg_integer | :none) :: {term, boolean}
+  # Not a byte: there is no value at all.
+  def clip(_term, :none), do: {:"$elixirscope_none", false}
+
   def clip(term, budget) do
     if measure(term, budget) >= 0 do
       {term, false}

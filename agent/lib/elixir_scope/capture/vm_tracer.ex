@@ -61,13 +61,21 @@ defmodule ElixirScope.Capture.VMTracer do
   @doc "Stops telling of messages and scheduling, for good: they are more than can be taken in."
   @spec mute(pid) :: :ok
   def mute(collector) do
-    session = :persistent_term.get(@session, nil)
-    flags = [:send, :receive, :running]
     not_covered("messages", "more were sent than the agent could take: from then on they are not recorded")
+    messages(collector, false)
+  end
+
+  @doc "Stops telling of messages and scheduling, or goes on with it."
+  @spec messages(pid, boolean) :: :ok
+  def messages(collector, on?) do
+    session = :persistent_term.get(@session, nil)
+    off = [:send, :receive, :running]
+    wanted = flags(Plan.current())
+    flags = if on?, do: Enum.filter(wanted, &(&1 in off)), else: off
 
     for pid <- [:new_processes | Process.list()], ours?(session, pid, collector) do
       try do
-        set(session, pid, false, flags)
+        set(session, pid, on?, if(on?, do: flags ++ tracer(session, collector), else: flags))
       rescue
         # It has ended.
         ArgumentError -> :ok
