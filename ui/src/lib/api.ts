@@ -81,7 +81,15 @@ export const api = {
   step: (event: number, direction: string, scope: string, kind: string, signal?: Signal) =>
     get<{ moment: T.Moment | null }>('step', { event, direction, scope, kind }, signal),
   messages: (
-    q: { from?: number; to?: number; processes?: number[]; limit: number; offset: number; search: string },
+    q: {
+      from?: number
+      to?: number
+      processes?: number[]
+      limit: number
+      offset: number
+      search?: string
+      pattern?: string
+    },
     signal?: Signal,
   ) =>
     get<{ total: number; messages: T.Message[] }>(
@@ -122,6 +130,10 @@ export const api = {
     get<T.Children>('value/children', { id, path, offset, limit }, signal),
   changed: (q: { process: number; at: number; path: string }, signal?: Signal) =>
     get<T.Changed>('changed', q, signal),
+  retro: (
+    q: { file: string; line: number; expression: string; only: string; limit: number },
+    signal?: Signal,
+  ) => get<T.Retro>('retro', q, signal),
   source: (file: string, signal?: Signal) =>
     get<{ file: string; lines: string[]; executed: { line: number; hits: number }[] }>(
       'source',

@@ -437,3 +437,21 @@ export interface Changed {
   changes: Change[]
   message: Message | null
 }
+
+/** What an expression was at one passing of a line: a value, or why there is none. */
+export interface Print {
+  moment: Moment
+  process_label: string
+  value: Value | null
+  error: string | null
+}
+
+export interface Retro {
+  file: string
+  line: number
+  expression: string
+  total: number
+  prints: Print[]
+  next: number | null
+  skipped: number
+}
