@@ -93,3 +93,13 @@ def test_the_menu_of_a_message_answers_the_keyboard(page: Page, request_of_the_r
     page.keyboard.press("Escape")
     expect(page.get_by_test_id("menu")).to_have_count(0)
     expect(more).to_be_focused()
+
+
+def test_messages_are_filtered_by_pattern(page: Page, request_of_the_race: dict[str, int]) -> None:
+    go(page, request_of_the_race["send_event"])
+    page.get_by_test_id("tab-messages").click()
+    page.locator("body").press("f")
+    page.get_by_test_id("message-search").fill("{:free?, _}")
+    messages = page.get_by_test_id("message")
+    expect(messages.filter(has_text=":put")).to_have_count(0)
+    expect(messages.first).to_contain_text("{:free?, ")

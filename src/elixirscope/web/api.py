@@ -41,6 +41,7 @@ _QUESTIONS: dict[str, Callable[[Film, Parameters], Any]] = {
     "/critical": questions.critical,
     "/source": questions.source,
     "/search": questions.search,
+    "/schema": questions.schema,
     "/find": questions.find,
     "/retro": questions.retro,
     "/whynot": questions.whynot,

@@ -17,6 +17,7 @@ from elixirscope.errors import NotFoundError, UsageError
 from elixirscope.film import Film
 from elixirscope.insight.whynot import WhyNot, why_not_call, why_not_function, why_not_message, why_not_sent
 from elixirscope.query import pages, searching, sources, stepping
+from elixirscope.query import views as sql_views
 from elixirscope.query.children import Children, children, part_at
 from elixirscope.query.flame import VIEWS, Flame
 from elixirscope.query.flame import flame as flame_of
@@ -267,6 +268,20 @@ def whynot(film: Film, ask: Parameters) -> WhyNot:
     if pattern := ask.text("pattern", ""):
         return why_not_sent(film.dags, pattern, ask.number("process"))
     raise UsageError("what did not happen?", "give message, call, function, or pattern and process")
+
+
+def schema(_film: Film, _ask: Parameters) -> Answer:
+    """The views that SQL may read, with their columns: what the Cinema completes."""
+    return {
+        "views": [
+            {
+                "name": name,
+                "meaning": view.meaning,
+                "columns": [{"name": column.name, "meaning": column.meaning} for column in view.columns],
+            }
+            for name, view in sql_views.VIEWS.items()
+        ]
+    }
 
 
 def query(film: Film, body: bytes) -> Answer:

@@ -1,3 +1,4 @@
+import type { Schema } from './sql'
 import type * as T from './types'
 
 /** What the server refused or could not do, in its own words; `slug` is `unreachable` when it did not answer. */
@@ -141,6 +142,7 @@ export const api = {
       signal,
     ),
   search: (q: string, signal?: Signal) => get<{ results: T.SearchResult[] }>('search', { q }, signal),
+  schema: (signal?: Signal) => get<Schema>('schema', {}, signal),
   query: (sql: string, limit: number, signal?: Signal) =>
     ask<T.QueryResult>('api/query', {
       method: 'POST',
