@@ -1,10 +1,11 @@
 """What can be asked of a large recording, and how fast: each bar of the design with what this machine does.
 
-    SIZE=1M JSON=out.json python benchmarks/query.py
+    SIZE=1M JSON=out.json python benchmarks/query.py        # 1M, 10M, 100M
 
 Bars are those for 100 million events. They are held against what is measured at SIZE, which is printed beside them:
 nothing is scaled, so a small SIZE that holds says little and one that falls short says much. Rates and bytes do not
-depend on SIZE. Each question also goes to DuckDB, scanning the same files in the same run.
+depend on SIZE. No more than SEALED events (10M) are sealed: beyond, their tables are repeated. Each question is also
+asked of a new process, and of DuckDB, scanning the same tables in the same run.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import json
 import os
 import platform
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -28,15 +30,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from answers import Scans, check
 from generate import count_of, generate
+from questions import ASKED, BARS, COLD, Questions
+from tiled import tiled
 
 from elixirscope.film import Film
-from elixirscope.query.density import densities, edges
-from elixirscope.query.profile import top_functions
-from elixirscope.recording.format import Kind
+from elixirscope.query.density import edges
 
-LANES: Final = 40
-ASKED: Final = 60  # how often each question is asked
-SCANNED: Final = 5  # … of DuckDB
+SCANNED: Final = 5  # how often DuckDB is asked each question
+SEALED_MOST: Final = 10_000_000  # events: of more than this the tables are repeated; SEALED chooses
+_RAW_BYTES: Final = 600  # per event, segments and columns included
+_MAPPED_BYTES: Final = 150  # per event, of columns and indexes
 
 _OPEN = """
 import resource, sys, time
@@ -84,14 +87,11 @@ class Bars:
         print(f"{what:<44} {measured:>10.2f} {unit:<9} {sign} {bar:<6g} {verdict}   {note}", flush=True)
 
     def timed(
-        self, what: str, bar_ms: float, ask: Callable[[int], object], scan: Callable[[int], object] | None = None
+        self, what: str, bar_ms: float, ask: Callable[[int], object], scan: Callable[[int], object] | None, cold: float
     ) -> None:
-        """`ask` and `scan` are given the number of the question."""
-        started = time.perf_counter()
-        ask(ASKED)
-        first = (time.perf_counter() - started) * 1000
+        """`ask` and `scan` are given the number of the question; `cold` is what the first took in a new process."""
         times = [_once(ask, number) for number in range(ASKED)]
-        note = f"p50 {statistics.median(times):.2f}, first {first:.1f}"
+        note = f"p50 {statistics.median(times):.2f}, first in a new process {cold:.1f}"
         if scan is not None:
             scans = [_once(scan, number) for number in range(SCANNED)]
             ratio = statistics.median(scans) / max(statistics.median(times), 1e-6)
@@ -106,13 +106,17 @@ def _once(ask: Callable[[int], object], number: int) -> float:
 
 
 def _python(script: str, path: Path) -> list[float]:
-    """The numbers that a fresh process prints."""
-    told = subprocess.run([sys.executable, "-c", script, str(path)], check=True, capture_output=True, text=True)
+    """The numbers that a script prints in a fresh process."""
+    return _told(["-c", script, str(path)])
+
+
+def _told(arguments: list[str]) -> list[float]:
+    told = subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.PIPE, text=True)
     return [float(word) for word in told.stdout.split()]
 
 
-def measure(path: Path, events: int, bars: Bars) -> None:
-    """Seal the recording at `path`, and ask it everything."""
+def seal(path: Path, events: int, bars: Bars) -> None:
+    """Seal the recording at `path`."""
     total, correlated = _python(_SEAL, path)
     segments = {file.name: file.stat().st_size for file in (path / "segments").iterdir()}
     values = segments.pop("values.zst")
@@ -120,64 +124,36 @@ def measure(path: Path, events: int, bars: Bars) -> None:
     bars.add("  of which correlate, one core", events / correlated / 1e6, 10, "M ev/s", least=True)
     size = sum(segments.values()) / events
     bars.add("size without values", size, 15, "B/event", note=f"values {values / events:.1f} B/event")
+
+
+def ask(path: Path, bars: Bars) -> None:
+    """Open the recording at `path` and ask it everything: in a fresh process first, then again and again."""
+    Film.open(path)  # columns and indexes are made, as sealing a recording of today does
     opened, resident = _python(_OPEN, path)
-    bars.add("open and show the overview", opened, 1, "s")
+    bars.add("open and show the overview, new process", opened, 1, "s")
     bars.add("  resident then", resident / 1e9, 1.5, "GB")
     film = Film.open(path)
-    scans, random = Scans(film), np.random.default_rng(7)
-    length, part = film.info.duration_ns, film.info.duration_ns // 20
-    starts = random.integers(0, length - part, ASKED + 1).tolist()
-    messages = film.table("messages").slice(0, 10_000_000)
-    picked = random.integers(0, messages.num_rows, ASKED + 1)
-    receivers = film.query.column("messages", "to_process")[picked].tolist()
-    senders = film.query.column("messages", "from_process")[picked].tolist()
-    lanes = list(range(1, 1 + min(LANES, film.info.processes - 1)))
-    query, dags = film.query, film.dags
-
-    def process_window(n: int) -> object:
-        return query.window(receivers[n], starts[n], starts[n] + part)
-
-    def scanned_window(n: int) -> object:
-        return scans.window(receivers[n], starts[n], starts[n] + part)
-
-    bars.timed("one process, 5% window", 30, process_window, scanned_window)
-    states = query.column("states", "process")
-    owners = states[random.integers(0, len(states), ASKED + 1)].tolist()
-    bars.timed(
-        "state at T, as text",
-        5,
-        lambda n: dags.state.at(owners[n], length - starts[n] // 2),
-        lambda n: scans.state(owners[n], length - starts[n] // 2),
-    )
-    bars.timed(
-        "flow between two processes",
-        5,
-        lambda n: query.flow(senders[n], receivers[n], 0, length),
-        lambda n: scans.flow(senders[n], receivers[n], 0, length),
-    )
-    zooms = [(start, start + max(2000, length >> (n % 8))) for n, start in enumerate(starts)]
-
-    def draw(n: int) -> object:
-        return densities(query, edges(*zooms[n], 2000)[0], lanes)
-
-    def scanned_draw(n: int) -> object:
-        return scans.density(lanes, zooms[n][0], edges(*zooms[n], 2000)[1], zooms[n][1])
-
-    bars.timed(f"density, 2,000 px × {len(lanes)} lanes, any zoom", 50, draw, scanned_draw)
-    bars.timed(
-        "top functions by self time, any window",
-        60,
-        lambda n: top_functions(query, *zooms[n]),
-        lambda n: scans.top(*zooms[n]),
-    )
-    late = random.integers(events * 9 // 10, events - 2000, ASKED + 1).tolist()
-    bars.timed("backward slice, unlimited", 400, lambda n: dags.causality.slice(late[n]))
-    bars.timed("backward slice, nearest 1,000", 5, lambda n: dags.causality.nearest(late[n], 1000))
-    bound = np.flatnonzero(query.column("events", "kind") == Kind.BIND)
-    chosen = bound[random.integers(0, len(bound), ASKED + 1)].tolist()
-    bars.timed("data-flow chain of one value", 100, lambda n: dags.dataflow.flow(chosen[n]))
+    questions, scans = Questions(film), Scans(film)
+    for name, (what, bar) in BARS.items():
+        (cold,) = _told([str(Path(__file__).with_name("questions.py")), str(path), name])
+        bars.timed(what, bar, questions.ask(name), _scan(name, questions, scans), cold)
+        if name in COLD:
+            bars.add("  first in a new process", cold, COLD[name], "ms")
     resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    print(f"{'  resident after all questions':<44} {resident / 1e9:>10.2f} GB")
+    print(f"{'  resident after all questions, mapped files included':<44} {resident / 1e9:>10.2f} GB")
+
+
+def _scan(name: str, asked: Questions, scans: Scans) -> Callable[[int], object] | None:
+    """The same question to DuckDB."""
+    return {
+        "window": lambda n: scans.window(asked.receivers[n], asked.starts[n], asked.starts[n] + asked.part),
+        "state": lambda n: scans.state(asked.owners[n], asked.length - asked.starts[n] // 2),
+        "flow": lambda n: scans.flow(asked.senders[n], asked.receivers[n], asked.starts[n], asked.length),
+        "density": lambda n: scans.density(
+            asked.lanes, asked.zooms[n][0], edges(*asked.zooms[n], 2000)[1], asked.zooms[n][1]
+        ),
+        "top": lambda n: scans.top(*asked.zooms[n]),
+    }.get(name)
 
 
 def verify(folder: Path, bars: Bars) -> None:
@@ -191,17 +167,28 @@ def verify(folder: Path, bars: Bars) -> None:
 
 def main() -> int:
     """Generate, measure, print; 1 when something falls short."""
-    size = os.environ.get("SIZE", "1M")
+    events = count_of(os.environ.get("SIZE", "1M"))
     bars = Bars()
     with tempfile.TemporaryDirectory(prefix="scope-bench-") as work:
-        made = generate(Path(work) / "bench.scope", count_of(size))
+        path = Path(work) / "bench.scope"
+        sealed = min(events, count_of(os.environ.get("SEALED", str(SEALED_MOST))))
+        room = shutil.disk_usage(work).free
+        if room < sealed * _RAW_BYTES + events * _MAPPED_BYTES:
+            print(f"{events:,} events need more than the {room / 1e9:.0f} GB free in {work}", file=sys.stderr)
+            return 2
+        made = generate(path, sealed)["events"]
         load = ", ".join(f"{value:.2f}" for value in os.getloadavg())
         machine = f"{platform.machine()}, {os.cpu_count()} processors, Python {platform.python_version()}, load {load}"
-        print(f"{made['events']:,} events measured, bars are those for 100,000,000; {machine}")
-        measure(Path(work) / "bench.scope", made["events"], bars)
+        print(f"{made:,} events sealed, bars are those for 100,000,000; {machine}")
+        seal(path, made, bars)
+        if events > sealed:
+            source, path = path, Path(work) / "tiled.scope"
+            made = tiled(source, path, round(events / made))
+            print(f"{made:,} events asked: the tables of those sealed, repeated (benchmarks/tiled.py)")
+        ask(path, bars)
         verify(Path(work), bars)
     if path := os.environ.get("JSON"):
-        told = {"events": made["events"], "machine": machine, "bars": bars.lines}
+        told = {"events": made, "machine": machine, "bars": bars.lines}
         Path(path).write_text(json.dumps(told, indent=1) + "\n")
     return 0 if all(line["holds"] for line in bars.lines) else 1
 
