@@ -36,7 +36,7 @@ from tiled import tiled
 from elixirscope.film import Film
 from elixirscope.query.density import edges
 
-SCANNED: Final = 5  # how often DuckDB is asked each question
+SCANNED: Final = 3  # how often DuckDB is asked each question
 SEALED_MOST: Final = 10_000_000  # events: of more than this the tables are repeated; SEALED chooses
 _RAW_BYTES: Final = 600  # per event, segments and columns included
 _MAPPED_BYTES: Final = 150  # per event, of columns and indexes

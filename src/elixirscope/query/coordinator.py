@@ -33,6 +33,7 @@ class QueryCoordinator:
         self.values = Values(recording)
         self.indexes = Rows(recording)
         self._engine = Engine(recording, self.values)
+        self._process_rows: dict[int | None, dict[str, Any] | None] = {}
 
     # SQL
 
@@ -126,13 +127,11 @@ class QueryCoordinator:
         rows: list[dict[str, Any]] = self.recording.table("processes").to_pylist()
         return rows
 
-    @cached_property
-    def _process_rows(self) -> dict[int, dict[str, Any]]:
-        return {row["process"]: row for row in self.processes}
-
     def process_row(self, process: int | None) -> dict[str, Any] | None:
         """The row of a process; None when it is not known."""
-        return None if process is None else self._process_rows.get(process)
+        if process not in self._process_rows:
+            self._process_rows[process] = self.find("processes", "process", process)
+        return self._process_rows[process]
 
     # Names and times
 

@@ -181,6 +181,8 @@ class Rows:
                 self._batches[table] = (batches, ends)
             batches, ends = self._batches[table]
         numbers = numbers.astype(np.int64)
+        if len(batches) == 1:  # as mapped tables are
+            return pa.Table.from_batches([batches[0].take(pa.array(numbers))])
         order = np.argsort(numbers, kind="stable")
         ascending = numbers[order]
         parts = []
