@@ -3,15 +3,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "origin.h"
 #include "secrets.h"
+#include "tracer.h"
 #include "writer.h"
 
-static _Atomic int recording;
 static int used; /* whether these rings were ever open */
 static long budget_argument, budget_binding, budget_reason, budget_state;
 static ERL_NIF_TERM atom_ok, atom_error, atom_hard, atom_none, atom_false;
-
-static int on(void) { return atomic_load_explicit(&recording, memory_order_acquire); }
 
 static int frame_site(ErlNifEnv *env, const ERL_NIF_TERM argv[], struct what *what) {
   unsigned site;
@@ -27,7 +26,7 @@ static ERL_NIF_TERM enter(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
   const ERL_NIF_TERM *args;
   struct what what = {.kind = CALL};
   unsigned site;
-  if (!on()) return enif_make_int(env, 0);
+  if (!writer_on()) return enif_make_int(env, 0);
   if (!enif_get_uint(env, argv[0], &site) || !enif_get_tuple(env, argv[1], &arity, &args)) return enif_make_badarg(env);
   what.site = site;
   if (redacting && arity && secrets_has_site(site)) return atom_hard;
@@ -37,7 +36,7 @@ static ERL_NIF_TERM enter(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
 
 static ERL_NIF_TERM plain(ErlNifEnv *env, const ERL_NIF_TERM argv[], uint8_t kind) {
   struct what what = {.kind = kind};
-  if (!on()) return atom_ok;
+  if (!writer_on()) return atom_ok;
   if (!frame_site(env, argv, &what)) return enif_make_badarg(env);
   write_event(env, &what, NULL, 0, NULL);
   return atom_ok;
@@ -45,7 +44,7 @@ static ERL_NIF_TERM plain(ErlNifEnv *env, const ERL_NIF_TERM argv[], uint8_t kin
 
 static ERL_NIF_TERM valued(ErlNifEnv *env, const ERL_NIF_TERM argv[], uint8_t kind, long budget) {
   struct what what = {.kind = kind};
-  if (!on()) return atom_ok;
+  if (!writer_on()) return atom_ok;
   if (!frame_site(env, argv, &what)) return enif_make_badarg(env);
   if (redacting && secrets_has_site(what.site)) return atom_hard;
   return write_event(env, &what, &argv[2], budget, NULL) == LEAVE_TO_ELIXIR ? atom_hard : atom_ok;
@@ -55,7 +54,7 @@ static ERL_NIF_TERM enter0(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) 
   (void)argc;
   struct what what = {.kind = CALL};
   unsigned site;
-  if (!on()) return enif_make_int(env, 0);
+  if (!writer_on()) return enif_make_int(env, 0);
   if (!enif_get_uint(env, argv[0], &site)) return enif_make_badarg(env);
   what.site = site;
   write_event(env, &what, NULL, 0, NULL);
@@ -95,7 +94,7 @@ static ERL_NIF_TERM changed(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[])
   (void)argc;
   int flags;
   struct what what = {.kind = STATE, .aux = 1};
-  if (!on()) return atom_ok;
+  if (!writer_on()) return atom_ok;
   if (!frame_site(env, argv, &what) || !enif_get_int(env, argv[3], &flags))
     return enif_make_badarg(env);
   what.flags = (uint8_t)flags;
@@ -109,7 +108,7 @@ static ERL_NIF_TERM put_encoded(ErlNifEnv *env, int argc, const ERL_NIF_TERM arg
   int kind, flags, aux;
   struct what what = {0};
   ErlNifBinary value;
-  if (!on()) return enif_make_int(env, 0);
+  if (!writer_on()) return enif_make_int(env, 0);
   if (!enif_get_int(env, argv[0], &kind) || !enif_get_int(env, argv[1], &flags) || !enif_get_int(env, argv[2], &aux) ||
       !frame_site(env, argv + 3, &what) || !enif_inspect_binary(env, argv[5], &value))
     return enif_make_badarg(env);
@@ -131,7 +130,7 @@ static ERL_NIF_TERM create(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) 
   char name[4096];
   if (!enif_inspect_binary(env, argv[0], &path) || path.size >= sizeof name || !enif_get_uint64(env, argv[1], &size) ||
       !enif_get_uint(env, argv[2], &shard) || (size & (size - 1)) || size < 2 * VALUE_BYTES || writer_count == RINGS ||
-      on())
+      writer_on())
     return enif_make_badarg(env);
   memcpy(name, path.data, path.size);
   name[path.size] = 0;
@@ -150,7 +149,7 @@ static ERL_NIF_TERM create(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) 
 /* discard(): gives up all rings. Those that were ever written to stay mapped: somebody may still be in the middle. */
 static ERL_NIF_TERM discard(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
   (void)argc, (void)argv;
-  if (on()) return enif_make_badarg(env);
+  if (writer_on()) return enif_make_badarg(env);
   while (writer_count) {
     struct writer *w = writers[--writer_count];
     if (used) continue;
@@ -161,21 +160,24 @@ static ERL_NIF_TERM discard(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[])
   return atom_ok;
 }
 
-/* configure({Argument, Binding, Reason, State}, Words, Redacting): ok, or false for words it has no room for. */
+/* configure({Argument, Binding, Reason, State, Message}, Words, Redacting): ok, or false for words it has no room for. */
 static ERL_NIF_TERM configure(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
   (void)argc;
   int arity, redact;
   const ERL_NIF_TERM *budgets;
   ERL_NIF_TERM list = argv[1], word;
   ErlNifBinary text;
-  if (!enif_get_tuple(env, argv[0], &arity, &budgets) || arity != 4 ||
+  if (!enif_get_tuple(env, argv[0], &arity, &budgets) || arity != 5 ||
       !enif_get_long(env, budgets[0], &budget_argument) || !enif_get_long(env, budgets[1], &budget_binding) ||
       !enif_get_long(env, budgets[2], &budget_reason) ||
-      !enif_get_long(env, budgets[3], &budget_state) || !enif_get_int(env, argv[2], &redact))
+      !enif_get_long(env, budgets[3], &budget_state) || !enif_get_long(env, budgets[4], &budget_message) ||
+      !enif_get_int(env, argv[2], &redact))
     return enif_make_badarg(env);
-  if (on()) return enif_make_badarg(env);
+  if (writer_on()) return enif_make_badarg(env);
   redacting = redact;
+  budget_exit = budget_reason;
   secrets_forget();
+  origin_forget();
   encode_setup(env);
   while (enif_get_list_cell(env, list, &word, &list)) {
     if (!enif_inspect_binary(env, word, &text) || !secrets_word(text.data, (unsigned)text.size))
@@ -202,7 +204,7 @@ static ERL_NIF_TERM plain_struct(ErlNifEnv *env, int argc, const ERL_NIF_TERM ar
 /* tick(): the time, as of an event of its own; 0 when nothing is recorded. */
 static ERL_NIF_TERM tick(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
   (void)argc, (void)argv;
-  return on() ? enif_make_int64(env, writer_tick()) : enif_make_int(env, 0);
+  return writer_on() ? enif_make_int64(env, writer_tick()) : enif_make_int(env, 0);
 }
 
 /* recording(1 | 0). */
@@ -215,7 +217,7 @@ static ERL_NIF_TERM set_recording(ErlNifEnv *env, int argc, const ERL_NIF_TERM a
     atomic_store_explicit(&writer_step, 0, memory_order_relaxed);
     writers[writer_count - 1]->shared = 1;
   }
-  atomic_store_explicit(&recording, value, memory_order_release);
+  atomic_store_explicit(&writer_recording, value, memory_order_release);
   return atom_ok;
 }
 
@@ -276,6 +278,8 @@ static int load(ErlNifEnv *env, void **data, ERL_NIF_TERM info) {
   atom_hard = enif_make_atom(env, "$elixirscope_hard");
   atom_none = enif_make_atom(env, "$elixirscope_none");
   atom_false = enif_make_atom(env, "false");
+  origin_setup(env);
+  tracer_setup(env);
   clock_setup();
   return 0;
 }
@@ -301,6 +305,11 @@ static ErlNifFunc functions[] = {
     {"tick", 0, tick, 0},
     {"recording", 1, set_recording, 0},
     {"step", 1, step, 0},
+    {"enabled", 3, tracer_enabled, 0},
+    {"trace", 5, tracer_trace, 0},
+    {"trace_collector", 1, tracer_collector, 0},
+    {"trace_serving", 1, tracer_serving, 0},
+    {"trace_named", 2, tracer_named, 0},
     {"layout", 1, layout, 0},
     {"encoded", 4, encoded, 0},
 };

@@ -7,13 +7,17 @@ struct writer *writers[RINGS];
 unsigned writer_count;
 int redacting;
 _Atomic int writer_step;
+_Atomic int writer_recording;
 
 static _Atomic unsigned threads;
 static atomic_flag shared = ATOMIC_FLAG_INIT;
 static _Thread_local unsigned my_number; /* from 1; 0: not given yet */
 
 static struct writer *mine(void) {
-  if (!my_number) my_number = atomic_fetch_add(&threads, 1) + 1;
+  if (!my_number) {
+    int scheduler = enif_thread_type() == ERL_NIF_THR_NORMAL_SCHEDULER;
+    my_number = scheduler ? atomic_fetch_add(&threads, 1) + 1 : RINGS;
+  }
   if (my_number < writer_count) return writers[my_number - 1];
   while (atomic_flag_test_and_set_explicit(&shared, memory_order_acquire)) sched_yield();
   return writers[writer_count - 1];
@@ -31,24 +35,22 @@ static void head(uint8_t *record, uint64_t bytes, uint32_t kind) {
   memcpy(record + 4, &kind, 4);
 }
 
-/* The number of the calling process in this ring; NO_PEER when there is no room to introduce it. A process may be
+/* The number of a local process in this ring; NO_PEER when there is no room to introduce it. A process may be
  * introduced twice: what is remembered is bounded, numbers are not. */
-static uint32_t process(ErlNifEnv *env, struct writer *w) {
-  ErlNifPid self;
+static uint32_t process(ErlNifEnv *env, struct writer *w, ERL_NIF_TERM pid) {
   uint64_t free;
-  if (!enif_self(env, &self)) return NO_PEER;
-  unsigned at = (unsigned)(self.pid * 0x9E3779B97F4A7C15ull >> 40) & (KNOWN - 1);
-  if (w->known[at].pid == self.pid) return w->known[at].index;
+  unsigned at = (unsigned)(pid * 0x9E3779B97F4A7C15ull >> 40) & (KNOWN - 1);
+  if (w->known[at].pid == pid) return w->known[at].index;
   uint8_t *record = ring_space(&w->ring, &free);
   if (free < 512) return NO_PEER;
   struct encoder e = {.env = env, .cache = &w->cache, .out = record + RECORD_HEAD + 8, .end = record + free};
-  if (encode_pid(&e, self.pid) != DONE) return NO_PEER;
+  if (encode_pid(&e, pid) != DONE) return NO_PEER;
   uint32_t body[2] = {w->next_process, (uint32_t)(e.out - record - RECORD_HEAD - 8)};
   memcpy(record + RECORD_HEAD, body, 8);
   uint64_t bytes = padded((uint64_t)(e.out - record));
   head(record, bytes, RECORD_PROCESS);
   ring_commit(&w->ring, bytes);
-  w->known[at].pid = self.pid;
+  w->known[at].pid = pid;
   w->known[at].index = w->next_process;
   return w->next_process++;
 }
@@ -67,6 +69,12 @@ int64_t writer_tick(void) {
   return ts;
 }
 
+void writer_lose(void) {
+  struct writer *w = mine();
+  ring_lose(&w->ring);
+  done(w);
+}
+
 enum outcome write_event(ErlNifEnv *env, struct what *what, const ERL_NIF_TERM *term, long budget,
                          const ErlNifBinary *bytes) {
   if (what->kind <= STATE) {
@@ -77,8 +85,12 @@ enum outcome write_event(ErlNifEnv *env, struct what *what, const ERL_NIF_TERM *
   }
   struct writer *w = mine();
   enum outcome outcome = NO_ROOM;
-  uint32_t index = process(env, w);
+  ErlNifPid self;
   uint64_t free;
+  if (!what->pid && enif_self(env, &self)) what->pid = self.pid;
+  uint32_t index = what->pid ? process(env, w, what->pid) : NO_PEER;
+  uint32_t peer = what->peer && index != NO_PEER ? process(env, w, what->peer) : NO_PEER;
+  if (what->peer && peer == NO_PEER) index = NO_PEER;
   uint8_t *record = ring_space(&w->ring, &free);
   uint8_t *value = record + RECORD_HEAD + EVENT_BYTES;
   /* The time is taken first: what follows is ours, not the program's. */
@@ -108,12 +120,13 @@ enum outcome write_event(ErlNifEnv *env, struct what *what, const ERL_NIF_TERM *
       struct event event = {.ts = ts,
                             .frame = what->frame,
                             .pid = index,
-                            .peer = NO_PEER,
+                            .peer = peer,
                             .site = what->site,
                             .kind = what->kind,
                             .flags = what->flags | (e.redacted ? REDACTED : 0),
                             .aux = what->aux,
                             .value_length = (uint32_t)(e.out - value)};
+      if (what->kind == SEND || what->kind == RECEIVE) event.ref = (int64_t)enif_hash(ERL_NIF_PHASH2, *term, 0);
       head(record, length, RECORD_EVENT);
       memcpy(record + RECORD_HEAD, &event, EVENT_BYTES);
       ring_commit(&w->ring, length);

@@ -15,8 +15,9 @@
 #define KNOWN 2048 /* a power of two */
 #define NO_PEER 0xFFFFFFFFu
 
-enum kind { CALL = 1, RETURN = 2, TAIL = 3, BIND = 4, STATE = 10 };
-enum { REDACTED = 2 };
+enum kind { CALL = 1, RETURN = 2, TAIL = 3, BIND = 4, STATE = 10, EXIT = 22, LINK = 23, REGISTER = 27, UNREGISTER = 28,
+            SEND = 29, RECEIVE = 30, SCHEDULED_IN = 36, SCHEDULED_OUT = 37 };
+enum { REDACTED = 2, NO_RECEIVER = 16 };
 
 /* As in docs/format.md; little endian as all machines we build for. */
 struct event {
@@ -46,22 +47,27 @@ extern struct writer *writers[RINGS];
 extern unsigned writer_count; /* changes only while nothing is recorded */
 extern int redacting;         /* whether there are secrets to look for */
 extern _Atomic int writer_step; /* of instrumented code: 0 everything, 1 no values, 2 nothing */
+extern _Atomic int writer_recording;
+static inline int writer_on(void) { return atomic_load_explicit(&writer_recording, memory_order_acquire); }
 
-/* What an event is, apart from its value. */
+/* What an event is, apart from its value. Processes are local ones; 0: the calling process, no peer. */
 struct what {
   uint8_t kind, flags;
   uint16_t aux;
   uint32_t site;
   ErlNifSInt64 frame; /* for CALL: set to its own time */
+  ERL_NIF_TERM pid, peer;
 };
 
-/* Writes one event of the calling process. `term` is encoded within `budget`; or `bytes` is the value as it stands; or
+/* Writes one event. `term` is encoded within `budget`; or `bytes` is the value as it stands; or
  * there is none. NO_ROOM: it is dropped and counted. LEAVE_TO_ELIXIR: nothing was written. */
 enum outcome write_event(ErlNifEnv *env, struct what *what, const ERL_NIF_TERM *term, long budget,
                          const ErlNifBinary *bytes);
 
 /* A time like that of an event, for one that goes another way. */
 int64_t writer_tick(void);
+/* Counts an event that went another way and did not arrive. */
+void writer_lose(void);
 
 /* The functions in drain.c, for whoever reads. */
 ERL_NIF_TERM drain(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]);

@@ -2,13 +2,16 @@ defmodule ElixirScope.Capture.VMTracerTest do
   # In VMs of their own: what a recorded program does, and what the files tell of it.
   use ExUnit.Case, async: true
   import ElixirScope.Test.Folder
-  alias ElixirScope.Test.{ChildVM, RawFiles}
+  alias ElixirScope.Test.{ChildVM, NativeLibrary, RawFiles}
 
   setup :own_folder
   @moduletag timeout: 120_000
 
-  defp record(dir, code, plan \\ "") do
-    {output, status} = ChildVM.run(dir, code, plan)
+  # The same with both, where there is a compiler.
+  @engines if match?({:ok, _}, NativeLibrary.library()), do: [:portable, :native], else: [:portable]
+
+  defp record(dir, code, plan, engine) do
+    {output, status} = ChildVM.run(dir, code, plan, engine)
     raw = Path.join(dir, "raw")
     assert RawFiles.complete?(raw)
     %{output: output, status: status, raw: raw, events: RawFiles.events(raw)}
@@ -22,181 +25,279 @@ defmodule ElixirScope.Capture.VMTracerTest do
 
   defp of(events, pid, kind), do: Enum.filter(events, &(&1.pid == pid and &1.kind == kind))
 
-  test "lives, links, names and messages", %{tmp_dir: dir} do
-    %{events: events, output: "done\n"} =
-      record(dir, """
+  for engine <- @engines do
+    @engine engine
+
+    test "#{engine}: lives, links, names and messages", %{tmp_dir: dir} do
+      %{events: events, output: "done\n"} =
+        record(
+          dir,
+          """
+          defmodule Server do
+            use GenServer
+            def init(n), do: {:ok, n}
+            def handle_call(:get, _, n), do: {:reply, n, n}
+          end
+
+          main = self()
+          Process.register(main, :main)
+
+          echo = spawn(fn ->
+            Process.register(self(), :echo)
+            send(:main, :ready)
+            receive do {:ping, from} -> send(from, :pong) end
+            receive do :stop -> exit(:because) end
+          end)
+
+          receive do :ready -> :ok end
+          Process.link(echo)
+          Process.unlink(echo)
+          send(:echo, {:ping, main})
+          receive do :pong -> :ok end
+          ref = Process.monitor(echo)
+          send(echo, :stop)
+          receive do {:DOWN, ^ref, _, _, :because} -> :ok end
+          send(echo, :into_the_void)
+          send({:nobody, node()}, :far)
+          try do send(:nobody_here, :x) rescue ArgumentError -> :ok end
+
+          {:ok, server} = GenServer.start_link(Server, 1, name: :server)
+          1 = GenServer.call(server, :get)
+          GenServer.stop(server)
+          IO.puts("done")
+          """,
+          "",
+          @engine
+        )
+
+      main = named(events, :main)
+      echo = named(events, :echo)
+      server = named(events, :server)
+
+      assert [%{peer: ^main, value: {:ok, %{mfa: {_, _, 0}}}}] = of(events, echo, :spawned)
+      assert Enum.any?(of(events, main, :spawn), &(&1.peer == echo))
+      assert [%{value: {:ok, :because}}] = of(events, echo, :exit)
+      assert [%{peer: ^echo}] = of(events, main, :link) |> Enum.filter(&(&1.peer == echo))
+      assert [%{peer: ^main}] = of(events, echo, :getting_linked)
+      assert [%{peer: ^main}] = of(events, echo, :getting_unlinked)
+      assert Enum.any?(of(events, main, :unlink), &(&1.peer == echo))
+      assert [%{value: {:ok, :echo}}] = of(events, echo, :unregister)
+
+      # A message to a name has its receiver, and both ends agree on what it was.
+      [ping] = for e <- of(events, main, :send), match?({:ok, {:ping, _}}, e.value), do: e
+      [received] = for e <- of(events, echo, :receive), match?({:ok, {:ping, _}}, e.value), do: e
+      assert ping.peer == echo and received.peer == main
+      assert ping.ref == received.ref and ping.ref != 0
+      assert ping.ts <= received.ts
+      assert [%{peer: ^echo}] = for(e <- of(events, main, :receive), e.value == {:ok, :pong}, do: e)
+
+      # Nobody there.
+      [void] = for e <- of(events, main, :send), e.value == {:ok, :into_the_void}, do: e
+      assert void.flags == 16 and void.peer == echo
+
+      assert Enum.any?(
+               of(events, main, :send),
+               &(&1.value == {:ok, {{:nobody, :nonode@nohost}, :far}} and &1.peer == nil)
+             )
+
+      # The server is known by its module and name; its reply, which goes to an alias, by its receiver's end.
+      assert [%{value: {:ok, %{initial: {Server, :init, 1}, name: :server, ancestors: [:main | _]}}}] =
+               of(events, server, :spawned)
+
+      [call] = for e <- of(events, main, :send), match?({:ok, {:"$gen_call", _, :get}}, e.value), do: e
+      {:ok, {_, {_, tag}, :get}} = call.value
+      [reply] = for e <- of(events, server, :send), match?({:ok, {_, 1}}, e.value), do: e
+      [answer] = for e <- of(events, main, :receive), match?({:ok, {_, 1}}, e.value), do: e
+      assert reply.ref == answer.ref and answer.peer == server
+      assert reply.value == {:ok, {tag, 1}}
+      assert [%{value: {:ok, :normal}}] = of(events, server, :exit)
+    end
+
+    test "#{engine}: the states of supervisors", %{tmp_dir: dir} do
+      %{events: events} =
+        record(
+          dir,
+          """
+          children = [%{id: :one, start: {Agent, :start_link, [fn -> 1 end]}}]
+          {:ok, sup} = Supervisor.start_link(children, strategy: :one_for_one, name: :sup)
+          {:ok, two} = Supervisor.start_child(sup, %{id: :two, start: {Agent, :start_link, [fn -> 2 end]}})
+          :ok = Supervisor.terminate_child(sup, :two)
+          """,
+          "",
+          @engine
+        )
+
+      states = of(events, named(events, :sup), :state)
+      assert length(states) >= 3
+
+      for state <- states,
+          do: assert({:ok, {:state, {:local, :sup}, :one_for_one, {_, _}, _, _, _, _, _, _, _, _}} = state.value)
+
+      assert Enum.all?(states, &(&1.frame == 0 and &1.aux == 1))
+    end
+
+    test "#{engine}: neither the compiler nor the agent is in it, and that is said", %{tmp_dir: dir} do
+      %{events: events, raw: raw} =
+        record(
+          dir,
+          """
+          Process.register(self(), :main)
+          defmodule A do
+            def f(x), do: x + 1
+          end
+          Code.compile_string("defmodule B do\\n def g(x), do: A.f(x)\\nend")
+          true = apply(B, :g, [1]) == 2
+          {:ok, _} = Application.ensure_all_started(:inets)
+          """,
+          "",
+          @engine
+        )
+
+      for %{value: {:ok, %{mfa: mfa} = origin}, kind: kind} = e <- events, kind in [:spawn, :spawned] do
+        {module, _, _} = Map.get(origin, :initial, mfa)
+        refute module in [Kernel.LexicalTracker, Module.ParallelChecker, :elixir_erl_compiler, :compile], inspect(e)
+        refute inspect(module) =~ "ElixirScope"
+      end
+
+      # Compiling sends plenty of messages; of these only what the program did is left.
+      main = named(events, :main)
+      texts = for e <- events, e.kind in [:send, :receive], do: inspect(e.value, limit: :infinity)
+      refute Enum.any?(texts, &(&1 =~ "elixir_scope" or &1 =~ "load_binary" or &1 =~ "code_call"))
+      refute Enum.any?(texts, &(&1 =~ "LexicalTracker" or &1 =~ "$es"))
+      refute Enum.any?(of(events, main, :send), &(&1.value |> inspect() =~ "Module"))
+
+      assert [%{reason: reason}] =
+               for(%{what: :coverage, subject: "Elixir's compiler"} = m <- RawFiles.metas(raw), do: m)
+
+      assert reason =~ "no part of the program"
+    end
+
+    test "#{engine}: as little as the plan says", %{tmp_dir: dir} do
+      code = "spawn(fn -> Process.register(self(), :child) end)\nsend(self(), :x)"
+      %{events: events} = record(dir, code, "messages => false", @engine)
+      kinds = events |> Enum.map(& &1.kind) |> Enum.uniq()
+      assert :spawned in kinds and :send not in kinds and :receive not in kinds
+
+      File.rm_rf!(Path.join(dir, "raw"))
+      %{events: events} = record(dir, code, "lifecycle => false", @engine)
+      kinds = events |> Enum.map(& &1.kind) |> Enum.uniq()
+      assert :send in kinds and :spawned not in kinds
+
+      File.rm_rf!(Path.join(dir, "raw"))
+      %{events: events} = record(dir, code, "lifecycle => false, messages => false", @engine)
+      assert Enum.reject(events, &(&1.kind in [:call, :return, :tail, :bind])) == []
+
+      File.rm_rf!(Path.join(dir, "raw"))
+      %{events: events} = record(dir, code, "scheduling => true", @engine)
+      assert Enum.any?(events, &(&1.kind == :scheduled_in))
+    end
+
+    test "#{engine}: the tracer of another tool keeps its processes, and that is said", %{tmp_dir: dir} do
+      # The first of all: it traces before the agent does, and looks whether it still does at the end.
+      File.write!(Path.join(dir, "foreign.erl"), """
+      -module(foreign).
+      -export([start/0]).
+      start() ->
+          Tracer = spawn(fun() -> receive stop -> ok end end),
+          register(foreign_tracer, Tracer),
+          erlang:trace(new_processes, true, [call, {tracer, Tracer}]).
+      """)
+
+      {_, 0} = System.cmd("erlc", ["foreign.erl"], cd: dir)
+
+      env =
+        for {key, value} <- ChildVM.environment(dir, "", @engine) do
+          {key, if(key == "ERL_AFLAGS", do: "-pa #{dir} -s foreign " <> value, else: value)}
+        end
+
+      File.write!(Path.join(dir, "script.exs"), """
+      {:tracer, pid} = :erlang.trace_info(:new_processes, :tracer)
+      IO.inspect(pid == Process.whereis(:foreign_tracer))
+      """)
+
+      assert {"true\n", 0} = System.cmd("elixir", [Path.join(dir, "script.exs")], env: env, stderr_to_stdout: true)
+      metas = RawFiles.metas(Path.join(dir, "raw"))
+      assert Enum.any?(metas, &match?(%{what: :coverage, subject: "VM events", reason: "another tool" <> _}, &1))
+    end
+  end
+
+  if :native in @engines do
+    test "both engines tell the same of the same program, event by event", %{tmp_dir: dir} do
+      code = """
       defmodule Server do
         use GenServer
         def init(n), do: {:ok, n}
-        def handle_call(:get, _, n), do: {:reply, n, n}
+        def handle_call({:run, fun}, _, n), do: {:reply, fun.(n), n}
+        def handle_call(request, _, n), do: {:reply, request, n}
+        def handle_cast(:crash, n), do: exit({:shutdown, %{n: n, password: String.reverse("2retnuh")}})
       end
 
-      main = self()
-      Process.register(main, :main)
-
-      echo = spawn(fn ->
-        Process.register(self(), :echo)
-        send(:main, :ready)
-        receive do {:ping, from} -> send(from, :pong) end
-        receive do :stop -> exit(:because) end
-      end)
-
-      receive do :ready -> :ok end
-      Process.link(echo)
-      Process.unlink(echo)
-      send(:echo, {:ping, main})
-      receive do :pong -> :ok end
-      ref = Process.monitor(echo)
-      send(echo, :stop)
-      receive do {:DOWN, ^ref, _, _, :because} -> :ok end
-      send(echo, :into_the_void)
-      send({:nobody, node()}, :far)
-      try do send(:nobody_here, :x) rescue ArgumentError -> :ok end
-
-      {:ok, server} = GenServer.start_link(Server, 1, name: :server)
-      1 = GenServer.call(server, :get)
-      GenServer.stop(server)
-      IO.puts("done")
-      """)
-
-    main = named(events, :main)
-    echo = named(events, :echo)
-    server = named(events, :server)
-
-    assert [%{peer: ^main, value: {:ok, %{mfa: {_, _, 0}}}}] = of(events, echo, :spawned)
-    assert Enum.any?(of(events, main, :spawn), &(&1.peer == echo))
-    assert [%{value: {:ok, :because}}] = of(events, echo, :exit)
-    assert [%{peer: ^echo}] = of(events, main, :link) |> Enum.filter(&(&1.peer == echo))
-    assert [%{peer: ^main}] = of(events, echo, :getting_linked)
-    assert [%{peer: ^main}] = of(events, echo, :getting_unlinked)
-    assert Enum.any?(of(events, main, :unlink), &(&1.peer == echo))
-    assert [%{value: {:ok, :echo}}] = of(events, echo, :unregister)
-
-    # A message to a name has its receiver, and both ends agree on what it was.
-    [ping] = for e <- of(events, main, :send), match?({:ok, {:ping, _}}, e.value), do: e
-    [received] = for e <- of(events, echo, :receive), match?({:ok, {:ping, _}}, e.value), do: e
-    assert ping.peer == echo and received.peer == main
-    assert ping.ref == received.ref and ping.ref != 0
-    assert ping.ts <= received.ts
-    assert [%{peer: ^echo}] = for(e <- of(events, main, :receive), e.value == {:ok, :pong}, do: e)
-
-    # Nobody there.
-    [void] = for e <- of(events, main, :send), e.value == {:ok, :into_the_void}, do: e
-    assert void.flags == 16 and void.peer == echo
-
-    assert Enum.any?(
-             of(events, main, :send),
-             &(&1.value == {:ok, {{:nobody, :nonode@nohost}, :far}} and &1.peer == nil)
-           )
-
-    # The server is known by its module and name; its reply, which goes to an alias, by its receiver's end.
-    assert [%{value: {:ok, %{initial: {Server, :init, 1}, name: :server, ancestors: [:main | _]}}}] =
-             of(events, server, :spawned)
-
-    [call] = for e <- of(events, main, :send), match?({:ok, {:"$gen_call", _, :get}}, e.value), do: e
-    {:ok, {_, {_, tag}, :get}} = call.value
-    [reply] = for e <- of(events, server, :send), match?({:ok, {_, 1}}, e.value), do: e
-    [answer] = for e <- of(events, main, :receive), match?({:ok, {_, 1}}, e.value), do: e
-    assert reply.ref == answer.ref and answer.peer == server
-    assert reply.value == {:ok, {tag, 1}}
-    assert [%{value: {:ok, :normal}}] = of(events, server, :exit)
-  end
-
-  test "the states of supervisors", %{tmp_dir: dir} do
-    %{events: events} =
-      record(dir, """
-      children = [%{id: :one, start: {Agent, :start_link, [fn -> 1 end]}}]
-      {:ok, sup} = Supervisor.start_link(children, strategy: :one_for_one, name: :sup)
-      {:ok, two} = Supervisor.start_child(sup, %{id: :two, start: {Agent, :start_link, [fn -> 2 end]}})
-      :ok = Supervisor.terminate_child(sup, :two)
-      """)
-
-    states = of(events, named(events, :sup), :state)
-    assert length(states) >= 3
-
-    for state <- states,
-        do: assert({:ok, {:state, {:local, :sup}, :one_for_one, {_, _}, _, _, _, _, _, _, _, _}} = state.value)
-
-    assert Enum.all?(states, &(&1.frame == 0 and &1.aux == 1))
-  end
-
-  test "neither the compiler nor the agent is in it, and that is said", %{tmp_dir: dir} do
-    %{events: events, raw: raw} =
-      record(dir, """
       Process.register(self(), :main)
-      defmodule A do
-        def f(x), do: x + 1
-      end
-      Code.compile_string("defmodule B do\\n def g(x), do: A.f(x)\\nend")
-      true = apply(B, :g, [1]) == 2
-      {:ok, _} = Application.ensure_all_started(:inets)
-      """)
+      {:ok, server} = GenServer.start(Server, 1, name: :server)
+      big = Map.new(1..500, &{&1, "number \#{&1}"})
 
-    for %{value: {:ok, %{mfa: mfa} = origin}, kind: kind} = e <- events, kind in [:spawn, :spawned] do
-      {module, _, _} = Map.get(origin, :initial, mfa)
-      refute module in [Kernel.LexicalTracker, Module.ParallelChecker, :elixir_erl_compiler, :compile], inspect(e)
-      refute inspect(module) =~ "ElixirScope"
+      for request <- [1, "text", 1.5, {:a, [1, 2 | 3]}, big, String.duplicate("x", 5_000), Enum.to_list(1..3_000), <<5::3>>,
+                      Bitwise.bsl(1, 100), %{password: String.reverse("2retnuh")}, [token: {1, 2}], %URI{host: "h"}, 1..3, server, {}, []] do
+        ^request = GenServer.call(server, request)
+        ^request = GenServer.call(:server, request)
+      end
+
+      2 = GenServer.call(server, {:run, fn n -> n + 1 end})
+      {:ok, agent} = Agent.start_link(fn -> big end, name: :agent)
+      500 = Agent.get(agent, &map_size/1)
+      Agent.update(:agent, &Map.put(&1, :secret, 1))
+      task = Task.async(fn -> Process.register(self(), :task); {:ok, big} end)
+      {:ok, ^big} = Task.await(task)
+      child = spawn(fn -> Process.register(self(), :child); receive do {:stop, reason} -> exit(reason) end end)
+      Process.link(child)
+      Process.unlink(child)
+      ref = Process.monitor(child)
+      send(child, {:stop, {:because, big}})
+      receive do {:DOWN, ^ref, _, _, _} -> :ok end
+      send(child, :nobody)
+      ref = Process.monitor(server)
+      GenServer.cast(:server, :crash)
+      receive do {:DOWN, ^ref, _, _, _} -> :ok end
+      Process.unregister(:main)
+      """
+
+      # What ends a process may be seen before or after what another one does about it: each process by itself.
+      [portable, native] =
+        for engine <- [:portable, :native] do
+          folder = Path.join(dir, "#{engine}")
+          File.mkdir_p!(folder)
+          secrets = "redact => \#{keys => [<<\"password\">>, <<\"token\">>, <<\"secret\">>], modules => []}"
+          %{events: events, status: 0, raw: raw} = record(folder, code, secrets, engine)
+          assert [%{engine: ^engine}] = for(%{what: :hello} = hello <- RawFiles.metas(raw), do: hello)
+
+          for path <- Path.wildcard(Path.join(raw, "*")),
+              do: assert(:binary.match(File.read!(path), "hunter2") == :nomatch)
+
+          for name <- [:main, :server, :agent, :task, :child], do: {name, story(events, name)}
+        end
+
+      for {{name, a}, {name, b}} <- Enum.zip(portable, native) do
+        assert a != [], "nothing of #{name}"
+        for {one, other} <- Enum.zip(a, b), do: assert(one == other, "#{name}:\n#{inspect({one, other})}")
+        assert length(a) == length(b)
+      end
     end
-
-    # Compiling sends plenty of messages; of these only what the program did is left.
-    main = named(events, :main)
-    texts = for e <- events, e.kind in [:send, :receive], do: inspect(e.value, limit: :infinity)
-    refute Enum.any?(texts, &(&1 =~ "elixir_scope" or &1 =~ "load_binary" or &1 =~ "code_call"))
-    refute Enum.any?(texts, &(&1 =~ "LexicalTracker" or &1 =~ "$es"))
-    refute Enum.any?(of(events, main, :send), &(&1.value |> inspect() =~ "Module"))
-
-    assert [%{reason: reason}] =
-             for(%{what: :coverage, subject: "Elixir's compiler"} = m <- RawFiles.metas(raw), do: m)
-
-    assert reason =~ "no part of the program"
   end
 
-  test "as little as the plan says", %{tmp_dir: dir} do
-    code = "spawn(fn -> Process.register(self(), :child) end)\nsend(self(), :x)"
-    %{events: events} = record(dir, code, "messages => false")
-    kinds = events |> Enum.map(& &1.kind) |> Enum.uniq()
-    assert :spawned in kinds and :send not in kinds and :receive not in kinds
+  # What happened to a process, without numbers that differ from run to run; what it said and heard with the number
+  # that pairs them, which is of the message.
+  defp story(events, name) do
+    pid = named(events, name)
+    # The main process has compiled the script before.
+    since = if name == :main, do: Enum.find(events, &(&1.value == {:ok, :main})).ts
 
-    File.rm_rf!(Path.join(dir, "raw"))
-    %{events: events} = record(dir, code, "lifecycle => false")
-    kinds = events |> Enum.map(& &1.kind) |> Enum.uniq()
-    assert :send in kinds and :spawned not in kinds
-
-    File.rm_rf!(Path.join(dir, "raw"))
-    %{events: events} = record(dir, code, "lifecycle => false, messages => false")
-    assert Enum.reject(events, &(&1.kind in [:call, :return, :tail, :bind])) == []
-
-    File.rm_rf!(Path.join(dir, "raw"))
-    %{events: events} = record(dir, code, "scheduling => true")
-    assert Enum.any?(events, &(&1.kind == :scheduled_in))
-  end
-
-  test "the tracer of another tool keeps its processes, and that is said", %{tmp_dir: dir} do
-    # The first of all: it traces before the agent does, and looks whether it still does at the end.
-    File.write!(Path.join(dir, "foreign.erl"), """
-    -module(foreign).
-    -export([start/0]).
-    start() ->
-        Tracer = spawn(fun() -> receive stop -> ok end end),
-        register(foreign_tracer, Tracer),
-        erlang:trace(new_processes, true, [call, {tracer, Tracer}]).
-    """)
-
-    {_, 0} = System.cmd("erlc", ["foreign.erl"], cd: dir)
-
-    env =
-      for {key, value} <- ChildVM.environment(dir, "") do
-        {key, if(key == "ERL_AFLAGS", do: "-pa #{dir} -s foreign " <> value, else: value)}
-      end
-
-    File.write!(Path.join(dir, "script.exs"), """
-    {:tracer, pid} = :erlang.trace_info(:new_processes, :tracer)
-    IO.inspect(pid == Process.whereis(:foreign_tracer))
-    """)
-
-    assert {"true\n", 0} = System.cmd("elixir", [Path.join(dir, "script.exs")], env: env, stderr_to_stdout: true)
-    metas = RawFiles.metas(Path.join(dir, "raw"))
-    assert Enum.any?(metas, &match?(%{what: :coverage, subject: "VM events", reason: "another tool" <> _}, &1))
+    for %{pid: ^pid, kind: kind} = e <- events,
+        since == nil or e.ts >= since,
+        kind not in [:call, :return, :tail, :bind, :state] do
+      text = inspect({kind, e.value, e.flags, e.peer && :somebody}, limit: :infinity, printable_limit: :infinity)
+      ref = if text =~ ~r/#(PID|Reference|Port)<|fun-/, do: :own, else: e.ref
+      {String.replace(text, ~r/#(PID|Reference|Port)<[\d.]+>|-?\d+-fun-\d+/, "#"), ref}
+    end
   end
 
   test "a killed tracer is replaced, and traces who lived on", %{tmp_dir: dir} do

@@ -13,7 +13,7 @@ defmodule ElixirScope.Native.EncoderTest do
     Redaction.create()
     seed = :rand.uniform(1_000_000_000)
     :rand.seed(:exsss, seed)
-    :ok = NativeRuntime.configure({512, 512, 4096, 8192}, ["password", "token"], 1)
+    :ok = NativeRuntime.configure({512, 512, 4096, 8192, 1024}, ["password", "token"], 1)
     for module <- [URI, My.Secret], do: NativeRuntime.plain_struct(module)
     %{seed: seed}
   end
@@ -83,7 +83,7 @@ defmodule ElixirScope.Native.EncoderTest do
     assert {1, _} = encoded(%{"my_PassWord" => 1}, 512, 1)
     assert encoded([{A, :f, [1, 2], [line: 1]}], 512, 1) == @hard
     assert {0, _} = encoded([{A, :f, 2, [line: 1]}], 512, 1)
-    :ok = NativeRuntime.configure({512, 512, 4096, 8192}, ["password"], 1)
+    :ok = NativeRuntime.configure({512, 512, 4096, 8192, 1024}, ["password"], 1)
     assert encoded(%URI{}, 5000, 1) == @hard
     assert {0, _} = encoded(%URI{}, 5000, 0)
     NativeRuntime.plain_struct(URI)
@@ -93,9 +93,9 @@ defmodule ElixirScope.Native.EncoderTest do
   end
 
   test "words that it has no room for are refused" do
-    assert NativeRuntime.configure({1, 1, 1, 1}, [String.duplicate("w", 65)], 0) == false
-    assert NativeRuntime.configure({1, 1, 1, 1}, Enum.map(1..65, &"word#{&1}"), 0) == false
-    assert NativeRuntime.configure({1, 1, 1, 1}, Enum.map(1..64, &"word#{&1}"), 0) == :ok
+    assert NativeRuntime.configure({1, 1, 1, 1, 1}, [String.duplicate("w", 65)], 0) == false
+    assert NativeRuntime.configure({1, 1, 1, 1, 1}, Enum.map(1..65, &"word#{&1}"), 0) == false
+    assert NativeRuntime.configure({1, 1, 1, 1, 1}, Enum.map(1..64, &"word#{&1}"), 0) == :ok
   end
 
   test "the cost follows the budget, not the term" do

@@ -1,23 +1,29 @@
 defmodule ElixirScope.Test.ChildVM do
   @moduledoc "A VM of its own that is recorded as `elixirscope record` does it: through nothing but its environment."
 
-  alias ElixirScope.Test.Pipeline
+  alias ElixirScope.Test.{NativeLibrary, Pipeline}
 
   @doc "The environment of a recorded VM, with its plan and its recording in `dir`."
-  def environment(dir, changes) do
+  def environment(dir, changes, engine \\ :portable) do
     Pipeline.plan(dir, changes)
     ebin = Application.app_dir(:elixir_scope, "ebin")
-    [{"ERL_AFLAGS", "-pa #{ebin} -s Elixir.ElixirScope.Boot"}, {"ELIXIRSCOPE_DIR", dir}]
+    library = if engine == :native, do: elem(NativeLibrary.library(), 1), else: ""
+
+    [
+      {"ERL_AFLAGS", "-pa #{ebin} -s Elixir.ElixirScope.Boot"},
+      {"ELIXIRSCOPE_DIR", dir},
+      {"ELIXIRSCOPE_NATIVE", library}
+    ]
   end
 
   @doc "Runs a script to its end: `{output, status}`; the raw files are in `raw/` of `dir`."
-  def run(dir, code, changes \\ "") do
-    System.cmd("elixir", [script(dir, code)], env: environment(dir, changes), stderr_to_stdout: true)
+  def run(dir, code, changes \\ "", engine \\ :portable) do
+    System.cmd("elixir", [script(dir, code)], env: environment(dir, changes, engine), stderr_to_stdout: true)
   end
 
   @doc "Starts a script, which goes on when it prints a line that is `ready`: the port and the VM's OS pid."
-  def start(dir, code, changes \\ "") do
-    env = for {k, v} <- environment(dir, changes), do: {to_charlist(k), to_charlist(v)}
+  def start(dir, code, changes \\ "", engine \\ :portable) do
+    env = for {k, v} <- environment(dir, changes, engine), do: {to_charlist(k), to_charlist(v)}
 
     port =
       Port.open({:spawn_executable, System.find_executable("elixir")}, [

@@ -56,9 +56,11 @@ defmodule ElixirScope.Capture.Native do
       {%{a: big}, false}
     ]
 
-    if Enum.all?(expected, fn {term, layout} -> NativeRuntime.layout(term) == layout end),
-      do: :ok,
-      else: {:error, "this VM lays out its terms in a way that is not known"}
+    # It takes the VM's own unit of time to be nanoseconds.
+    if System.convert_time_unit(1, :second, :native) == 1_000_000_000 and
+         Enum.all?(expected, fn {term, layout} -> NativeRuntime.layout(term) == layout end),
+       do: :ok,
+       else: {:error, "this VM lays out its terms in a way that is not known"}
   end
 
   @doc """
@@ -116,7 +118,9 @@ defmodule ElixirScope.Capture.Native do
         %{words: words} -> {words, 1}
       end
 
-    case NativeRuntime.configure({budgets.argument, budgets.binding, budgets.reason, budgets.state}, words, redacting) do
+    %{argument: argument, binding: binding, reason: reason, state: state, message: message} = budgets
+
+    case NativeRuntime.configure({argument, binding, reason, state, message}, words, redacting) do
       :ok -> :ok
       false -> {:error, "the plan's words for secrets are too many or too long for it"}
     end
@@ -211,6 +215,10 @@ defmodule ElixirScope.Capture.Native do
     if rings() != [], do: NativeRuntime.secret_site(site)
     :ok
   end
+
+  @doc "The module that traces for the VM in place of a process; nil with the portable engine."
+  @spec tracer() :: module | nil
+  def tracer, do: if(rings() != [], do: NativeRuntime)
 
   @doc "A collector has found out that structs of this module have nothing to hide."
   def plain_struct(module) do

@@ -145,7 +145,7 @@ defmodule ElixirScope.Capture.NativeRuntime do
   @doc "Gives up all rings."
   def discard, do: missing()
 
-  @doc "Sets `{argument, binding, reason, state}` budgets, words of secrets, and whether there are secrets at all (1 or 0)."
+  @doc "Sets `{argument, binding, reason, state, message}` budgets, words of secrets, and whether there are secrets at all (1 or 0)."
   def configure(_budgets, _words, _redacting), do: missing()
   @doc "Values of this site are left to Elixir: some of its variables are secret."
   def secret_site(_site), do: missing()
@@ -157,6 +157,17 @@ defmodule ElixirScope.Capture.NativeRuntime do
   def recording(_on), do: missing()
   @doc "Of instrumented code: everything (0), no values (1), nothing (2)."
   def step(_step), do: missing()
+  # The behaviour erl_tracer: called by the VM where an event happens, and only as C functions.
+  @doc false
+  def enabled(_tag, _state, _tracee), do: missing()
+  @doc false
+  def trace(_tag, _state, _tracee, _term, _options), do: missing()
+  @doc "Names the collector that the VM's tracer leaves uncommon events to."
+  def trace_collector(_pid), do: missing()
+  @doc "What this process says and hears is no part of the film."
+  def trace_serving(_pid), do: missing()
+  @doc "A process had this name before tracing began."
+  def trace_named(_name, _pid), do: missing()
   @doc false
   def layout(_term), do: missing()
   @doc false

@@ -77,5 +77,6 @@ defmodule ElixirScope.Capture.TraceMessage do
   defp cut(false), do: 0
 
   # Both ends of a message see the same term, cut by the same rule.
-  defp hash(value), do: :erlang.phash2(value, 4_294_967_296)
+  # The range that C has too (enif_hash): both engines give a message the same number.
+  defp hash(value), do: :erlang.phash2(value)
 end

@@ -7,7 +7,7 @@ defmodule ElixirScope.Capture.VMTracer do
   that another tool traces are left to it, and reported as not covered.
   """
 
-  alias ElixirScope.Capture.{Ingestor, Meta}
+  alias ElixirScope.Capture.{Ingestor, Meta, Native, NativeRuntime}
   alias ElixirScope.{Boot, Plan}
 
   # The processes that lived when tracing began, which are not traced.
@@ -23,7 +23,13 @@ defmodule ElixirScope.Capture.VMTracer do
     before = :persistent_term.get(@collector, nil)
     :persistent_term.put(@collector, pid)
 
-    with older when older != nil and before != pid <- :persistent_term.get(@armed, nil) do
+    if Native.tracer() do
+      Enum.each([pid | serving()], &NativeRuntime.trace_serving/1)
+      NativeRuntime.trace_collector(pid)
+    end
+
+    with nil <- Native.tracer(),
+         older when older != nil and before != pid <- :persistent_term.get(@armed, nil) do
       not_covered("VM events", "the tracer was restarted: events around then are missing")
       trace(pid, [:new_processes | Process.list() -- [pid | older ++ serving()]])
     end
@@ -55,6 +61,7 @@ defmodule ElixirScope.Capture.VMTracer do
   # Who was there before: their births and registrations were not seen.
   defp names do
     named = for name <- Process.registered(), pid = Process.whereis(name), is_pid(pid), do: {pid, name}
+    if Native.tracer(), do: for({pid, name} <- named, do: NativeRuntime.trace_named(name, pid))
     %{what: :names, names: named, main: if(Boot.mix?(), do: self())}
   end
 
@@ -68,14 +75,15 @@ defmodule ElixirScope.Capture.VMTracer do
   @doc "Stops telling of messages and scheduling, or goes on with it."
   @spec messages(pid, boolean) :: :ok
   def messages(collector, on?) do
+    tracer = Native.tracer() || collector
     session = :persistent_term.get(@session, nil)
     off = [:send, :receive, :running]
     wanted = flags(Plan.current())
     flags = if on?, do: Enum.filter(wanted, &(&1 in off)), else: off
 
-    for pid <- [:new_processes | Process.list()], ours?(session, pid, collector) do
+    for pid <- [:new_processes | Process.list()], ours?(session, pid, tracer) do
       try do
-        set(session, pid, on?, if(on?, do: flags ++ tracer(session, collector), else: flags))
+        set(session, pid, on?, if(on?, do: flags ++ tracer(session, tracer), else: flags))
       rescue
         # It has ended.
         ArgumentError -> :ok
@@ -96,17 +104,18 @@ defmodule ElixirScope.Capture.VMTracer do
   defp trace(collector, whom) do
     plan = Plan.current()
     flags = flags(plan)
-    session = session(collector)
+    tracer = Native.tracer() || collector
+    session = session(tracer)
 
     if flags != [] do
       patterns(session)
 
       Enum.each(whom, fn who ->
         try do
-          if foreign?(session, who, collector) do
+          if foreign?(session, who, tracer) do
             foreign(who)
           else
-            set(session, who, true, [:monotonic_timestamp | flags] ++ tracer(session, collector))
+            set(session, who, true, flags ++ tracer(session, tracer))
           end
         rescue
           # It has ended, or a tracer came in between.
@@ -115,15 +124,16 @@ defmodule ElixirScope.Capture.VMTracer do
       end)
 
       # A collector that was started again was born traced.
-      for pid <- serving(), ours?(session, pid, collector), do: set(session, pid, false, [:all])
+      for pid <- serving(), ours?(session, pid, tracer), do: set(session, pid, false, [:all])
     end
   end
 
   # Setting another tracer for new processes would silently take them away from the one there is.
-  defp foreign?(nil, who, collector) do
+  defp foreign?(nil, who, tracer) do
     case :erlang.trace_info(who, :tracer) do
       {:tracer, []} -> false
-      {:tracer, ^collector} -> false
+      {:tracer, ^tracer} -> false
+      {:tracer, {^tracer, _}} -> false
       {:tracer, pid} when is_pid(pid) -> Process.alive?(pid)
       {:tracer, _} -> true
       :undefined -> false
@@ -132,7 +142,7 @@ defmodule ElixirScope.Capture.VMTracer do
 
   defp foreign?(_session, _, _), do: false
 
-  defp ours?(nil, who, collector), do: :erlang.trace_info(who, :tracer) == {:tracer, collector}
+  defp ours?(nil, who, tracer), do: :erlang.trace_info(who, :tracer) in [{:tracer, tracer}, {:tracer, {tracer, []}}]
   defp ours?(_session, _, _), do: true
 
   defp foreign(:new_processes), do: not_covered("VM events", "another tool traces new processes")
@@ -145,17 +155,21 @@ defmodule ElixirScope.Capture.VMTracer do
   end
 
   # The module :trace is OTP 27's.
-  defp session(collector) do
+  defp session(tracer) do
     if Code.ensure_loaded?(:trace) and function_exported?(:trace, :session_create, 3) do
-      session = apply(:trace, :session_create, [:elixir_scope, collector, []])
+      tracer = if is_atom(tracer), do: {tracer, []}, else: tracer
+      session = apply(:trace, :session_create, [:elixir_scope, tracer, []])
       # A session ends when its last handle is collected.
       :persistent_term.put(@session, session)
       session
     end
   end
 
-  defp tracer(nil, collector), do: [{:tracer, collector}]
-  defp tracer(_session, _), do: []
+  # A module takes its time itself.
+  defp tracer(nil, module) when is_atom(module), do: [{:tracer, module, []}]
+  defp tracer(nil, collector), do: [:monotonic_timestamp, {:tracer, collector}]
+  defp tracer(_session, module) when is_atom(module), do: []
+  defp tracer(_session, _), do: [:monotonic_timestamp]
 
   defp set(nil, who, on?, flags), do: :erlang.trace(who, on?, flags)
   defp set(session, who, on?, flags), do: apply(:trace, :process, [session, who, on?, flags])
@@ -163,7 +177,8 @@ defmodule ElixirScope.Capture.VMTracer do
   defp patterns(session) do
     # Our own events are sent from traced processes: they must not be traced in turn.
     event = List.to_tuple([:"$es" | List.duplicate(:_, 10)])
-    sends = [{[:_, event], [], [{:message, false}]}, {[:_, :_], [], []}]
+    # A module of ours knows them by their receivers.
+    sends = if Native.tracer(), do: true, else: [{[:_, event], [], [{:message, false}]}, {[:_, :_], [], []}]
     # Adds the sender, as {node, pid}.
     receives = [{[:"$1", :"$2", :_], [], [{:message, {{:"$1", :"$2"}}}]}]
     returns = [{:_, [], [{:return_trace}]}]

@@ -1,0 +1,156 @@
+#include "origin.h"
+
+#include <stdatomic.h>
+#include <stdint.h>
+#include <string.h>
+
+#define SERVED 256u /* powers of two */
+#define BUCKETS 1024u
+#define WAYS 8u
+#define NAMES 8192u
+#define TEXT 256
+
+static ERL_NIF_TERM atom_erlang, atom_apply, atom_proc_lib, atom_init_p, atom_gen, atom_init_it, atom_task;
+static _Atomic uint64_t served[SERVED];
+/* Compilers' processes come and go by the thousand: the latest are remembered. */
+static _Atomic uint64_t compiling[BUCKETS][WAYS];
+static _Atomic uint32_t turn[BUCKETS];
+static struct {
+  _Atomic uint64_t name, pid;
+} names[NAMES];
+static _Atomic uint32_t name_count;
+
+static uint32_t place(uint64_t word) { return (uint32_t)(word * 0x9E3779B97F4A7C15ull >> 40); }
+
+void origin_setup(ErlNifEnv *env) {
+  atom_erlang = enif_make_atom(env, "erlang");
+  atom_apply = enif_make_atom(env, "apply");
+  atom_proc_lib = enif_make_atom(env, "proc_lib");
+  atom_init_p = enif_make_atom(env, "init_p");
+  atom_gen = enif_make_atom(env, "gen");
+  atom_init_it = enif_make_atom(env, "init_it");
+  atom_task = enif_make_atom(env, "Elixir.Task.Supervised");
+}
+
+void origin_forget(void) {
+  memset((void *)served, 0, sizeof served);
+  memset((void *)compiling, 0, sizeof compiling);
+  memset((void *)names, 0, sizeof names);
+  atomic_store(&name_count, 0);
+}
+
+void origin_serves(ERL_NIF_TERM pid) {
+  for (uint32_t n = 0, at = place(pid); n < SERVED / 2; n++, at++) {
+    uint64_t found = 0;
+    if (atomic_compare_exchange_strong(&served[at & (SERVED - 1)], &found, pid) || found == pid) return;
+  }
+}
+
+int origin_plumbing(ERL_NIF_TERM pid) {
+  uint32_t at = place(pid);
+  for (uint32_t n = 0; n < WAYS; n++)
+    if (atomic_load_explicit(&compiling[at & (BUCKETS - 1)][n], memory_order_relaxed) == pid) return 1;
+  for (uint32_t n = 0; n < SERVED / 2; n++, at++) {
+    uint64_t found = atomic_load_explicit(&served[at & (SERVED - 1)], memory_order_relaxed);
+    if (found == pid) return 1;
+    if (!found) return 0;
+  }
+  return 0;
+}
+
+void origin_name(ERL_NIF_TERM name, ERL_NIF_TERM pid) {
+  for (uint32_t at = place(name);; at++) {
+    uint64_t found = atomic_load_explicit(&names[at & (NAMES - 1)].name, memory_order_acquire);
+    if (!found) {
+      /* Half full, no more are remembered: slower, never wrong. */
+      if (atomic_fetch_add(&name_count, 1) >= NAMES / 2) {
+        atomic_fetch_sub(&name_count, 1);
+        return;
+      }
+      if (atomic_compare_exchange_strong(&names[at & (NAMES - 1)].name, &found, name)) found = name;
+      else atomic_fetch_sub(&name_count, 1);
+    }
+    if (found == name) {
+      atomic_store_explicit(&names[at & (NAMES - 1)].pid, pid, memory_order_release);
+      return;
+    }
+  }
+}
+
+ERL_NIF_TERM origin_named(ERL_NIF_TERM name) {
+  for (uint32_t at = place(name);; at++) {
+    uint64_t found = atomic_load_explicit(&names[at & (NAMES - 1)].name, memory_order_acquire);
+    if (found == name) return atomic_load_explicit(&names[at & (NAMES - 1)].pid, memory_order_acquire);
+    if (!found) return 0;
+  }
+}
+
+/* --- what a process was spawned with, as ElixirScope.Capture.Origin sees it ---------------------------------------- */
+
+/* Element `n` of a list from its start, or from its end when negative; 0 when there is none. */
+static ERL_NIF_TERM nth(ErlNifEnv *env, ERL_NIF_TERM list, int n) {
+  ERL_NIF_TERM head;
+  unsigned length;
+  if (n < 0) {
+    if (!enif_get_list_length(env, list, &length) || length > 16) return 0;
+    n += (int)length;
+  }
+  for (; enif_get_list_cell(env, list, &head, &list); n--)
+    if (n == 0) return head;
+  return 0;
+}
+
+static int tuple3(ErlNifEnv *env, ERL_NIF_TERM term, const ERL_NIF_TERM **elements) {
+  int arity;
+  return term && enif_get_tuple(env, term, &arity, elements) && arity == 3;
+}
+
+/* The module's atom, or the function whose module is meant; 0 when that cannot be told. */
+static ERL_NIF_TERM code_of(ErlNifEnv *env, const ERL_NIF_TERM mfa[]) {
+  const ERL_NIF_TERM *inner;
+  if (mfa[0] == atom_erlang && mfa[1] == atom_apply) return nth(env, mfa[2], 0);
+  if (mfa[0] != atom_proc_lib || mfa[1] != atom_init_p) return mfa[0];
+  ERL_NIF_TERM module = nth(env, mfa[2], 2), function = nth(env, mfa[2], 3), args = nth(env, mfa[2], 4);
+  if (!args) return module; /* a function */
+  if (module == atom_gen && function == atom_init_it) return nth(env, args, -3);
+  if (module == atom_task && tuple3(env, nth(env, args, -1), &inner)) return code_of(env, inner);
+  return module;
+}
+
+static int begins(const char *name, const char *with) { return !strncmp(name, with, strlen(with)); }
+
+static int serves(const char *name) {
+  static const char *compilers[] = {"Elixir.Kernel.LexicalTracker",   "Elixir.Kernel.ParallelCompiler",
+                                    "Elixir.Module.ParallelChecker", "Elixir.Module.LocalsTracker", "compile"};
+  for (unsigned i = 0; i < sizeof compilers / sizeof *compilers; i++)
+    if (!strcmp(name, compilers[i])) return 1;
+  /* The code of a script, or of a file outside of modules, as Elixir names it. */
+  if (begins(name, "elixir_compiler_")) return 0;
+  return begins(name, "elixir_") || begins(name, "Elixir.ElixirScope.");
+}
+
+int origin_born(ErlNifEnv *env, ERL_NIF_TERM pid, ERL_NIF_TERM mfa) {
+  const ERL_NIF_TERM *elements;
+  char text[TEXT], *name = text;
+  if (!tuple3(env, mfa, &elements)) return 0;
+  ERL_NIF_TERM code = code_of(env, elements);
+  if (!code) return 0;
+  if (enif_is_fun(env, code)) {
+    /* #Fun<Module.Index.Unique>: the only way to ask. */
+    enif_snprintf(text, sizeof text, "%T", code);
+    if (!begins(text, "#Fun<")) return 0;
+    name += 5;
+    for (int dots = 0; dots < 2; dots++) {
+      char *dot = strrchr(name, '.');
+      if (!dot) return 0;
+      *dot = 0;
+    }
+  } else if (!enif_get_atom(env, code, text, sizeof text, ERL_NIF_LATIN1)) {
+    return 0;
+  }
+  if (!serves(name)) return 0;
+  uint32_t bucket = place(pid) & (BUCKETS - 1);
+  if (!origin_plumbing(pid))
+    atomic_store(&compiling[bucket][atomic_fetch_add(&turn[bucket], 1) % WAYS], pid);
+  return 1;
+}

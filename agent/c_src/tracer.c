@@ -1,0 +1,155 @@
+#include "tracer.h"
+
+#include "origin.h"
+#include "writer.h"
+
+long budget_message, budget_exit;
+
+static ERL_NIF_TERM tag_send, tag_nobody, tag_receive, tag_spawn, tag_spawned, tag_exit, tag_call, tag_status,
+    tag_in, tag_out, tag_register, tag_unregister, tag_return;
+static ERL_NIF_TERM linking[4];
+static ERL_NIF_TERM key_extra, key_matched, atom_trace, atom_discard, atom_trace_ts, atom_ok;
+static _Atomic uint64_t collector; /* the process that makes events of what is not common; 0: none */
+
+void tracer_setup(ErlNifEnv *env) {
+  tag_send = enif_make_atom(env, "send");
+  tag_nobody = enif_make_atom(env, "send_to_non_existing_process");
+  tag_receive = enif_make_atom(env, "receive");
+  tag_spawn = enif_make_atom(env, "spawn");
+  tag_spawned = enif_make_atom(env, "spawned");
+  tag_exit = enif_make_atom(env, "exit");
+  linking[0] = enif_make_atom(env, "link");
+  linking[1] = enif_make_atom(env, "unlink");
+  linking[2] = enif_make_atom(env, "getting_linked");
+  linking[3] = enif_make_atom(env, "getting_unlinked");
+  tag_register = enif_make_atom(env, "register");
+  tag_unregister = enif_make_atom(env, "unregister");
+  tag_in = enif_make_atom(env, "in");
+  tag_out = enif_make_atom(env, "out");
+  tag_call = enif_make_atom(env, "call");
+  tag_return = enif_make_atom(env, "return_from");
+  tag_status = enif_make_atom(env, "trace_status");
+  key_extra = enif_make_atom(env, "extra");
+  key_matched = enif_make_atom(env, "match_spec_result");
+  atom_trace = enif_make_atom(env, "trace");
+  atom_discard = enif_make_atom(env, "discard");
+  atom_trace_ts = enif_make_atom(env, "trace_ts");
+  atom_ok = enif_make_atom(env, "ok");
+}
+
+/* enabled(tag, state, tracee) */
+ERL_NIF_TERM tracer_enabled(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+  (void)env, (void)argc;
+  if (argv[0] == tag_status) return atom_trace;
+  return writer_on() && !origin_plumbing(argv[2]) ? atom_trace : atom_discard;
+}
+
+/* What is not common takes the way of the portable engine, as the trace message it would have been. */
+static void tell(ErlNifEnv *env, const ERL_NIF_TERM argv[], ERL_NIF_TERM extra) {
+  ErlNifPid to = {.pid = atomic_load_explicit(&collector, memory_order_acquire)};
+  ERL_NIF_TERM ts = enif_make_int64(env, writer_tick());
+  ERL_NIF_TERM message = extra ? enif_make_tuple6(env, atom_trace_ts, argv[2], argv[0], argv[3], extra, ts)
+                               : enif_make_tuple5(env, atom_trace_ts, argv[2], argv[0], argv[3], ts);
+  if (!to.pid || !enif_send(env, &to, NULL, message)) writer_lose();
+}
+
+static int local(ErlNifEnv *env, ERL_NIF_TERM term) {
+  ErlNifPid pid;
+  return enif_get_local_pid(env, term, &pid);
+}
+
+static void sent(ErlNifEnv *env, const ERL_NIF_TERM argv[], ERL_NIF_TERM to) {
+  struct what what = {.kind = SEND, .flags = argv[0] == tag_nobody ? NO_RECEIVER : 0, .pid = argv[2]};
+  if (enif_is_atom(env, to)) {
+    ERL_NIF_TERM pid = origin_named(to);
+    if (!pid || what.flags) return tell(env, argv, to);
+    to = pid;
+  }
+  if (enif_is_pid(env, to)) {
+    if (origin_plumbing(to)) return;
+    if (!local(env, to)) return tell(env, argv, to);
+    what.peer = to;
+  } else if (!enif_is_ref(env, to)) { /* a name at a node, a port */
+    return tell(env, argv, to);
+  }
+  if (write_event(env, &what, &argv[3], budget_message, NULL) == LEAVE_TO_ELIXIR) tell(env, argv, to);
+}
+
+static void received(ErlNifEnv *env, const ERL_NIF_TERM argv[], ERL_NIF_TERM matched) {
+  struct what what = {.kind = RECEIVE, .pid = argv[2]};
+  const ERL_NIF_TERM *from; /* {node, pid} */
+  int arity;
+  if (!matched || !enif_get_tuple(env, matched, &arity, &from) || arity != 2) return;
+  if (enif_is_pid(env, from[1])) {
+    if (origin_plumbing(from[1])) return;
+    if (!local(env, from[1])) return tell(env, argv, matched);
+    what.peer = from[1];
+  }
+  if (write_event(env, &what, &argv[3], budget_message, NULL) == LEAVE_TO_ELIXIR) tell(env, argv, matched);
+}
+
+static void linked(ErlNifEnv *env, const ERL_NIF_TERM argv[], uint8_t kind) {
+  struct what what = {.kind = kind, .pid = argv[2], .peer = argv[3]};
+  /* A port at the other end has no life of its own in the film. */
+  if (!enif_is_pid(env, argv[3]) || origin_plumbing(argv[3])) return;
+  if (!local(env, argv[3])) return tell(env, argv, 0);
+  write_event(env, &what, NULL, 0, NULL);
+}
+
+static void plain(ErlNifEnv *env, const ERL_NIF_TERM argv[], uint8_t kind, int valued, long budget) {
+  struct what what = {.kind = kind, .pid = argv[2]};
+  if (write_event(env, &what, valued ? &argv[3] : NULL, budget, NULL) == LEAVE_TO_ELIXIR) tell(env, argv, 0);
+}
+
+/* trace(tag, state, tracee, term, options) */
+ERL_NIF_TERM tracer_trace(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+  (void)argc;
+  ERL_NIF_TERM tag = argv[0], extra = 0, matched = 0;
+  if (!writer_on() || tag == tag_call || !enif_is_pid(env, argv[2])) return atom_ok;
+  if (tag == tag_receive) {
+    enif_get_map_value(env, argv[4], key_matched, &matched);
+    received(env, argv, matched);
+    return atom_ok;
+  }
+  enif_get_map_value(env, argv[4], key_extra, &extra);
+  if (tag == tag_send || tag == tag_nobody) {
+    sent(env, argv, extra);
+  } else if (tag == tag_in || tag == tag_out) {
+    plain(env, argv, tag == tag_in ? SCHEDULED_IN : SCHEDULED_OUT, 0, 0);
+  } else if (tag == tag_spawn || tag == tag_spawned) {
+    if (!origin_born(env, tag == tag_spawn ? argv[3] : argv[2], extra)) tell(env, argv, extra);
+  } else if (tag == tag_exit) {
+    plain(env, argv, EXIT, 1, budget_exit);
+  } else if (tag == tag_register || tag == tag_unregister) {
+    if (tag == tag_register) origin_name(argv[3], argv[2]);
+    plain(env, argv, tag == tag_register ? REGISTER : UNREGISTER, 1, budget_message);
+  } else if (tag == tag_return) {
+    tell(env, argv, extra);
+  } else {
+    for (uint8_t i = 0; i < 4; i++)
+      if (tag == linking[i]) linked(env, argv, LINK + i);
+  }
+  return atom_ok;
+}
+
+/* tracer_collector(pid): who makes events of what is not common. */
+ERL_NIF_TERM tracer_collector(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+  (void)argc;
+  if (!local(env, argv[0])) return enif_make_badarg(env);
+  atomic_store_explicit(&collector, argv[0], memory_order_release);
+  return atom_ok;
+}
+
+ERL_NIF_TERM tracer_serving(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+  (void)argc;
+  if (!local(env, argv[0])) return enif_make_badarg(env);
+  origin_serves(argv[0]);
+  return atom_ok;
+}
+
+ERL_NIF_TERM tracer_named(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+  (void)argc;
+  if (!enif_is_atom(env, argv[0]) || !local(env, argv[1])) return enif_make_badarg(env);
+  origin_name(argv[0], argv[1]);
+  return atom_ok;
+}
