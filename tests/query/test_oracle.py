@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from elixirscope.film import Film
+from elixirscope.query import rows
 from elixirscope.recording import mapping
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
@@ -35,6 +37,14 @@ def film(request: pytest.FixtureRequest, shop: Path) -> Iterator[Film]:
 def test_answers_equal_those_of_plain_python(film: Film) -> None:
     same = _module("answers").check(film, seed=2)
     assert [question for question, equal in same.items() if not equal] == []
+
+
+def test_places_in_a_sampled_column_are_those_of_a_search_of_all(film: Film, monkeypatch: pytest.MonkeyPatch) -> None:
+    starts = film.query.column("calls", "start")
+    values = np.concatenate([starts, starts + 1, [-5, 2**62, -(2**62)]]).astype(np.int64)
+    assert len(starts) < 4 * rows._STEP  # so that nobody else samples it
+    monkeypatch.setattr(rows, "_STEP", 8)
+    assert (film.query.indexes.places("calls", "start", values) == np.searchsorted(starts, values)).all()
 
 
 def test_columns_and_indexes_come_back_when_they_are_deleted(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:

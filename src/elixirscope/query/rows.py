@@ -101,9 +101,13 @@ class Rows:
             return np.searchsorted(keys, wanted)
         (sample,) = self.arrays(f"{table}.{column}.sample", lambda _: (keys[::_STEP].copy(),))
         found: NDArray[np.int64] = np.searchsorted(sample, wanted) * _STEP
-        for place in np.flatnonzero(found).tolist():  # the one sought is after the key sampled before
-            start = int(found[place]) - _STEP
-            found[place] = start + int(np.searchsorted(keys[start : start + _STEP], wanted[place]))
+        inside = np.flatnonzero(found)  # the one sought comes after the key sampled before it
+        below, step = found[inside] - _STEP, _STEP // 2
+        while step:  # a binary search for all of them at once
+            probe = below + step
+            less = (probe < len(keys)) & (keys[np.minimum(probe, len(keys) - 1)] < wanted[inside])
+            below, step = np.where(less, probe, below), step // 2
+        found[inside] = below + 1
         return found
 
     # By process
