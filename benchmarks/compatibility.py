@@ -195,7 +195,8 @@ def main() -> int:
     parser.add_argument("--only", action="append", help="the name of a project; may be given more than once")
     parser.add_argument("--write", type=Path, metavar="PAGE", help="put the table into this page")
     options = parser.parse_args()
-    found = sorted(path for path in options.folder.resolve().iterdir() if (path / "mix.exs").exists())
+    # Others are there as dependencies only.
+    found = sorted(path for path in options.folder.resolve().iterdir() if any(path.glob("test/**/*_test.exs")))
     projects = [path for path in found if not options.only or path.name in options.only]
     if not projects or not shutil.which("mix"):
         sys.exit(f"no Mix project in {options.folder}" if shutil.which("mix") else "Elixir is not installed here")
