@@ -2,9 +2,9 @@
 
     python benchmarks/checkout.py CLONES COPIES [NAME …]
 
-CLONES holds a git clone (bare or not) of each project, named `OWNER+NAME` or `NAME`; COPIES gets a folder per project. What a copy changes of
-its commit is all in `projects.toml`. The file `.commit` in a copy names that commit. A copy that is there already is left
-alone.
+CLONES holds a git clone (bare or not) of each project, named `OWNER+NAME` or `NAME`; COPIES gets a folder per project.
+What a copy changes of its commit is all in `projects.toml`; its file `.commit` names the commit. A copy that is there
+already is left alone.
 """
 
 from __future__ import annotations

@@ -131,3 +131,15 @@ def test_a_vm_that_cannot_load_the_agent_runs_on_and_finds_any_path(tmp_path: Pa
         ["erl", "-noshell", "-eval", show], env=environment, capture_output=True, text=True, check=True
     ).stdout
     assert out == str(ebin)
+
+
+def test_what_is_done_beside_the_command_has_returned_when_it_has(tmp_path: Path) -> None:
+    done: list[bool] = []
+    assert launch(["sh", "-c", "exit 3"], ebin=tmp_path, recording=tmp_path, meanwhile=lambda: done.append(True)) == 3
+    assert done == [True]
+
+
+def test_nothing_heavy_is_loaded_before_the_command_starts() -> None:
+    script = "import elixirscope.cli.record, elixirscope.capture.recorder, sys; print(sorted(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert not [name for name in ("numpy", "pyarrow", "rich.console", "duckdb") if f"'{name}'" in loaded]

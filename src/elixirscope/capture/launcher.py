@@ -8,7 +8,8 @@ import select
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -25,11 +26,18 @@ _FROM_TERMINAL = (signal.SIGINT, signal.SIGQUIT)
 _FORWARDED = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 
-def launch(command: Sequence[str], *, ebin: Path, recording: Path, library: Path | None = None) -> int:
+def launch(
+    command: Sequence[str],
+    *,
+    ebin: Path,
+    recording: Path,
+    library: Path | None = None,
+    meanwhile: Callable[[], None] = lambda: None,
+) -> int:
     """Run `command` with the agent in every VM it starts; return its exit status as a shell would.
 
     `recording` is the absolute folder the agent writes to, `library` the native engine, None for the portable one.
-    A command killed by signal N returns 128 + N.
+    `meanwhile` runs in a thread beside the command, and is waited for. A command killed by signal N returns 128 + N.
     Raises `TargetError` when the command cannot be started.
     """
     check_command(command)
@@ -41,7 +49,10 @@ def launch(command: Sequence[str], *, ebin: Path, recording: Path, library: Path
                 f"cannot run {command[0]}: {error.strerror or error}", "check that it is a program"
             ) from error
         forwarded.to(child)
+        beside = threading.Thread(target=meanwhile, daemon=True)
+        beside.start()
         status = forwarded.wait(child)
+        beside.join()
     return 128 - status if status < 0 else status
 
 
@@ -81,19 +92,20 @@ class _Forwarded:
     def __init__(self, woken: int) -> None:
         self._woken = woken
         self._child: subprocess.Popen[bytes] | None = None
-        self._waiting: list[int] = []
+        self._waiting: list[Callable[[subprocess.Popen[bytes]], None]] = []
 
     def to(self, child: subprocess.Popen[bytes]) -> None:
-        """Send everything to `child`, what came before too; nothing once it has been waited for."""
+        """Do with `child` what signals ask, those that came before too; it gets none once it has been waited for."""
         self._child = child
-        for number in self._waiting:
-            child.send_signal(number)
+        for action in self._waiting:
+            action(child)
 
-    def send(self, number: int) -> None:
+    def do(self, action: Callable[[subprocess.Popen[bytes]], None]) -> None:
+        """`action` on the command, now or as soon as it is known."""
         if self._child is None:
-            self._waiting.append(number)
+            self._waiting.append(action)
         else:
-            self._child.send_signal(number)
+            action(self._child)
 
     def wait(self, child: subprocess.Popen[bytes]) -> int:
         """The exit status of `child`, as `Popen` has it, when it has ended; signals are sent on meanwhile."""
@@ -112,12 +124,15 @@ def _signals() -> Iterator[_Forwarded]:
 
     def forward(number: int, _frame: FrameType | None) -> None:
         if number not in _FROM_TERMINAL or not _in_foreground():
-            forwarded.send(number)
+            forwarded.do(lambda child: child.send_signal(number))
+
+    def stop(child: subprocess.Popen[bytes]) -> None:
+        child.send_signal(signal.SIGTSTP)
+        os.kill(os.getpid(), signal.SIGSTOP)
+        child.send_signal(signal.SIGCONT)
 
     def suspend(number: int, _frame: FrameType | None) -> None:
-        forwarded.send(number)
-        os.kill(os.getpid(), signal.SIGSTOP)
-        forwarded.send(signal.SIGCONT)
+        forwarded.do(stop)
 
     def ended(number: int, _frame: FrameType | None) -> None:
         """A child has: being told is enough."""

@@ -18,12 +18,10 @@ from elixirscope.brain.plan import Plan
 from elixirscope.capture.agent import compiled_agent
 from elixirscope.capture.launcher import check_command, launch
 from elixirscope.capture.native import Engine, choose_library
-from elixirscope.capture.rings import recover
 from elixirscope.capture.toolchain import find_toolchain
 from elixirscope.errors import EnvironmentProblem, UsageError
-from elixirscope.recording.format import FORMAT_VERSION
 from elixirscope.recording.manifest import Manifest
-from elixirscope.recording.sources import copy_sources
+from elixirscope.recording.version import FORMAT_VERSION
 
 _PRIVATE = 0o700  # a recording holds what the program held: data of its users, perhaps
 _LEAST_FREE_BYTES = 16 * 1024 * 1024
@@ -43,10 +41,12 @@ def record(
     output: Path | None = None,
     announce: Callable[[str], None] = lambda _: None,
     engine: Engine = "auto",
+    meanwhile: Callable[[], None] = lambda: None,
 ) -> Outcome:
     """Run `command` recorded under `plan` into the folder `output` (by default a new one of ours).
 
-    `engine` says how events leave the program: see `native.choose_library`.
+    `engine` says how events leave the program: see `native.choose_library`. `meanwhile` is called in a thread of its
+    own when the command has started, to prepare what comes after it; it has returned when this does.
 
     Everything that can be wrong is found before the command starts and raised as `TargetError`,
     `UsageError` or `EnvironmentProblem`. Once it has started, its exit status is returned whatever
@@ -73,18 +73,26 @@ def record(
     except OSError as error:
         raise _unwritable(path, error) from error
     try:
-        status = launch(command, ebin=ebin, recording=path, library=library)
+        status = launch(command, ebin=ebin, recording=path, library=library, meanwhile=meanwhile)
     except BaseException:
         if not any((path / "raw").iterdir()):
             shutil.rmtree(path, ignore_errors=True)  # nothing ran, so nothing is lost
         raise
     try:
-        recover(path / "raw")
-        copy_sources(path)
+        _collect(path)
         msgspec.structs.replace(manifest, exit_status=status, state="finished").save(path)
     except Exception as error:  # noqa: BLE001 - told, but never instead of the command's own exit status
         return Outcome(path, status, f"the recording could not be finished: {error}")
     return Outcome(path, status)
+
+
+def _collect(path: Path) -> None:
+    # Loaded when they are needed: they bring NumPy and Arrow, which take longer to load than the command to start.
+    from elixirscope.capture.rings import recover
+    from elixirscope.recording.sources import copy_sources
+
+    recover(path / "raw")
+    copy_sources(path)
 
 
 def default_folder(cwd: Path, now: float) -> Path:

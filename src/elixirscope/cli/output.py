@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from elixirscope.film import Film
 
 recording_argument = click.argument("recording", type=click.Path(path_type=str), metavar="REC")
@@ -34,12 +33,16 @@ def progress(first: str) -> Iterator[Callable[[str], None]]:
     if not sys.stderr.isatty():
         yield lambda _text: None
         return
+    from rich.console import Console  # takes longer to load than most commands to run
+
     with Console(stderr=True).status(f"{first} …") as status:
         yield lambda text: status.update(f"{text} …")
 
 
 def console() -> Console:
     """Standard output: styled on a terminal, plain and unwrapped in a pipe."""
+    from rich.console import Console
+
     piped = not sys.stdout.isatty()
     return Console(highlight=False, soft_wrap=piped, width=240 if piped else None)
 
@@ -52,6 +55,9 @@ def print_json(value: Any) -> None:
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], right: Iterable[str] = ()) -> None:
     """A plain table on stdout. Cells are recorded text: shown as text, with control characters made visible."""
+    from rich.table import Table
+    from rich.text import Text
+
     numeric = set(right)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:

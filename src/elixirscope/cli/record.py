@@ -61,7 +61,8 @@ def command(
 
     if intent and plan_file:
         raise click.UsageError("--intent and --plan exclude each other: a plan has an intent of its own")
-    outcome = record(command_line, _plan(intent, plan_file), output, announce=_say, engine=engine)
+    plan = _plan(intent, plan_file)
+    outcome = record(command_line, plan, output, announce=_say, engine=engine, meanwhile=_prepare)
     _close(outcome, json_file)
     context.exit(outcome.exit_status)
 
@@ -71,6 +72,13 @@ def _plan(intent: Intent | None, plan_file: Path | None) -> Plan:
     from elixirscope.brain.plan import Plan
 
     return Plan.load(plan_file) if plan_file else plan_for(Path.cwd(), intent or "debug")
+
+
+def _prepare() -> None:
+    """Load what reading the recording needs, while the command runs and the user waits for that anyway."""
+    import elixirscope.capture.rings
+    import elixirscope.correlate.correlator
+    import elixirscope.recording.recording  # noqa: F401
 
 
 def _close(outcome: Outcome, json_file: Path | None) -> None:

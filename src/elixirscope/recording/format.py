@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-FORMAT_VERSION: Final = 1
+from elixirscope.recording.version import FORMAT_VERSION as FORMAT_VERSION
 
 FILE_MAGIC: Final = b"ELXSCOPE"
 # magic, version, checksum kind (1 = CRC-32 as zlib), event size, os pid, monotonic ns, unix ns,

@@ -9,7 +9,7 @@ import msgspec
 
 from elixirscope.errors import EnvironmentProblem, RecordingError
 from elixirscope.recording.durable import write_file
-from elixirscope.recording.format import FORMAT_VERSION
+from elixirscope.recording.version import FORMAT_VERSION
 
 _NAME: Final = "manifest.json"
 
