@@ -71,7 +71,7 @@ class Pattern:
         """Whether bytes of the external format (of one value or of several) can hold a match at all: all texts and
         atoms of one are in there.
         """
-        data = bytes(raw)
+        data = raw if isinstance(raw, bytes) else bytes(raw)
         if _COMPRESSED in data:  # nothing can be seen from outside
             return True
         data = data.lower() if self._fold else data

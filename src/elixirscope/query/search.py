@@ -12,6 +12,7 @@ import time
 import weakref
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any, Final
 
 import msgspec
@@ -109,8 +110,8 @@ class Scan:
         for first, data, ends in blocks(self.searched):
             candidates = []
             if self.pattern.may_match(data):  # no value of the block can match when the block cannot
-                starts = [0, *ends[:-1]]
-                raws = ((first + n, data[a:b]) for n, (a, b) in enumerate(zip(starts, ends, strict=True)))
+                bounds = [0, *ends.tolist()]
+                raws = ((first + n, data[a:b]) for n, (a, b) in enumerate(pairwise(bounds)))
                 candidates = [(n, raw) for n, raw in raws if self.pattern.may_match(raw)]
             yield first, len(ends), candidates
 

@@ -138,21 +138,22 @@ class SealedValues:
         start = int(self._ends[value_id - 1]) if place else 0
         return self._block(block)[start : int(self._ends[value_id])]
 
-    def blocks(self, first: int = 0) -> Iterator[tuple[int, Raw, list[int]]]:
+    def blocks(self, first: int = 0) -> Iterator[tuple[int, Raw, npt.NDArray[np.uint32]]]:
         """All values from the block of `first` on, a block at a time: (id of its first, bytes, ends of its values)."""
+        inflater = zstandard.ZstdDecompressor()  # of this walk alone
         for block in range(first // PER_BLOCK, len(self._blocks) - 1):
             start = block * PER_BLOCK
-            yield start, self._read_block(block), self._ends[start : start + PER_BLOCK].tolist()
+            yield start, self._read_block(block, inflater), self._ends[start : start + PER_BLOCK]
 
     def _term(self, value_id: int) -> Term:
         return etf.decode(self.bytes(value_id))
 
-    def _read_block(self, block: int) -> Raw:
+    def _read_block(self, block: int, inflater: zstandard.ZstdDecompressor | None = None) -> Raw:
         start, end = int(self._blocks[block]), int(self._blocks[block + 1])
         last = min((block + 1) * PER_BLOCK, len(self)) - 1
         try:
             # One each time: a decompressor may not be shared between threads.
-            inflater, size = zstandard.ZstdDecompressor(), max(int(self._ends[last]), 1)
+            inflater, size = inflater or zstandard.ZstdDecompressor(), max(int(self._ends[last]), 1)
             return inflater.decompress(self._data[start:end], max_output_size=size)
         except zstandard.ZstdError as error:
             raise self._damaged(error) from error
