@@ -295,4 +295,7 @@ def test_pack_and_unpack_at_the_command_line(folder: Path, elixirscope: Run, tmp
     assert back.returncode == 0, back.stderr
     assert (tmp_path / "sale.scope" / "manifest.json").is_file()
     assert elixirscope("pack", target).returncode == 2
+    no_pack = elixirscope("unpack", folder)
+    assert no_pack.returncode == 4
+    assert "is a folder, and no pack" in no_pack.stderr
     assert elixirscope("unpack", tmp_path / "none.scopez").returncode in (4, 7)

@@ -89,10 +89,14 @@ def unpack(packed: Path, target: Path) -> int:
     that is damaged or would do anything else than make a recording, `EnvironmentProblem` when `target` is there
     already or cannot be written.
     """
-    if target.exists() or target.is_symlink():
-        raise EnvironmentProblem(f"{target} is there already", "give another folder")
+    if packed.is_dir():
+        raise RecordingError(
+            f"{packed} is a folder, and no pack", f"give a file that `elixirscope pack` made ({SUFFIX})"
+        )
     archive = Pack.open(packed).archive
     members = _checked(packed, archive)
+    if target.exists() or target.is_symlink():
+        raise EnvironmentProblem(f"{target} is there already", "give another folder")
     fresh = target.with_name(f".{target.name}.{os.getpid()}.new")
     try:
         total = sum(member.file_size for member in members)
