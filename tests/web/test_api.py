@@ -145,6 +145,8 @@ def test_values_by_pattern_and_at_lines(client: httpx.Client, film: Film) -> Non
     assert found["complete"]
     assert found["total"] == len(found["hits"]) > 0
     assert ask(client, "find", q="spring", **{"as": "text"})["total"] > 0
+    quick = ask(client, "search", q="%TicketOffice.PromoCode{percent: nil}")["results"]
+    assert {"argument", "state"} <= {hit["kind"] for hit in quick}
     shown = ask(client, "messages", pattern="{:put, _, _}")
     assert shown["total"] == found["total"]
     (site,) = film.query.rows("select file, line from raw.sites where kind = 'bind' and vars = ['price'] limit 1")
@@ -181,6 +183,7 @@ def test_sql(client: httpx.Client) -> None:
         ("value/children?id=0&path=x", 400),
         ("flame?view=sandwich&function=No.such/0", 404),
         ("find?q={:ok,", 400),
+        ("search?q={:ok,", 400),
         ("messages?pattern={", 400),
         ("retro?file=lib/no.ex&line=1&expression=1", 404),
         ("retro?file=lib/no.ex&line=1&expression=f(", 400),

@@ -9,9 +9,11 @@ import msgspec
 from elixirscope.errors import UsageError
 from elixirscope.moment import Moment
 from elixirscope.query.coordinator import QueryCoordinator
+from elixirscope.query.search import find
 from elixirscope.query.stepping import moment_of
 
 _EACH: Final = 12
+_SHOWN: Final = 80  # characters of a value beside its place
 
 _SOURCES: Final = {
     "process": """
@@ -34,7 +36,7 @@ _SOURCES: Final = {
 
 
 class Hit(msgspec.Struct, frozen=True):
-    """Something found, and the moment to look at."""
+    """Something found, and the moment to look at. Of a value, `kind` is what it was recorded as."""
 
     kind: str
     label: str
@@ -51,6 +53,16 @@ class NamePage(msgspec.Struct, frozen=True):
 def search(query: QueryCoordinator, text: str) -> list[Hit]:
     """What contains `text`, ignoring case; at most 12 of each kind. An empty text finds nothing."""
     return [hit for kind in _SOURCES for hit in named(query, text, kind, _EACH).results]
+
+
+def values(query: QueryCoordinator, pattern: str, limit: int = 40, seconds: float = 2.0) -> list[Hit]:
+    """The first places at which values of a pattern were recorded, of those found in `seconds`; `query.search.find` has
+    all of them. Raises `UsageError` for what is no pattern.
+    """
+    page = find(query, pattern, limit=limit, seconds=seconds)
+    return [
+        Hit(hit.kind, f"{hit.value.text[:_SHOWN]} · {hit.label}, {hit.process_label}", hit.moment) for hit in page.hits
+    ]
 
 
 def named(query: QueryCoordinator, text: str, kind: str, limit: int | None = None, offset: int = 0) -> NamePage:

@@ -227,11 +227,16 @@ def source(film: Film, ask: Parameters) -> sources.SourceFile:
 
 
 def search(film: Film, ask: Parameters) -> Answer | searching.NamePage:
-    """Processes, functions, exceptions, tests and messages whose text contains `q`; of one kind, a page of all."""
+    """Processes, functions, exceptions, tests and messages whose text contains `q`; of one kind, a page of all.
+    Where `q` is a pattern, the first places of such values.
+    """
+    text = ask.text("q")
     if kind := ask.text("kind", ""):
         limit = min(ask.number("limit", 100), _MOST)
-        return searching.named(film.query, ask.text("q"), kind, limit, ask.number("offset", 0))
-    return {"results": searching.search(film.query, ask.text("q"))}
+        return searching.named(film.query, text, kind, limit, ask.number("offset", 0))
+    if is_pattern(text):
+        return {"results": searching.values(film.query, text)}
+    return {"results": searching.search(film.query, text)}
 
 
 def find(film: Film, ask: Parameters) -> HitPage:
