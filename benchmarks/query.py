@@ -92,6 +92,7 @@ class Bars:
         self, what: str, bar_ms: float, ask: Callable[[int], object], scan: Callable[[int], object] | None, cold: float
     ) -> None:
         """`ask` and `scan` are given the number of the question; `cold` is what the first took in a new process."""
+        ask(ASKED)  # what the first question maps is told by `cold`
         times = [_once(ask, number) for number in range(ASKED)]
         note = f"p50 {statistics.median(times):.2f}, first in a new process {cold:.1f}"
         if scan is not None:

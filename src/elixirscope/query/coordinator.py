@@ -115,7 +115,7 @@ class QueryCoordinator:
 
     def window(self, process: int, start: int, end: int) -> pa.Table:
         """The rows of the events of one process with `at` in [start, end) ns."""
-        return self.indexes.gather("events", self.indexes.window(process, start, end))
+        return self.indexes.events(process, self.indexes.window(process, start, end))
 
     def flow(self, sender: int, receiver: int, start: int, end: int) -> pa.Table:
         """The messages from one process to another sent (or else received) in [start, end) ns."""
