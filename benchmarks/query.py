@@ -142,7 +142,7 @@ def ask(path: Path, bars: Bars) -> None:
         (cold,) = _told([str(Path(__file__).with_name("questions.py")), str(path), name])
         bars.timed(what, bar, questions.ask(name), _scan(name, questions, scans), cold)
         if name in COLD:
-            bars.add("  first in a new process", cold, COLD[name], "ms")
+            bars.add(f"  {name}, first in a new process", cold, COLD[name], "ms")
     resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     print(f"{'  resident after all questions, mapped files included':<44} {resident / 1e9:>10.2f} GB")
 
