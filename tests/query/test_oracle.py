@@ -15,6 +15,7 @@ import pytest
 from elixirscope.film import Film
 from elixirscope.query import rows
 from elixirscope.recording import mapping
+from elixirscope.recording.pack import pack
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
@@ -59,6 +60,18 @@ def test_columns_and_indexes_come_back_when_they_are_deleted(shop: Path, monkeyp
     again = Film.open(shop)
     assert {name: again.table(name).to_pylist() for name in tables} == tables
     assert again.query.window(process, 0, again.info.duration_ns).equals(window)
+
+
+def test_a_pack_holds_no_columns_and_answers_without(
+    shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mapping, "LARGE", 0)
+    film = Film.open(shop)
+    pack(shop, tmp_path / "shop.scopez")
+    packed = Film.open(tmp_path / "shop.scopez")
+    assert film.recording.cache_bytes > 0 == packed.recording.cache_bytes
+    assert packed.info.coverage == film.info.coverage
+    assert packed.query.window(3, 0, film.info.duration_ns) == film.query.window(3, 0, film.info.duration_ns)
 
 
 def test_columns_of_another_recording_are_not_believed(

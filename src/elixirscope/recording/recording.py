@@ -23,7 +23,7 @@ from elixirscope.recording.format import FORMAT_VERSION
 from elixirscope.recording.frames import newer_format
 from elixirscope.recording.joiner import raw_paths
 from elixirscope.recording.manifest import Manifest
-from elixirscope.recording.packed import located, packed_content
+from elixirscope.recording.packed import is_packed, located, packed_content
 from elixirscope.recording.schema import TABLES
 from elixirscope.recording.sealer import SEGMENTS, VALUES, Built, Correlate, Progress, Seal
 from elixirscope.recording.sources import read_source
@@ -92,7 +92,7 @@ class Recording:
                     return cls(path, manifest, facts, built)
                 del built  # before the columns are made: they are as large
             columns = mapping.mapped(path, seal)
-            if columns is None and seal.events >= mapping.LARGE:
+            if columns is None and seal.events >= mapping.LARGE and not is_packed(path):
                 try:
                     columns = mapping.make(path, seal, progress)
                 except EnvironmentProblem as problem:
