@@ -81,6 +81,10 @@ fuzz-native: .make/elixir ## random terms through the native engine, under Addre
 bench-query: .make/install ## questions to a generated recording against the bars (SIZE=1M|10M|100M, JSON=PATH)
 	@$(BIN)/python benchmarks/query.py
 
+.PHONY: bench-ui
+bench-ui: .make/test-tools .make/ui .make/chromium ## the page on a generated recording against the bars (SIZE=1M, QUICK=1, JSON=PATH)
+	@$(BIN)/python benchmarks/ui.py
+
 .PHONY: clean
 clean: ## remove everything that was built
 	rm -rf .venv .make .demo ui/node_modules src/elixirscope/web/static agent/_build examples/*/_build

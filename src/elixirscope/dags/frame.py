@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from elixirscope.dags.code import FrameRow
-from elixirscope.dags.interaction import WAITING_CONDITION
 from elixirscope.dags.picture import Binding, Gap, Picture, Waiting
+from elixirscope.dags.processgraph import mailboxes
 from elixirscope.errors import NotFoundError
 from elixirscope.moment import Moment
 from elixirscope.query.labels import EventRow
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from elixirscope.dags import Dags
 
 _CAUSES = 12
+_MAILBOX_MOST = 500
 
 
 def frame_at(dags: Dags, moment: Moment) -> Picture:
@@ -84,10 +87,10 @@ def _source(dags: Dags, row: EventRow, frame: FrameRow | None, bindings: list[Bi
 
 
 def _mailbox(dags: Dags, process: int, at: int) -> list[Waiting]:
-    rows = dags.query.rows(
-        f"select * from raw.messages m where m.to_process = ? and {WAITING_CONDITION} order by m.received_at limit 500",
-        [process, at, at],
-    )
+    waiting = mailboxes(dags.query, at)
+    mine = waiting[dags.query.column("messages", "to_process")[waiting] == process]
+    mine = mine[np.argsort(dags.query.column("messages", "received_at")[mine], kind="stable")][:_MAILBOX_MOST]
+    rows = dags.query.recording.table("messages").take(mine).to_pylist()
     return [
         Waiting(r["message"], r["from_process"], r["tag"], r["sent_at"], r["received_at"], at - r["received_at"])
         for r in rows

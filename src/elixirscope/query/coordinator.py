@@ -122,6 +122,15 @@ class QueryCoordinator:
         return self.indexes.gather("messages", self.indexes.flow(sender, receiver, start, end))
 
     @cached_property
+    def line_hits(self) -> dict[str, dict[int, int]]:
+        """File → its lines that were reached, in order → how often, over the whole recording."""
+        found: dict[str, dict[int, int]] = {}
+        reached = "select file, line, max(hits)::bigint as hits from raw.sites where hits > 0 and file is not null"
+        for row in self.rows(f"{reached} and line is not null group by file, line order by file, line"):
+            found.setdefault(row["file"], {})[row["line"]] = row["hits"]
+        return found
+
+    @cached_property
     def processes(self) -> list[dict[str, Any]]:
         """Rows of the processes table; the index is not the process number (see `process_row`)."""
         rows: list[dict[str, Any]] = self.recording.table("processes").to_pylist()

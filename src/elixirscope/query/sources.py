@@ -47,12 +47,8 @@ class SourceFile(msgspec.Struct, frozen=True):
 
 def executed(query: QueryCoordinator, file: str, first: int = 1, last: int | None = None) -> list[Hits]:
     """Hit counts of the lines of `file` that were reached, over the whole recording."""
-    rows = query.rows(
-        """select line, max(hits)::bigint as hits from raw.sites
-        where file = ? and line >= ? and line <= coalesce(?, line) and hits > 0 group by line order by line""",
-        [file, first, last],
-    )
-    return [Hits(row["line"], row["hits"]) for row in rows]
+    lines = query.line_hits.get(file, {})
+    return [Hits(line, hits) for line, hits in lines.items() if first <= line and (last is None or line <= last)]
 
 
 def source_view(query: QueryCoordinator, file: str, line: int, values: Sequence[LineValue] = ()) -> SourceView:
