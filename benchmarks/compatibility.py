@@ -44,7 +44,7 @@ class Way:
         """How the tests of a run ended, on average: `46 passed, 1 skipped`."""
         total = sum(self.results.values(), Counter[str]())
         runs = max(1, len(self.seconds))
-        return ", ".join(f"{count / runs:.3g} {result}" for result, count in sorted(total.items())) or "nothing ran"
+        return ", ".join(f"{count / runs:.6g} {result}" for result, count in sorted(total.items())) or "nothing ran"
 
 
 def run(project: Path, way: str, formatter: Path, into: Way) -> None:
