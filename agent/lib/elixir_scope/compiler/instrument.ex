@@ -33,7 +33,7 @@ defmodule ElixirScope.Compiler.Instrument do
 
     with {:ok, forms, info, sites} <- Transformer.transform(read.forms, plan, [file: file] ++ opts),
          {:ok, binary} <- Beam.compile(forms, read) do
-      {:ok, binary, {Map.merge(info, md5(file)), sites}}
+      {:ok, binary, {dated(info), sites}}
     else
       {:error, errors} -> {:skip, {:compile, errors}}
       {:skip, reason} -> {:skip, reason}
@@ -44,10 +44,12 @@ defmodule ElixirScope.Compiler.Instrument do
   defp source(%{source: [_ | _] = source}), do: source |> List.to_string() |> Path.expand()
   defp source(%{forms: forms}), do: forms |> Forms.file() |> Path.expand()
 
-  defp md5(file) do
+  @doc "What is said of a module, with the present content of its source."
+  @spec dated(map) :: map
+  def dated(%{file: file} = info) do
     case File.read(file) do
-      {:ok, content} -> %{source_md5: :erlang.md5(content)}
-      {:error, _} -> %{}
+      {:ok, content} -> Map.put(info, :source_md5, :erlang.md5(content))
+      {:error, _} -> Map.delete(info, :source_md5)
     end
   end
 end

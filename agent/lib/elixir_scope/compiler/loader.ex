@@ -4,8 +4,8 @@ defmodule ElixirScope.Compiler.Loader do
   as OTP's `cover` does. Nothing on disk changes.
   """
 
-  alias ElixirScope.Capture.Ingestor
-  alias ElixirScope.Compiler.{Beam, Instrument, Selection}
+  alias ElixirScope.Capture.{Ingestor, Native}
+  alias ElixirScope.Compiler.{Beam, Cache, Instrument, Selection}
   alias ElixirScope.Plan
 
   @armed {__MODULE__, :armed}
@@ -28,7 +28,12 @@ defmodule ElixirScope.Compiler.Loader do
   def arm(plan, modules) do
     done = armed()
     todo = Enum.reject(modules, fn {module, _, _} -> is_map_key(done, module) end)
-    results = in_parallel(todo, fn {module, beam, kind} -> {module, beam, instrument(module, beam, kind, plan)} end)
+    cache = Cache.open(plan)
+
+    results =
+      in_parallel(todo, fn {module, beam, kind} -> {module, beam, instrument(module, beam, kind, plan, cache)} end)
+
+    if todo != [], do: Cache.trim(cache)
     new = for {module, beam, :ok} <- results, into: %{}, do: {module, beam}
     :persistent_term.put(@armed, Map.merge(done, new))
 
@@ -55,11 +60,12 @@ defmodule ElixirScope.Compiler.Loader do
     :ok
   end
 
-  defp instrument(module, beam, kind, plan) do
-    with nil <- Beam.announcement(beam),
+  defp instrument(module, beam, kind, plan, cache) do
+    with {:ok, original} <- read(beam),
+         nil <- Beam.announcement(original),
          :ok <- replaceable(module),
-         {:ok, read} <- Beam.read(beam),
-         {:ok, binary, _sites} <- Instrument.run(read, plan, opts(module, kind)),
+         {:ok, binary, {info, sites}} <- prepare(module, original, kind, plan, cache),
+         :ok <- Instrument.announce(info, sites),
          true <- :code.soft_purge(module) || {:skip, :old_code_in_use},
          {:module, ^module} <- :code.load_binary(module, beam, binary) do
       :ok
@@ -71,6 +77,24 @@ defmodule ElixirScope.Compiler.Loader do
     end
   catch
     kind, reason -> {:skip, {kind, reason}}
+  end
+
+  defp read(beam) do
+    with {:error, _} <- File.read(beam), do: {:error, :not_a_beam}
+  end
+
+  defp prepare(module, original, kind, plan, cache) do
+    made =
+      Cache.fetch(cache, original, {kind, Native.runtime()}, fn next_site ->
+        with {:ok, read} <- Beam.read(original) do
+          Instrument.prepare(read, plan, opts(module, kind) ++ if(next_site, do: [next_site: next_site], else: []))
+        else
+          {:error, reason} -> {:skip, reason}
+        end
+      end)
+
+    # The source may be another by now, or in another place.
+    with {:ok, binary, {info, sites}} <- made, do: {:ok, binary, {Instrument.dated(info), sites}}
   end
 
   defp opts(module, :stdlib) when module in @stdlib, do: [kind: :dependency, level: fn _, _ -> :state end]

@@ -1,0 +1,148 @@
+defmodule ElixirScope.Compiler.Cache do
+  @moduledoc """
+  Instrumented modules of earlier recordings, in the user's cache folder: compiling is most of what instrumenting costs.
+
+  A file is named by all that its content depends on: the module's `.beam`, the plan, the agent, Elixir and OTP. It is
+  whole or not there, carries its own checksum, and is never needed: what cannot be read is made anew.
+
+  Ids of sites are in the code, so a kept module brings its own. They come from a block of ids that follows from the
+  name of the file. Two modules of one VM that meet in a block are told apart by `claim/1`: the second is instrumented as
+  if there were no cache.
+  """
+
+  @block_bits 12
+  @block 4096
+  @blocks 131_072
+  # Between the ids given out at run time and those of the compile-time door.
+  @first_id 0x2000_0000
+  @claims {__MODULE__, :claims}
+  @most_bytes 256 * 1024 * 1024
+  @kept_bytes 192 * 1024 * 1024
+  # What plans say that no code depends on.
+  @immaterial [:intent, :budgets, :limits, :messages, :lifecycle, :scheduling, :redact]
+
+  @type t :: %{dir: Path.t(), context: binary} | nil
+  @type entry :: {:ok, binary, {map, list}} | {:skip, term}
+
+  @doc "The cache for a plan; nil where there is no place for one."
+  @spec open(map, Path.t() | nil) :: t
+  def open(plan, dir \\ Application.get_env(:elixir_scope, :cache, folder())) do
+    with dir when dir != nil <- dir, :ok <- File.mkdir_p(dir) do
+      %{dir: dir, context: context(plan)}
+    else
+      _ -> nil
+    end
+  end
+
+  defp folder do
+    Path.join(to_string(:filename.basedir(:user_cache, ~c"elixirscope")), "instrumented")
+  rescue
+    # A user without a home.
+    _ -> nil
+  end
+
+  defp context(plan) do
+    agent = for module <- Application.spec(:elixir_scope, :modules) || [], do: {module, module.module_info(:md5)}
+    plan = inspect(Map.drop(plan, @immaterial), limit: :infinity, printable_limit: :infinity)
+    :erlang.md5(:erlang.term_to_binary({agent, plan, System.version(), :erlang.system_info(:otp_release)}))
+  end
+
+  @doc """
+  What `make` would return, from the file when there is a good one. `make` is given what hands out ids of sites, or nil for
+  those of this VM; what else the result depends on, `original` (the file) and `how` apart, is a part of the cache.
+  """
+  @spec fetch(t, binary, term, ((() -> pos_integer) | nil -> entry)) :: entry
+  def fetch(nil, _original, _how, make), do: make.(nil)
+
+  def fetch(cache, original, how, make) do
+    <<number::32, _::binary>> = key = :erlang.md5([cache.context, :erlang.md5(original), :erlang.term_to_binary(how)])
+    block = rem(number, @blocks)
+
+    if claim(block) do
+      path = Path.join(cache.dir, Base.encode16(key, case: :lower))
+      with :none <- read(path), do: make(path, block, make)
+    else
+      make.(nil)
+    end
+  end
+
+  defp make(path, block, make) do
+    counter = :atomics.new(1, [])
+    first = @first_id + Bitwise.bsl(block, @block_bits)
+    made = make.(fn -> first + :atomics.add_get(counter, 1, 1) - 1 end)
+
+    cond do
+      # More sites than a block has.
+      :atomics.get(counter, 1) > @block -> make.(nil)
+      match?({:skip, {:compile, _}}, made) -> made
+      true -> tap(made, &write(path, &1))
+    end
+  end
+
+  # Whether nobody in this VM has had this block.
+  defp claim(block), do: :atomics.compare_exchange(claims(), block + 1, 0, 1) == :ok
+
+  defp claims do
+    with nil <- :persistent_term.get(@claims, nil) do
+      :global.trans(
+        {@claims, self()},
+        fn ->
+          with nil <- :persistent_term.get(@claims, nil) do
+            :persistent_term.put(@claims, :atomics.new(@blocks, []))
+            :persistent_term.get(@claims)
+          end
+        end,
+        [node()]
+      )
+    end
+  end
+
+  defp read(path) do
+    with {:ok, <<sum::binary-size(16), content::binary>>} <- File.read(path),
+         ^sum <- :erlang.md5(content) do
+      # So that what is used is not what is removed.
+      File.touch(path)
+      :erlang.binary_to_term(content)
+    else
+      _ -> :none
+    end
+  end
+
+  # Other VMs may write the same: the file is there as a whole or not at all. Without it, all works as well.
+  defp write(path, entry) do
+    content = :erlang.term_to_binary(entry)
+    temporary = "#{path}.#{:os.getpid()}"
+    with :ok <- File.write(temporary, [:erlang.md5(content), content]), do: File.rename(temporary, path)
+  end
+
+  @doc "Removes what was not used for longest when there is too much."
+  @spec trim(t, non_neg_integer, non_neg_integer) :: :ok
+  def trim(cache, most \\ @most_bytes, kept \\ @kept_bytes)
+  def trim(nil, _most, _kept), do: :ok
+
+  def trim(%{dir: dir}, most, kept) do
+    files =
+      for name <- ls(dir), path = Path.join(dir, name), {:ok, stat} <- [File.stat(path, time: :posix)] do
+        {stat.mtime, stat.size, path}
+      end
+
+    total = Enum.sum(for {_, size, _} <- files, do: size)
+
+    if total > most do
+      files
+      |> Enum.sort()
+      |> Enum.reduce_while(total, fn {_, size, path}, left ->
+        if left > kept, do: {:cont, File.rm(path) && left - size}, else: {:halt, left}
+      end)
+    end
+
+    :ok
+  end
+
+  defp ls(dir) do
+    case File.ls(dir) do
+      {:ok, names} -> names
+      {:error, _} -> []
+    end
+  end
+end
