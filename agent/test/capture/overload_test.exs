@@ -1,0 +1,131 @@
+defmodule ElixirScope.Capture.OverloadTest do
+  # What is sent is written or counted as lost, process by process, and the program never waits. The pipeline is one for
+  # the VM.
+  use ExUnit.Case, async: false
+  import ElixirScope.Test.Folder
+  import ElixirScope.Test.Eventually
+  alias ElixirScope.Capture.{Ingestor, InstrumentationRuntime}
+  alias ElixirScope.Test.{Pipeline, RawFiles}
+
+  setup :own_folder
+  @moduletag capture_log: true
+
+  defp start(%{tmp_dir: dir}, changes) do
+    pipeline = Pipeline.start(dir, changes)
+    on_exit(fn -> if Process.alive?(pipeline.owner), do: Pipeline.stop(pipeline) end)
+    pipeline
+  end
+
+  # Processes that each record the numbers from 1, in turns; what they do between turns is `pause`.
+  defp workers(count, events, pause \\ fn _ -> :ok end) do
+    for _ <- 1..count do
+      spawn_monitor(fn ->
+        for n <- 1..events do
+          InstrumentationRuntime.call(1, {n})
+          if rem(n, 100) == 0, do: pause.(n)
+        end
+      end)
+    end
+  end
+
+  defp await(workers), do: for({pid, ref} <- workers, do: assert_receive({:DOWN, ^ref, _, ^pid, :normal}, 120_000))
+
+  defp numbers(dir) do
+    for(%{site: 1, pid: pid, value: {:ok, {n}}} <- RawFiles.events(dir), do: {pid, n})
+    |> Enum.group_by(&elem(&1, 0), &elem(&1, 1))
+  end
+
+  test "with collectors that stand still every process runs to its end, and its losses are its own", context do
+    pipeline = start(context, "limits => \#{collector_events => 500}")
+    collectors = Ingestor.collectors()
+    Enum.each(collectors, &:erlang.suspend_process/1)
+    workers = workers(12, 2_000)
+    await(workers)
+
+    for collector <- collectors do
+      {:message_queue_len, waiting} = Process.info(collector, :message_queue_len)
+      # Each worker may be between counting and looking.
+      assert waiting <= 500 + 12
+    end
+
+    Enum.each(collectors, &:erlang.resume_process/1)
+    Pipeline.stop(pipeline)
+
+    written = numbers(context.tmp_dir)
+
+    lost =
+      for {pid, count, :overload} <- RawFiles.losses(context.tmp_dir),
+          reduce: %{},
+          do: (sums -> Map.update(sums, pid, count, &(&1 + count)))
+
+    for {pid, _} <- workers do
+      kept = Map.get(written, pid, [])
+      assert kept == Enum.to_list(1..length(kept)//1)
+      assert length(kept) + Map.get(lost, pid, 0) == 2_000
+    end
+
+    assert Enum.sum(Map.values(lost)) >= 12 * 2_000 - 500 * length(collectors) - 12
+    assert RawFiles.complete?(context.tmp_dir)
+  end
+
+  test "collectors and the tracer killed again and again come back; what is missing is counted", context do
+    pipeline = start(context, "")
+    test = self()
+
+    killer =
+      spawn_link(fn ->
+        for _ <- 1..12 do
+          vm = :persistent_term.get({ElixirScope.Capture.VMTracer, :collector})
+          victim = Enum.random([vm, Process.whereis(:elixir_scope_meta) | Ingestor.collectors()])
+          if is_pid(victim), do: Process.exit(victim, :kill)
+
+          true =
+            eventually(fn ->
+              victim not in [
+                Process.whereis(:elixir_scope_meta),
+                :persistent_term.get({ElixirScope.Capture.VMTracer, :collector}) | Ingestor.collectors()
+              ]
+            end)
+        end
+
+        send(test, {:killed, self()})
+      end)
+
+    workers = workers(6, 10_000, fn _ -> Process.sleep(1) end)
+    await(workers)
+    assert_receive {:killed, ^killer}, 120_000
+    # It records on.
+    [{last, _}] = again = workers(1, 10)
+    await(again)
+    Pipeline.stop(pipeline)
+
+    written = numbers(context.tmp_dir)
+    assert written[last] == Enum.to_list(1..10)
+    lost = Enum.sum(for {_, count, _} <- RawFiles.losses(context.tmp_dir), do: count)
+
+    missing =
+      for {pid, _} <- workers do
+        kept = Map.get(written, pid, [])
+        assert kept == kept |> Enum.sort() |> Enum.dedup()
+        10_000 - length(kept)
+      end
+
+    # A collector that was killed between writing and saying so counts what it wrote.
+    assert Enum.sum(missing) <= lost
+  end
+
+  test "a manager that is killed comes back, and the channel stays open", context do
+    pipeline = start(context, "")
+    [{first, _}] = one = workers(1, 100)
+    await(one)
+    manager = Process.whereis(:elixir_scope_pipeline)
+    Process.exit(manager, :kill)
+    assert eventually(fn -> Process.whereis(:elixir_scope_pipeline) not in [manager, nil] end)
+    [{second, _}] = two = workers(1, 100)
+    await(two)
+    Pipeline.stop(pipeline)
+    written = numbers(context.tmp_dir)
+    assert written[first] == Enum.to_list(1..100)
+    assert written[second] == Enum.to_list(1..100)
+  end
+end
