@@ -3,9 +3,11 @@ defmodule ElixirScope.Capture.Hidden do
   The fields of a struct that its author hides from `inspect/2` with `@derive {Inspect, only: …}` or `except: …`.
 
   They are nowhere to be read but in the derived implementation: it is asked to show a blank struct. Only a derived
-  one is asked, known by what it calls, which is Elixir's own and pure: no code of the program runs in the agent. For a
-  struct that is in memory only (of a script, of a test file) what it calls is not known, and nothing is hidden.
+  one is asked, known by what it calls, which is Elixir's own and pure: no code of the program runs in the agent. Of
+  a struct that is in memory only (of a script, of a test file) it is known when `note/2` saw it on its way there.
   """
+
+  alias ElixirScope.Capture.Redaction
 
   # All that the implementations derived by Elixir 1.14 and later call, besides the struct's own `__info__/1`.
   @pure [
@@ -35,10 +37,7 @@ defmodule ElixirScope.Capture.Hidden do
     impl = Module.concat(Inspect, module)
 
     with true <- :code.is_loaded(module) != false,
-         {_, binary, _} <- :code.get_object_code(impl),
-         {:ok, {_, [imports: imports]}} <- :beam_lib.chunks(binary, [:imports]),
-         true <- Enum.all?(imports, &(&1 in @pure or &1 == {module, :__info__, 1})),
-         true <- Enum.any?(imports, &match?({Inspect.Any, _, 4}, &1)) do
+         true <- on_disk?(impl, module) or Redaction.noted?({:derived, impl}) do
       names = for %{field: field} <- module.__info__(:struct), do: field
       names -- shown(impl, module, names)
     else
@@ -47,6 +46,31 @@ defmodule ElixirScope.Capture.Hidden do
   rescue
     # Of another version of Elixir than those that are known.
     _ -> []
+  end
+
+  @doc "Remembers a module that is loaded from memory when it is a derived implementation; whether it is one."
+  @spec note(module, binary) :: boolean
+  def note(impl, binary) do
+    case Atom.to_string(impl) do
+      "Elixir.Inspect." <> name -> derived?(binary, Module.concat([name])) and Redaction.note({:derived, impl})
+      _ -> false
+    end
+  end
+
+  defp on_disk?(impl, module) do
+    case :code.get_object_code(impl) do
+      {_, binary, _} -> derived?(binary, module)
+      :error -> false
+    end
+  end
+
+  defp derived?(binary, module) do
+    with {:ok, {_, [imports: imports]}} <- :beam_lib.chunks(binary, [:imports]) do
+      Enum.all?(imports, &(&1 in @pure or &1 == {module, :__info__, 1})) and
+        Enum.any?(imports, &match?({Inspect.Any, _, 4}, &1))
+    else
+      _ -> false
+    end
   end
 
   defp shown(impl, module, names) do

@@ -47,6 +47,22 @@ defmodule ElixirScope.Capture.Redaction do
     :ok
   end
 
+  @doc "Remembers a fact that redaction needs; whether there is a recording to need it."
+  @spec note(term) :: boolean
+  def note(fact) do
+    :ets.insert(@table, {fact, true})
+  rescue
+    ArgumentError -> false
+  end
+
+  @doc "Whether a fact was noted."
+  @spec noted?(term) :: boolean
+  def noted?(fact) do
+    :ets.member(@table, fact)
+  rescue
+    ArgumentError -> false
+  end
+
   defp positions_of(vars, rules) do
     for {name, n} <- Enum.with_index(vars), secret?(String.downcase(name), rules), do: n
   end

@@ -42,7 +42,8 @@ defmodule ElixirScope.Compiler.Cache do
   end
 
   defp context(plan) do
-    agent = for module <- Application.spec(:elixir_scope, :modules) || [], do: {module, module.module_info(:md5)}
+    own = for module <- Application.spec(:elixir_scope, :modules) || [], Code.ensure_loaded?(module), do: module
+    agent = for module <- own, do: {module, module.module_info(:md5)}
     plan = inspect(Map.drop(plan, @immaterial), limit: :infinity, printable_limit: :infinity)
     :erlang.md5(:erlang.term_to_binary({agent, plan, System.version(), :erlang.system_info(:otp_release)}))
   end

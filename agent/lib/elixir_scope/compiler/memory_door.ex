@@ -13,6 +13,7 @@ defmodule ElixirScope.Compiler.MemoryDoor do
   and kept until the module is loaded.
   """
 
+  alias ElixirScope.Capture.Hidden
   alias ElixirScope.Compiler.{Beam, Instrument}
 
   @table __MODULE__
@@ -55,6 +56,8 @@ defmodule ElixirScope.Compiler.MemoryDoor do
   defp instrumented(module, location, binary) when location in ["", ~c""] do
     with true <- recording?(),
          plan when plan != nil <- ElixirScope.Plan.current(),
+         # Elixir's code, which the agent itself will run.
+         false <- Hidden.note(module, binary),
          {:ok, read} <- read(module, binary),
          false <- Path.basename(read.source) == "mix.exs",
          {:ok, instrumented, _sites} <- Instrument.run(read, plan, kind: :memory) do
