@@ -4,7 +4,7 @@
 
 Ratios are taken within one VM, of medians of interleaved runs; plain VM tracing does the same work beside ours. QUICK
 shortens the minute of sustained load to five seconds. SUITES names a folder of checkouts of projects whose `mix test`
-is timed plain and recorded. The table is printed as it stands in docs/performance.md. The exit status is 1 when a bar
+is timed plain and recorded. The table is printed as it stands in docs/overhead.md. The exit status is 1 when a bar
 is not reached; a bar that could not be measured is said to be so, and is no success either.
 """
 

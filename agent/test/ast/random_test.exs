@@ -37,6 +37,7 @@ defmodule ElixirScope.AST.RandomTest do
     defmodule Subject do
     #{functions}
     def e(x), do: (send(self(), x); x)
+    def with_default(x \\\\ :default, y \\\\ 2), do: {x, y}
     def down(n), do: if(n > 0, do: down(n - 1), else: n)
     end
     """
@@ -69,7 +70,7 @@ defmodule ElixirScope.AST.RandomTest do
     sub = fn -> expr(f, vars, depth - 1) end
     inner = fn more -> body(f, more ++ vars, depth - 2) end
 
-    "(" <> compound(:rand.uniform(24), f, vars, sub, inner) <> ")"
+    "(" <> compound(:rand.uniform(36), f, vars, sub, inner) <> ")"
   end
 
   defp compound(kind, f, vars, sub, inner) do
@@ -145,6 +146,42 @@ defmodule ElixirScope.AST.RandomTest do
 
       24 ->
         "(s = #{sub.()})"
+
+      25 ->
+        "case #{sub.()} do\n^#{pick(vars)} -> #{inner.([])}\n#{maybe("_ -> #{literal()}")}\nend"
+
+      26 ->
+        "(<<b, rest::binary>> = \"#{pick(["abc", "é", "x"])}\" <> to_string(#{literal()}); {b, rest, #{sub.()}})"
+
+      27 ->
+        "for(<<b <- inspect(#{sub.()})>>, into: \"\", do: <<rem(b, 7) + ?a>>)"
+
+      28 ->
+        "for(i <- List.wrap(#{sub.()}), into: %{}, uniq: true, do: {i, e(#{pick(vars)})})"
+
+      29 ->
+        "Enum.map(List.wrap(#{sub.()}), &e/1)"
+
+      30 ->
+        "%{%{k: 1, l: #{literal()}} | k: #{sub.()}}"
+
+      31 ->
+        "%URI{path: #{sub.()}, port: #{pick(vars)}}.path"
+
+      32 ->
+        "(fn\n0, _ -> #{inner.([])}\nc, d when c == d -> #{inner.(["c"])}\n#{maybe("_, d -> fn o -> {o, d, #{pick(vars)}} end.(#{sub.()})")}\nend).(#{sub.()}, #{pick(vars)})"
+
+      33 ->
+        "with_default(#{pick(["", sub.()])})"
+
+      34 ->
+        "(try do\n#{inner.([])}\nafter\nProcess.put(:last, #{sub.()})\nend)"
+
+      35 ->
+        "(~w(a b) ++ [~s(\#{inspect(#{sub.()})}), ~c(x), #{pick(["~D[2024-02-29].day", "?a", "__MODULE__"])}])"
+
+      36 ->
+        "(case {#{sub.()}, #{sub.()}} do\n{x, x} -> x\n{%{k: k}, _} -> #{inner.(["k"])}\n{<<c, _::bits>>, _} -> c\n#{maybe("{o, _} when is_tuple(o) or is_list(o) -> o\n_ -> #{literal()}")}\nend)"
     end
   end
 

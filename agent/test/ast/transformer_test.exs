@@ -7,6 +7,7 @@ defmodule ElixirScope.AST.TransformerTest do
   @compile {:no_warn_undefined, [Subject, :machine]}
 
   import ElixirScope.AST.Support
+  import ElixirScope.Test.Eventually
   alias ElixirScope.AST.Transformer
 
   defp subject(source), do: elixir("defmodule Subject do\n#{source}\nend")
@@ -246,5 +247,55 @@ defmodule ElixirScope.AST.TransformerTest do
         assert_receive {:DOWN, ^ref, :process, ^pid, :normal}, 30_000
       end
     end
+  end
+
+  test "ten million rounds, alone and through two modules, and a server's loop: flat" do
+    one =
+      subject("""
+      def loop(0), do: :done
+      def loop(n), do: loop(n - 1)
+      def to(0), do: :done
+      def to(n), do: Across.back(n - 1)
+      def serve() do
+        receive do
+          {:stop, from} -> send(from, {:stopped, self()})
+          {:add, n} when n > 0 -> serve()
+        end
+      end
+      """)
+
+    two = elixir("defmodule Across do\n def back(0), do: :done\n def back(n), do: Subject.to(n - 1)\nend")
+
+    for {module, _, _} = each <- [one, two] do
+      {binary, _} = instrument(each, level: :full)
+      load(module, binary)
+    end
+
+    flat = [:monitor, max_heap_size: %{size: 100_000, kill: true, error_logger: false}]
+
+    for fun <- [fn -> Subject.loop(10_000_000) end, fn -> Subject.to(10_000_000) end] do
+      {pid, ref} = :erlang.spawn_opt(fun, flat)
+      assert_receive {:DOWN, ^ref, :process, ^pid, :normal}, 240_000
+    end
+
+    {server, ref} = :erlang.spawn_opt(fn -> Subject.serve() end, flat)
+    rounds = fn -> Enum.each(1..50_000, fn _ -> send(server, {:add, 1}) end) end
+
+    # When everything was taken and nothing is left but the loop itself.
+    settled = fn ->
+      assert eventually(fn ->
+               Process.info(server, [:message_queue_len, :status]) == [message_queue_len: 0, status: :waiting]
+             end)
+
+      :erlang.garbage_collect(server)
+      Process.info(server, :memory)
+    end
+
+    rounds.()
+    once = settled.()
+    rounds.()
+    assert settled.() == once
+    send(server, {:stop, self()})
+    assert_receive {:DOWN, ^ref, :process, ^server, :normal}, 60_000
   end
 end

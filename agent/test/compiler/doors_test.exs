@@ -116,6 +116,38 @@ defmodule ElixirScope.Compiler.DoorsTest do
     assert output == ""
   end
 
+  test "mix test --cover: the same table", %{tmp_dir: dir} do
+    one = project(Path.join(dir, "one"))
+    {plain, status} = run("mix", ["test", "--cover"], one, plain())
+    assert plain =~ "Percentage"
+    assert {output, ^status} = run("mix", ["test", "--cover"], one, recorded(dir))
+    assert timeless(output) == timeless(String.replace(plain, ~r/\ACompiling.*?app\n/s, ""))
+  end
+
+  test "what code says of itself, and code that is loaded again while it runs", %{tmp_dir: dir} do
+    one = project(Path.join(dir, "one"))
+
+    File.write!(Path.join(one, "look.exs"), """
+    IO.inspect(Tiny.__info__(:functions))
+    IO.inspect(Tiny.__info__(:attributes) |> Keyword.keys() |> Enum.uniq())
+    IO.inspect(Tiny.module_info(:compile)[:source] |> to_string() |> Path.basename())
+    IO.inspect(Tiny.P.impl_for(1))
+    {:docs_v1, _, _, _, %{"en" => doc}, _, _} = Code.fetch_docs(Tiny)
+    IO.puts(doc)
+    2 = Tiny.counted(1)
+    [{Tiny, _} | _] = Code.compile_string("defmodule Tiny do\\n def counted(n), do: n + 100\\nend")
+    IO.inspect(Tiny.counted(1))
+    """)
+
+    {_, 0} = run("mix", ["compile"], one, plain())
+    {plain, 0} = run("mix", ["run", "look.exs"], one, plain())
+    assert plain =~ "101"
+    assert {output, 0} = run("mix", ["run", "look.exs"], one, recorded(dir))
+    # Standard output and standard error are in no order with each other.
+    lines = &(&1 |> String.split("\n") |> Enum.sort())
+    assert lines.(output) == lines.(plain)
+  end
+
   test "an umbrella is recorded from its root: all of its applications", %{tmp_dir: dir} do
     root = Path.join(dir, "root")
     one = Path.join(root, "apps/one/lib/one.ex")

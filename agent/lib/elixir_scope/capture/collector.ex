@@ -60,7 +60,7 @@ defmodule ElixirScope.Capture.Collector do
           :proc_lib.init_ack(parent, {:error, {:cannot_write, dir, reason}})
         else
           :proc_lib.init_ack(parent, {:ok, self()})
-          state |> fail([], reason) |> loop()
+          state |> fail(reason) |> loop()
         end
     end
   end
@@ -157,16 +157,17 @@ defmodule ElixirScope.Capture.Collector do
   end
 
   defp flush(%{failed: nil} = state) do
-    losses = Ingestor.take_losses(state.shard)
+    losses = Ingestor.losses(state.shard)
     lost = losses |> Enum.map(&elem(&1, 1)) |> Enum.sum()
     batch = state.batch
 
     with :ok <- write_processes(state.file, batch.fresh),
          :ok <- write_losses(state.file, losses),
          :ok <- write_events(state.file, batch, lost) do
+      Ingestor.told(state.shard, losses)
       written(%{state | batch: Batch.new(batch.known), written: state.written + batch.count, lost: state.lost + lost})
     else
-      {:error, reason} -> fail(state, losses, reason)
+      {:error, reason} -> fail(state, reason)
     end
   end
 
@@ -190,8 +191,7 @@ defmodule ElixirScope.Capture.Collector do
   end
 
   # The disk is full or gone. The application goes on; what it does from here is counted as lost.
-  defp fail(state, losses, reason) do
-    for {pid, count, why} <- losses, do: Ingestor.lose(state.shard, pid, count, why)
+  defp fail(state, reason) do
     Ingestor.lose(state.shard, nil, state.batch.count, reason)
 
     FrameFile.complain(reason)
@@ -213,9 +213,13 @@ defmodule ElixirScope.Capture.Collector do
   defp close(%{file: nil} = state), do: state
 
   defp close(state) do
-    losses = Ingestor.take_losses(state.shard)
+    losses = Ingestor.losses(state.shard)
     lost = losses |> Enum.map(&elem(&1, 1)) |> Enum.sum()
-    with :ok <- write_losses(state.file, losses), do: write_events(state.file, Batch.new(), lost)
+
+    with :ok <- write_losses(state.file, losses), :ok <- write_events(state.file, Batch.new(), lost) do
+      Ingestor.told(state.shard, losses)
+    end
+
     state
   end
 

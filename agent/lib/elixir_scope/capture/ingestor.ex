@@ -117,12 +117,20 @@ defmodule ElixirScope.Capture.Ingestor do
     ArgumentError -> :ok
   end
 
-  @doc "Takes the counts of a shard: `[{pid, count, reason}]`."
-  def take_losses(shard) do
-    for [pid, reason] <- :ets.match(@lost, {{shard, :"$1", :"$2"}, :_}),
-        {{_, ^pid, ^reason}, count} <- :ets.take(@lost, {shard, pid, reason}) do
-      {pid, count, reason}
+  @doc "The counts of a shard that are not told yet: `[{pid, count, reason}]`."
+  def losses(shard) do
+    for [pid, reason, count] <- :ets.match(@lost, {{shard, :"$1", :"$2"}, :"$3"}), count > 0, do: {pid, count, reason}
+  end
+
+  @doc "These counts are on disk. Until then they stay: a collector may be killed on the way."
+  def told(shard, losses) do
+    for {pid, count, reason} <- losses do
+      key = {shard, pid, reason}
+      :ets.update_counter(@lost, key, -count, {key, 0})
+      :ets.delete_object(@lost, {key, 0})
     end
+
+    :ok
   end
 
   @doc "Whether nobody asked this before, in this recording."
