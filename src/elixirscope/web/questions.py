@@ -21,6 +21,7 @@ from elixirscope.query import views as sql_views
 from elixirscope.query.children import Children, children, part_at
 from elixirscope.query.flame import VIEWS, Flame
 from elixirscope.query.flame import flame as flame_of
+from elixirscope.query.plain import plain
 from elixirscope.query.search import HitPage, is_pattern
 from elixirscope.query.search import find as find_values
 from elixirscope.query.timeline import Overview, Timeline
@@ -184,6 +185,8 @@ def flow(film: Film, ask: Parameters) -> Flow:
 def value(film: Film, ask: Parameters) -> Answer:
     """A whole value, or the part of it at `path`, printed over as many lines as it needs."""
     term = part_at(film.query.values.term(ask.number("id")), ask.text("path", ""))
+    if ask.choice("as", ("term", "json")) == "json":
+        return {"text": msgspec.json.format(msgspec.json.encode(plain(term), enc_hook=str), indent=2).decode()}
     return {"text": inspect(term, limit=_WHOLE_VALUE, width=80)}
 
 

@@ -126,11 +126,14 @@ export const api = {
     get<{ steps: T.Step[]; total: number }>('causes', { event, direction, limit }, signal),
   flow: (q: { event?: number; name?: string; value?: number }, signal?: Signal) =>
     get<{ hops: T.Hop[]; terminator: string }>('flow', q, signal),
-  value: (id: number, signal?: Signal) => get<{ text: string; tree: unknown }>('value', { id }, signal),
+  value: (id: number, form: 'term' | 'json' = 'term', signal?: Signal) =>
+    get<{ text: string }>('value', { id, as: form }, signal),
   inside: (id: number, path: string, offset: number, limit: number, signal?: Signal) =>
     get<T.Children>('value/children', { id, path, offset, limit }, signal),
   changed: (q: { process: number; at: number; path: string }, signal?: Signal) =>
     get<T.Changed>('changed', q, signal),
+  whynot: (q: { message?: number; call?: number; function?: string }, signal?: Signal) =>
+    get<T.WhyNot>('whynot', q, signal),
   retro: (
     q: { file: string; line: number; expression: string; only: string; limit: number },
     signal?: Signal,

@@ -56,6 +56,7 @@ export interface Process {
   end: number | null
   exit_kind: string | null
   exit_reason: string | null
+  exit_event?: number | null
   events: number
   lost: number
 }
@@ -454,4 +455,14 @@ export interface Retro {
   prints: Print[]
   next: number | null
   skipped: number
+}
+
+/** Why something did not happen: a verdict, its reasoning, and the moments it rests on. */
+export interface WhyNot {
+  verdict: string
+  text: string
+  evidence: { moment: Moment; text: string }[]
+  behind: number | null
+  certain: boolean
+  reason: string | null
 }

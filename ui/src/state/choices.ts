@@ -1,38 +1,74 @@
 import { api } from '../lib/api'
 import { mermaid } from '../lib/export'
+import { functionName } from '../lib/names'
 import { formatMoment } from '../lib/moment'
-import type { Message, Moment, Value } from '../lib/types'
+import { payload } from '../lib/story'
+import type { Call, Message, Moment, Process, StackFrame, Value } from '../lib/types'
+import { cones } from './cones.svelte'
+import { focus } from './focus.svelte'
+import { inquiry } from './inquiry.svelte'
 import { type Choice, menu } from './menu.svelte'
 import { recording } from './recording.svelte'
+import { viewport } from './viewport.svelte'
 
-/** What can be done with a recorded value, a message, a moment: the entries of their menus. */
+/** What can be asked about and done with a value, a message, a call, a process, a moment: the entries of their menus. */
 
 /** The address of the page at a moment. */
 export const linkTo = (moment: Moment): string =>
   `${location.origin}${location.pathname}#/${formatMoment(moment)}`
 
-export const eventLink = (event: number): string => linkTo({ at: 0, process: null, event, call: null })
+const atEvent = (event: number): Moment => ({ at: -1, process: null, event, call: null })
 
-/** The value in full, as the server prints it; a part of a value has no more than its text. */
-async function whole(value: Value): Promise<string> {
-  return value.id === null ? value.text : (await api.value(value.id)).text
+function go(moment: Moment): void {
+  focus.go(moment)
+  if (moment.at >= 0) viewport.reveal(moment.at)
 }
 
-async function copyWhole(value: Value): Promise<void> {
+async function copyAs(value: Value, form: 'term' | 'json'): Promise<void> {
   try {
-    await menu.copy(await whole(value), 'the Elixir term')
+    const part = form === 'json' ? 'JSON' : 'the Elixir term'
+    if (value.id !== null) await menu.copy((await api.value(value.id, form)).text, part)
+    else await menu.copy(form === 'json' ? JSON.stringify(value.text) : value.text, part)
   } catch (reason) {
     menu.say(reason instanceof Error ? reason.message : String(reason))
   }
 }
 
 export function valueChoices(value: Value): Choice[] {
-  if (value.redacted) return []
-  return [{ title: 'Copy as Elixir term', run: () => void copyWhole(value) }]
+  if (value.redacted && value.id === null) return []
+  const { id } = value
+  return [
+    ...(id === null
+      ? []
+      : [
+          {
+            title: 'Where did it come from?',
+            run: () => focus.follow({ value: id, title: value.text.slice(0, 60) }),
+          },
+        ]),
+    { title: 'Copy as Elixir term', run: () => void copyAs(value, 'term') },
+    { title: 'Copy as JSON', run: () => void copyAs(value, 'json') },
+  ]
 }
 
 export function momentChoices(moment: Moment): Choice[] {
   return [{ title: 'Copy link to the moment', run: () => void menu.copy(linkTo(moment), 'the link') }]
+}
+
+/** Why it happened, and everything that followed from it. */
+function whyChoices(event: number): Choice[] {
+  return [
+    {
+      group: 'Why',
+      title: 'Why did this happen?',
+      run: () => {
+        focus.go(atEvent(event))
+        focus.show('causes')
+      },
+    },
+    { title: 'Show what it led to, everywhere', run: () => void cones.show(event, 'forward') },
+    { title: 'Show what led to it, everywhere', run: () => void cones.show(event, 'backward') },
+  ]
 }
 
 export const messageMoment = (one: Message): Moment => ({
@@ -43,9 +79,35 @@ export const messageMoment = (one: Message): Moment => ({
 })
 
 export function messageChoices(one: Message, shown: Message[]): Choice[] {
+  const text = one.value ? payload(one.value.text).slice(0, 60) : (one.tag ?? one.kind)
+  const said = `${one.kind} ${text}`
+  const who = recording.label(one.to)
   return [
-    ...(one.value ? valueChoices(one.value) : []),
-    { title: 'Copy as JSON', run: () => void menu.copy(JSON.stringify(one, null, 2), 'JSON') },
+    ...(one.send_event === null ? [] : whyChoices(one.send_event)),
+    ...(one.kind === 'call'
+      ? [
+          {
+            title: one.reply === null ? `Why did ${who} not answer?` : `When did ${who} answer?`,
+            run: () =>
+              one.reply === null
+                ? inquiry.ask(`Why was ${said} not answered?`, { message: one.message })
+                : focus.go(atEvent(one.reply)),
+          },
+        ]
+      : []),
+    ...(one.handled_at === null && one.kind !== 'reply'
+      ? [
+          {
+            title: `Why did ${who} not handle it?`,
+            run: () => inquiry.ask(`Why was ${said} not handled?`, { message: one.message }),
+          },
+        ]
+      : []),
+    ...(one.value
+      ? valueChoices(one.value).map((choice, index) =>
+          index === 0 ? { ...choice, group: 'The message' } : choice,
+        )
+      : []),
     ...momentChoices(messageMoment(one)),
     {
       title: `Copy the ${shown.length} shown as Mermaid`,
@@ -55,5 +117,68 @@ export function messageChoices(one: Message, shown: Message[]): Choice[] {
           'Mermaid',
         ),
     },
+  ]
+}
+
+export function callChoices(call: Call | StackFrame): Choice[] {
+  const name = functionName(call)
+  return [
+    {
+      title: 'Go to the call',
+      run: () => go({ at: call.start, process: call.process, event: call.call, call: null }),
+    },
+    ...whyChoices(call.call),
+    ...(call.end === null || call.outcome === 'raised'
+      ? [
+          {
+            title: `Why did ${name} not return?`,
+            run: () => inquiry.ask(`Why did ${name} not return?`, { call: call.call }),
+          },
+        ]
+      : []),
+    ...(call.args
+      ? valueChoices(call.args).map((choice, index) =>
+          index === 0 ? { ...choice, group: 'Arguments' } : choice,
+        )
+      : []),
+    ...(call.result
+      ? valueChoices(call.result).map((choice, index) =>
+          index === 0 ? { ...choice, group: 'Result' } : choice,
+        )
+      : []),
+    ...momentChoices({ at: call.start, process: call.process, event: call.call, call: null }),
+  ]
+}
+
+export function processChoices(process: Process): Choice[] {
+  const { end, exit_event: ended } = process
+  return [
+    {
+      title: 'Go to its first moment',
+      run: () => go({ at: process.start, process: process.process, event: null, call: null }),
+    },
+    ...(end === null
+      ? []
+      : [
+          {
+            title: 'Go to its end',
+            run: () => go({ at: end, process: process.process, event: null, call: null }),
+          },
+        ]),
+    ...(ended === null || ended === undefined
+      ? []
+      : [
+          {
+            group: 'Why',
+            title: process.exit_kind === 'crash' ? 'Why did it crash?' : 'Why did it end?',
+            hint: process.exit_kind ?? '',
+            run: () => {
+              focus.go(atEvent(ended))
+              focus.show('causes')
+            },
+          },
+          { title: 'Show what its end led to, everywhere', run: () => void cones.show(ended, 'forward') },
+        ]),
+    { title: 'Copy its pid', run: () => void menu.copy(process.pid, process.pid) },
   ]
 }

@@ -1,0 +1,74 @@
+"""Why and why not, in a real Chromium: menus of what was recorded, answers, cones in every view."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from elixirscope.film import Film
+from tests.web.pages import go, settled
+
+pytestmark = [pytest.mark.beam, pytest.mark.browser]
+
+
+@pytest.fixture
+def charge(film: Film) -> int:
+    """The message whose handling crashed the till."""
+    rows = film.query.rows(
+        "select send_event from raw.messages where contains(value_text(value), ':charge')"
+        " and contains(value_text(value), 'SPRING') and send_event is not null order by sent_at limit 1"
+    )
+    return int(rows[0]["send_event"])
+
+
+def test_a_cone_is_lit_in_every_view_and_put_out(page: Page, charge: int) -> None:
+    go(page, charge)
+    page.get_by_test_id("tab-causes").click()
+    settled(page)
+    page.get_by_test_id("cone-forward").click()
+    expect(page.get_by_test_id("cone")).to_contain_text("what follows from")
+    expect(page.get_by_test_id("cone-forward")).to_have_attribute("aria-pressed", "true")
+    page.get_by_test_id("tab-messages").click()
+    page.get_by_test_id("messages-list").click()
+    page.locator("body").press("f")
+    expect(page.locator("[data-testid=message].outside").first).to_be_attached()
+    page.get_by_test_id("cone").click()
+    expect(page.locator("[data-testid=message].outside")).to_have_count(0)
+
+
+def test_a_call_that_did_not_return_is_asked_about(page: Page, film: Film) -> None:
+    rows = film.query.rows("select call from raw.calls where function = 'discount' and outcome = 'raised' limit 1")
+    go(page, int(rows[0]["call"]))
+    page.get_by_test_id("tab-stack").click()
+    page.get_by_test_id("stack-frame").first.click(button="right", position={"x": 60, "y": 8})
+    page.get_by_test_id("menu-item").filter(has_text="not return").click()
+    expect(page.get_by_test_id("inquiry")).to_contain_text("discount")
+    expect(page.get_by_test_id("verdict")).to_be_visible()
+    evidence = page.get_by_test_id("inquiry-evidence").first
+    expect(evidence).to_be_visible()
+    evidence.click()
+    page.get_by_role("button", name="Close the question").click()
+    expect(page.get_by_test_id("inquiry")).to_have_count(0)
+
+
+def test_a_value_is_copied_as_json(page: Page, sale: int) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    go(page, sale)
+    page.get_by_test_id("tab-stack").click()
+    page.get_by_test_id("stack-frame").first.click(button="right", position={"x": 60, "y": 8})
+    page.get_by_test_id("menu-item").filter(has_text="Copy as JSON").first.click()
+    expect(page.get_by_test_id("said")).to_have_text("Copied JSON")
+    assert isinstance(json.loads(page.evaluate("() => navigator.clipboard.readText()")), list)
+
+
+def test_a_finding_explains_itself_step_by_step(page: Page) -> None:
+    step = page.get_by_test_id("explain-step")
+    expect(step).to_be_visible()
+    page.get_by_test_id("finding").filter(has_text="Race").first.get_by_test_id("evidence").first.click()
+    expect(step).to_contain_text("step 1 of")
+    page.get_by_test_id("explain-next").click()
+    expect(step).to_contain_text("step 2 of")
+    page.get_by_test_id("explain-previous").click()
+    expect(step).to_contain_text("step 1 of")

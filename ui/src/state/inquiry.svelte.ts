@@ -1,0 +1,23 @@
+import { api } from '../lib/api'
+import type { WhyNot } from '../lib/types'
+import { focus } from './focus.svelte'
+import { Resource } from './resource.svelte'
+
+/** A question about what did not happen, asked from a menu and answered in the view Why?. */
+class Inquiry {
+  title = $state<string | null>(null)
+  readonly answer = new Resource<WhyNot>()
+
+  ask(title: string, question: { message?: number; call?: number; function?: string }): void {
+    this.title = title
+    this.answer.load(JSON.stringify(question), (signal) => api.whynot(question, signal))
+    focus.show('why')
+  }
+
+  close(): void {
+    this.title = null
+    this.answer.clear()
+  }
+}
+
+export const inquiry = new Inquiry()
