@@ -65,7 +65,7 @@ from elixirscope.recording import sealer
 path = Path(sys.argv[1])
 while True:
     shutil.rmtree(path / sealer.SEGMENTS, ignore_errors=True)
-    sealer.seal(path, correlate=EventCorrelator().correlate)
+    sealer.seal(path, correlate=EventCorrelator)
     print("sealed", flush=True)
 """
 

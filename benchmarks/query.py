@@ -61,16 +61,21 @@ import pyarrow
 pyarrow.set_cpu_count(1)
 from elixirscope.correlate.correlator import EventCorrelator
 from elixirscope.recording import sealer
-from elixirscope.recording.log import read_log
 spent = 0.0
-def correlate(log):
-    global spent
-    started = time.perf_counter()
-    tables = EventCorrelator().correlate(log)
-    spent = time.perf_counter() - started
-    return tables
+def timed(relate):
+    def call(*args):
+        global spent
+        started = time.perf_counter()
+        try:
+            return relate(*args)
+        finally:
+            spent += time.perf_counter() - started
+    return call
+class Timed(EventCorrelator):
+    take = timed(EventCorrelator.take)
+    finish = timed(EventCorrelator.finish)
 started = time.perf_counter()
-sealer.seal(Path(sys.argv[1]), correlate=correlate)
+sealer.seal(Path(sys.argv[1]), correlate=Timed)
 print(time.perf_counter() - started, spent)
 """
 

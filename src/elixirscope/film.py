@@ -28,7 +28,7 @@ class Film:
     @classmethod
     def open(cls, path: str | Path, progress: Progress | None = None) -> Self:
         """Open `path`, sealing it first if it has not been; `progress` is told each step. Raises `RecordingError`."""
-        film = cls(Recording.open(path, correlate=EventCorrelator().correlate, progress=progress))
+        film = cls(Recording.open(path, correlate=EventCorrelator, progress=progress))
         if film.recording.arrays.empty:
             if progress is not None:
                 progress(f"indexing {film.info.events:,} events")

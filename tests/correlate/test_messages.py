@@ -80,12 +80,12 @@ def test_equal_messages_are_paired_in_order() -> None:
     assert all(row["certain"] for row in drawn.rows("messages"))
 
 
-def test_after_a_loss_equal_messages_are_uncertain_and_distinct_ones_are_not() -> None:
+def test_after_a_loss_only_what_carries_a_reference_is_certain() -> None:
     drawn = Drawn("""
         a                       b
         |--:tick--------------->|
-        |--:tick--------------->|
-        |--{:only, 1}---------->|
+        |--{:once, 1}---------->|
+        |--call :get as q------>|
         loses 1                 |
     """)
     assert [row["certain"] for row in drawn.rows("messages")] == [False, False, True]

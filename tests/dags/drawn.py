@@ -68,5 +68,5 @@ def open_picture(picture: str, folder: Path) -> Drawn:
     """Record a picture into `folder` and open it, correlated for real."""
     record(picture, folder)
     (folder / "picture").write_text(picture, "utf-8")
-    query = QueryCoordinator(Recording.open(folder, correlate=EventCorrelator().correlate))
+    query = QueryCoordinator(Recording.open(folder, correlate=EventCorrelator))
     return Drawn(query, Dags(query))

@@ -20,7 +20,7 @@ Investigate = Callable[[str], list[Finding]]
 
 def dags_of(picture: str, folder: Path) -> Dags:
     """The seven DAGs of a drawn recording."""
-    recording = Recording.open(record(picture, folder), correlate=EventCorrelator().correlate)
+    recording = Recording.open(record(picture, folder), correlate=EventCorrelator)
     return Dags(QueryCoordinator(recording))
 
 

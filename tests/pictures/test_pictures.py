@@ -160,7 +160,7 @@ def test_every_statement() -> None:
 
 
 def test_a_whole_recording(tmp_path: Path) -> None:
-    recording = Recording.open(record(DRAWN, tmp_path / "drawn.scope"), correlate=EventCorrelator().correlate)
+    recording = Recording.open(record(DRAWN, tmp_path / "drawn.scope"), correlate=EventCorrelator)
     assert recording.info.complete
     assert (recording.info.events, recording.info.calls, recording.info.messages) == (11, 2, 2)
     assert recording.table("states").num_rows == 1

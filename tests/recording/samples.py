@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 
 import msgspec
@@ -10,6 +11,7 @@ import pyarrow as pa
 from hypothesis import strategies as st
 
 from elixirscope.recording import etf
+from elixirscope.recording.changes import Changes
 from elixirscope.recording.format import EVENT, META_SHARD, NONE32, VM_SHARD, FrameType, Kind
 from elixirscope.recording.frames import FrameWriter
 from elixirscope.recording.log import Log
@@ -67,6 +69,13 @@ def writer_of(raw: Path, name: str, shard: int = 0, vm: str = f"{NODE}.77", unix
     return FrameWriter(raw / f"{vm}-{name}.frames", os_pid=77, monotonic_ns=0, unix_ns=unix_ns, shard=shard)
 
 
+def make_shop(folder: Path, events: int, *, processes: int, state_bytes: int) -> Path:
+    """A recording as the benchmarks generate it."""
+    generator = importlib.import_module("benchmarks.generate")
+    generator.generate(folder, events, processes=processes, state_bytes=state_bytes)
+    return folder
+
+
 def vm_writer(raw: Path) -> FrameWriter:
     return writer_of(raw, "vm", VM_SHARD)
 
@@ -76,9 +85,17 @@ def _manifest(state: str) -> Manifest:
     return msgspec.structs.replace(manifest, exit_status=0, state="finished") if state == "finished" else manifest
 
 
-def correlate(log: Log) -> dict[str, pa.Table]:
+class correlate:
     """The events table, and all others empty."""
-    tables = {name: schema.empty_table() for name, schema in TABLES.items()}
+
+    def take(self, log: Log) -> Changes:
+        return Changes({"events": _events(log)}, [])
+
+    def finish(self, log: Log) -> Changes:
+        return Changes({}, [])
+
+
+def _events(log: Log) -> pa.Table:
     kept = set(log.rows.dtype.names or ())
     columns = [
         pa.array(log.rows[field.name].copy()).cast(field.type)
@@ -86,8 +103,7 @@ def correlate(log: Log) -> dict[str, pa.Table]:
         else pa.nulls(len(log.rows), field.type)
         for field in TABLES["events"]
     ]
-    tables["events"] = pa.table(columns, schema=TABLES["events"])
-    return tables
+    return pa.table(columns, schema=TABLES["events"])
 
 
 atoms = st.text(st.characters(exclude_categories=["Cs"]), max_size=20).map(Atom)

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from elixirscope.recording.dedup import dedup
+from elixirscope.recording.dedup import Dedup
 from elixirscope.recording.log import EVENT_ROW
 
 _BUFFERS = [memoryview(bytes(range(64)) * 12), memoryview(b"\x00\x01" * 400)]
@@ -17,11 +17,34 @@ _BUFFERS = [memoryview(bytes(range(64)) * 12), memoryview(b"\x00\x01" * 400)]
 @given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 100), st.sampled_from([0, 1, 2, 3, 256, 257, 300]))))
 def test_ids_go_by_first_appearance_and_equal_bytes(places: list[tuple[int, int, int]]) -> None:
     rows = np.zeros(len(places), EVENT_ROW)
-    values = dedup(rows, np.array(places, np.int64).reshape(-1, 3), _BUFFERS)
+    values = Dedup(_BUFFERS).take(rows, np.array(places, np.int64).reshape(-1, 3))
     seen = dict[bytes, int]()
     expected = [
         seen.setdefault(bytes(_BUFFERS[file][at : at + size]), len(seen)) if size else -1 for file, at, size in places
     ]
     assert rows["value"].tolist() == expected
-    assert [bytes(value) for value in values.all()] == list(seen)
+    assert [bytes(value) for value in values.new()] == list(seen)
     assert values.sizes(np.arange(len(seen))).tolist() == [len(value) for value in seen]
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 1), st.integers(0, 100), st.sampled_from([0, 1, 2, 3, 256, 257, 300])), min_size=1
+    ),
+    st.lists(st.integers(0, 20), max_size=4),
+)
+def test_ids_are_the_same_in_slices(places: list[tuple[int, int, int]], cuts: list[int]) -> None:
+    whole, sliced = np.zeros(len(places), EVENT_ROW), np.zeros(len(places), EVENT_ROW)
+    where = np.array(places, np.int64).reshape(-1, 3)
+    new = list(Dedup(_BUFFERS).take(whole, where).new())
+    dedup, found = Dedup(_BUFFERS), list[bytes | memoryview]()
+    ends = [*sorted(cut for cut in cuts if cut < len(places)), len(places)]
+    for start, end in zip([0, *ends], ends, strict=False):
+        values = dedup.take(sliced[start:end], where[start:end])
+        found += values.new()
+        for number, (file, at, size) in zip(sliced["value"][start:end].tolist(), places[start:end], strict=True):
+            if size:
+                assert values.bytes(number) == bytes(_BUFFERS[file][at : at + size])
+    assert sliced["value"].tolist() == whole["value"].tolist()
+    assert found == new

@@ -78,6 +78,17 @@ def test_clocks_of_two_vms_are_aligned_by_their_anchors(tmp_path: Path) -> None:
     assert log.rows["at"].tolist() == [0, 2000]
 
 
+def test_a_system_clock_that_is_set_meanwhile_reorders_nothing(tmp_path: Path) -> None:
+    hour = 3_600_000_000_000
+    for shard, unix_ns in enumerate((START, START + hour, START - hour, START)):
+        with writer_of(tmp_path, str(shard), shard, unix_ns=unix_ns) as writer:
+            writer.term(FrameType.PROCESSES, [(0, pid(100))])
+            write_events(writer, list(range(shard + 1, 13, 4)))
+    log = read_log(tmp_path)
+    assert log.rows["ref"].tolist() == list(range(1, 13))
+    assert log.rows["at"].tolist() == [1000 * number for number in range(12)]
+
+
 def test_within_one_time_a_process_keeps_the_order_of_its_file(tmp_path: Path) -> None:
     with writer_of(tmp_path, "0") as writer:
         writer.term(FrameType.PROCESSES, [(0, pid(1)), (1, pid(2))])

@@ -14,12 +14,11 @@ from pathlib import Path
 from threading import Barrier
 
 import msgspec
-import pyarrow as pa
 import pytest
 
 from elixirscope.errors import EnvironmentProblem, NotFoundError, RecordingError
+from elixirscope.recording.changes import Correlator
 from elixirscope.recording.format import FrameType
-from elixirscope.recording.log import Log
 from elixirscope.recording.recording import Recording
 from elixirscope.recording.schema import TABLES
 from elixirscope.recording.sealer import seal
@@ -32,7 +31,7 @@ def digest(folder: Path) -> dict[str, str]:
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
 
 
-def refuse(log: Log) -> dict[str, pa.Table]:
+def refuse() -> Correlator:
     raise AssertionError("this recording is sealed: nothing is to be correlated")
 
 
@@ -128,12 +127,20 @@ def test_damaged_segments_say_what_to_do(recording: Path) -> None:
         assert "made again" in raised.value.hint
 
 
+def test_a_recording_of_format_1_opens(tmp_path: Path) -> None:
+    kept = Path(__file__).parent / "kept" / "v1"
+    shutil.copytree(kept, tmp_path / "v1.scope")
+    opened = Recording.open(tmp_path / "v1.scope", correlate=correlate)
+    assert (opened.info.format_version, opened.info.events, opened.info.complete) == (1, 24, True)
+    assert opened.term(3) == value_of(4)
+
+
 def test_two_readers_at_once_seal_once(recording: Path) -> None:
     together, sealed = Barrier(4), []
 
-    def counting(log: Log) -> dict[str, pa.Table]:
+    def counting() -> Correlator:
         sealed.append(1)
-        return correlate(log)
+        return correlate()
 
     def read() -> int:
         together.wait()
@@ -200,6 +207,7 @@ OPEN = """
 import os, resource, sys, tempfile
 from pathlib import Path
 from elixirscope.errors import ElixirScopeError
+from elixirscope.recording import sealer
 from elixirscope.recording.recording import Recording
 from tests.recording.samples import correlate, make_recording
 with tempfile.TemporaryDirectory() as folder:  # everything is imported before rights are given up
@@ -207,7 +215,9 @@ with tempfile.TemporaryDirectory() as folder:  # everything is imported before r
 if os.geteuid() == 0:
     os.setgid(65534)
     os.setuid(65534)
-if sys.argv[2] == "full":
+if "sliced" in sys.argv[2]:
+    sealer.LARGE, sealer.SLICE = 1, 100
+if "full" in sys.argv[2]:
     resource.setrlimit(resource.RLIMIT_FSIZE, (1024, 1024))
 try:
     opened = Recording.open(sys.argv[1], correlate=correlate)
@@ -244,10 +254,11 @@ def open_elsewhere(recording: Path, how: str = "") -> str:
     return done.stdout
 
 
-def test_a_full_disk_while_sealing_leaves_the_recording_readable(shared: Path) -> None:
+@pytest.mark.parametrize("how", ["full", "sliced, full"])
+def test_a_full_disk_while_sealing_leaves_the_recording_readable(shared: Path, how: str) -> None:
     raw = digest(shared / "raw")
     shared.chmod(0o777)
-    said = open_elsewhere(shared, "full")
+    said = open_elsewhere(shared, how)
     assert said.startswith("800 800 (Atom('n'), 4, b'the value of event 4') []\n")
     assert "File too large" in said
     assert "everything is read from raw/" in said

@@ -97,7 +97,7 @@ def _close(outcome: Outcome, json_file: Path | None) -> None:
         from elixirscope.recording.recording import Recording
 
         with progress("elixirscope: reading the recording") as tell:
-            recording = Recording.open(outcome.path, correlate=EventCorrelator().correlate, progress=tell)
+            recording = Recording.open(outcome.path, correlate=EventCorrelator, progress=tell)
         info = recording.info
         if json_file:
             encoded = msgspec.json.encode(info, enc_hook=str)

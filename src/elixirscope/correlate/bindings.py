@@ -13,8 +13,8 @@ from elixirscope.recording.log import Log
 
 def bindings_table(log: Log, calls: Calls) -> pa.Table:
     """Names and lines come from the site, values stay in the event's tuple."""
-    events = np.flatnonzero((log.column("kind") == Kind.BIND) & (log.column("value") != NONE))
-    sites, where = np.unique(log.column("site")[events], return_inverse=True)
+    places = np.flatnonzero((log.column("kind") == Kind.BIND) & (log.column("value") != NONE))
+    sites, where = np.unique(log.column("site")[places], return_inverse=True)
     names = [log.sites[s].vars if s in log.sites else () for s in sites.tolist()]
     lines = pa.array([log.sites[s].line if s in log.sites else None for s in sites.tolist()], type=pa.int32())
     counts = np.array([len(each) for each in names], dtype=np.int64)
@@ -23,19 +23,19 @@ def bindings_table(log: Log, calls: Calls) -> pa.Table:
 
     repeat = counts[where] if len(where) else np.empty(0, dtype=np.int64)
     position = _positions(repeat)
-    of = np.repeat(np.arange(len(events)), repeat)
-    event, site = events[of], where[of]
+    of = np.repeat(np.arange(len(places)), repeat)
+    place, site = places[of], where[of]
     return table(
         "bindings",
-        event=event,
-        process=log.column("process")[event],
-        at=log.column("at")[event],
-        call=known(calls.event_of(calls.of_event[event])),
-        site=log.column("site")[event],
+        event=log.column("event")[place],
+        process=log.column("process")[place],
+        at=log.column("at")[place],
+        call=known(calls.event_of(calls.of_event[place])),
+        site=log.column("site")[place],
         line=lines.take(pa.array(site)),
         name=flat.take(pa.array(starts[site] + position)),
         position=position,
-        value=log.column("value")[event],
+        value=log.column("value")[place],
     )
 
 

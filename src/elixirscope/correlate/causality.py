@@ -5,87 +5,101 @@ from __future__ import annotations
 import numpy as np
 
 from elixirscope.correlate.columns import NONE, Ints, ints
-from elixirscope.correlate.links import Tie
+from elixirscope.correlate.links import Links
 from elixirscope.correlate.messages import Messages
-from elixirscope.correlate.pairing import pair
-from elixirscope.correlate.processes import Life, Pids
+from elixirscope.correlate.pairing import WAIT, pair
+from elixirscope.correlate.processes import Life, Lives
 from elixirscope.recording.format import Kind
 from elixirscope.recording.log import Log
 
 
-def find_previous(log: Log) -> Ints:
-    """Per event the event before it in its process, or -1."""
-    order = log.by_process
-    process = log.column("process")[order]
-    previous = np.full(len(order), NONE)
-    same = process[1:] == process[:-1]
-    previous[order[1:][same]] = order[:-1][same]
-    return previous
+class Causes:
+    """Finds the causes of events, slice by slice. Between slices it keeps the last event of each process, who asked for
+    a link in the last seconds, and nothing else: lives, links and messages are kept by those who find them."""
+
+    def __init__(self) -> None:
+        self._last = np.empty(0, np.int64)  # event of each process
+        self._asked = {
+            kind: np.empty((0, 4), np.int64) for kind in (Kind.LINK, Kind.UNLINK)
+        }  # of whom, by whom, at, event
+
+    def previous(self, log: Log) -> Ints:
+        """Per event the event before it in its process, or -1."""
+        self._last = np.concatenate([self._last, np.full(len(log.processes) - len(self._last), NONE)])
+        order = log.by_process
+        process = log.column("process")[order]
+        before = np.empty(len(order), dtype=np.int64)
+        before[1:] = order[:-1] + log.first
+        firsts = np.flatnonzero(np.diff(process, prepend=NONE))
+        before[firsts] = self._last[process[firsts]]
+        previous = np.empty(len(order), dtype=np.int64)
+        previous[order] = before
+        self._last[process[firsts]] = order[np.append(firsts[1:], len(order)) - 1] + log.first
+        return previous
+
+    def take(self, log: Log, previous: Ints, lives: Lives, messages: Messages, links: Links) -> tuple[Ints, set[int]]:
+        """Per event its cause in another process, or -1; and the ends of processes that passed on that of another."""
+        cause = np.full(len(log.rows), NONE)
+        delivered = (messages.send != NONE) & (messages.receive != NONE)
+        cause[messages.receive[delivered] - log.first] = messages.send[delivered]
+        self._links(log, cause)
+        _births(log, previous, lives.all, cause)
+        passed = _exit_signals(log, lives.all, links, cause)
+        _obituaries(log, lives, messages, cause)
+        return cause, passed
+
+    def _links(self, log: Log, cause: Ints) -> None:
+        for asked, got in ((Kind.LINK, Kind.GETTING_LINKED), (Kind.UNLINK, Kind.GETTING_UNLINKED)):
+            by, of = np.flatnonzero(log.column("kind") == asked), np.flatnonzero(log.column("kind") == got)
+            process, peer = log.column("process").astype(np.int64), log.column("peer").astype(np.int64)
+            new = np.stack([process[by], peer[by], log.column("at")[by], by + log.first], axis=1)
+            waiting = np.concatenate([self._asked[asked], new])
+            pairs = pair((waiting[:, 0], waiting[:, 1]), (peer[of], process[of]), waiting[:, 2], log.column("at")[of])
+            cause[of[pairs.effect]] = waiting[pairs.cause, 3]
+            left = waiting[:, 2] >= log.column("at")[-1] - WAIT
+            left[pairs.cause] = False
+            self._asked[asked] = waiting[left]
 
 
-def find_causes(log: Log, lives: list[Life], messages: Messages, links: list[Tie], pids: Pids) -> Ints:
-    """Per event its cause in another process, or -1."""
-    cause = np.full(len(log.rows), NONE)
-    delivered = (messages.send != NONE) & (messages.receive != NONE)
-    cause[messages.receive[delivered]] = messages.send[delivered]
-    _links(log, cause)
-    _births(log, lives, cause)
-    _exit_signals(log, lives, links, cause)
-    _obituaries(log, lives, messages, pids, cause)
-    return cause
-
-
-def _links(log: Log, cause: Ints) -> None:
-    for asked, got in ((Kind.LINK, Kind.GETTING_LINKED), (Kind.UNLINK, Kind.GETTING_UNLINKED)):
-        by, of = np.flatnonzero(log.column("kind") == asked), np.flatnonzero(log.column("kind") == got)
-        process, peer = log.column("process").astype(np.int64), log.column("peer").astype(np.int64)
-        keys = (process[by], peer[by]), (peer[of], process[of])
-        pairs = pair(*keys, log.column("at")[by], log.column("at")[of])
-        cause[of[pairs.effect]] = by[pairs.cause]
-
-
-def _births(log: Log, lives: list[Life], cause: Ints) -> None:
+def _births(log: Log, previous: Ints, lives: list[Life], cause: Ints) -> None:
     """The first event of a spawned process, usually its SPAWNED, comes from the SPAWN."""
-    order = log.by_process
-    numbers = log.column("process")[order]
-    firsts = np.flatnonzero(np.diff(numbers, prepend=NONE))
-    first = dict(zip(numbers[firsts].tolist(), order[firsts].tolist(), strict=True))
-    spawned = {int(log.column("process")[e]): e for e in np.flatnonzero(log.column("kind") == Kind.SPAWNED).tolist()}
-    for life in lives:
-        if life.spawn == NONE or log.column("kind")[life.spawn] != Kind.SPAWN:
-            continue
-        for event in (first.get(life.process, NONE), spawned.get(life.process, NONE)):
-            if event > life.spawn and cause[event] == NONE:
-                cause[event] = life.spawn
+    first = (previous == NONE) | (log.column("kind") == Kind.SPAWNED)
+    for place in np.flatnonzero(first & (cause == NONE)).tolist():
+        life = lives[int(log.column("process")[place])]
+        if life.seen_spawning and life.spawn < place + log.first:
+            cause[place] = life.spawn
 
 
-def _exit_signals(log: Log, lives: list[Life], links: list[Tie], cause: Ints) -> None:
+def _exit_signals(log: Log, lives: list[Life], links: Links, cause: Ints) -> set[int]:
     """A process that ended, while linked, with the reason of a partner that ended before it."""
-    partners: dict[int, list[tuple[int, Tie]]] = {}
-    for tie in links:
-        partners.setdefault(tie.process, []).append((tie.peer, tie))
-        partners.setdefault(tie.peer, []).append((tie.process, tie))
-    for life in lives:
-        if life.exit == NONE or life.reason == NONE or life.exit_kind == "normal":
+    passed: set[int] = set()
+    for place in np.flatnonzero(log.column("kind") == Kind.EXIT).tolist():
+        event = place + log.first
+        life = lives[int(log.column("process")[place])]
+        if life.exit != event or life.reason == NONE or life.exit_kind == "normal":
             continue
         best = NONE
-        for other, tie in partners.get(life.process, ()):
-            ended = lives[other].exit
-            stood = tie.event < ended < life.exit and tie.until >= log.column("at")[ended]
-            if ended != NONE and stood and log.column("value")[ended] == life.reason:
-                best = max(best, ended)
-        cause[life.exit] = best
+        for tie in links.of_process.get(life.process, ()):
+            other = lives[tie.peer if tie.process == life.process else tie.process]
+            stood = tie.event < other.exit < event and tie.until >= other.exit_at
+            if other.exit != NONE and stood and other.reason == life.reason:
+                best = max(best, other.exit)
+        cause[place] = best
+        if best != NONE:
+            passed.add(event)
+    return passed
 
 
-def _obituaries(log: Log, lives: list[Life], messages: Messages, pids: Pids, cause: Ints) -> None:
+def _obituaries(log: Log, lives: Lives, messages: Messages, cause: Ints) -> None:
     """DOWN and EXIT messages come from the end of the process they name."""
     for number in messages.of_kind("down", "exit"):
-        seen, receive = messages.shapes[number], int(messages.receive[number])
-        if seen.subject is None or receive == NONE or cause[receive] != NONE:
+        seen, receive = messages.distinct[messages.looks[number]], int(messages.receive[number])
+        place = receive - log.first
+        if seen.subject is None or receive == NONE or cause[place] != NONE:
             continue
-        gone = pids.of_bytes(seen.subject, int(log.column("vm")[receive]))
-        if gone != NONE and NONE < lives[gone].exit < receive:
-            cause[receive] = lives[gone].exit
+        gone = lives.pids.of_bytes(seen.subject, int(log.column("vm")[place]))
+        if gone != NONE and NONE < lives.all[gone].exit < receive:
+            cause[place] = lives.all[gone].exit
 
 
 def check_forward(cause: Ints) -> Ints:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from elixirscope.recording.changes import Patch
 from elixirscope.recording.schema import TABLES
 
 Ints = npt.NDArray[np.int64]
@@ -68,3 +69,11 @@ def _column(values: Any, kind: pa.DataType) -> pa.Array:
     if pa.types.is_dictionary(kind) and not pa.types.is_dictionary(array.type):
         array = array.dictionary_encode()
     return array if array.type == kind else array.cast(kind)
+
+
+def patch(name: str, rows: Ints, /, **columns: Any) -> list[Patch]:
+    """New contents for the rows numbered `rows` of the table `name`; columns as in `table`. None for no rows."""
+    if not len(rows):
+        return []
+    kinds = TABLES[name]
+    return [Patch(name, rows, {key: _column(values, kinds.field(key).type) for key, values in columns.items()})]

@@ -1,4 +1,4 @@
-"""EventCorrelator: the raw log in, every table of the schema out."""
+"""EventCorrelator: the raw log in, slice by slice, every table of the schema out."""
 
 from __future__ import annotations
 
@@ -6,51 +6,107 @@ import numpy as np
 import pyarrow as pa
 
 from elixirscope.correlate.bindings import bindings_table
-from elixirscope.correlate.calls import Calls, calls_table, find_calls
-from elixirscope.correlate.causality import find_causes, find_previous
-from elixirscope.correlate.columns import Ints, known, table
-from elixirscope.correlate.exceptions import exceptions_table, find_exceptions
-from elixirscope.correlate.handling import join_handlers
+from elixirscope.correlate.calls import Calls, Frames, calls_patches, calls_table
+from elixirscope.correlate.causality import Causes
+from elixirscope.correlate.columns import Ints, known, patch, table
+from elixirscope.correlate.exceptions import Flights
+from elixirscope.correlate.handling import Mailboxes
 from elixirscope.correlate.labels import give_labels
-from elixirscope.correlate.links import find_links, find_monitors, links_table
-from elixirscope.correlate.messages import find_messages, messages_table
-from elixirscope.correlate.origins import remote_parents
-from elixirscope.correlate.processes import Pids, find_processes, processes_table
-from elixirscope.correlate.restarts import join_restarts, told_supervisors
-from elixirscope.correlate.states import states_table
-from elixirscope.correlate.testruns import tests_table
+from elixirscope.correlate.links import Links
+from elixirscope.correlate.messages import Mail, messages_patches, messages_table
+from elixirscope.correlate.origins import Origins
+from elixirscope.correlate.processes import Lives, processes_table
+from elixirscope.correlate.restarts import join_restarts
+from elixirscope.correlate.states import States
+from elixirscope.correlate.testruns import TestRuns
+from elixirscope.recording.changes import Changes, MemoryTables
 from elixirscope.recording.log import Log
 
 
 class EventCorrelator:
-    """Relates every event to every other. Pure: the same log gives the same tables."""
+    """Relates every event to every other. Pure: the same log, however it is sliced, gives the same tables.
 
-    def correlate(self, log: Log) -> dict[str, pa.Table]:
-        """Every table of `schema.TABLES`, with exactly those schemas."""
-        lost = _lost(log)
-        lossy = _lossy(log, lost)
-        pids = Pids(log)
-        calls = find_calls(log, lossy)
-        messages = find_messages(log, lossy)
-        lives = find_processes(log, calls, pids)
-        told = told_supervisors(lives, messages)
-        join_restarts(log, lives, messages, told, pids)
+    One correlator is for one recording: `take` its slices in order of time, cut where the time changes, then `finish`.
+    What it keeps between slices is what can still matter: open frames, messages on their way, unanswered or waiting for
+    their callback, the last state of each process, all processes and links.
+    """
+
+    def __init__(self) -> None:
+        self._frames = Frames()
+        self._mail = Mail()
+        self._mailboxes = Mailboxes()
+        self._lives = Lives()
+        self._links = Links()
+        self._causes = Causes()
+        self._states = States()
+        self._flights = Flights()
+        self._tests = TestRuns()
+        self._origins = Origins()
+        self._hits = np.zeros(0, np.int64)  # events of each site
+
+    def take(self, log: Log) -> Changes:
+        """The rows of the next slice in all tables that grow with events. The log's processes and sites are all that
+        are known so far, its losses all that are known of the whole recording."""
+        if not len(log.rows):
+            return Changes({}, [])
+        lossy = _lossy(log)
+        calls = self._frames.take(log, lossy)
+        messages = self._mail.take(log, lossy, calls)
+        handled = self._mailboxes.take(log, calls, messages)
+        self._lives.take(log, calls, messages)
+        links, link_patches = self._links.take(log, self._lives, messages)
+        previous = self._causes.previous(log)
+        cause, passed = self._causes.take(log, previous, self._lives, messages, self._links)
+        states, state_patches = self._states.take(log, calls, handled.message)
+        self._flights.take(log, calls, passed)
+        self._tests.take(log, calls)
+        self._origins.take(calls, handled.asker)
+        self._frames.keep(calls, handled.message, handled.account)
+        hits = np.bincount(log.column("site"), minlength=len(self._hits))
+        hits[: len(self._hits)] += self._hits
+        self._hits = hits
+        return Changes(
+            {
+                "events": _events_table(log, calls, previous, cause),
+                "calls": calls_table(log, calls, handled.message, handled.asker),
+                "messages": messages_table(messages),
+                "states": states,
+                "links": links,
+                "bindings": bindings_table(log, calls),
+            },
+            [
+                *calls_patches(log, calls),
+                *messages_patches(messages),
+                *handled.patches,
+                *state_patches,
+                *link_patches,
+            ],
+        )
+
+    def finish(self, log: Log) -> Changes:
+        """The tables that do not grow with events, whole, and what the lives of processes explain of the others. Slices
+        may still follow. `log`: any slice, with all that is known so far besides events."""
+        lives = self._lives.known(log)
+        join_restarts(log, self._lives, lives)
         give_labels(log, lives)
-        handled = join_handlers(log, calls, messages)
-        links = find_links(log, lives)
-        cause = find_causes(log, lives, messages, links, pids)
-        return {
-            "events": _events_table(log, calls, cause),
-            "calls": calls_table(log, calls, handled, remote_parents(log, calls, messages, lives, told)),
-            "messages": messages_table(log, messages, calls),
-            "states": states_table(log, calls, lives, handled),
-            "processes": processes_table(log, lives, lost),
-            "links": links_table(links + find_monitors(log, messages, pids)),
-            "exceptions": exceptions_table(log, calls, find_exceptions(log, calls, cause)),
-            "bindings": bindings_table(log, calls),
-            "sites": _sites_table(log),
-            "tests": tests_table(log, calls),
-        }
+        rows, askers = self._origins.askers(lives)
+        return Changes(
+            {
+                "processes": processes_table(log, lives, _lost(log)),
+                "exceptions": self._flights.table(log),
+                "sites": _sites_table(log, self._hits),
+                "tests": self._tests.table(),
+            },
+            [*patch("calls", rows, remote_parent=known(askers)), *self._states.explained(lives)],
+        )
+
+    @staticmethod
+    def correlate(log: Log) -> dict[str, pa.Table]:
+        """Every table of `schema.TABLES`, of a recording in one slice."""
+        correlator, tables = EventCorrelator(), MemoryTables()
+        tables.take(correlator.take(log))
+        tables.take(correlator.finish(log))
+        return tables.all()
 
 
 def _lost(log: Log) -> Ints:
@@ -62,13 +118,16 @@ def _lost(log: Log) -> Ints:
     return lost
 
 
-def _lossy(log: Log, lost: Ints) -> set[int]:
+def _lossy(log: Log) -> set[int]:
     """Processes that lost events, or may have: those of a VM that dropped some of nobody in particular."""
+    if not log.losses:
+        return set()
+    lost = _lost(log)
     vms = {loss.vm for loss in log.losses if loss.process is None and loss.count}
     return {n for n, key in enumerate(log.processes) if lost[n] or key.vm in vms}
 
 
-def _events_table(log: Log, calls: Calls, cause: Ints) -> pa.Table:
+def _events_table(log: Log, calls: Calls, previous: Ints, cause: Ints) -> pa.Table:
     return table(
         "events",
         event=log.column("event"),
@@ -77,18 +136,18 @@ def _events_table(log: Log, calls: Calls, cause: Ints) -> pa.Table:
         kind=log.column("kind").astype(np.int8),
         flags=log.column("flags").astype(np.int16),
         site=pa.array(log.column("site"), mask=log.column("site") == 0),
-        call=known(calls.event_of(calls.of_event)),
+        call=known(calls.of_events),
         peer=known(log.column("peer")),
         value=known(log.column("value")),
-        previous=known(find_previous(log)),
+        previous=known(previous),
         cause=known(cause),
     )
 
 
-def _sites_table(log: Log) -> pa.Table:
+def _sites_table(log: Log, counts: Ints) -> pa.Table:
     sites = sorted(log.sites.values(), key=lambda site: site.id)
-    largest = sites[-1].id if sites else 0
-    hits = np.bincount(log.column("site"), minlength=largest + 1)
+    hits = np.zeros(max(sites[-1].id if sites else 0, len(counts)) + 1, np.int64)
+    hits[: len(counts)] = counts
     return table(
         "sites",
         site=[site.id for site in sites],

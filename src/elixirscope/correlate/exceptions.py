@@ -25,77 +25,98 @@ class Raised:
     """One exception, from the first event that shows it."""
 
     event: int
+    at: int
     process: int
+    call: int  # CALL event of the frame that was running
     class_: str
     reason: Term
     value: int  # of the event
     where: Site | Entry | None = None
     caught: bool = False
     caught_event: int = NONE
+    caught_call: int = NONE  # the frame that caught it
     exit_event: int = NONE
 
 
-def find_exceptions(log: Log, calls: Calls, cause: Ints) -> list[Raised]:
-    """Joins each RAISE with the CAUGHT or EXIT that ended its flight. `cause`: per event its cause, or -1.
+class Flights:
+    """Joins each RAISE with the CAUGHT or EXIT that ended its flight, slice by slice.
 
     An exit that was only passed on by a link, with the reason of the process it came from, is no exception of its own.
     """
-    rows = log.rows
-    modules = {site.module for site in log.sites.values()}
-    found: list[Raised] = []
-    flying: dict[int, Raised] = {}  # process → its latest, until something else happens to it
-    survived: dict[int, Raised] = {}  # caught by code that is not recorded, as far as we know
-    for event in _telling(log).tolist():
-        row = rows[event]
-        kind, process, value = int(row["kind"]), int(row["process"]), int(row["value"])
-        if kind in (Kind.CALL, Kind.RETURN, Kind.TAIL, Kind.BIND):
-            if process in flying:
-                survived[process] = flying.pop(process)
-                survived[process].caught = True
-            continue
-        term = log.values.term(value) if value != NONE else None
-        if kind == Kind.RAISE:
-            class_, reason = _class_and_reason(term)
-            site = log.sites.get(int(row["site"]))
-            again = _resumed(survived.get(process), event, site, calls)
-            if again is None:
-                again = Raised(event, process, class_, reason, value, site)
-                found.append(again)
-            flying[process] = again
-        elif kind == Kind.CAUGHT:
-            class_, reason = _class_and_reason(term)
-            known = flying.pop(process, None) or _again(survived.pop(process, None), reason)
-            if known is None or known.class_ != class_:
-                known = Raised(event, process, class_, reason, value, _top(modules, term))
-                found.append(known)
-            known.caught, known.caught_event = True, event
-            survived[process] = known
-        else:
-            ended = _exit(log, modules, flying.pop(process, None), survived.pop(process, None), event, term, value)
-            if ended is not None and (ended.event != event or not _passed_on(log, event, cause)):
-                ended.exit_event = event
-                if ended.event == event:
-                    found.append(ended)
-    for raised in found:
-        raised.where = raised.where or _running(log, calls, raised.event)
-        raised.caught = raised.caught and (raised.exit_event == NONE or raised.caught_event != NONE)
-    return found
+
+    def __init__(self) -> None:
+        self._found: list[Raised] = []
+        self._flying: dict[int, Raised] = {}  # process → its latest, until something else happens to it
+        self._survived: dict[int, Raised] = {}  # caught by code that is not recorded, as far as we know
+
+    def take(self, log: Log, calls: Calls, passed: set[int]) -> None:
+        """The next slice. `passed`: the EXITs that passed on another's."""
+        rows = log.rows
+        modules = {site.module for site in log.sites.values()}
+        of_events = calls.of_events
+        found, flying, survived = self._found, self._flying, self._survived
+        for place in _telling(log, list(flying)).tolist():
+            row = rows[place]
+            kind, process, value = int(row["kind"]), int(row["process"]), int(row["value"])
+            event, call = int(row["event"]), int(of_events[place])
+            if kind in (Kind.CALL, Kind.RETURN, Kind.TAIL, Kind.BIND):
+                if process in flying:
+                    survived[process] = flying.pop(process)
+                    survived[process].caught = True
+                continue
+            term = log.values.term(value) if value != NONE else None
+            if kind == Kind.RAISE:
+                class_, reason = _class_and_reason(term)
+                site = log.sites.get(int(row["site"]))
+                again = _resumed(survived.get(process), call, site)
+                if again is None:
+                    again = Raised(event, int(row["at"]), process, call, class_, reason, value, site)
+                    found.append(again)
+                flying[process] = again
+            elif kind == Kind.CAUGHT:
+                class_, reason = _class_and_reason(term)
+                known = flying.pop(process, None) or _again(survived.pop(process, None), reason)
+                if known is None or known.class_ != class_:
+                    where = _top(modules, term)
+                    known = Raised(event, int(row["at"]), process, call, class_, reason, value, where)
+                    found.append(known)
+                known.caught, known.caught_event, known.caught_call = True, event, call
+                survived[process] = known
+            else:
+                shown = Raised(event, int(row["at"]), process, call, "exit", term, value)
+                ended = _exit(modules, flying.pop(process, None), survived.pop(process, None), shown)
+                if ended is not None and (ended.event != event or event not in passed):
+                    ended.exit_event = event
+                    if ended.event == event:
+                        found.append(ended)
+            for raised in found[-1:]:
+                raised.where = raised.where or _running(log, calls, raised.event)
+
+    def table(self, log: Log) -> pa.Table:
+        """The table, in order of event."""
+        return _table(log, self._found)
 
 
 def _running(log: Log, calls: Calls, event: int) -> Entry | None:
     """The function that was running, for want of a stack trace; where in it is not known."""
-    frame = int(calls.of_event[event])
+    if event < log.first:
+        return None
+    frame = int(calls.of_event[event - log.first])
     site = log.sites.get(int(calls.site[frame])) if frame != NONE else None
     return Entry(*name_of(site), site.file, None) if site is not None else None
 
 
-def _telling(log: Log) -> Ints:
-    """Every RAISE, CAUGHT and EXIT, and whatever code event comes right after a RAISE in its process."""
+def _telling(log: Log, flying: list[int]) -> Ints:
+    """Every RAISE, CAUGHT and EXIT, and whatever code event comes right after a RAISE in its process; `flying`: the
+    processes in which a RAISE came last before the slice."""
     kinds, order = log.column("kind"), log.by_process
     code = order[np.isin(kinds, (*_THROWN, Kind.CALL, Kind.RETURN, Kind.TAIL, Kind.BIND))[order]]
     after = np.flatnonzero(kinds[code] == Kind.RAISE) + 1
     told = np.isin(kinds[code], _THROWN)
     told[after[after < len(code)]] = True
+    if flying:
+        owner = log.column("process")[code]
+        told |= (np.diff(owner, prepend=NONE) != 0) & np.isin(owner, flying)
     return np.sort(code[told])
 
 
@@ -105,11 +126,11 @@ def _class_and_reason(term: Term) -> tuple[str, Term]:
     return "error", term
 
 
-def _resumed(caught: Raised | None, event: int, site: Site | None, calls: Calls) -> Raised | None:
+def _resumed(caught: Raised | None, call: int, site: Site | None) -> Raised | None:
     """The exception that the frame which caught it passes on, as `reraise` does: it flies again, still the same."""
     if caught is None or caught.caught_event == NONE or site is None or site.callee != _RERAISE:
         return None
-    if calls.of_event[caught.caught_event] != calls.of_event[event]:
+    if caught.caught_call != call:
         return None
     caught.caught, caught.caught_event = False, NONE
     return caught
@@ -120,11 +141,11 @@ def _again(raised: Raised | None, reason: Term) -> Raised | None:
     return raised if raised is not None and raised.reason == reason else None
 
 
-def _exit(
-    log: Log, modules: set[str], flying: Raised | None, survived: Raised | None, event: int, reason: Term, value: int
-) -> Raised | None:
-    """The exception that an EXIT shows or ends; None when the process ended for another reason."""
-    if value == NONE:
+def _exit(modules: set[str], flying: Raised | None, survived: Raised | None, shown: Raised) -> Raised | None:
+    """The exception that an EXIT shows or ends; None when the process ended for another reason. `shown`: as if
+    the EXIT with its reason were an exception of its own."""
+    reason = shown.reason
+    if shown.value == NONE:
         return flying
     taken = stack_of(reason)
     what = taken[0] if taken else reason
@@ -132,28 +153,21 @@ def _exit(
         return flying
     if (again := _again(survived, what)) is not None:
         return again
-    process = int(log.column("process")[event])
     if taken and (is_error(what) or _is_nocatch(what)):
-        entries = taken[1]
-        if _is_nocatch(what):
-            return Raised(event, process, "throw", what[1], value, _best(modules, entries))
-        return Raised(event, process, "error", what, value, _best(modules, entries))
+        shown.class_, shown.reason = ("throw", what[1]) if _is_nocatch(what) else ("error", what)
+        shown.where = _best(modules, taken[1])
+        return shown
     if taken and flying is not None:
         return flying  # wrapped or cut on its way out, but nothing came between
     if exit_kind(reason) == "crash" and isinstance(reason, tuple) and len(reason) == 2:
         called = reason[1]  # an exit by GenServer.call and its kind: {why, {module, function, arguments}}
         if isinstance(called, tuple) and len(called) == 3 and isinstance(called[2], list):
-            return Raised(event, process, "exit", reason, value)
+            return shown
     return None
 
 
 def _is_nocatch(what: Term) -> bool:
     return isinstance(what, tuple) and len(what) == 2 and what[0] == "nocatch"
-
-
-def _passed_on(log: Log, event: int, cause: Ints) -> bool:
-    by = int(cause[event])
-    return by != NONE and log.column("kind")[by] == Kind.EXIT and log.column("value")[by] == log.column("value")[event]
 
 
 def _top(modules: set[str], caught: Term) -> Site | Entry | None:
@@ -167,12 +181,10 @@ def _best(modules: set[str], entries: list[Entry]) -> Entry | None:
     return next((entry for entry in entries if entry.module in modules), entries[0] if entries else None)
 
 
-def exceptions_table(log: Log, calls: Calls, raised: list[Raised]) -> pa.Table:
-    """The table, in order of event."""
+def _table(log: Log, raised: list[Raised]) -> pa.Table:
     files = _files(log)
     types = [describe(each.class_, each.reason) for each in raised]
     places = [_place(each.where, files) for each in raised]
-    frames = [int(calls.of_event[each.event]) for each in raised]
 
     def known(numbers: list[int]) -> list[int | None]:
         return [None if number == NONE else number for number in numbers]
@@ -182,7 +194,7 @@ def exceptions_table(log: Log, calls: Calls, raised: list[Raised]) -> pa.Table:
         **{"class": [each.class_ for each in raised]},
         event=[each.event for each in raised],
         process=[each.process for each in raised],
-        at=[int(log.column("at")[each.event]) for each in raised],
+        at=[each.at for each in raised],
         type=[name for name, _ in types],
         text=[text for _, text in types],
         module=[place[0] for place in places],
@@ -190,8 +202,8 @@ def exceptions_table(log: Log, calls: Calls, raised: list[Raised]) -> pa.Table:
         arity=[place[2] for place in places],
         file=[place[3] for place in places],
         line=[place[4] for place in places],
-        call=[int(calls.event[f]) if f != NONE else None for f in frames],
-        caught=[each.caught for each in raised],
+        call=known([each.call for each in raised]),
+        caught=[each.caught and (each.exit_event == NONE or each.caught_event != NONE) for each in raised],
         caught_event=known([each.caught_event for each in raised]),
         exit_event=known([each.exit_event for each in raised]),
         value=known([each.value for each in raised]),

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from elixirscope.correlate.columns import NONE, known, lookup, table
+from elixirscope.correlate.columns import NONE, Ints, known, patch, table
 from elixirscope.correlate.messages import Messages
-from elixirscope.correlate.processes import Life, Pids
+from elixirscope.correlate.processes import Life, Lives, Pids
+from elixirscope.recording.changes import Patch
 from elixirscope.recording.format import Kind
 from elixirscope.recording.log import Log
 
@@ -29,74 +31,123 @@ class Tie:
     process: int
     peer: int
     reason: str | None = None
+    row: int = NONE
 
 
-def find_links(log: Log, lives: list[Life]) -> list[Tie]:
-    """Every link once, whichever side reported it, in order of beginning."""
-    rows = log.rows
-    made, broken = (Kind.LINK, Kind.GETTING_LINKED), (Kind.UNLINK, Kind.GETTING_UNLINKED)
-    found: list[Tie] = []
-    standing: dict[tuple[int, int], Tie] = {}
-    of_process: defaultdict[int, set[tuple[int, int]]] = defaultdict(set)
-    for event in np.flatnonzero(np.isin(log.column("kind"), (*made, *broken, Kind.EXIT))).tolist():
-        row = rows[event]
-        kind, process, peer, at = int(row["kind"]), int(row["process"]), int(row["peer"]), int(row["at"])
-        if kind == Kind.EXIT:
-            for pair in of_process.pop(process, ()):
-                if pair in standing:
-                    standing.pop(pair).until = at
-            continue
-        if peer == NONE:
-            continue
-        pair = (min(process, peer), max(process, peer))
-        if kind in made and pair not in standing:
-            ended = [e for e in (lives[process].exit, lives[peer].exit) if e != NONE and e < event]
-            if ended:  # GETTING_LINKED of a process that is gone already
+class Links:
+    """Follows links and monitors through the slices."""
+
+    def __init__(self) -> None:
+        self.of_process: defaultdict[int, list[Tie]] = defaultdict(list)  # links that ever stood
+        self._standing: dict[tuple[int, int], Tie] = {}
+        self._monitors: dict[int, int] = {}  # call without a received reply → row
+        self._count = 0  # rows in the table
+
+    def take(self, log: Log, lives: Lives, messages: Messages) -> tuple[pa.Table, list[Patch]]:
+        """The rows of the next slice, and the ends of older ones."""
+        ties, ended = self._links(log, lives.all)
+        rows = sorted([*ties, *_downs(log, messages, lives.pids)], key=lambda tie: tie.event)
+        calls, answered = _calls(messages)
+        event = np.concatenate([np.array([tie.event for tie in rows], dtype=np.int64), messages.event[calls]])
+        order = np.argsort(event, kind="stable")
+        row = np.empty(len(order), np.int64)
+        row[order] = np.arange(self._count, self._count + len(order))
+        for number, tie in enumerate(rows):
+            tie.row = int(row[number])
+        self._count += len(order)
+        found = _table(rows, messages, calls, order)
+        # A call monitors its server until the reply arrives.
+        own = dict(zip(messages.event[calls].tolist(), row[len(rows) :].tolist(), strict=True))
+        replied = dict(zip(*(column.tolist() for column in answered), strict=True))
+        self._monitors.update((event, row) for event, row in own.items() if event not in replied)
+        late = [(self._monitors.pop(event), at) for event, at in replied.items() if event in self._monitors]
+        pairs = np.array([*((tie.row, tie.until) for tie in ended), *late], dtype=np.int64).reshape(-1, 2)
+        return found, patch("links", pairs[:, 0], until=known(pairs[:, 1]))
+
+    def _links(self, log: Log, lives: list[Life]) -> tuple[list[Tie], list[Tie]]:
+        """Every link once, whichever side reported it, in order of beginning; and those of before that ended."""
+        made, broken = (Kind.LINK, Kind.GETTING_LINKED), (Kind.UNLINK, Kind.GETTING_UNLINKED)
+        found: list[Tie] = []
+        ended: list[Tie] = []
+        standing = self._standing
+
+        def end(pair: tuple[int, int], at: int) -> None:
+            tie = standing.pop(pair)
+            tie.until = at
+            if tie.event < log.first:
+                ended.append(tie)
+
+        for place in np.flatnonzero(np.isin(log.column("kind"), (*made, *broken, Kind.EXIT))).tolist():
+            row = log.rows[place]
+            kind, process, peer, at = int(row["kind"]), int(row["process"]), int(row["peer"]), int(row["at"])
+            event = int(row["event"])
+            if kind == Kind.EXIT:
+                for tie in self.of_process.get(process, ()):
+                    pair = (min(tie.process, tie.peer), max(tie.process, tie.peer))
+                    if standing.get(pair) is tie:
+                        end(pair, at)
                 continue
-            ends = (process, peer) if kind == Kind.LINK else (peer, process)
-            standing[pair] = Tie(event, at, NONE, "link", *ends)
-            found.append(standing[pair])
-            of_process[process].add(pair)
-            of_process[peer].add(pair)
-        elif kind in broken and pair in standing:
-            standing.pop(pair).until = at
-    return found
+            if peer == NONE:
+                continue
+            pair = (min(process, peer), max(process, peer))
+            if kind in made and pair not in standing:
+                gone = [e for e in (lives[process].exit, lives[peer].exit) if e != NONE and e < event]
+                if gone:  # GETTING_LINKED of a process that is gone already
+                    continue
+                ends = (process, peer) if kind == Kind.LINK else (peer, process)
+                standing[pair] = tie = Tie(event, at, NONE, "link", *ends)
+                found.append(tie)
+                self.of_process[process].append(tie)
+                self.of_process[peer].append(tie)
+            elif kind in broken and pair in standing:
+                end(pair, at)
+        return found, ended
 
 
-def find_monitors(log: Log, messages: Messages, pids: Pids) -> list[Tie]:
-    """Monitors that follow from messages: of a call until its reply, and of each DOWN."""
-    at = log.column("at")
+def _downs(log: Log, messages: Messages, pids: Pids) -> list[Tie]:
+    """Monitors that follow from the DOWN they ended with."""
     found: list[Tie] = []
-    replied = lookup(at, lookup(messages.receive, messages.reply))
-    calls = np.array(messages.of_kind("call"), dtype=np.int64)
-    calls = calls[
-        (messages.sender[calls] != NONE) & (messages.receiver[calls] != NONE) & (messages.send[calls] != NONE)
-    ]
-    sends = messages.send[calls]
-    columns = (sends, at[sends], replied[calls], messages.sender[calls], messages.receiver[calls])
-    for event, time, until, sender, receiver in zip(*(column.tolist() for column in columns), strict=True):
-        found.append(Tie(event, time, until, "monitor", sender, receiver, OF_CALL))
     for number in messages.of_kind("down"):
         if messages.receive[number] != NONE:
             event, receiver = int(messages.receive[number]), int(messages.receiver[number])
-            peer = pids.of_bytes(messages.shapes[number].subject, int(log.column("vm")[event]))
+            peer = pids.of_bytes(
+                messages.distinct[messages.looks[number]].subject, int(log.column("vm")[event - log.first])
+            )
             if peer != NONE:
-                time = int(at[event])
+                time = int(messages.received_at[number])
                 found.append(Tie(event, time, time, "monitor", receiver, peer, OF_DOWN))
     return found
 
 
-def links_table(ties: list[Tie]) -> pa.Table:
-    """The table, in order of event."""
-    ties = sorted(ties, key=lambda tie: tie.event)
+def _calls(messages: Messages) -> tuple[Ints, tuple[Ints, Ints]]:
+    """New calls between known processes; and (call event, time) of calls whose reply arrived in this slice."""
+    calls = np.array(messages.of_kind("call"), dtype=np.int64)
+    calls = calls[calls >= messages.older]
+    known_ends = (messages.sender[calls] != NONE) & (messages.addressed[calls] != NONE) & (messages.send[calls] != NONE)
+    replies = np.flatnonzero((messages.answers != NONE) & (messages.receive != NONE))
+    return calls[known_ends], (messages.answers[replies], messages.received_at[replies])
+
+
+def _table(ties: list[Tie], messages: Messages, calls: Ints, order: Ints) -> pa.Table:
+    """Ties and the monitors of calls, in order of event."""
+    at = dict(zip(*(column.tolist() for column in _calls(messages)[1]), strict=True))
+    until = [at.get(event, NONE) for event in messages.event[calls].tolist()]
+
+    def column(of_ties: list[int], of_calls: Any) -> Ints:
+        return np.concatenate([np.array(of_ties, dtype=np.int64), np.asarray(of_calls, dtype=np.int64)])[order]
+
+    is_call = np.concatenate([np.zeros(len(ties), dtype=bool), np.ones(len(calls), dtype=bool)])[order]
+    words = pa.array([None, OF_CALL, OF_DOWN], pa.string())
+    why = column([0 if tie.reason is None else 2 for tie in ties], np.ones(len(calls)))
+    kinds = column([int(tie.kind == "monitor") for tie in ties], np.ones(len(calls)))
     return table(
         "links",
-        event=[tie.event for tie in ties],
-        at=[tie.at for tie in ties],
-        until=known(np.array([tie.until for tie in ties], dtype=np.int64)),
-        kind=[tie.kind for tie in ties],
-        process=[tie.process for tie in ties],
-        peer=[tie.peer for tie in ties],
-        certain=[tie.reason is None for tie in ties],
-        reason=[tie.reason for tie in ties],
+        event=column([tie.event for tie in ties], messages.event[calls]),
+        at=column([tie.at for tie in ties], messages.sent_at[calls]),
+        until=known(column([tie.until for tie in ties], until)),
+        kind=pa.array(["link", "monitor"]).take(pa.array(kinds)),
+        process=column([tie.process for tie in ties], messages.sender[calls]),
+        peer=column([tie.peer for tie in ties], messages.addressed[calls]),
+        certain=(why == 0) & ~is_call,
+        reason=words.take(pa.array(why)),
     )

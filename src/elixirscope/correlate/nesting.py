@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from elixirscope.correlate.columns import NONE, Ints, lookup
-from elixirscope.correlate.walk import CODE, OPEN, RAISED, RETURNED, TAIL, Walk, name_of
+from elixirscope.correlate.walk import CODE, OPEN, RAISED, RETURNED, TAIL, Known, Walk, name_of
 from elixirscope.recording.format import Kind
 from elixirscope.recording.log import Log
 
@@ -125,9 +125,10 @@ def _next_smaller(worth: Ints, query: Mask) -> Ints:
 class Nesting:
     """The frames of regular processes in parallel arrays, as `calls.Calls` has them, numbered process by process."""
 
-    def __init__(self, log: Log, named: Named) -> None:
+    def __init__(self, log: Log, named: Named, known: Known | None = None) -> None:
         self._log = log
         self._named = named
+        self._known = known
         order, total = named.order, len(named.order)
         self.event = order[named.calls]
         closed = named.end < total
@@ -140,6 +141,7 @@ class Nesting:
         self.depth = self._depths(closed)
         self.parent = self._parents()
         self.tail_of, self.of_event = np.full(len(self.event), NONE), self._running()
+        self.ghosts = self._last_tails()  # frames that ended by a tail call on whose behalf something may still run
         self._continue()
 
     def _outcomes(self, closed: Mask) -> Ints:
@@ -190,6 +192,12 @@ class Nesting:
         running[others] = np.where(returned, lookup(self.parent, np.where(returned, frame, NONE)), frame)
         return running
 
+    def _last_tails(self) -> set[int]:
+        named = self._named
+        stirring = np.flatnonzero(named.stirs)
+        last = stirring[np.diff(named.process[stirring], append=NONE) != 0]
+        return set(self._frame[last[named.kind[last] == Kind.TAIL]].tolist())
+
     def _continue(self) -> None:
         """Sets `tail_of`: mostly a tail call and the CALL that follows it agree on the function.
 
@@ -235,10 +243,12 @@ class Nesting:
             done = limit if frame in to_end else min(int(named.end[frame]) + 1, limit)
             parts.append(np.arange(first, done))
         places = np.concatenate(parts)
-        walk = Walk(self._log, set())
+        walk = Walk(self._log, set(), self._known)
         walk.run(named.order[places], np.repeat(np.arange(len(parts)), [len(part) for part in parts]))
         entered = np.array([*self._frame[places[named.kind[places] == Kind.CALL]].tolist(), NONE])
         self.of_event[places] = entered[np.array(walk.of_event)]
         tail_of = entered[np.array(walk.tail_of)]
+        for _, ghosts in walk.left.values():
+            self.ghosts.update(entered[ghosts].tolist())
         again = entered[:-1]
         self.tail_of[again] = np.where(tail_of == NONE, self.tail_of[again], tail_of)

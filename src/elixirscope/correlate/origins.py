@@ -2,40 +2,54 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
-
 import numpy as np
+import numpy.typing as npt
 
 from elixirscope.correlate.calls import Calls
 from elixirscope.correlate.columns import NONE, Ints
-from elixirscope.correlate.messages import Messages
 from elixirscope.correlate.processes import Life
-from elixirscope.correlate.restarts import Told
-from elixirscope.recording.format import Kind
-from elixirscope.recording.log import Log
 
 
-def remote_parents(log: Log, calls: Calls, messages: Messages, lives: list[Life], told: Told) -> Ints:
-    """Per frame the frame in another process that asked for it, or -1.
+class Origins:
+    """Per process the outermost frames that nobody's message explains: whoever had the process spawned had them run.
 
-    For a callback that is the frame which sent the message it handles. For the outermost frames of a task or plain
+    For a callback it is the frame which sent the message it handles. For the outermost frames of a task or plain
     process, and for the first frame of any other, it is the frame that had the process spawned.
     """
-    parents = np.full(len(calls.event), NONE)
-    handled = np.flatnonzero((messages.handler != NONE) & (messages.send != NONE))
-    parents[messages.handler[handled]] = calls.of_event[messages.send[handled]]
-    spawners: dict[int, int] = {}
-    for frame in np.flatnonzero(calls.depth == 0).tolist():
-        process = int(calls.process[frame])
-        first = process not in spawners
-        if first:
-            spawners[process] = _spawner(log, calls, messages, lives, told, process)
-        if parents[frame] == NONE and (first or lives[process].kind in ("task", "test", "process")):
-            parents[frame] = spawners[process]
-    return parents
+
+    def __init__(self) -> None:
+        self._rows = list[Ints]()  # of outermost frames without an asker, and their processes
+        self._seen = set[int]()  # processes that have had an outermost frame
+
+    def take(self, calls: Calls, asker: Ints) -> None:
+        """Remember the outermost frames of a slice. `asker`: as in `Handled`."""
+        new = np.arange(calls.older, len(calls.event))
+        outermost = new[calls.depth[new] == 0]
+        process = calls.process[outermost]
+        first = np.zeros(len(outermost), dtype=bool)
+        numbers, where = np.unique(process, return_index=True)
+        fresh = np.array([number not in self._seen for number in numbers.tolist()], dtype=bool)
+        first[where[fresh]] = True
+        self._seen.update(numbers.tolist())
+        alone = asker[outermost] == NONE
+        rows = np.stack([calls.row[outermost], process, first], axis=1)[alone]
+        self._rows.append(rows)
+
+    def askers(self, lives: list[Life]) -> tuple[Ints, Ints]:
+        """The rows of calls that the lives of processes explain, and for each a CALL event."""
+        rows, process, first = np.concatenate([np.empty((0, 3), np.int64), *self._rows]).T
+        spawners = np.full(len(lives), NONE)
+        for number in np.unique(process).tolist():
+            spawners[number] = _spawner(lives, number)
+        plain: npt.NDArray[np.bool_] = np.array(
+            [life.kind in ("task", "test", "process") for life in lives], dtype=bool
+        )
+        chosen = (first == 1) | plain[process]
+        rows, found = rows[chosen], spawners[process[chosen]]
+        return rows[found != NONE], found[found != NONE]
 
 
-def _spawner(log: Log, calls: Calls, messages: Messages, lives: list[Life], told: Told, process: int) -> int:
+def _spawner(lives: list[Life], process: int) -> int:
     """The frame that had a process spawned, or -1.
 
     Where the spawner itself ran no recorded code, it was a go-between: a supervisor that was asked to start a child
@@ -45,16 +59,11 @@ def _spawner(log: Log, calls: Calls, messages: Messages, lives: list[Life], told
     while process not in seen:
         seen.add(process)
         life = lives[process]
-        if life.spawn == NONE or log.rows["kind"][life.spawn] != Kind.SPAWN:
+        if life.spawn == NONE or not life.seen_spawning:
             return NONE
-        frame = int(calls.of_event[life.spawn])
-        if frame != NONE:
-            return frame
-        heard = told.get(life.parent, [])
-        last = bisect_left(heard, (life.spawn, 0)) - 1
-        if last >= 0:
-            asked = heard[last][1]
-            send = int(messages.send[asked])
-            return int(calls.of_event[send]) if messages.shapes[asked].kind == "call" and send != NONE else NONE
+        if life.spawn_call != NONE:
+            return life.spawn_call
+        if life.told is not None and lives[life.parent].kind == "supervisor":
+            return life.told.call if life.told.seen.kind == "call" else NONE
         process = life.parent
     return NONE

@@ -1,33 +1,41 @@
-"""Pairing two event streams on equal keys, in order: the k-th with the k-th."""
+"""Pairing two event streams on equal keys, in order: each effect with the oldest cause that is still without one."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from elixirscope.correlate.columns import Ints
+from elixirscope.correlate.columns import NONE, Ints
+from elixirscope.recording.log import Log
+
+Mask = npt.NDArray[np.bool_]
+
+WAIT: Final = 10_000_000_000
+"""ns that a cause waits for its effect: signals within a machine take microseconds."""
+
+UNEVEN = "an equal message was received shortly before without its send being recorded"
+NO_SENDER = "the receive does not say who sent the message; paired by content"
+NO_RECEIVER = "the send does not say whose alias it went to; paired by content"
 
 
 class Pairs(NamedTuple):
-    """Positions in causes and effects, in parallel; `repeated`: the key occurs more than once on a side; `uneven`:
-    effects outnumber causes or an effect had to be left alone, so the pairs may be shifted."""
+    """Positions in causes and effects, in parallel; `crowded`: another cause of the key was on its way meanwhile."""
 
     cause: Ints
     effect: Ints
-    repeated: npt.NDArray[np.bool_]
-    uneven: npt.NDArray[np.bool_]
+    crowded: Mask
 
 
 def pair(causes: Sequence[Ints], effects: Sequence[Ints], cause_at: Ints, effect_at: Ints) -> Pairs:
     """Pairs events with the same key.
 
-    Both sides are in time order; a key is given as parallel columns. Within a key the k-th cause belongs to the k-th
-    effect while no effect comes before its cause. Where one does, a cause was lost before it: that effect
-    stays alone and the count starts again from there.
+    Both sides are in time order; a key is given as parallel columns. Within a key, each effect in turn takes the oldest
+    cause before it that is not taken and not older than `WAIT`; where there is none, it stays alone.
     """
     codes, other = _codes(causes, effects)
     kinds = int(max(codes.max(initial=-1), other.max(initial=-1))) + 1
@@ -40,34 +48,42 @@ def pair(causes: Sequence[Ints], effects: Sequence[Ints], cause_at: Ints, effect
     both = rank < effect_count[key]
     key, i = key[both], np.flatnonzero(both)
     j = begin[key] + rank[both]
-    late = cause_at[by_cause[i]] > effect_at[by_effect[j]]
-    shifted = np.zeros(kinds, dtype=bool)
-    shifted[key[late]] = True
-    kept = ~shifted[key]
-    found = [np.stack([key[kept], i[kept], j[kept]])]
     cause_times, effect_times = cause_at[by_cause], effect_at[by_effect]
+    took = effect_times[j] - cause_times[i]
+    shifted = np.zeros(kinds, dtype=bool)
+    shifted[key[(took < 0) | (took > WAIT)]] = True
+    kept = ~shifted[key]
+    found = [np.stack([i[kept], j[kept]])]
     for code in np.flatnonzero(shifted).tolist():
         spans = (int(first[code]), int(count[code]), int(begin[code]), int(effect_count[code]))
-        found.append(_one_by_one(code, cause_times, effect_times, *spans))
-    key, i, j = np.concatenate(found, axis=1)
-    repeated = (count[key] > 1) | (effect_count[key] > 1)
-    uneven = shifted[key] | (effect_count[key] > count[key])
-    return Pairs(by_cause[i], by_effect[j], repeated, uneven)
+        found.append(_one_by_one(cause_times, effect_times, *spans))
+    i, j = np.concatenate(found, axis=1)
+    end = np.full(len(by_cause), np.iinfo(np.int64).max)
+    end[i] = effect_times[j]
+    crowded = np.zeros(len(by_cause), dtype=bool)
+    if len(by_cause):
+        near = (codes[by_cause][1:] == codes[by_cause][:-1]) & (cause_times[1:] < end[:-1])
+        near &= cause_times[1:] - cause_times[:-1] <= WAIT
+        crowded[1:] |= near
+        crowded[:-1] |= near
+    of_cause = np.empty(len(by_cause), dtype=bool)
+    of_cause[by_cause] = crowded
+    return Pairs(by_cause[i], by_effect[j], of_cause)
 
 
-def _one_by_one(
-    code: int, cause_times: Ints, effect_times: Ints, first: int, count: int, begin: int, effects: int
-) -> Ints:
-    """(code, cause, effect) of the pairs of one key in which some effect comes before its cause."""
-    matched: list[tuple[int, int, int]] = []
-    i, causes = first, cause_times[first : first + count].tolist()
+def _one_by_one(cause_times: Ints, effect_times: Ints, first: int, count: int, begin: int, effects: int) -> Ints:
+    """(cause, effect) of the pairs of one key in which some effect comes before its cause, or late."""
+    matched: list[tuple[int, int]] = []
+    i, causes = 0, cause_times[first : first + count].tolist()
     for j, time in enumerate(effect_times[begin : begin + effects].tolist(), begin):
-        if i == first + count:
-            break
-        if causes[i - first] <= time:
-            matched.append((code, i, j))
+        while i < count and causes[i] < time - WAIT:
             i += 1
-    return np.array(matched, dtype=np.int64).reshape(-1, 3).T
+        if i == count:
+            break
+        if causes[i] <= time:
+            matched.append((first + i, j))
+            i += 1
+    return np.array(matched, dtype=np.int64).reshape(-1, 2).T
 
 
 def _codes(left: Sequence[Ints], right: Sequence[Ints]) -> tuple[Ints, Ints]:
@@ -79,3 +95,112 @@ def _codes(left: Sequence[Ints], right: Sequence[Ints]) -> tuple[Ints, Ints]:
         codes = codes * max(len(column.dictionary), 1) + column.indices.to_numpy()
         codes = pa.array(codes).dictionary_encode().indices.to_numpy().astype(np.int64)
     return codes[:size], codes[size:]
+
+
+@dataclass
+class Sends:
+    """Sends in order of event, in parallel arrays."""
+
+    process: Ints
+    peer: Ints
+    ref: Ints
+    at: Ints
+    nowhere: Mask  # to a name that nobody had
+    crowded: Mask  # known to have been on its way together with an equal one
+
+
+class Received(NamedTuple):
+    """`receive`: per send the index of its receive or -1, and `reason`: why that is not certain. `strays`: receives
+    without a send, as (sender, receiver, hash, time)."""
+
+    receive: Ints
+    reason: npt.NDArray[np.object_]
+    crowded: Mask
+    strays: Ints
+
+
+def pair_all(log: Log, sends: Sends, receives: Ints, strays: Ints) -> Received:
+    """Sends with receives (places in the log). `strays`: those of earlier slices.
+
+    On sender, receiver and hash; where the receive names no sender, on receiver and hash; where the send went to an
+    alias, on sender and hash. What a receive takes depends on nothing that comes after it.
+    """
+    partner = np.full(len(sends.at), NONE)
+    why = np.full(len(sends.at), None, dtype=object)
+    crowded = sends.crowded.copy()
+    taken = np.zeros(len(receives), dtype=bool)
+    receiver, sender, at, ref = (
+        log.column(name)[receives].astype(np.int64) for name in ("process", "peer", "at", "ref")
+    )
+    sent_to, came_from = (sends.peer != NONE) & ~sends.nowhere, sender != NONE
+
+    def join(s: Ints, r: Ints, by_sender: bool, by_receiver: bool) -> Ints:
+        """Pair the sends `s` with the receives `r` on the hash and the ends that are known. Gives those that were."""
+        none_s, none_r = np.zeros(len(s), dtype=np.int64), np.zeros(len(r), dtype=np.int64)
+        keys_s = (sends.process[s] if by_sender else none_s, sends.peer[s] if by_receiver else none_s, sends.ref[s])
+        keys_r = (sender[r] if by_sender else none_r, receiver[r] if by_receiver else none_r, ref[r])
+        pairs = pair(keys_s, keys_r, sends.at[s], at[r])
+        crowded[s] |= pairs.crowded
+        partner[s[pairs.cause]], taken[r[pairs.effect]] = r[pairs.effect], True
+        return s[pairs.cause]
+
+    plain_s, plain_r = np.flatnonzero(sent_to), np.flatnonzero(came_from)
+    nameless = np.flatnonzero(~came_from)
+    if len(nameless) and len(plain_s):
+        codes, other = _codes((sends.peer[plain_s], sends.ref[plain_s]), (receiver, ref))
+        blind = np.unique(other[nameless])
+        both = np.intersect1d(blind, other[came_from])
+        mixed_s, mixed_r = np.isin(codes, both), np.isin(other, both)
+        _in_turn(
+            sends, plain_s[mixed_s], np.flatnonzero(mixed_r), (codes[mixed_s], other[mixed_r]), sender, at, partner
+        )
+        taken[partner[partner != NONE]] = True
+        paired = plain_s[mixed_s & (partner[plain_s] != NONE)]
+        why[paired[sender[partner[paired]] == NONE]] = NO_SENDER
+        alone = np.isin(codes, blind) & ~mixed_s
+        why[join(plain_s[alone], np.flatnonzero(np.isin(other, blind) & ~mixed_r), False, True)] = NO_SENDER
+        plain_s, plain_r = plain_s[~(alone | mixed_s)], np.flatnonzero(came_from & ~mixed_r)
+    join(plain_s, plain_r, True, True)
+    # To an alias: the send names no process, but its reference makes the message unlike any other.
+    alias = np.flatnonzero((sends.peer == NONE) & ~sends.nowhere)
+    paired = join(alias, np.flatnonzero(came_from & ~taken), True, False)
+    why[paired[crowded[paired]]] = NO_RECEIVER
+    left = came_from & ~taken
+    fresh = np.stack([sender[left], receiver[left], ref[left], at[left]], axis=1)
+    strays = np.concatenate([strays, fresh])
+    paired = np.flatnonzero((partner != NONE) & sent_to & (why == None))  # noqa: E711
+    after = _after_strays(strays, sends, paired, at[partner[paired]])
+    why[paired[after]] = UNEVEN
+    return Received(partner, why, crowded, strays)
+
+
+def _in_turn(sends: Sends, s: Ints, r: Ints, codes: tuple[Ints, Ints], sender: Ints, at: Ints, partner: Ints) -> None:
+    """The plain way, for messages of which some receives name their sender and some do not."""
+    waiting: dict[int, list[int]] = {}
+    for number, code in zip(s.tolist(), codes[0].tolist(), strict=True):
+        waiting.setdefault(code, []).append(number)
+    for number, code in zip(r.tolist(), codes[1].tolist(), strict=True):
+        who, time = int(sender[number]), int(at[number])
+        for send in waiting.get(code, ()):
+            fits = who in (NONE, sends.process[send]) and time - WAIT <= sends.at[send] <= time
+            if fits:
+                partner[send] = number
+                waiting[code].remove(send)
+                break
+
+
+def _after_strays(strays: Ints, sends: Sends, paired: Ints, received_at: Ints) -> Mask:
+    """Of paired sends, those whose receive came within `WAIT` after a stray of the same key."""
+    if not len(strays) or not len(paired):
+        return np.zeros(len(paired), dtype=bool)
+    keys = (sends.process[paired], sends.peer[paired], sends.ref[paired])
+    codes, other = _codes(keys, tuple(strays[:, column] for column in range(3)))
+    code, time = np.concatenate([codes, other]), np.concatenate([received_at, strays[:, 3]])
+    stray = np.arange(len(code)) >= len(codes)
+    order = np.lexsort((~stray, time, code))
+    last = np.maximum.accumulate(np.where(stray[order], np.arange(len(order)), NONE))
+    before = np.where(last == NONE, 0, order[np.maximum(last, 0)])
+    hit = (last != NONE) & (code[before] == code[order]) & (time[order] - time[before] <= WAIT)
+    found = np.empty(len(order), dtype=bool)
+    found[order] = hit
+    return found[: len(codes)]

@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections import defaultdict
+from copy import copy
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from elixirscope.correlate.calls import Calls
 from elixirscope.correlate.columns import NONE, Ints, table
+from elixirscope.correlate.messages import Messages
 from elixirscope.correlate.reasons import exit_kind
+from elixirscope.correlate.shapes import Shape
 from elixirscope.recording import etf
 from elixirscope.recording.format import Kind
-from elixirscope.recording.log import Log, Site
+from elixirscope.recording.log import Log, ProcessKey, Site
 from elixirscope.recording.terms import Atom, Pid, Term, inspect, module_name
 
 _SUPERVISORS = ("DynamicSupervisor", "PartitionSupervisor", "ConsumerSupervisor", ":supervisor")
+
+
+class Heard(NamedTuple):
+    """A message that makes a supervisor act."""
+
+    seen: Shape
+    call: int  # the sender's frame (CALL event)
 
 
 @dataclass
@@ -26,7 +38,12 @@ class Life:
 
     process: int
     spawn: int = NONE  # the event in its parent, else its own SPAWNED
+    spawn_at: int = NONE
+    seen_spawning: bool = False  # spawn is the event in its parent
+    spawn_call: int = NONE  # frame (CALL event) that spawned it
+    told: Heard | None = None  # what its parent had received last when it spawned it
     exit: int = NONE
+    exit_at: int = NONE
     parent: int = NONE
     name: str | None = None
     initial: tuple[str, str, int] | None = None
@@ -39,6 +56,7 @@ class Life:
     reason: int = NONE  # value
     exit_kind: str | None = None
     first_frame: Site | None = None
+    events: int = 0
     test: str | None = None
     main: bool = False  # runs the command itself
     label: str = ""
@@ -47,11 +65,17 @@ class Life:
 class Pids:
     """Which process a pid in a term is, seen from one VM."""
 
-    def __init__(self, log: Log) -> None:
-        self._exact = {(key.vm, bare(key.pid_text)): n for n, key in enumerate(log.processes)}
+    def __init__(self) -> None:
+        self._exact: dict[tuple[int, str], int] = {}
         self._anywhere: dict[tuple[str, str], int] = {}
-        for number, key in enumerate(log.processes):
+        self._count = 0
+
+    def add(self, processes: list[ProcessKey]) -> None:
+        """Know those that are new."""
+        for number, key in enumerate(processes[self._count :], self._count):
+            self._exact[key.vm, bare(key.pid_text)] = number
             self._anywhere.setdefault((key.node, bare(key.pid_text)), number)
+        self._count = len(processes)
 
     def find(self, pid: Term, vm: int) -> int:
         """The process number, or -1."""
@@ -72,39 +96,104 @@ def bare(pid: str) -> str:
     return pid.removeprefix("#PID")
 
 
-def find_processes(log: Log, calls: Calls, pids: Pids) -> list[Life]:
-    """The lives of all processes, indexed by process number; labels and restarts are found later."""
-    lives = [Life(number) for number in range(len(log.processes))]
-    _births_and_deaths(log, lives)
-    _there_before(log, lives, pids)
-    _roles(log, lives, calls)
-    _supervisors(log, lives, pids)
-    return lives
+class Lives:
+    """Follows all processes through the slices. What they are called and whom they replaced is found at the end."""
 
+    def __init__(self) -> None:
+        self.all: list[Life] = []  # by process
+        self.pids = Pids()
+        self._ran = np.empty(0, np.int64)  # process << 32 | site, each once
+        self._first_sites: dict[int, int] = {}
+        self._heard: dict[int, tuple[int, Heard]] = {}  # per process the last: receive event, message
 
-def _births_and_deaths(log: Log, lives: list[Life]) -> None:
-    rows = log.rows
-    kinds = (Kind.SPAWN, Kind.SPAWNED, Kind.EXIT, Kind.REGISTER)
-    for event in np.flatnonzero(np.isin(rows["kind"], kinds)).tolist():
-        row = rows[event]
-        kind, process, peer, value = int(row["kind"]), int(row["process"]), int(row["peer"]), int(row["value"])
-        if kind == Kind.EXIT:
-            life = lives[process]
-            life.exit, life.reason = event, value
-            life.exit_kind = exit_kind(log.values.term(value)) if value != NONE else None
-        elif kind == Kind.REGISTER:
-            if value != NONE and lives[process].name is None:
-                lives[process].name = inspect(log.values.term(value))
-        else:
-            child, parent = (peer, process) if kind == Kind.SPAWN else (process, peer)
-            if child == NONE:
+    def take(self, log: Log, calls: Calls, messages: Messages) -> None:
+        """Births, deaths and names of the next slice."""
+        self.pids.add(log.processes)
+        self.all += [Life(number) for number in range(len(self.all), len(log.processes))]
+        counts = np.bincount(log.column("process"), minlength=len(self.all))
+        for number in np.flatnonzero(counts).tolist():
+            self.all[number].events += int(counts[number])
+        self._births_and_deaths(log, calls, self._hear(messages))
+        frames = slice(calls.older, None)
+        process, site = calls.process[frames], calls.site[frames]
+        self._ran = np.union1d(self._ran, process << 32 | site)
+        firsts, where = np.unique(process, return_index=True)
+        for number, frame in zip(firsts.tolist(), where.tolist(), strict=True):
+            self._first_sites.setdefault(number, int(site[frame]))
+
+    def _hear(self, messages: Messages) -> dict[int, list[tuple[int, Heard]]]:
+        """What each process received that makes a supervisor start or stop children, after the last before."""
+        heard = {process: [last] for process, last in self._heard.items()}
+        telling = np.array(messages.of_kind("exit", "call", "cast", "system"), dtype=np.int64)
+        telling = telling[messages.receive[telling] != NONE]
+        telling = telling[np.argsort(messages.receive[telling], kind="stable")]
+        columns = (messages.receive, messages.receiver, messages.looks, messages.sender_call)
+        for receive, receiver, look, call in zip(*(column[telling].tolist() for column in columns), strict=True):
+            heard.setdefault(receiver, []).append((receive, Heard(messages.distinct[look], call)))
+        self._heard = {process: all_[-1] for process, all_ in heard.items()}
+        return heard
+
+    def _births_and_deaths(self, log: Log, calls: Calls, heard: dict[int, list[tuple[int, Heard]]]) -> None:
+        of_events = calls.of_events
+        kinds = (Kind.SPAWN, Kind.SPAWNED, Kind.EXIT, Kind.REGISTER)
+        for place in np.flatnonzero(np.isin(log.column("kind"), kinds)).tolist():
+            row = log.rows[place]
+            kind, process, peer, value = int(row["kind"]), int(row["process"]), int(row["peer"]), int(row["value"])
+            event, at = int(row["event"]), int(row["at"])
+            if kind == Kind.EXIT:
+                life = self.all[process]
+                if life.exit == NONE:
+                    life.exit, life.exit_at, life.reason = event, at, value
+                    life.exit_kind = exit_kind(log.values.term(value)) if value != NONE else None
+            elif kind == Kind.REGISTER:
+                if value != NONE and self.all[process].name is None:
+                    self.all[process].name = inspect(log.values.term(value))
+            else:
+                child, parent = (peer, process) if kind == Kind.SPAWN else (process, peer)
+                if child == NONE:
+                    continue
+                life = self.all[child]
+                life.parent = parent if life.parent == NONE else life.parent
+                if life.spawn == NONE or (kind == Kind.SPAWN and not life.seen_spawning):
+                    life.spawn, life.spawn_at, life.seen_spawning = event, at, kind == Kind.SPAWN
+                    life.spawn_call = int(of_events[place])
+                    before = heard.get(life.parent, [])
+                    last = bisect_left(before, event, key=lambda one: one[0]) - 1
+                    life.told = before[last][1] if last >= 0 else None
+                if value != NONE:
+                    _origin(life, log.values.term(value))
+
+    def known(self, log: Log) -> list[Life]:
+        """All lives as far as they are known, with their roles; `log`: any slice of the recording."""
+        self.pids.add(log.processes)
+        lives = [copy(life) for life in self.all]
+        lives += [Life(number) for number in range(len(lives), len(log.processes))]
+        _there_before(log, lives, self.pids)
+        self._roles(log, lives)
+        _supervisors(log, lives, self.pids)
+        return lives
+
+    def has_heard(self, process: int) -> bool:
+        """Whether it received anything that makes a supervisor act."""
+        return process in self._heard
+
+    def _roles(self, log: Log, lives: list[Life]) -> None:
+        """Kinds and callback modules, from the initial call and from the callbacks that ran."""
+        behaviours: dict[int, Site] = {}
+        for key in self._ran.tolist():
+            process, site = key >> 32, log.sites.get(key & 0xFFFFFFFF)
+            if site is None:
                 continue
-            life = lives[child]
-            if life.spawn == NONE or kind == Kind.SPAWN:
-                life.spawn = event
-            life.parent = parent if life.parent == NONE else life.parent
-            if value != NONE:
-                _origin(life, log.values.term(value))
+            if site.behaviour and site.callback and process not in behaviours:
+                behaviours[process] = site
+            if site.test:
+                lives[process].test = site.function
+                lives[process].kind, lives[process].module = "test", site.module
+        for process, number in self._first_sites.items():
+            lives[process].first_frame = log.sites.get(number)
+        for life in lives:
+            if life.kind == "process":
+                _role(life, behaviours.get(life.process))
 
 
 def _there_before(log: Log, lives: list[Life], pids: Pids) -> None:
@@ -144,28 +233,6 @@ def _origin(life: Life, described: Term) -> None:
     name = described.get(Atom("name"))
     if isinstance(name, Atom) and name not in ("nil", "undefined", "") and life.name is None:
         life.name = inspect(name)
-
-
-def _roles(log: Log, lives: list[Life], calls: Calls) -> None:
-    """Kinds and callback modules, from the initial call and from the callbacks that ran."""
-    behaviours: dict[int, Site] = {}
-    if len(calls.event):
-        sites = int(calls.site.max()) + 1
-        for process, number in (divmod(key, sites) for key in np.unique(calls.process * sites + calls.site).tolist()):
-            site = log.sites.get(number)
-            if site is None:
-                continue
-            if site.behaviour and site.callback and process not in behaviours:
-                behaviours[process] = site
-            if site.test:
-                lives[process].test = site.function
-                lives[process].kind, lives[process].module = "test", site.module
-        firsts, where = np.unique(calls.process, return_index=True)
-        for process, frame in zip(firsts.tolist(), where.tolist(), strict=True):
-            lives[process].first_frame = log.sites.get(int(calls.site[frame]))
-    for life in lives:
-        if life.kind == "process":
-            _role(life, behaviours.get(life.process))
 
 
 def _role(life: Life, site: Site | None) -> None:
@@ -222,10 +289,6 @@ def initial_text(module: str, function: str, arity: int) -> str:
 
 def processes_table(log: Log, lives: list[Life], lost: Ints) -> pa.Table:
     """One row per process, in order of number. `lost`: events dropped per process."""
-    at = log.rows["at"]
-
-    def time(event: int) -> int | None:
-        return int(at[event]) if event != NONE else None
 
     def known(number: int) -> int | None:
         return None if number == NONE else number
@@ -247,10 +310,10 @@ def processes_table(log: Log, lives: list[Life], lost: Ints) -> pa.Table:
         spawn_event=[known(life.spawn) for life in lives],
         exit_event=[known(life.exit) for life in lives],
         # A process that was not seen to be spawned was there before the recording.
-        start=[time(life.spawn) or 0 for life in lives],
-        end=[time(life.exit) for life in lives],
+        start=[max(life.spawn_at, 0) for life in lives],
+        end=[known(life.exit_at) for life in lives],
         exit_value=[known(life.reason) for life in lives],
         exit_kind=[life.exit_kind for life in lives],
-        events=np.bincount(log.rows["process"], minlength=len(lives)).astype(np.int64),
+        events=[life.events for life in lives],
         lost=lost,
     )

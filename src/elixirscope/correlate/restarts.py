@@ -2,35 +2,18 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator
 
-import numpy as np
-
 from elixirscope.correlate.columns import NONE
-from elixirscope.correlate.messages import Messages
-from elixirscope.correlate.processes import Life, Pids
+from elixirscope.correlate.processes import Life, Lives
 from elixirscope.recording.log import Log
 
 # A supervisor of short-lived children has started thousands; only the latest are looked at.
 _LOOK_BACK = 200
 
-Told = dict[int, list[tuple[int, int]]]  # supervisor → (receive, message), the ones that make it act
 
-
-def told_supervisors(lives: list[Life], messages: Messages) -> Told:
-    """What each supervisor received that makes it start or stop children, in order."""
-    told: Told = {}
-    supervisors = [life.process for life in lives if life.kind == "supervisor"]
-    theirs = np.flatnonzero(np.isin(messages.receiver, supervisors) & (messages.receive != NONE))
-    for message in theirs[np.argsort(messages.receive[theirs], kind="stable")].tolist():
-        if messages.shapes[message].kind in ("exit", "call", "cast", "system"):
-            told.setdefault(int(messages.receiver[message]), []).append((int(messages.receive[message]), message))
-    return told
-
-
-def join_restarts(log: Log, lives: list[Life], messages: Messages, told: Told, pids: Pids) -> None:
+def join_restarts(log: Log, known: Lives, lives: list[Life]) -> None:
     """Sets `predecessor` and `incarnation`.
 
     A supervisor restarts a child when the last thing it was told is an EXIT; a child it starts when asked to, or at
@@ -38,7 +21,7 @@ def join_restarts(log: Log, lives: list[Life], messages: Messages, told: Told, p
     replaces what its predecessor had started likewise. Without recorded messages a registered name tells, or that the
     other one crashed.
     """
-    succession = _Succession(log, lives, messages, told, pids)
+    succession = _Succession(log, known, lives)
     for life in sorted((life for life in lives if life.spawn != NONE and life.parent != NONE), key=lambda x: x.spawn):
         before = succession.of(life)
         if before is not None:
@@ -49,12 +32,10 @@ def join_restarts(log: Log, lives: list[Life], messages: Messages, told: Told, p
 class _Succession:
     """Who may follow whom. Asked once for each process, in order of birth."""
 
-    def __init__(self, log: Log, lives: list[Life], messages: Messages, told: Told, pids: Pids) -> None:
+    def __init__(self, log: Log, known: Lives, lives: list[Life]) -> None:
         self._log = log
+        self._known = known
         self._lives = lives
-        self._messages = messages
-        self._told = told
-        self._pids = pids
         self._replaced: set[int] = set()
         self._children: defaultdict[tuple[int, object], list[Life]] = defaultdict(list)  # by parent and initial call
 
@@ -71,20 +52,18 @@ class _Succession:
         return before
 
     def _restarted(self, life: Life, siblings: list[Life]) -> Life | None:
-        heard = self._told.get(life.parent)
-        if not heard:
+        if not self._known.has_heard(life.parent):
             dead = list(self._replaceable(siblings, life))
             same = (other for other in dead if other.name is not None and other.name == life.name)
             fallen = (other for other in dead if other.exit_kind in ("crash", "killed"))
             return next(same, None) or next(fallen, None)
-        last = bisect_left(heard, (life.spawn, 0)) - 1
-        if last < 0:
+        if life.told is None:
             return None
-        seen = self._messages.shapes[heard[last][1]]
+        seen = life.told.seen
         again = seen.kind == "cast" and "restart" in (seen.tag or "")  # it failed to start and is tried again
         if seen.kind != "exit" and not again:
             return None
-        subject = self._pids.of_bytes(seen.subject, self._log.processes[life.process].vm)
+        subject = self._known.pids.of_bytes(seen.subject, self._log.processes[life.process].vm)
         ended = [self._lives[subject]] if subject != NONE else []
         likely = [other for other in ended if (other.parent, other.initial) == (life.parent, life.initial)]
         return next(self._replaceable(likely, life), None) or next(self._replaceable(siblings, life), None)
@@ -92,6 +71,7 @@ class _Succession:
     def _replaceable(self, others: list[Life], life: Life) -> Iterator[Life]:
         """Those that had ended before, that nobody has replaced yet, and whose names do not contradict."""
         for other in others[-_LOOK_BACK:]:
-            ended = NONE < other.exit < life.spawn and other.process not in self._replaced
+            # Damaged recordings have processes that end before they begin: none may follow itself.
+            ended = other.spawn < life.spawn and NONE < other.exit < life.spawn and other.process not in self._replaced
             if ended and (other.name == life.name or None in (other.name, life.name)):
                 yield other

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from typing import NamedTuple
+
 import numpy as np
 import pyarrow as pa
 
@@ -12,50 +15,66 @@ from elixirscope.recording.log import Log
 from elixirscope.recording.terms import Atom, Term, inspect
 
 
-def tests_table(log: Log, calls: Calls) -> pa.Table:
-    """One row per TEST_START, joined with its end and with the test function's frame."""
-    rows = log.rows
-    columns: dict[str, list[object]] = {
-        name: []
-        for name in ["event", "module", "name", "file", "line", "start", "end", "result", "process", "call", "text"]
-    }
-    frames = _frames(log, calls)
-    ends: dict[tuple[Term, Term], list[int]] = {}
-    for event in np.flatnonzero(rows["kind"] == Kind.TEST_END).tolist():
-        ends.setdefault(_key(_fields(log, event)), []).append(event)
-    for event in np.flatnonzero(rows["kind"] == Kind.TEST_START).tolist():
-        about = _fields(log, event)
-        key = _key(about)
-        end = next((e for e in ends.get(key, ()) if e > event), None)
-        outcome = _fields(log, end) if end is not None else {}
-        limit = end if end is not None else len(rows)
-        frame = next((f for f in frames.get(key, ()) if event < calls.event[f] < limit), None)
-        row = {
-            "event": event,
-            "module": _text(about.get("module")),
-            "name": _text(about.get("name")),
-            "file": _text(about.get("file")),
-            "line": about.get("line") if isinstance(about.get("line"), int) else None,
-            "start": int(rows["at"][event]),
-            "end": int(rows["at"][end]) if end is not None else None,
-            "result": _text(outcome.get("result")),
-            "process": int(calls.process[frame]) if frame is not None else None,
-            "call": int(calls.event[frame]) if frame is not None else None,
-            "text": _text(outcome.get("message")),
-        }
-        for name, value in row.items():
-            columns[name].append(value)
-    return table("tests", **columns)
+class _Told(NamedTuple):
+    """What a TEST_START or TEST_END says."""
+
+    event: int
+    at: int
+    about: dict[str, Term]
 
 
-def _frames(log: Log, calls: Calls) -> dict[tuple[Term, Term], list[int]]:
-    """(module as printed, function) of tests → their frames."""
-    tests = {number: site for number, site in log.sites.items() if site.test}
-    frames: dict[tuple[Term, Term], list[int]] = {}
-    for frame in np.flatnonzero(np.isin(calls.site, list(tests))).tolist():
-        site = tests[int(calls.site[frame])]
-        frames.setdefault((site.module, site.function), []).append(frame)
-    return frames
+class TestRuns:
+    """Gathers tests slice by slice."""
+
+    def __init__(self) -> None:
+        self._starts: list[_Told] = []
+        self._ends: dict[tuple[Term, Term], list[_Told]] = {}
+        self._frames: dict[tuple[Term, Term], list[tuple[int, int]]] = {}  # function of a test → CALL event, process
+
+    def take(self, log: Log, calls: Calls) -> None:
+        """Tests that begin or end in the next slice."""
+        kind = log.column("kind")
+        for place in np.flatnonzero((kind == Kind.TEST_START) | (kind == Kind.TEST_END)).tolist():
+            told = _Told(place + log.first, int(log.column("at")[place]), _fields(log, place))
+            if kind[place] == Kind.TEST_START:
+                self._starts.append(told)
+            else:
+                self._ends.setdefault(_key(told.about), []).append(told)
+        tests = {number: site for number, site in log.sites.items() if site.test}
+        if not tests:
+            return
+        for frame in np.flatnonzero(np.isin(calls.site, list(tests))).tolist():
+            if frame >= calls.older:
+                site = tests[int(calls.site[frame])]
+                found = self._frames.setdefault((site.module, site.function), [])
+                found.append((int(calls.event[frame]), int(calls.process[frame])))
+
+    def table(self) -> pa.Table:
+        """One row per TEST_START, joined with its end and with the test function's frame."""
+        names = ["event", "module", "name", "file", "line", "start", "end", "result", "process", "call", "text"]
+        columns: dict[str, list[object]] = {name: [] for name in names}
+        for start in self._starts:
+            about, key = start.about, _key(start.about)
+            end = next((e for e in self._ends.get(key, ()) if e.event > start.event), None)
+            outcome = end.about if end is not None else {}
+            limit = end.event if end is not None else math.inf
+            frame = next((f for f in self._frames.get(key, ()) if start.event < f[0] < limit), None)
+            row = {
+                "event": start.event,
+                "module": _text(about.get("module")),
+                "name": _text(about.get("name")),
+                "file": _text(about.get("file")),
+                "line": about.get("line") if isinstance(about.get("line"), int) else None,
+                "start": start.at,
+                "end": end.at if end is not None else None,
+                "result": _text(outcome.get("result")),
+                "process": frame[1] if frame is not None else None,
+                "call": frame[0] if frame is not None else None,
+                "text": _text(outcome.get("message")),
+            }
+            for name, value in row.items():
+                columns[name].append(value)
+        return table("tests", **columns)
 
 
 def _fields(log: Log, event: int) -> dict[str, Term]:

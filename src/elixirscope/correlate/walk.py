@@ -34,13 +34,23 @@ class Ghost(NamedTuple):
     callee: Callee | None  # None: a closure
 
 
+class Known(NamedTuple):
+    """The first `events` events of a log are older than what it is about: they only say what was open when that begins.
+    `continued`: of their CALLs, which other one each continues."""
+
+    events: int
+    continued: dict[int, int]
+
+
 class Walk:
     """The frames of some events, numbered as they were entered, in parallel lists; -1 is none."""
 
-    def __init__(self, log: Log, lossy: set[int]) -> None:
+    def __init__(self, log: Log, lossy: set[int], known: Known | None = None) -> None:
         """`lossy`: processes with lost events, whose silent ends may be lost returns."""
         self.log = log
         self.lossy = lossy
+        self.known = known or Known(0, {})
+        self.left: dict[int, tuple[list[int], list[int]]] = {}  # part → frames and ghosts at its end
         self.event: list[int] = []
         self.process: list[int] = []
         self.site: list[int] = []
@@ -65,9 +75,14 @@ class Walk:
         numbered = enumerate(zip(order.tolist(), parts.tolist(), *columns, strict=True))
         for place, (event, part, process, kind, frame, site) in numbered:
             if part != current:
+                self._part_ends(current, stack, ghosts)
                 current, stack, names, ghosts = part, [], [], []
             if kind == call:
-                continues = self._continues(ghosts, len(stack), site) if ghosts else NONE
+                if event < self.known.events:
+                    before = self.known.continued.get(event)
+                    continues = next((ghost.frame for ghost in ghosts if self.event[ghost.frame] == before), NONE)
+                else:
+                    continues = self._continues(ghosts, len(stack), site) if ghosts else NONE
                 of_event[place] = number = len(self.event)
                 self._open(event, process, site, stack[-1] if stack else NONE, continues, len(stack))
                 stack.append(number)
@@ -89,13 +104,18 @@ class Walk:
                     stack.pop()
                     names.pop()
                     if kind == tail:
-                        self._leave(ghosts, number, len(stack), site)
+                        self._leave(ghosts, number, len(stack), site, event < self.known.events)
             else:
                 here = bool(ghosts) and ghosts[-1].level == len(stack)
                 of_event[place] = ghosts[-1].frame if here else stack[-1] if stack else NONE
                 if kind == exited:
                     self._unwind(stack, event)
                     stack, names, ghosts = [], [], []
+        self._part_ends(current, stack, ghosts)
+
+    def _part_ends(self, part: int, stack: list[int], ghosts: list[Ghost]) -> None:
+        if stack or ghosts:
+            self.left[part] = stack, [ghost.frame for ghost in ghosts]
 
     def _open(self, event: int, process: int, site: int, parent: int, tail_of: int, depth: int) -> None:
         self.event.append(event)
@@ -112,9 +132,10 @@ class Walk:
             self.end_event[number] = event
             self.outcome[number] = RAISED
 
-    def _leave(self, ghosts: list[Ghost], number: int, level: int, site: int) -> None:
-        """A frame has ended by a tail call: it takes the place of any earlier ghost that it does not continue."""
-        while ghosts and ghosts[-1].level >= level and ghosts[-1].frame != self.tail_of[number]:
+    def _leave(self, ghosts: list[Ghost], number: int, level: int, site: int, known: bool) -> None:
+        """A frame has ended by a tail call: it takes the place of any earlier ghost that it does not continue. Of known
+        ghosts all are still there."""
+        while not known and ghosts and ghosts[-1].level >= level and ghosts[-1].frame != self.tail_of[number]:
             ghosts.pop()
         place = self.log.sites.get(site)
         ghosts.append(Ghost(number, level, place.callee if place else None))

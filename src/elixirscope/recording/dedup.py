@@ -1,6 +1,7 @@
 """Each distinct value once: ids in order of first appearance.
 
-Short values are compared by Arrow, all of a file together; long ones are the same when their XXH3-128 is.
+Within a slice, short values are compared by Arrow, all of a file together; long ones, and those of different slices,
+are the same when their XXH3-128 is.
 """
 
 from __future__ import annotations
@@ -15,17 +16,93 @@ from xxhash import xxh3_128_digest
 from elixirscope.recording.values import RawValues, Slices
 
 _SHORT: Final = 256  # bytes
+_LONGEST_RUN: Final = 1 << 23
 
 Numbers = npt.NDArray[np.int64]
 
 
-def dedup(rows: npt.NDArray[np.void], places: Numbers, buffers: list[memoryview]) -> RawValues:
-    """Give every row its value's id, and the values.
+class Dedup:
+    """Gives values their ids, slice by slice. Of the values of earlier slices it keeps 16 bytes each."""
 
-    places: for each row the number of a buffer, and where in it the value starts and how long it is; 0 for none.
+    def __init__(self, buffers: list[memoryview]) -> None:
+        self.buffers = buffers
+        self._index: ValueIndex | None = None  # made for the second slice: the first has nothing to compare with
+        self._before: Numbers | None = None  # places of the first slice's values
+
+    def take(self, rows: npt.NDArray[np.void], places: Numbers) -> RawValues:
+        """Give every row of the next slice its value's id, and the values of the slice.
+
+        places: for each row the number of a buffer, and where in it the value starts and how long it is; 0 for none.
+        """
+        with_value = np.flatnonzero(places[:, 2])
+        ids, found = _distinct(places[with_value], self.buffers)
+        rows["value"] = -1
+        if self._before is None:
+            self._before = found
+            rows["value"][with_value] = ids
+            return RawValues(Slices(self.buffers, found), fresh=np.arange(len(found)))
+        if self._index is None:
+            self._index = ValueIndex()
+            self._index.ids(self._digests(self._before))
+        known = self._index.count
+        numbers = self._index.ids(self._digests(found))
+        rows["value"][with_value] = numbers[ids]
+        order = np.argsort(numbers, kind="stable")
+        return RawValues(Slices(self.buffers, found[order], numbers[order]), fresh=np.arange(known, self._index.count))
+
+    def _digests(self, places: Numbers) -> npt.NDArray[np.uint64]:
+        """XXH3-128 of each value, as two numbers."""
+        buffers = self.buffers
+        columns = zip(*(places[:, column].tolist() for column in range(3)), strict=True)
+        joined = b"".join([xxh3_128_digest(buffers[number][start : start + size]) for number, start, size in columns])
+        return np.frombuffer(joined, "<u8").reshape(-1, 2)
+
+
+class ValueIndex:
+    """Ids of values by 96 bits of their digest, in sorted runs that are merged while they are small.
+
+    Two different values among 10⁹ fall together with a probability below 10⁻¹¹.
     """
-    with_value = np.flatnonzero(places[:, 2])
-    chosen = places[with_value]
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._runs: list[tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint32], npt.NDArray[np.uint32]]] = []
+
+    def ids(self, digests: npt.NDArray[np.uint64]) -> Numbers:
+        """The ids of distinct values; those not seen before are given the next ones, in order."""
+        high, low = digests[:, 0], digests[:, 1].astype(np.uint32)
+        found = np.full(len(high), -1)
+        for keys, rest, ids in self._runs:
+            place = np.searchsorted(keys, high)
+            while True:  # more than once only where 64 bits fall together
+                near = np.minimum(place, len(keys) - 1)
+                same = (keys[near] == high) & (place < len(keys))
+                hit = same & (rest[near] == low)
+                found[hit] = ids[near[hit]]
+                again = same & ~hit & (found < 0)
+                if not again.any():
+                    break
+                place = np.where(again, place + 1, len(keys))
+        new = np.flatnonzero(found < 0)
+        found[new] = np.arange(self.count, self.count + len(new))
+        self.count += len(new)
+        if len(new):
+            order = np.argsort(high[new], kind="stable")
+            self._runs.append((high[new][order], low[new][order], found[new][order].astype(np.uint32)))
+            self._merge()
+        return found
+
+    def _merge(self) -> None:
+        while len(self._runs) > 1 and len(self._runs[-2][0]) <= min(2 * len(self._runs[-1][0]), _LONGEST_RUN):
+            first, second = self._runs.pop(), self._runs.pop()
+            keys = np.concatenate([second[0], first[0]])
+            order = np.argsort(keys, kind="stable")
+            rest, ids = (np.concatenate([second[column], first[column]])[order] for column in (1, 2))
+            self._runs.append((keys[order], rest, ids))
+
+
+def _distinct(chosen: Numbers, buffers: list[memoryview]) -> tuple[Numbers, Numbers]:
+    """For each of these places the number of its value, in order of first appearance, and the first place of each."""
     codes, count = np.full(len(chosen), -1), 0
     short = chosen[:, 2] <= _SHORT
     by_file = [np.flatnonzero(short & (chosen[:, 0] == number)) for number in range(len(buffers))]
@@ -56,9 +133,7 @@ def dedup(rows: npt.NDArray[np.void], places: Numbers, buffers: list[memoryview]
     ids = pa.array(codes).dictionary_encode().indices.to_numpy()
     first = np.empty(int(ids.max(initial=-1)) + 1, np.int64)
     first[ids[::-1]] = np.arange(len(ids) - 1, -1, -1)
-    rows["value"] = -1
-    rows["value"][with_value] = ids
-    return RawValues(Slices(buffers, chosen[first]))
+    return ids, chosen[first]
 
 
 def _encoded(buffer: memoryview, starts: Numbers, sizes: Numbers) -> pa.DictionaryArray | None:

@@ -1,4 +1,4 @@
-"""Joins the raw files of all VMs into one `Log`: one time line, dense numbers, each value once."""
+"""Joins the raw files of all VMs into one `Log`, whole or in slices: one time line, dense numbers, each value once."""
 
 from __future__ import annotations
 
@@ -10,52 +10,23 @@ import numpy as np
 import numpy.typing as npt
 
 from elixirscope.errors import EnvironmentProblem
-from elixirscope.recording.dedup import dedup
+from elixirscope.recording.dedup import Dedup
 from elixirscope.recording.format import FORMAT_VERSION, NONE32
 from elixirscope.recording.frames import newer_format
 from elixirscope.recording.log import EVENT_ROW, Log, Loss, ProcessKey, Site
-from elixirscope.recording.rawfile import RawFile, read_raw_file
+from elixirscope.recording.rawfile import RawFile, read_on, read_raw_file
 from elixirscope.recording.sitetable import unknown_site, vm_sites
 from elixirscope.recording.terms import Pid
 
 _NO_NODE: Final = "nonode@nohost"
 _DENSE: Final = 1 << 22  # ids up to this are looked up in an array
+_EVER: Final = (1 << 62) - 1
 
 
 def join(raw_dir: Path) -> Log:
     """See `log.read_log`."""
-    files = [read_raw_file(path) for path in raw_paths(raw_dir)]
-    headers = [file.header for file in files if file.header is not None]
-    # One file among others with another version is a damaged header; all of them are a newer recording.
-    if headers and all(header.version > FORMAT_VERSION for header in headers):
-        raise newer_format(str(raw_dir.parent), max(header.version for header in headers))
-    vms = _Vms(files)
-    processes = _Processes(vms)
-    sites, site_numbers = _sites(files, vms)
-    rows, places = _rows(files, vms, processes, sites, site_numbers)
-    order = _by_time(rows)
-    rows, places = rows[order], places[order]
-    keys = _number_by_appearance(rows, processes)
-    order = _by_time(rows)  # numbers break ties: keep that true
-    moved = np.flatnonzero(order != np.arange(len(order)))
-    rows[moved], places[moved] = rows[order[moved]], places[order[moved]]
-    start = int(rows["at"][0]) if len(rows) else vms.earliest
-    rows["at"] -= start
-    rows["event"] = np.arange(len(rows))
-    return Log(
-        rows=rows,
-        processes=keys,
-        sites=sites,
-        values=dedup(rows, places, [file.data for file in files]),
-        losses=list(_losses(files, vms, processes, keys, start)),
-        metas=[meta | {"vm": vms.number(file)} for file in files for meta in file.metas],
-        gaps=[gap for file in files for gap in file.gaps],
-        complete=bool(files) and all(file.ended and not file.gaps for file in files),
-        start_unix_ns=start,
-        duration_ns=int(rows["at"][-1]) if len(rows) else 0,
-        unfinished=[file.name for file in files if not file.ended],
-        bytes=sum(len(file.data) for file in files),
-    )
+    (log,) = Joiner.open(raw_dir).slices(None)
+    return log
 
 
 def raw_paths(raw_dir: Path) -> list[Path]:
@@ -69,19 +40,265 @@ def raw_paths(raw_dir: Path) -> list[Path]:
         ) from error
 
 
+class Joiner:
+    """Gives one slice after the other; keeps the numbers of processes, sites and values from one to the next."""
+
+    @classmethod
+    def open(cls, raw_dir: Path) -> Joiner:
+        """Check all raw files, and read what is not events. Raises as `read_log` does."""
+        files = [read_raw_file(path) for path in raw_paths(raw_dir)]
+        headers = [file.header for file in files if file.header is not None]
+        # One file among others with another version is a damaged header; all of them are a newer recording.
+        if headers and all(header.version > FORMAT_VERSION for header in headers):
+            raise newer_format(str(raw_dir.parent), max(header.version for header in headers))
+        return cls(files)
+
+    def __init__(self, files: list[RawFile]) -> None:
+        self._files = files
+        self._vms = _Vms(files)
+        self._processes = _Processes(self._vms)
+        self._sites: dict[int, Site] = {}
+        self._site_numbers: list[dict[int, int]] = []  # per VM the dense number of each of its ids
+        self._describe_sites()
+        self._final = np.empty(0, np.int32)  # of each provisional process its number, -1 for one not seen yet
+        self._keys: list[ProcessKey] = []
+        self._dedup = Dedup([file.data for file in files])
+        self._count = 0
+        self._cut = -_EVER
+        self._start = self._earliest()
+
+    def _shift(self, file: RawFile) -> int:
+        return self._vms.shifts[self._vms.number(file)]
+
+    @property
+    def buffers(self) -> list[memoryview]:
+        """The bytes of the files that values lie in."""
+        return list(self._dedup.buffers)
+
+    @property
+    def events(self) -> int:
+        """How many there are."""
+        return sum(int(file.batches["count"].sum()) for file in self._files)
+
+    def slices(self, size: int | None) -> Iterator[Log]:
+        """The log in slices of about `size` events (None: all), cut where the time changes; at least one. Once only.
+
+        Each has all that is known without reading events: sites, losses, metas, gaps, whether it is complete.
+        Processes are those seen so far; the last slice has all.
+        """
+        bounds = self._bounds(size)
+        for start, end in zip([-_EVER, *bounds], [*bounds, _EVER], strict=True):
+            yield self._slice(start, end)
+            for file in self._files:
+                file.release()
+
+    def grow(self, raw_dir: Path) -> int:
+        """Read what was written since to a recording that is still being made. Gives how many events came too late for
+        a slice that was taken already."""
+        known = {file.name: file for file in self._files}
+        fresh = list[RawFile]()
+        before = dict[str, int]()
+        for path in raw_paths(raw_dir):
+            name = path.stem.rpartition("-")[0] or path.stem
+            file = known.get(path.name) or RawFile(path.name, name, memoryview(b""), None)
+            before[file.name] = len(file.batches)
+            read_on(file, path, growing=True)
+            if file.name not in known and file.header is not None:
+                fresh.append(file)
+        self._vms.add(fresh)
+        self._files += fresh
+        self._dedup.buffers[:] = [file.data for file in self._files]
+        self._describe_sites()
+        if not self._count:
+            self._start = self._earliest()
+        return sum(
+            int((times < _own(self._cut, self._shift(file))).sum())
+            for file in self._files
+            for times in file.times(before.get(file.name, 0))
+        )
+
+    def until(self, time: int) -> Log:
+        """The slice of what happened since the last one and before `time` (Unix ns)."""
+        since, self._cut = self._cut, max(time, self._cut)
+        log = self._slice(since, self._cut)
+        for file in self._files:
+            file.release()
+        return log
+
+    def _earliest(self) -> int:
+        times = [int(file.batches["first"].min()) + self._shift(file) for file in self._files if len(file.batches)]
+        return min(times, default=self._vms.earliest)
+
+    def _describe_sites(self) -> None:
+        """Number all sites that are described and have no number yet, VM by VM in order of their ids."""
+        self._site_numbers += [{} for _ in self._vms.files[len(self._site_numbers) :]]
+        for own, group in zip(self._site_numbers, self._vms.files, strict=True):
+            for captured, make in sorted(vm_sites(file.modules for file in group).items()):
+                number = own.setdefault(captured, len(self._sites) + 1)
+                if number not in self._sites or self._sites[number].kind == "unknown":
+                    self._sites[number] = make(number)
+
+    def _bounds(self, size: int | None) -> list[int]:
+        """Times (Unix ns) at which to cut."""
+        if size is None or not self._files:
+            return []
+        first = np.concatenate([file.batches["first"] + self._shift(file) for file in self._files])
+        counts = np.concatenate([file.batches["count"] for file in self._files])
+        order = np.argsort(first, kind="stable")
+        numbers = np.cumsum(counts[order]) // size
+        bounds: list[int] = np.unique(first[order][np.flatnonzero(np.diff(numbers, prepend=0))]).tolist()
+        return bounds
+
+    def _slice(self, since: int, until: int) -> Log:
+        """The events of a span of time, which follows the one before. The last ends at `_EVER`."""
+        files, vms = self._files, self._vms
+        rows, places, unknown = self._rows(since, until)
+        order = np.argsort(rows["at"], kind="stable")
+        rows, places = rows[order], places[order]
+        self._number_sites(rows, unknown[order])
+        self._number_processes(rows)
+        if until == _EVER:
+            self._number_rest()
+        order = _by_time(rows)  # numbers break ties
+        moved = np.flatnonzero(order != np.arange(len(order)))
+        rows[moved], places[moved] = rows[order[moved]], places[order[moved]]
+        rows["at"] -= self._start
+        rows["event"] = np.arange(self._count, self._count + len(rows))
+        self._count += len(rows)
+        return Log(
+            rows=rows,
+            processes=list(self._keys),
+            sites=self._sites,
+            values=self._dedup.take(rows, places),
+            losses=list(self._losses(until == _EVER)),
+            metas=[meta | {"vm": vms.number(file)} for file in files for meta in file.metas],
+            gaps=[gap for file in files for gap in file.gaps],
+            complete=bool(files) and all(file.ended and not file.gaps for file in files),
+            start_unix_ns=self._start,
+            duration_ns=int(rows["at"][-1]) if len(rows) else 0,
+            unfinished=[file.name for file in files if not file.ended],
+            bytes=sum(len(file.data) for file in files),
+        )
+
+    def _rows(
+        self, since: int, until: int
+    ) -> tuple[npt.NDArray[np.void], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Events with provisional process numbers; for each (file, start, length) of its value, and the captured id of
+        a site that nothing describes, 0 for none."""
+        parts = [file.span(*(_own(time, self._shift(file)) for time in (since, until))) for file in self._files]
+        total = sum(len(events) for events, _ in parts)
+        rows = np.zeros(total, EVENT_ROW)
+        places = np.zeros((total, 3), np.int64)
+        unknown = np.zeros(total, np.int64)
+        done = 0
+        for number, (file, (events, starts)) in enumerate(zip(self._files, parts, strict=True)):
+            vm = self._vms.number(file)
+            part = slice(done, done + len(events))
+            done = part.stop
+            into = rows[part]
+            into["at"] = events["ts"] + self._vms.shifts[vm]
+            into["vm"] = vm
+            for name in ("kind", "flags", "aux", "frame", "ref"):
+                into[name] = events[name]
+
+            def process(index: int, file: RawFile = file, vm: int = vm) -> int:
+                if index == NONE32:
+                    return -1
+                pid = file.pids.get(index)
+                return self._processes.undeclared(file, index, vm) if pid is None else self._processes.of(pid, vm)
+
+            def site(captured: int, numbers: dict[int, int] = self._site_numbers[vm]) -> int:
+                return numbers.get(captured, -1) if captured else 0
+
+            into["process"] = _translate(events["pid"], process)
+            into["peer"] = _translate(events["peer"], process)
+            into["site"] = _translate(events["site"], site)
+            unknown[part] = np.where(into["site"] < 0, events["site"], 0)
+            places[part, 0] = number
+            places[part, 1] = starts
+            places[part, 2] = events["value_length"]
+        return rows, places, unknown
+
+    def _number_sites(self, rows: npt.NDArray[np.void], unknown: npt.NDArray[np.int64]) -> None:
+        """Sites whose description is lost are numbered after the others, by first appearance."""
+        for place in np.flatnonzero(unknown).tolist():
+            numbers, captured = self._site_numbers[int(rows["vm"][place])], int(unknown[place])
+            if captured not in numbers:
+                numbers[captured] = len(self._sites) + 1
+                self._sites[len(self._sites) + 1] = unknown_site(len(self._sites) + 1)
+            rows["site"][place] = numbers[captured]
+
+    def _number_processes(self, rows: npt.NDArray[np.void]) -> None:
+        """Number the processes of `rows` (in time order) by first appearance, as actor or as peer."""
+        count = len(self._processes.keys)
+        self._final = np.concatenate([self._final, np.full(count - len(self._final), -1, np.int32)])
+        seen = np.stack([rows["process"], rows["peer"]], axis=1).ravel()
+        first = np.full(count + 1, len(seen))  # the last stands for index -1: none
+        first[seen[::-1]] = np.arange(len(seen) - 1, -1, -1)
+        fresh = np.flatnonzero((self._final < 0) & (first[:count] < len(seen)))
+        self._give_numbers(fresh[np.argsort(first[fresh], kind="stable")])
+        numbers = np.append(self._final, np.int32(-1))
+        rows["process"] = numbers[rows["process"]]
+        rows["peer"] = numbers[rows["peer"]]
+
+    def _give_numbers(self, fresh: npt.NDArray[np.int64]) -> None:
+        self._final[fresh] = np.arange(len(self._keys), len(self._keys) + len(fresh))
+        self._keys += [self._processes.keys[number] for number in fresh.tolist()]
+
+    def _number_rest(self) -> None:
+        """Processes that appear in no event, for they lost all they did, come last."""
+        for file in self._files:
+            for pid, *_ in file.losses:
+                if pid is not None:
+                    self._processes.of(pid, self._vms.number(file))
+        count = len(self._processes.keys)
+        self._final = np.concatenate([self._final, np.full(count - len(self._final), -1, np.int32)])
+        self._give_numbers(np.flatnonzero(self._final < 0))
+
+    def _losses(self, last: bool) -> Iterator[Loss]:
+        """What files say they lost, of processes known so far; in the last slice also values outside their frames."""
+        for file in self._files:
+            vm = self._vms.number(file)
+            for pid, count, reason, ts in file.losses:
+                process = None
+                if pid is not None:
+                    number = self._processes.of(pid, vm)
+                    if number >= len(self._final) or self._final[number] < 0:
+                        continue
+                    process = int(self._final[number])
+                at = max(ts + self._vms.shifts[vm] - self._start, 0) if ts else None
+                yield Loss(vm, process, count, reason, at)
+            if file.bad_values and last:
+                yield Loss(vm, None, 0, f"{file.bad_values:,} values of {file.name} lie outside their frames")
+
+
+def _own(time: int, shift: int) -> int:
+    """A time as the VM has it."""
+    return time * 2 if abs(time) == _EVER else max(min(time - shift, _EVER), -_EVER)
+
+
 class _Vms:
     """The VMs of a recording: their numbers, their nodes, and how far their clocks are from Unix time."""
 
     def __init__(self, files: list[RawFile]) -> None:
-        names = sorted({file.vm_name for file in files})
-        self._numbers = {name: number for number, name in enumerate(names)}
-        self.files: list[list[RawFile]] = [[] for _ in names]
-        for file in files:
-            self.files[self.number(file)].append(file)
-        self.shifts = [_clock_shift(group) for group in self.files]
-        self.nodes = [_node_name(name, group) for name, group in zip(names, self.files, strict=True)]
+        self._numbers: dict[str, int] = {}
+        self.files: list[list[RawFile]] = []
+        self.shifts: list[int] = []
+        self.nodes: list[str] = []
+        self.add(files)
         anchors = [file.header.unix_ns for file in files if file.header is not None]
         self.earliest = min(anchors, default=0)
+
+    def add(self, files: list[RawFile]) -> None:
+        """Further files; a VM that is known keeps its number, its clock and its node."""
+        for name in sorted({file.vm_name for file in files} - self._numbers.keys()):
+            group = [file for file in files if file.vm_name == name]
+            self._numbers[name] = len(self.files)
+            self.files.append([])
+            self.shifts.append(_clock_shift(group))
+            self.nodes.append(_node_name(name, group))
+        for file in files:
+            self.files[self.number(file)].append(file)
 
     def number(self, file: RawFile) -> int:
         return self._numbers[file.vm_name]
@@ -136,63 +353,6 @@ class _Processes:
         return number
 
 
-def _sites(files: list[RawFile], vms: _Vms) -> tuple[dict[int, Site], list[dict[int, int]]]:
-    """All sites by dense number from 1, and per VM the dense number of each of its ids."""
-    sites: dict[int, Site] = {}
-    numbers: list[dict[int, int]] = []
-    for group in vms.files:
-        own: dict[int, int] = {}
-        for captured, make in sorted(vm_sites(file.modules for file in group).items()):
-            own[captured] = number = len(sites) + 1
-            sites[number] = make(number)
-        numbers.append(own)
-    return sites, numbers
-
-
-def _rows(
-    files: list[RawFile],
-    vms: _Vms,
-    processes: _Processes,
-    sites: dict[int, Site],
-    site_numbers: list[dict[int, int]],
-) -> tuple[npt.NDArray[np.void], npt.NDArray[np.int64]]:
-    """All events with provisional process numbers, and for each (file, start, length) of its value."""
-    total = sum(len(file.events) for file in files)
-    rows = np.zeros(total, EVENT_ROW)
-    places = np.zeros((total, 3), np.int64)
-    done = 0
-    for file_number, file in enumerate(files):
-        vm, events = vms.number(file), file.events
-        part = slice(done, done + len(events))
-        done = part.stop
-        into = rows[part]
-        into["at"] = events["ts"] + vms.shifts[vm]
-        into["vm"] = vm
-        for name in ("kind", "flags", "aux", "frame", "ref"):
-            into[name] = events[name]
-
-        def process(index: int, file: RawFile = file, vm: int = vm) -> int:
-            pid = file.pids.get(index)
-            return processes.undeclared(file, index, vm) if pid is None else processes.of(pid, vm)
-
-        def peer(index: int) -> int:
-            return -1 if index == NONE32 else process(index)
-
-        def site(captured: int, numbers: dict[int, int] = site_numbers[vm]) -> int:
-            if captured and captured not in numbers:
-                numbers[captured] = len(sites) + 1
-                sites[len(sites) + 1] = unknown_site(len(sites) + 1)
-            return numbers[captured] if captured else 0
-
-        into["process"] = _translate(events["pid"], process)
-        into["peer"] = _translate(events["peer"], peer)
-        into["site"] = _translate(events["site"], site)
-        places[part, 0] = file_number
-        places[part, 1] = file.value_starts
-        places[part, 2] = events["value_length"]
-    return rows, places
-
-
 def _translate(column: npt.NDArray[np.uint32], number: Callable[[int], int]) -> npt.NDArray[np.int32]:
     """`number` of each element, called once for each distinct one."""
     listed = column != NONE32
@@ -219,41 +379,3 @@ def _by_time(rows: npt.NDArray[np.void]) -> npt.NDArray[np.int64]:
     among = rows[order[places]]
     order[places] = order[places][np.lexsort((among["process"], among["at"]))]
     return order
-
-
-def _number_by_appearance(rows: npt.NDArray[np.void], processes: _Processes) -> list[ProcessKey]:
-    """Renumber the processes of `rows` (in time order) by first appearance, as actor or as peer.
-
-    Processes that appear in no event (they only lost some) come last.
-    """
-    seen = np.stack([rows["process"], rows["peer"]], axis=1).ravel()
-    count = len(processes.keys)
-    first = np.full(count + 1, len(seen))  # the last stands for index -1: none
-    first[seen[::-1]] = np.arange(len(seen) - 1, -1, -1)
-    ordered = np.argsort(first[:count], kind="stable").tolist()
-    renumbered = np.full(count + 1, -1, np.int32)
-    renumbered[ordered] = np.arange(count)
-    rows["process"] = renumbered[rows["process"]]
-    rows["peer"] = renumbered[rows["peer"]]
-    return [processes.keys[number] for number in ordered]
-
-
-def _losses(
-    files: list[RawFile], vms: _Vms, processes: _Processes, keys: list[ProcessKey], start: int
-) -> Iterator[Loss]:
-    """What files say they lost, plus values that lie outside their frames."""
-    numbers = {key: number for number, key in enumerate(keys)}
-    for file in files:
-        vm = vms.number(file)
-        for pid, count, reason, ts in file.losses:
-            process = None
-            if pid is not None:
-                key = processes.keys[processes.of(pid, vm)]
-                if key not in numbers:  # it lost all it did
-                    numbers[key] = len(keys)
-                    keys.append(key)
-                process = numbers[key]
-            at = max(ts + vms.shifts[vm] - start, 0) if ts else None
-            yield Loss(vm, process, count, reason, at)
-        if file.bad_values:
-            yield Loss(vm, None, 0, f"{file.bad_values:,} values of {file.name} lie outside their frames")

@@ -104,6 +104,11 @@ class Log:
     bytes: int = 0
     _arrays: dict[str, npt.NDArray[Any]] = field(default_factory=dict, repr=False)
 
+    @property
+    def first(self) -> int:
+        """The number of the first event: 0 unless this is a slice of a recording."""
+        return int(self.rows["event"][0]) if len(self.rows) else 0
+
     def column(self, name: str) -> npt.NDArray[Any]:
         """A column of `rows` by itself: several times quicker to pick from than in rows of 54 bytes."""
         return self._kept(name, lambda: np.ascontiguousarray(self.rows[name]))

@@ -8,22 +8,16 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from elixirscope.errors import NotFoundError
 from elixirscope.recording.columns import COLUMNS, ColumnStore
-from elixirscope.recording.sealer import SEGMENTS, Progress, Seal
+from elixirscope.recording.sealer import SEGMENTS, Progress, Seal, identity
 
-LARGE: Final = 500_000  # events
 _BATCH: Final = 1 << 17  # rows held at once
-
-
-def identity(seal: Seal) -> dict[str, Any]:
-    """What columns and indexes are made of: those of another identity are not this recording's."""
-    return {"raw": seal.raw, "elixirscope_version": seal.elixirscope_version, "rows": seal.rows}
 
 
 def mapped(recording: Path, seal: Seal) -> ColumnStore | None:

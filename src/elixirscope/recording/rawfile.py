@@ -1,9 +1,11 @@
-"""One raw file, read: its events as columns and what its other frames say."""
+"""One raw file, read: where its events are, and what its other frames say."""
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,19 @@ import numpy as np
 import numpy.typing as npt
 
 from elixirscope.recording import etf
-from elixirscope.recording.format import EVENT, FrameType
+from elixirscope.recording.format import EVENT, FILE_HEADER, FrameType
 from elixirscope.recording.frames import FRAME_OVERHEAD, FileHeader, Frame, Gap, map_file, read_header, scan
 from elixirscope.recording.terms import Atom, Pid, Term
+
+BATCH = np.dtype(
+    [
+        ("start", "<i8"),  # of the events, in the file
+        ("count", "<i8"),
+        ("end", "<i8"),  # of the values, which follow the events
+        ("first", "<i8"),  # the earliest and the latest time in it
+        ("last", "<i8"),
+    ]
+)
 
 
 @dataclass
@@ -24,60 +36,94 @@ class RawFile:
     vm_name: str  # NODE.OSPID of the file name
     data: memoryview
     header: FileHeader | None
-    events: npt.NDArray[np.void] = field(default_factory=lambda: np.empty(0, EVENT))
-    value_starts: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
-    bad_values: int = 0  # events whose value lies outside its frame
+    batches: npt.NDArray[np.void] = field(default_factory=lambda: np.empty(0, BATCH))  # of events
+    bad_values: int = 0  # events read so far whose value lies outside its frame
     pids: dict[int, Pid] = field(default_factory=dict)
     modules: list[tuple[str, dict[str, Term], list[Term]]] = field(default_factory=list)
     losses: list[tuple[Pid | None, int, str, int]] = field(default_factory=list)  # …, ts
     metas: list[dict[str, Any]] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
     ended: bool = False
+    read: int = 0  # bytes
+    told_lost: int = 0  # events that frames say were dropped
+
+    @cached_property
+    def events(self) -> npt.NDArray[np.void]:
+        """All events, in memory."""
+        return self.span(-(2**63), 2**63 - 1)[0]
+
+    def span(self, since: int, until: int) -> tuple[npt.NDArray[np.void], npt.NDArray[np.int64]]:
+        """The events of times from `since` to before `until`, in the order of the file, and where the value of each
+        starts. Values outside their frame are taken away, and counted."""
+        found = [np.empty(0, EVENT)]
+        starts = [np.empty(0, np.int64)]
+        chosen = (self.batches["first"] < until) & (self.batches["last"] >= since)
+        for start, count, end, first, last in self.batches[chosen].tolist():
+            events = np.frombuffer(self.data, EVENT, count, start)
+            values = start + events.nbytes + events["value_offset"].astype(np.int64)
+            if first < since or last >= until:
+                inside = (events["ts"] >= since) & (events["ts"] < until)
+                events, values = events[inside], values[inside]
+            outside = (events["value_length"] > 0) & (values + events["value_length"] > end)
+            if outside.any():
+                self.bad_values += int(outside.sum())
+                events = events.copy()
+                events["value_length"][outside] = 0
+            found.append(events)
+            starts.append(values)
+        return np.concatenate(found), np.concatenate(starts)
+
+    def times(self, first: int) -> Iterator[npt.NDArray[np.int64]]:
+        """The times of the events of each batch from number `first` on."""
+        for start, count, *_ in self.batches[first:].tolist():
+            yield np.frombuffer(self.data, EVENT, count, start)["ts"]
+
+    def release(self) -> None:
+        """Have the memory of what was read so far back: it is read from the file again when asked for."""
+        if isinstance(self.data.obj, mmap.mmap):
+            self.data.obj.madvise(mmap.MADV_DONTNEED)
 
 
 def read_raw_file(path: Path) -> RawFile:
-    """Read all of `path` that is whole. Raises `EnvironmentProblem` when it cannot be opened."""
-    data = map_file(path)
+    """Check all frames of `path` and read what is not events. Raises `EnvironmentProblem` when it cannot be opened."""
     name, _, _ = path.stem.rpartition("-")
-    file = RawFile(path.name, name or path.stem, data, read_header(data))
-    batches: list[npt.NDArray[np.void]] = []
-    spans: list[tuple[int, int]] = []  # of each batch's values, in the file
-    told = 0
-    for item in scan(data, path.name):
+    file = RawFile(path.name, name or path.stem, memoryview(b""), None)
+    read_on(file, path)
+    lost = sum(loss[1] for loss in file.losses)
+    if file.told_lost > lost:  # the frame that said whose they were is itself gone
+        file.losses.append((None, file.told_lost - lost, "not known: the record of this loss is damaged", 0))
+    return file
+
+
+def read_on(file: RawFile, path: Path, *, growing: bool = False) -> None:
+    """Read what was written to `path` since. `growing`: a frame that is not there to its end is left for later."""
+    data = file.data = map_file(path)
+    if growing and (len(data) < FILE_HEADER.size or len(data) == file.read):
+        return
+    file.header = file.header or read_header(data)
+    batches: list[tuple[int, int, int, int, int]] = []
+    for item in scan(data, path.name, file.read):
         if isinstance(item, Gap):
+            if growing and item.tail:
+                break
             file.gaps.append(item)
+            file.read = item.end
             continue
-        told += item.loss
+        file.read = item.offset + FRAME_OVERHEAD + len(item.payload)
+        file.told_lost += item.loss
+        start, end = item.offset + FRAME_OVERHEAD, item.offset + FRAME_OVERHEAD + len(item.payload)
         try:
             if item.type == FrameType.EVENTS:
-                size = item.count * EVENT.itemsize
-                batches.append(np.frombuffer(item.payload[:size], EVENT, item.count))
-                values = item.offset + FRAME_OVERHEAD
-                spans.append((values + size, values + len(item.payload)))
+                times = np.frombuffer(item.payload[: item.count * EVENT.itemsize], EVENT, item.count)["ts"]
+                if item.count:
+                    batches.append((start, item.count, end, int(times.min()), int(times.max())))
             else:
                 _take_term(file, item)
         except (etf.DecodeError, ValueError, TypeError, LookupError, AttributeError):
             # The sum holds but the content does not: the same to us as damage.
-            file.gaps.append(Gap(path.name, item.offset, item.offset + FRAME_OVERHEAD + len(item.payload)))
-    lost = sum(loss[1] for loss in file.losses)
-    if told > lost:  # the frame that said whose they were is itself gone
-        file.losses.append((None, told - lost, "not known: the record of this loss is damaged", 0))
-    _join_batches(file, batches, spans)
-    return file
-
-
-def _join_batches(file: RawFile, batches: list[npt.NDArray[np.void]], spans: list[tuple[int, int]]) -> None:
-    if not batches:
-        return
-    events = np.concatenate(batches)
-    counts = [len(batch) for batch in batches]
-    starts, ends = np.repeat(np.array(spans, np.int64), counts, axis=0).T
-    value_starts = starts + events["value_offset"]
-    outside = (events["value_length"] > 0) & (value_starts + events["value_length"] > ends)
-    if outside.any():
-        file.bad_values = int(outside.sum())
-        events["value_length"][outside] = 0
-    file.events, file.value_starts = events, value_starts
+            file.gaps.append(Gap(path.name, item.offset, end))
+    file.batches = np.concatenate([file.batches, np.array(batches, BATCH)])
+    file.release()
 
 
 def _take_term(file: RawFile, frame: Frame) -> None:

@@ -77,22 +77,20 @@ class Recording:
         path = located(path)
         manifest = _check(path)
         seal = sealer.sealed(path)
-        if seal is not None and (seal.events < mapping.LARGE or mapping.mapped(path, seal) is not None):
+        if seal is not None and (seal.events < sealer.LARGE or mapping.mapped(path, seal) is not None):
             return cls(path, manifest, seal, None, mapping.mapped(path, seal))
         with locked(path):  # a second reader waits here, then finds it sealed
             seal = sealer.sealed(path)
             if seal is None:
-                built = sealer.build(path, progress, correlate=correlate)
-                seal = built.seal
                 try:
-                    sealer.write(path, built)
+                    seal = sealer.make(path, progress, correlate=correlate)
                 except EnvironmentProblem as problem:
+                    built = sealer.build(path, progress, correlate=correlate)
                     row = Uncovered("segments", f"{problem.message}; everything is read from raw/ each time")
-                    facts = msgspec.structs.replace(seal, coverage=[*seal.coverage, row])
+                    facts = msgspec.structs.replace(built.seal, coverage=[*built.seal.coverage, row])
                     return cls(path, manifest, facts, built)
-                del built  # before the columns are made: they are as large
             columns = mapping.mapped(path, seal)
-            if columns is None and seal.events >= mapping.LARGE and not is_packed(path):
+            if columns is None and seal.events >= sealer.LARGE and not is_packed(path):
                 try:
                     columns = mapping.make(path, seal, progress)
                 except EnvironmentProblem as problem:
@@ -124,7 +122,7 @@ class Recording:
     def arrays(self) -> Arrays:
         """What is derived from this recording and takes time: kept beside it where it is large."""
         kept = self._columns is not None
-        return Arrays(self.path if kept else None, mapping.identity(self._seal))
+        return Arrays(self.path if kept else None, sealer.identity(self._seal))
 
     def parquet(self, name: str) -> list[Path]:
         """The Parquet files of a table; none when the recording could not be sealed (use `table`)."""

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Final, TypeAlias
+from typing import Any, BinaryIO, Final, TypeAlias
 
 import msgspec
 import pyarrow as pa
@@ -21,23 +21,29 @@ import pyarrow.parquet as pq
 
 from elixirscope import __version__
 from elixirscope.errors import EnvironmentProblem
+from elixirscope.recording.changes import Changes, Correlator, MemoryTables
+from elixirscope.recording.columns import COLUMNS, ColumnStore
 from elixirscope.recording.coverage import Uncovered, uncovered
 from elixirscope.recording.durable import locked, sync_folder, write_file
 from elixirscope.recording.format import FORMAT_VERSION, Flag
-from elixirscope.recording.joiner import raw_paths
-from elixirscope.recording.log import Log, read_log
+from elixirscope.recording.joiner import Joiner, raw_paths
+from elixirscope.recording.log import Log
 from elixirscope.recording.manifest import Manifest
 from elixirscope.recording.schema import SCHEMA_VERSION, TABLES
 from elixirscope.recording.sources import relative_files
-from elixirscope.recording.values import write_values
+from elixirscope.recording.values import ValueWriter, write_values
 
-Correlate: TypeAlias = Callable[[Log], dict[str, pa.Table]]
+Correlate: TypeAlias = Callable[[], Correlator]
 Progress: TypeAlias = Callable[[str], None]
 
 SEGMENTS: Final = "segments"
 VALUES: Final = "values.zst"
 _SEAL: Final = "seal.json"
 _ROW_GROUP: Final = 128 * 1024
+LARGE: Final = 500_000
+"""Events from which on a recording is sealed slice by slice, through mapped columns; others are sealed in memory."""
+SLICE: Final = 1 << 20
+"""Events in a slice, about."""
 
 
 class Seal(msgspec.Struct, frozen=True):
@@ -99,7 +105,20 @@ def seal(recording_dir: Path, progress: Progress | None = None, *, correlate: Co
     """
     with locked(recording_dir):  # a second one waits here, then finds it done
         if sealed(recording_dir) is None:
-            write(recording_dir, build(recording_dir, progress, correlate=correlate))
+            make(recording_dir, progress, correlate=correlate)
+
+
+def make(recording_dir: Path, progress: Progress | None = None, *, correlate: Correlate) -> Seal:
+    """Write `segments/`, and `columns/` where the recording is large; the caller holds the lock. Raises as `seal`."""
+    tell = progress or (lambda _: None)
+    tell("reading")
+    raw = raw_sizes(recording_dir)  # before reading: what is written meanwhile makes it stale
+    joiner = Joiner.open(recording_dir / "raw")
+    if joiner.events >= LARGE:
+        return _stream(recording_dir, joiner, raw, tell, correlate())
+    built = _in_memory(recording_dir, joiner, raw, tell, correlate())
+    write(recording_dir, built)
+    return built.seal
 
 
 def sealed(recording_dir: Path) -> Seal | None:
@@ -111,71 +130,161 @@ def sealed(recording_dir: Path) -> Seal | None:
         return None
     current = found.schema_version == SCHEMA_VERSION and found.elixirscope_version == __version__
     whole = all((segments / name).is_file() for name in (VALUES, *(f"{table}.parquet" for table in TABLES)))
-    return found if current and whole and found.raw == _raw_sizes(recording_dir) else None
+    return found if current and whole and found.raw == raw_sizes(recording_dir) else None
 
 
 def build(recording_dir: Path, progress: Progress | None = None, *, correlate: Correlate) -> Built:
     """Read the raw files and make all tables of them, in memory. Raises as `read_log` does."""
     tell = progress or (lambda _: None)
     tell("reading")
-    raw = _raw_sizes(recording_dir)  # before reading: what is written meanwhile makes it stale
-    log = read_log(recording_dir / "raw")
+    raw = raw_sizes(recording_dir)
+    return _in_memory(recording_dir, Joiner.open(recording_dir / "raw"), raw, tell, correlate())
+
+
+def _in_memory(
+    recording_dir: Path, joiner: Joiner, raw: dict[str, int], tell: Progress, correlator: Correlator
+) -> Built:
+    tables = MemoryTables()
+    (log,) = joiner.slices(None)
     tell(f"relating {len(log.rows):,} events")
+    root = _root(recording_dir)
+    for changes in (correlator.take(log), correlator.finish(log)):
+        tables.take(_checked(changes, root))
+    found = tables.all()
+    facts = facts_of(
+        log, raw, truncated=truncated_in(log), rows={name: table.num_rows for name, table in found.items()}
+    )
+    return Built(facts, found, log)
+
+
+def _stream(recording_dir: Path, joiner: Joiner, raw: dict[str, int], tell: Progress, correlator: Correlator) -> Seal:
+    """Seal slice by slice: what is in memory does not grow with the recording, save for what can still matter."""
+    total, root, truncated = joiner.events, _root(recording_dir), 0
+
+    def into(segments: Path, columns: Path) -> Seal:
+        nonlocal truncated
+        store = ColumnStore.create(columns)
+
+        def apply(changes: Changes) -> None:
+            for name, rows in _checked(changes, root).rows.items():
+                store.append(name, rows)
+            for patch in changes.patches:
+                store.patch(*patch)
+
+        with (segments / VALUES).open("wb") as file:
+            values = ValueWriter(file)
+            for log in joiner.slices(SLICE):
+                tell(f"relating {log.first + len(log.rows):,} of {total:,} events")
+                apply(correlator.take(log))
+                values.append(log.values.new())
+                truncated += truncated_in(log)
+            values.finish()
+            os.fsync(file.fileno())
+        apply(correlator.finish(log))
+        store.commit()
+        facts = facts_of(log, raw, truncated=truncated, rows={name: store.rows(name) for name in TABLES})
+        store.commit(identity(facts), sync=True)
+        tell(f"writing {total:,} events")
+        for name in TABLES:
+            write_file(segments / f"{name}.parquet", _parquet(store.table(name)))
+        store.close()
+        _write_seal(segments, facts)
+        return facts
+
+    return _replace(recording_dir, into)
+
+
+def _checked(changes: Changes, root: str) -> Changes:
+    rows = {name: relative_files(table, root) for name, table in changes.rows.items()}
+    for name, table in rows.items():
+        if not table.schema.equals(TABLES[name]):
+            raise TypeError(f"the table {name} is not as recording.schema has it: {table.schema}")
+    return Changes(rows, changes.patches)
+
+
+def _root(recording_dir: Path) -> str:
     manifest = Manifest.load(recording_dir)
-    root = manifest.cwd if manifest else ""
-    tables = {name: relative_files(table, root) for name, table in correlate(log).items()}
-    for name, schema in TABLES.items():
-        if not tables[name].schema.equals(schema):
-            raise TypeError(f"the table {name} is not as recording.schema has it: {tables[name].schema}")
-    facts = Seal(
+    return manifest.cwd if manifest else ""
+
+
+def truncated_in(log: Log) -> int:
+    """How many of its values were cut."""
+    return int(((log.rows["flags"] & Flag.TRUNCATED) != 0).sum())
+
+
+def facts_of(log: Log, raw: dict[str, int], *, truncated: int, rows: dict[str, int]) -> Seal:
+    """What is sealed. `log`: the last slice; `truncated`, `rows`: of all."""
+    return Seal(
         schema_version=SCHEMA_VERSION,
         elixirscope_version=__version__,
         raw=raw,
-        events=len(log.rows),
+        events=log.first + len(log.rows),
         lost=log.lost,
-        truncated=int(((log.rows["flags"] & Flag.TRUNCATED) != 0).sum()),
+        truncated=truncated,
         duration_ns=log.duration_ns,
         started_unix_ns=log.start_unix_ns,
         bytes=log.bytes,
         complete=log.complete,
         coverage=uncovered(log),
         engines=sorted({str(meta["engine"]) for meta in log.metas if "engine" in meta}),
-        rows={name: tables[name].num_rows for name in TABLES},
+        rows=rows,
     )
-    return Built(facts, tables, log)
+
+
+def identity(seal: Seal) -> dict[str, Any]:
+    """What columns and indexes are made of: those of another identity are not this recording's."""
+    return {"raw": seal.raw, "elixirscope_version": seal.elixirscope_version, "rows": seal.rows}
 
 
 def write(recording_dir: Path, built: Built) -> None:
     """Write `segments/`; the caller holds the lock. Raises `EnvironmentProblem` and leaves what was there
     when it cannot."""
-    segments = recording_dir / SEGMENTS
-    fresh, old = (recording_dir / f".{SEGMENTS}.{os.getpid()}.{end}" for end in ("new", "old"))
+
+    def into(segments: Path, _: Path) -> Seal:
+        with AsyncWriterPool() as pool:
+            pool.write(segments / VALUES, lambda file: write_values(built.log.values.new(), file))
+            for name in TABLES:
+                pool.write(segments / f"{name}.parquet", _parquet(built.tables[name]))
+        _write_seal(segments, built.seal)
+        return built.seal
+
+    _replace(recording_dir, into)
+
+
+def _replace(recording_dir: Path, write_into: Callable[[Path, Path], Seal]) -> Seal:
+    """Have `segments/`, and `columns/` where it is made, written under other names, and put them in place when they are
+    whole. Given are the folder for segments, which is there, and that for columns."""
+    work = {
+        name: [recording_dir / f".{name}.{os.getpid()}.{end}" for end in ("new", "old")] for name in (SEGMENTS, COLUMNS)
+    }
     try:
-        fresh.mkdir()
-        _write_into(fresh, built)
-        sync_folder(fresh)
-        with suppress(FileNotFoundError):
-            segments.replace(old)
-        fresh.replace(segments)
+        for path in recording_dir.iterdir():
+            if path.name.startswith((f".{SEGMENTS}.", f".{COLUMNS}.")):  # of one that was killed, for we hold the lock
+                shutil.rmtree(path, ignore_errors=True)
+        work[SEGMENTS][0].mkdir()
+        facts = write_into(work[SEGMENTS][0], work[COLUMNS][0])
+        sync_folder(work[SEGMENTS][0])
+        for name, (fresh, old) in work.items():
+            if fresh.exists():
+                with suppress(FileNotFoundError):
+                    (recording_dir / name).replace(old)
+                fresh.replace(recording_dir / name)
         sync_folder(recording_dir)
+        return facts
     except OSError as error:
         raise EnvironmentProblem(
             f"cannot write the tables of {recording_dir}: {error.strerror or error}",
             "free some space there, or make the folder writable; the recording itself is unharmed",
         ) from error
     finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
+        for folders in work.values():
+            for folder in folders:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
-def _write_into(folder: Path, built: Built) -> None:
-    values = built.log.values
-    with AsyncWriterPool() as pool:
-        pool.write(folder / VALUES, lambda file: write_values(values.all(), file))
-        for name in TABLES:
-            pool.write(folder / f"{name}.parquet", _parquet(built.tables[name]))
-    encoded = msgspec.json.format(msgspec.json.encode(built.seal), indent=1)
-    write_file(folder / _SEAL, lambda file: file.write(encoded))
+def _write_seal(segments: Path, facts: Seal) -> None:
+    encoded = msgspec.json.format(msgspec.json.encode(facts), indent=1)
+    write_file(segments / _SEAL, lambda file: file.write(encoded))
 
 
 def _parquet(table: pa.Table) -> Callable[[BinaryIO], object]:
@@ -185,12 +294,18 @@ def _parquet(table: pa.Table) -> Callable[[BinaryIO], object]:
     numbers = [field.name for field in table.schema if field.type == pa.int64()]
     options = {
         "compression": "zstd",
-        "row_group_size": _ROW_GROUP,
         "use_dictionary": [name for name in table.column_names if name not in numbers],
         "column_encoding": dict.fromkeys(numbers, "DELTA_BINARY_PACKED"),
     }
-    return lambda file: pq.write_table(described, file, **options)
+
+    def write(file: BinaryIO) -> None:
+        with pq.ParquetWriter(file, described.schema, **options) as writer:
+            for start in range(0, max(described.num_rows, 1), 8 * _ROW_GROUP):
+                writer.write_table(described.slice(start, 8 * _ROW_GROUP), row_group_size=_ROW_GROUP)
+
+    return write
 
 
-def _raw_sizes(recording_dir: Path) -> dict[str, int]:
+def raw_sizes(recording_dir: Path) -> dict[str, int]:
+    """The raw files, and how large they are."""
     return {path.name: path.stat().st_size for path in raw_paths(recording_dir / "raw")}

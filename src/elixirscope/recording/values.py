@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from itertools import accumulate, islice
+from itertools import accumulate, chain, islice
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol, TypeAlias
 
@@ -27,6 +28,9 @@ Raw: TypeAlias = bytes  # a value's external format; classes below have a method
 PER_BLOCK: Final = 32
 _MAGIC: Final = b"ELXVALS1"
 _FOOTER: Final = struct.Struct("<QQQ8s")  # values, blocks, where the index starts, magic
+_COMPRESSORS: Final = 2
+_BLOCKS_AT_ONCE: Final = 512
+_BLOCKS_PER_TASK: Final = 64
 _CACHED_TERMS: Final = 4096
 _CACHED_BLOCKS: Final = 256
 
@@ -48,29 +52,37 @@ class Values(Protocol):
 class RawValues:
     """Values in memory or in mapped raw files."""
 
-    def __init__(self, values: Sequence[Raw | memoryview] | Slices) -> None:
+    def __init__(self, values: Sequence[Raw | memoryview] | Slices, fresh: npt.NDArray[np.int64] | None = None) -> None:
+        """`fresh`: of a slice's values, the ids of those that no earlier slice has; they are the highest."""
         self._values = values
+        self.fresh = np.arange(len(values)) if fresh is None else fresh
         self.term = lru_cache(_CACHED_TERMS)(self._term)
 
     def __len__(self) -> int:
         return len(self._values)
 
     def bytes(self, value_id: int) -> Raw:
-        _check(value_id, len(self))
+        if not isinstance(self._values, Slices):
+            _check(value_id, len(self))
         return bytes(self._values[value_id])
 
-    def all(self) -> Iterator[Raw | memoryview]:
-        """The bytes of all values, in order of their ids."""
+    def new(self) -> Iterator[Raw | memoryview]:
+        """The bytes of the fresh values, in order of their ids."""
         if not isinstance(self._values, Slices):
             return iter(self._values)
-        files, starts, sizes = (column.tolist() for column in self._values.places.T)
+        files, starts, sizes = (column.tolist() for column in self._values.of(self.fresh).T)
         buffers = self._values.buffers
         return (buffers[file][at : at + size] for file, at, size in zip(files, starts, sizes, strict=True))
+
+    def places(self) -> npt.NDArray[np.int64]:
+        """Where the fresh values lie, in order of their ids: rows of (file, start, length)."""
+        assert isinstance(self._values, Slices)
+        return self._values.of(self.fresh)
 
     def sizes(self, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """How many bytes each of the values `ids` has."""
         if isinstance(self._values, Slices):
-            lengths: npt.NDArray[np.int64] = self._values.places[ids, 2]
+            lengths: npt.NDArray[np.int64] = self._values.of(ids)[:, 2]
             return lengths
         return np.array([len(self._values[number]) for number in ids.tolist()], np.int64)
 
@@ -86,28 +98,38 @@ class RawValues:
 
 
 class Slices:
-    """Places in mapped files, read when asked for: rows of (file, start, length)."""
+    """Places in mapped files, read when asked for: rows of (file, start, length). `ids`: the ids of the values there,
+    in order; None when they are all from 0."""
 
-    def __init__(self, buffers: list[memoryview], places: npt.NDArray[np.int64]) -> None:
+    def __init__(
+        self, buffers: list[memoryview], places: npt.NDArray[np.int64], ids: npt.NDArray[np.int64] | None = None
+    ) -> None:
         self.buffers = buffers
         self.places = places
+        self._ids = ids
 
     def __len__(self) -> int:
         return len(self.places)
 
     def __getitem__(self, index: int) -> memoryview:
-        file, start, size = self.places[index].tolist()
+        _check(index, len(self) if self._ids is None else int(self._ids[-1]) + 1 if len(self._ids) else 0)
+        file, start, size = self.of(np.array([index]))[0].tolist()
         part: memoryview = self.buffers[file][start : start + size]
         return part
+
+    def of(self, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """The places of values."""
+        return self.places[ids if self._ids is None else np.searchsorted(self._ids, ids)]
 
     def rows(self, ids: npt.NDArray[np.int64], size: int) -> npt.NDArray[np.uint8]:
         """See `RawValues.rows`."""
         found = np.empty((len(ids), size), np.uint8)
+        places = self.of(ids)
         for number, buffer in enumerate(self.buffers):
-            mine = np.flatnonzero(self.places[ids, 0] == number)
+            mine = np.flatnonzero(places[:, 0] == number)
             if len(mine):
                 windows = np.lib.stride_tricks.sliding_window_view(np.frombuffer(buffer, np.uint8), size)
-                found[mine] = windows[self.places[ids[mine], 1]]
+                found[mine] = windows[places[mine, 1]]
         return found
 
 
@@ -165,20 +187,56 @@ class SealedValues:
         )
 
 
+class ValueWriter:
+    """Writes values, in the order of their ids, as `SealedValues` reads them; a few threads compress."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._ends: list[npt.NDArray[np.uint32]] = []
+        self._starts = [len(_MAGIC)]
+        self._rest: list[Raw | memoryview] = []  # of a block that is not full
+        file.write(_MAGIC)
+
+    def append(self, values: Iterable[Raw | memoryview]) -> None:
+        """The next values. Raises `OSError`."""
+        values = chain(self._rest, values)
+        self._rest = []
+        with ThreadPoolExecutor(_COMPRESSORS) as pool:
+            while batch := list(islice(values, PER_BLOCK * _BLOCKS_AT_ONCE)):
+                blocks = [batch[first : first + PER_BLOCK] for first in range(0, len(batch), PER_BLOCK)]
+                if len(blocks[-1]) < PER_BLOCK:
+                    self._rest = [bytes(value) for value in blocks.pop()]
+                self._write(blocks, pool)
+
+    def finish(self) -> None:
+        """What is left, and the index."""
+        with ThreadPoolExecutor(1) as pool:
+            self._write([self._rest] if self._rest else [], pool)
+        ends = np.concatenate([np.empty(0, np.uint32), *self._ends])
+        index: npt.NDArray[np.generic]
+        for index in (ends.astype("<u4"), np.array(self._starts, "<u8")):
+            self._file.write(index.tobytes())
+        self._file.write(_FOOTER.pack(len(ends), len(self._starts) - 1, self._starts[-1], _MAGIC))
+
+    def _write(self, blocks: list[list[Raw | memoryview]], pool: ThreadPoolExecutor) -> None:
+        tasks = [blocks[first : first + _BLOCKS_PER_TASK] for first in range(0, len(blocks), _BLOCKS_PER_TASK)]
+        for packed in pool.map(_packed, tasks):
+            for data in packed:
+                self._starts.append(self._starts[-1] + self._file.write(data))
+        for block in blocks:
+            self._ends.append(np.fromiter(accumulate(map(len, block)), np.uint32, len(block)))
+
+
 def write_values(values: Iterable[Raw | memoryview], file: BinaryIO) -> None:
     """Write `values`, in the order of their ids, as `SealedValues` reads them."""
-    deflate = zstandard.ZstdCompressor(level=3, write_content_size=True).compress
-    ends: list[int] = []
-    starts = [len(_MAGIC)]
-    file.write(_MAGIC)
-    values = iter(values)
-    while block := list(islice(values, PER_BLOCK)):
-        ends += accumulate(map(len, block))
-        starts.append(starts[-1] + file.write(deflate(b"".join(block))))
-    index: npt.NDArray[np.generic]
-    for index in (np.array(ends, "<u4"), np.array(starts, "<u8")):
-        file.write(index.tobytes())
-    file.write(_FOOTER.pack(len(ends), len(starts) - 1, starts[-1], _MAGIC))
+    writer = ValueWriter(file)
+    writer.append(values)
+    writer.finish()
+
+
+def _packed(blocks: list[list[Raw | memoryview]]) -> list[Raw]:
+    compress = zstandard.ZstdCompressor(level=3, write_content_size=True).compress
+    return [compress(b"".join(block)) for block in blocks]
 
 
 def _check(value_id: int, count: int) -> None:
