@@ -14,7 +14,7 @@ import pytest
 
 from elixirscope.film import Film
 from elixirscope.query import rows
-from elixirscope.recording import mapping
+from elixirscope.recording import sealer
 from elixirscope.recording.pack import pack
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
@@ -31,7 +31,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def film(request: pytest.FixtureRequest, shop: Path) -> Iterator[Film]:
     with pytest.MonkeyPatch.context() as patch:
         if request.param == "mapped":
-            patch.setattr(mapping, "LARGE", 0)
+            patch.setattr(sealer, "LARGE", 0)
         yield Film.open(shop)
 
 
@@ -49,7 +49,7 @@ def test_places_in_a_sampled_column_are_those_of_a_search_of_all(film: Film, mon
 
 
 def test_columns_and_indexes_come_back_when_they_are_deleted(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mapping, "LARGE", 0)
+    monkeypatch.setattr(sealer, "LARGE", 0)
     first = Film.open(shop)
     process = first.query.processes[3]["process"]
     window = first.query.window(process, 0, first.info.duration_ns)
@@ -65,7 +65,7 @@ def test_columns_and_indexes_come_back_when_they_are_deleted(shop: Path, monkeyp
 def test_a_pack_holds_no_columns_and_answers_without(
     shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mapping, "LARGE", 0)
+    monkeypatch.setattr(sealer, "LARGE", 0)
     film = Film.open(shop)
     pack(shop, tmp_path / "shop.scopez")
     packed = Film.open(tmp_path / "shop.scopez")
@@ -77,7 +77,7 @@ def test_a_pack_holds_no_columns_and_answers_without(
 def test_columns_of_another_recording_are_not_believed(
     shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mapping, "LARGE", 0)
+    monkeypatch.setattr(sealer, "LARGE", 0)
     Film.open(shop)
     other = tmp_path / "other.scope"
     _module("generate").generate(other, 1_000, processes=10, state_bytes=100, seed=12)
