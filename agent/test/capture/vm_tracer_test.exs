@@ -284,16 +284,25 @@ defmodule ElixirScope.Capture.VMTracerTest do
     end
   end
 
-  # What happened to a process, without numbers that differ from run to run; what it said and heard with the number
-  # that pairs them, which is of the message.
+  # What a process did, in order, then what others did to it, which may come between at any place. Without numbers that
+  # differ from run to run; what it said and heard with the number that pairs them, which is of the message.
   defp story(events, name) do
     pid = named(events, name)
     # The main process has compiled the script before.
     since = if name == :main, do: Enum.find(events, &(&1.value == {:ok, :main})).ts
 
-    for %{pid: ^pid, kind: kind} = e <- events,
-        since == nil or e.ts >= since,
-        kind not in [:call, :return, :tail, :bind, :state] do
+    mine =
+      for %{pid: ^pid, kind: kind} = e <- events,
+          since == nil or e.ts >= since,
+          kind not in [:call, :return, :tail, :bind, :state],
+          do: e
+
+    {done, suffered} = Enum.split_with(mine, &(&1.kind not in [:receive, :getting_linked, :getting_unlinked]))
+    told(done) ++ Enum.sort(told(suffered))
+  end
+
+  defp told(events) do
+    for %{kind: kind} = e <- events do
       text = inspect({kind, e.value, e.flags, e.peer && :somebody}, limit: :infinity, printable_limit: :infinity)
       ref = if text =~ ~r/#(PID|Reference|Port)<|fun-/, do: :own, else: e.ref
       {String.replace(text, ~r/#(PID|Reference|Port)<[\d.]+>|-?\d+-fun-\d+/, "#"), ref}
