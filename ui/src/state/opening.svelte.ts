@@ -3,6 +3,9 @@ import { recording } from './recording.svelte'
 import { stage } from './stage.svelte'
 import { viewport } from './viewport.svelte'
 
+/** How long the findings wait for the lanes. */
+const PATIENCE_MS = 2000
+
 /**
  * Where the page begins. A moment in the address wins, also one that comes while the recording is still being
  * read; else the eye lands first on what went wrong. Runs while a component is made.
@@ -11,7 +14,7 @@ export function open(): void {
   let placed = false
   let revealed = false
   focus.listen()
-  void recording.load()
+  void recording.load(lanesShown())
 
   $effect(() => {
     if (placed || !recording.info) return
@@ -31,6 +34,17 @@ export function open(): void {
     if (revealed || at < 0 || !recording.info) return
     revealed = true
     viewport.reveal(at)
+  })
+}
+
+/** Fulfilled when the timeline has lanes to draw, or has taken long over them. */
+function lanesShown(): Promise<void> {
+  return new Promise((resolve) => {
+    $effect(() => {
+      const { tile, whole } = viewport
+      if (whole.value && !tile.busy && (tile.value?.lanes.length || tile.error)) resolve()
+    })
+    setTimeout(resolve, PATIENCE_MS)
   })
 }
 

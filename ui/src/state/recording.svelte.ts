@@ -16,7 +16,8 @@ class RecordingStore {
   readonly short = $derived(shortLabels(this.processes))
   readonly duration = $derived(Math.max(this.info?.duration_ns ?? 1, 1))
 
-  async load(): Promise<void> {
+  /** `shown`: fulfilled when lanes are drawn. Findings can take a second, and would make them wait. */
+  async load(shown: Promise<void> = Promise.resolve()): Promise<void> {
     this.error = null
     try {
       const [info, found] = await Promise.all([api.info(), api.processes()])
@@ -25,11 +26,12 @@ class RecordingStore {
       document.title = `${info.name} · ElixirScope`
     } catch (reason) {
       this.error = asError(reason)
-      if (this.error.slug === 'unreachable') setTimeout(() => void this.load(), 2000)
+      if (this.error.slug === 'unreachable') setTimeout(() => void this.load(shown), 2000)
       return
     }
     try {
       this.tests = (await api.tests()).tests
+      await shown
       this.findings = (await api.findings()).findings
     } catch (reason) {
       this.findingsError = asError(reason)
