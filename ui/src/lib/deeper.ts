@@ -1,0 +1,117 @@
+/** What the server answers to questions that dig: where time went, parts of values, prints in retrospect, why not. */
+
+import type { Change, Message, Moment, Value, Version } from './types'
+
+export type FlameView = 'merged' | 'time' | 'inverted' | 'sandwich'
+
+export interface FlameNode {
+  parent: number | null
+  depth: number
+  function: number
+  start: number
+  total_ns: number
+  self_ns: number
+  wait_ns: number
+  calls: number
+  call: number | null
+}
+
+export interface FlameFunction {
+  label: string
+  module: string | null
+  function: string | null
+  arity: number | null
+  calls: number
+  self_ns: number
+  wait_ns: number
+  total_ns: number
+}
+
+export interface Flame {
+  view: FlameView
+  start: number
+  end: number
+  total_ns: number
+  hidden: number
+  functions: FlameFunction[]
+  nodes: FlameNode[]
+  callers: FlameNode[]
+}
+
+export interface Segment {
+  start: number
+  end: number
+  kind: 'self' | 'frame' | 'travel' | 'mailbox' | 'reply'
+  process: number | null
+  call: number | null
+  label: string
+  process_label: string
+  behind: number | null
+  certain: boolean
+  reason: string | null
+}
+
+export interface CriticalPath {
+  call: number
+  label: string
+  start: number
+  end: number
+  total: number
+  segments: Segment[]
+  shares: { kind: string; label: string; ns: number; segments: number }[]
+}
+
+/** A value, or a part of one: a row of a tree that opens part by part. */
+export interface Part {
+  path: string
+  where: string
+  key: string | null
+  kind: string
+  text: string
+  children: number
+  left_out: number | null
+  truncated: boolean
+  redacted: boolean
+}
+
+export interface Children {
+  of: Part
+  total: number
+  offset: number
+  children: Part[]
+}
+
+/** The last version that changed a field, what it changed there, and the message whose handling did. */
+export interface Changed {
+  version: Version | null
+  changes: Change[]
+  message: Message | null
+}
+
+/** What an expression was at one passing of a line: a value, or why there is none. */
+export interface Print {
+  moment: Moment
+  process_label: string
+  value: Value | null
+  error: string | null
+}
+
+export interface Retro {
+  file: string
+  line: number
+  expression: string
+  total: number
+  prints: Print[]
+  next: number | null
+  skipped: number
+}
+
+/** Why something did not happen: a verdict, its reasoning, and the moments it rests on. */
+export interface WhyNot {
+  verdict: string
+  text: string
+  evidence: { moment: Moment; text: string }[]
+  behind: number | null
+  certain: boolean
+  reason: string | null
+}
