@@ -82,7 +82,13 @@ defmodule ElixirScope.Compiler.CacheTest do
 
   test "ids are never given twice in one VM", %{plan: plan} do
     cache = Cache.open(plan)
-    {_, :made} = fetch(cache, "one")
+    {entry, :made} = fetch(cache, "one")
+    # What is defined again as it was has the ids that it had.
+    assert {^entry, :found} = made_again(cache, "one")
+
+    # Somebody else has had all blocks.
+    claims = :persistent_term.get({Cache, :claims})
+    for block <- 1..:atomics.info(claims).size, do: :atomics.put(claims, block, 7)
     assert {{:ok, _, {_, [:id]}}, :made_for_now} = made_again(cache, "one")
 
     # More than a block has are not kept.

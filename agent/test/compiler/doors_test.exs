@@ -14,7 +14,9 @@ defmodule ElixirScope.Compiler.DoorsTest do
     recording = Path.join(dir, "film.scope")
     File.mkdir_p!(recording)
     File.write!(Path.join(recording, "plan.terms"), @plan)
-    [{"ERL_AFLAGS", "-pa #{agent(dir)} -s Elixir.ElixirScope.Boot"}, {"ELIXIRSCOPE_DIR", recording}]
+    cache = dir |> String.trim_trailing("/again") |> Path.join("cache")
+    flags = "-pa #{agent(dir)} -s Elixir.ElixirScope.Boot"
+    [{"ERL_AFLAGS", flags}, {"ELIXIRSCOPE_DIR", recording}, {"XDG_CACHE_HOME", cache}]
   end
 
   # The agent alone: helpers of these tests on the path would take part in the project's consolidation of protocols.
@@ -110,6 +112,16 @@ defmodule ElixirScope.Compiler.DoorsTest do
 
     text = recorded_text(dir)
     for name <- ["counted", "helped", "test holds"], do: assert(text =~ name)
+
+    # Once more: what was instrumented is kept, test modules too.
+    kept = Path.wildcard(Path.join(dir, "cache/elixirscope/instrumented/*"))
+    again = Path.join(dir, "again")
+    {output, ^status} = run("mix", ["test"], one, recorded(again))
+    assert timeless(plain_output) =~ timeless(output)
+    text = recorded_text(again)
+    for name <- ["counted", "helped", "test holds"], do: assert(text =~ name)
+    assert Path.wildcard(Path.join(dir, "cache/elixirscope/instrumented/*")) == kept
+    assert length(kept) > 3
 
     # What was compiled while recording is not compiled again without.
     {output, 0} = run("mix", ["compile"], one, plain())

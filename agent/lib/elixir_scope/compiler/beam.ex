@@ -31,6 +31,15 @@ defmodule ElixirScope.Compiler.Beam do
     end
   end
 
+  @doc "The path of the source that a module says it was compiled from; empty when it says none."
+  @spec source(binary) :: charlist
+  def source(beam) do
+    case :beam_lib.chunks(beam, [:compile_info]) do
+      {:ok, {_, [compile_info: compile]}} -> compile[:source] || ~c""
+      {:error, :beam_lib, _} -> ~c""
+    end
+  end
+
   defp forms(module, {:debug_info_v1, backend, data}) do
     case backend.debug_info(:erlang_v1, module, data, []) do
       {:ok, forms} -> {:ok, forms}

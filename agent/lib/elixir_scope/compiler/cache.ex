@@ -2,11 +2,11 @@ defmodule ElixirScope.Compiler.Cache do
   @moduledoc """
   Instrumented modules of earlier recordings, in the user's cache folder: compiling is most of what instrumenting costs.
 
-  A file is named by all that its content depends on: the module's `.beam`, the plan, the agent, Elixir and OTP. It is
+  A file is named by all that its content depends on: the module's `.beam` (or its forms, of a module in memory), the plan, the agent, Elixir and OTP. It is
   whole or not there, carries its own checksum, and is never needed: what cannot be read is made anew.
 
   Ids of sites are in the code, so a kept module brings its own. They come from a block of ids that follows from the
-  name of the file. Two modules of one VM that meet in a block are told apart by `claim/1`: the second is instrumented as
+  name of the file. Two modules of one VM that meet in a block are told apart by `claim/2`: the second is instrumented as
   if there were no cache.
   """
 
@@ -16,6 +16,7 @@ defmodule ElixirScope.Compiler.Cache do
   # Between the ids given out at run time and those of the compile-time door.
   @first_id 0x2000_0000
   @claims {__MODULE__, :claims}
+  @opened {__MODULE__, :opened}
   @most_bytes 256 * 1024 * 1024
   @kept_bytes 192 * 1024 * 1024
   # What plans say that no code depends on.
@@ -26,13 +27,26 @@ defmodule ElixirScope.Compiler.Cache do
 
   @doc "The cache for a plan; nil where there is no place for one."
   @spec open(map, Path.t() | nil) :: t
-  def open(plan, dir \\ Application.get_env(:elixir_scope, :cache, folder())) do
+  def open(plan, dir \\ dir()) do
     with dir when dir != nil <- dir, :ok <- File.mkdir_p(dir) do
       %{dir: dir, context: context(plan)}
     else
       _ -> nil
     end
   end
+
+  @doc "As `open/1`, once for as long as the plan is the same: for modules that come one by one."
+  @spec opened(map) :: t
+  def opened(plan) do
+    dir = dir()
+
+    case :persistent_term.get(@opened, nil) do
+      {^plan, ^dir, cache} -> cache
+      _ -> tap(open(plan, dir), &:persistent_term.put(@opened, {plan, dir, &1}))
+    end
+  end
+
+  defp dir, do: Application.get_env(:elixir_scope, :cache, folder())
 
   defp folder do
     Path.join(to_string(:filename.basedir(:user_cache, ~c"elixirscope")), "instrumented")
@@ -52,14 +66,16 @@ defmodule ElixirScope.Compiler.Cache do
   What `make` would return, from the file when there is a good one. `make` is given what hands out ids of sites, or nil for
   those of this VM; what else the result depends on, `original` (the file) and `how` apart, is a part of the cache.
   """
-  @spec fetch(t, binary, term, ((() -> pos_integer) | nil -> entry)) :: entry
+  @spec fetch(t, iodata, term, ((() -> pos_integer) | nil -> entry)) :: entry
   def fetch(nil, _original, _how, make), do: make.(nil)
 
   def fetch(cache, original, how, make) do
-    <<number::32, _::binary>> = key = :erlang.md5([cache.context, :erlang.md5(original), :erlang.term_to_binary(how)])
+    <<number::32, whose::60, _::bitstring>> =
+      key = :erlang.md5([cache.context, :erlang.md5(original), :erlang.term_to_binary(how)])
+
     block = rem(number, @blocks)
 
-    if claim(block) do
+    if claim(block, whose + 1) do
       path = Path.join(cache.dir, Base.encode16(key, case: :lower))
       with :none <- read(path), do: make(path, block, make)
     else
@@ -80,8 +96,8 @@ defmodule ElixirScope.Compiler.Cache do
     end
   end
 
-  # Whether nobody in this VM has had this block.
-  defp claim(block), do: :atomics.compare_exchange(claims(), block + 1, 0, 1) == :ok
+  # Whether nobody else in this VM has had this block. A module that is defined again as it was has the ids that it had.
+  defp claim(block, whose), do: :atomics.compare_exchange(claims(), block + 1, 0, whose) in [:ok, whose]
 
   defp claims do
     with nil <- :persistent_term.get(@claims, nil) do

@@ -1,22 +1,9 @@
 defmodule ElixirScope.Compiler.Instrument do
-  @moduledoc "One module: from what was read of its `.beam` to the binary to load, with its sites announced first."
+  @moduledoc "One module: from what was read of its `.beam` to the binary to load and its sites, and announcing these."
 
   alias ElixirScope.AST.{Forms, Transformer}
   alias ElixirScope.Capture.Ingestor
   alias ElixirScope.Compiler.Beam
-
-  @doc """
-  Transforms, compiles, and writes the sites into the recording. `read` is what `Beam.read/1` returns.
-
-  `{:skip, reason}` when the module is to stay as it is.
-  """
-  @spec run(Beam.t(), map, keyword) :: {:ok, binary, [ElixirScope.AST.Sites.site()]} | {:skip, term}
-  def run(read, plan, opts) do
-    with {:ok, binary, {info, sites}} <- prepare(read, plan, opts) do
-      announce(info, sites)
-      {:ok, binary, sites}
-    end
-  end
 
   @doc "Writes the sites of a module into the recording."
   def announce(%{module: module} = info, sites) do

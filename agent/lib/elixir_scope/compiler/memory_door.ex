@@ -13,8 +13,8 @@ defmodule ElixirScope.Compiler.MemoryDoor do
   and kept until the module is loaded.
   """
 
-  alias ElixirScope.Capture.Hidden
-  alias ElixirScope.Compiler.{Beam, Instrument}
+  alias ElixirScope.Capture.{Hidden, Native}
+  alias ElixirScope.Compiler.{Beam, Cache, Instrument, Selection}
 
   @table __MODULE__
 
@@ -41,7 +41,7 @@ defmodule ElixirScope.Compiler.MemoryDoor do
   def compiled([forms, file, opts] = args, original) do
     {module, binary} = result = original.(args)
 
-    if match?({_, :none}, opts[:debug_info]) and recording?() do
+    if match?({_, :none}, opts[:debug_info]) and wanted(module) != nil do
       :ets.insert(@table, {{module, :erlang.md5(binary)}, forms, file})
     end
 
@@ -55,16 +55,17 @@ defmodule ElixirScope.Compiler.MemoryDoor do
 
   defp instrumented(module, location, binary) when location in ["", ~c""] do
     with true <- recording?(),
-         plan when plan != nil <- ElixirScope.Plan.current(),
          # Elixir's code, which the agent itself will run.
          false <- Hidden.note(module, binary),
-         {:ok, read} <- read(module, binary),
-         false <- Path.basename(read.source) == "mix.exs",
-         {:ok, instrumented, _sites} <- Instrument.run(read, plan, kind: :memory) do
+         plan when plan != nil <- wanted(module),
+         {original, source, read} = original(module, binary),
+         false <- Path.basename(source) == "mix.exs",
+         {:ok, instrumented, {info, sites}} <- prepare(original, source, read, plan),
+         :ok <- Instrument.announce(Instrument.dated(info), sites) do
       instrumented
     else
+      {:skip, :nothing_selected} -> binary
       {:skip, reason} -> skipped(module, reason, binary)
-      {:error, reason} -> skipped(module, reason, binary)
       _ -> binary
     end
   catch
@@ -73,11 +74,43 @@ defmodule ElixirScope.Compiler.MemoryDoor do
 
   defp instrumented(_module, _location, binary), do: binary
 
-  defp read(module, binary) do
-    case :ets.take(@table, {module, :erlang.md5(binary)}) do
-      [{_, forms, file}] -> {:ok, %{module: module, forms: forms, options: [], source: String.to_charlist(file)}}
-      [] -> Beam.read(binary)
+  defp recording?, do: :ets.whereis(@table) != :undefined
+
+  # The plan, when a module may be recorded by it.
+  defp wanted(module) do
+    with true <- recording?(),
+         plan when plan != nil <- ElixirScope.Plan.current(),
+         true <- Selection.wanted?(plan, module, :memory) do
+      plan
+    else
+      _ -> nil
     end
+  end
+
+  # What the result depends on, where the source is, and how to read the module.
+  defp original(module, binary) do
+    case :ets.take(@table, {module, :erlang.md5(binary)}) do
+      [{_, forms, file}] ->
+        source = String.to_charlist(file)
+        read = fn -> {:ok, %{module: module, forms: forms, options: [], source: source}} end
+        {:erlang.term_to_binary({forms, file}), source, read}
+
+      [] ->
+        {binary, Beam.source(binary), fn -> Beam.read(binary) end}
+    end
+  end
+
+  # Test files hardly change from one run to the next, and compiling them again is most of what recording them costs.
+  defp prepare(original, source, read, plan) do
+    Cache.fetch(Cache.opened(plan), original, {:memory, source, Native.runtime()}, fn next_site ->
+      case read.() do
+        {:ok, read} ->
+          Instrument.prepare(read, plan, [kind: :memory] ++ if(next_site, do: [next_site: next_site], else: []))
+
+        {:error, reason} ->
+          {:skip, reason}
+      end
+    end)
   end
 
   defp skipped(module, reason, binary) do
@@ -86,6 +119,4 @@ defmodule ElixirScope.Compiler.MemoryDoor do
   catch
     _, _ -> binary
   end
-
-  defp recording?, do: :ets.whereis(@table) != :undefined
 end

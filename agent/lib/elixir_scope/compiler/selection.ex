@@ -30,8 +30,9 @@ defmodule ElixirScope.Compiler.Selection do
     end
   end
 
-  # A rule for one function may select something in a module that is off as a whole.
-  defp wanted?(plan, module, kind) do
+  @doc "Whether the plan may select anything in a module: a rule for one function may, where the module is off as a whole."
+  @spec wanted?(map, module, Plan.kind()) :: boolean
+  def wanted?(plan, module, kind) do
     Plan.level(plan, module, kind) != :off or Enum.any?(plan.functions, &may_select?(&1, inspect(module)))
   end
 
