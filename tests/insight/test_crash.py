@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from elixirscope.insight import Finding
-from elixirscope.insight.crash import bad_values, collapses
+from elixirscope.insight.collapse import collapses
+from elixirscope.insight.crash import bad_values
 from elixirscope.insight.history import History
 from elixirscope.recording.terms import Atom
 from tests.insight.conftest import Investigate

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 from elixirscope.insight import tests
+from elixirscope.insight.collapse import Collapse, died_with, tests_hit
 from elixirscope.insight.findings import Evidence, Finding, Location
 from elixirscope.insight.history import History, Row, mfa
 from elixirscope.insight.origin import Origin, Tracer, suspect
@@ -15,9 +15,6 @@ from elixirscope.recording.terms import Atom
 
 REPEATS = 20
 """Crashes at the same place that are traced one by one; the rest is only counted."""
-
-RECENT = 64
-"""Exits before one among which the server is sought whose death ended it."""
 
 # Reasons and exception fields that hold the value they complain of, and how sure it is that the value is to blame:
 # a missing key may as well be the fault of the map.
@@ -37,24 +34,15 @@ _OF_THE_VM = frozenset(
 _VALUE_FIELDS = {Atom("value"): 1.0, Atom("key"): 0.7, Atom("term"): 0.9}
 
 
-@dataclass
-class Collapse:
-    """One process that died by itself, and those that died because of it."""
-
-    process: int
-    exit_event: int
-    followers: list[tuple[int, int, bool]] = field(default_factory=list)  # (process, exit event, certain)
-
-
-def crashes(history: History) -> list[Finding]:
-    """One finding per root cause; the same cause met several times is one finding."""
+def crashes(history: History, collapses: list[Collapse]) -> list[Finding]:
+    """One finding per root cause of the `collapses`; the same cause met several times is one finding."""
     findings: dict[tuple[Any, ...], Finding] = {}
     times: dict[tuple[Any, ...], int] = {}
-    for collapse in collapses(history):
+    for collapse in collapses:
         exception = _exception(history, collapse)
         if not collapse.followers and _hands_over(history, collapse.process, exception):
             continue
-        hit = _tests_hit(history, collapse)
+        hit = tests_hit(history, collapse)
         wanted = hit and all(test["result"] == "passed" for test in hit)
         if wanted and (exception is None or exception["class"] == "exit"):
             continue  # a stop with a reason, in tests that passed: it is what they are about
@@ -76,51 +64,6 @@ def _hands_over(history: History, process: int, exception: Row | None) -> bool:
     reason = history.term(history.processes[process]["exit_value"])
     result = isinstance(reason, tuple) and len(reason) > 0 and same(reason[0], Atom("ok"))
     return history.query.find("calls", "process", process) is None and (result or exception is None)
-
-
-def collapses(history: History) -> list[Collapse]:
-    """The abnormal exits, each joined to the exit that it follows from."""
-    found: dict[int, Collapse] = {}
-    ended = [row for row in history.query.processes if row["exit_event"] is not None]
-    for row in sorted(ended, key=lambda row: int(row["exit_event"])):
-        crashed = row["exit_kind"] in ("crash", "killed")
-        cause, certain = _followed(history, row, found, crashed)
-        if cause is not None:
-            cause.followers.append((row["process"], row["exit_event"], certain))
-            found[row["process"]] = cause
-        elif row["exit_kind"] == "crash":
-            found[row["process"]] = Collapse(row["process"], row["exit_event"])
-    roots = {id(collapse): collapse for collapse in found.values()}
-    return list(roots.values())
-
-
-def _followed(history: History, row: Row, found: dict[int, Collapse], crashed: bool) -> tuple[Collapse | None, bool]:
-    event = history.event(row["exit_event"])
-    cause = history.event(event["cause"]) if event else None
-    if (
-        cause is not None
-        and cause["process"] in found
-        and history.processes[cause["process"]]["exit_event"] == cause["event"]
-    ):
-        return found[cause["process"]], True
-    if not crashed or not found:
-        return None, True
-    reason = history.term(row["exit_value"])
-    linked = {link["peer"] for link in history.query.find_all("links", "process", row["process"])}
-    linked |= {link["process"] for link in history.query.find_all("links", "peer", row["process"])}
-    candidates = [process for process in linked if process in found] + list(found)[-RECENT:]
-    for process, collapse in ((process, found[process]) for process in reversed(candidates)):
-        other = history.term(history.processes[process]["exit_value"])
-        if process in linked and same(reason, other):
-            return collapse, False
-        if isinstance(reason, tuple) and len(reason) == 2 and same(reason[0], other) and _is_call(reason[1]):
-            return collapse, False
-    return None, True
-
-
-def _is_call(term: Any) -> bool:
-    """`{GenServer, :call, [...]}`: the part of a reason that says that a request was under way."""
-    return isinstance(term, tuple) and len(term) == 3 and term[1] == "call"
 
 
 def _exception(history: History, collapse: Collapse) -> Row | None:
@@ -146,12 +89,7 @@ def _finding(history: History, collapse: Collapse, exception: Row | None, hit: l
             _event(collapse, exception), f"{label} crashed{at}: {text}", call=frame["call"] if frame else None
         )
     )
-    evidence += [
-        history.evidence(
-            event, f"{history.label(process)} died with it{'' if certain else ' (inferred from the same reason)'}"
-        )
-        for process, event, certain in collapse.followers
-    ]
+    evidence += died_with(history, collapse)
     evidence += [tests.failure(history, test) for test in hit if test["result"] == "failed"]
     return Finding(
         kind="crash",
@@ -252,16 +190,6 @@ def _trigger(history: History, frame: Row | None) -> list[Evidence]:
 
 
 # Telling
-
-
-def _tests_hit(history: History, collapse: Collapse) -> list[Row]:
-    at = int((history.event(collapse.exit_event) or {"at": 0})["at"])
-    died = {collapse.process, *(process for process, _, _ in collapse.followers)}
-    last = max([collapse.exit_event, *(event for _, event, _ in collapse.followers)])
-    rows = tests.left_waiting(history, died, last, at)
-    for process in died:
-        rows += [row for row in tests.ran_in(history, process, at) if row not in rows]
-    return rows or tests.alone_at(history, at)
 
 
 def _confidence(origin: Origin | None, frame: Row | None, hit: list[Row]) -> float:

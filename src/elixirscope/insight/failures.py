@@ -1,4 +1,4 @@
-"""Failed tests that no crash and no race explains: what was raised in the test's own process, and by which value."""
+"""Failed tests that no other finding explains: what was raised in the test's own process, and by which value."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _finding(history: History, test: Row) -> Finding:
             confidence=0.5,
             location=Location(test["module"] or "", test["name"] or "", 1, test["file"] or "", test["line"] or 0),
             evidence=[tests.failure(history, test)],
-            explanation=f"No crash and no race explains it. {tests.summary(test)}",
+            explanation=f"No crash, race, or timeout explains it. {tests.summary(test)}",
             suggestion="Open the Cinema at its end and step back to the first value that you did not expect.",
         )
     exception = _exception(history, test, raised)

@@ -8,7 +8,7 @@ import msgspec
 
 from elixirscope.moment import Moment
 
-FindingKind = Literal["crash", "race", "test"]
+FindingKind = Literal["crash", "race", "deadlock", "timeout", "test"]
 
 
 class Location(msgspec.Struct, frozen=True):

@@ -18,6 +18,7 @@ from elixirscope.errors import RecordingError
 from elixirscope.insight.findings import Evidence, Location
 from elixirscope.insight.values import short
 from elixirscope.moment import Moment
+from elixirscope.recording.format import Kind
 from elixirscope.recording.terms import Term, Truncated
 
 Row = dict[str, Any]
@@ -120,6 +121,16 @@ class History:
             file=(site or {}).get("file") or "",
             line=line or (site or {}).get("line") or 0,
         )
+
+    def clause(self, frame: Row) -> Location:
+        """Where the clause of a function begins that a frame ran: its first variables are bound there."""
+        mine = self.query.events_of(frame["process"])
+        first = int(np.searchsorted(mine, frame["call"]))
+        for event in mine[first + 1 : first + 4].tolist():
+            row = self.event(event)
+            if row is not None and row["kind"] == Kind.BIND and row["call"] == frame["call"]:
+                return self.place(frame, self.event_line(event))
+        return self.place(frame)
 
     def event_line(self, event: int | None) -> int | None:
         """The source line of the site of an event."""

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from elixirscope.dags import Dags
 from elixirscope.insight import tests
+from elixirscope.insight.collapse import collapses
 from elixirscope.insight.crash import crashes
 from elixirscope.insight.ets import table_races
 from elixirscope.insight.failures import unexplained
 from elixirscope.insight.findings import Finding
 from elixirscope.insight.history import History
 from elixirscope.insight.race import races
+from elixirscope.insight.timeout import timeouts
 
 
 def investigate(dags: Dags) -> list[Finding]:
     """The root causes found in a recording: those that failed a test first, then by confidence."""
     history = History(dags)
     failed = {row["end_event"] for row in tests.failed(history)}
-    findings = [*races(history), *table_races(history), *crashes(history)]
+    died = collapses(history)
+    waits, explained_deaths = timeouts(history, died)
+    rest = [collapse for collapse in died if collapse.process not in explained_deaths]
+    findings = [*races(history), *table_races(history), *waits, *crashes(history, rest)]
     explained = {step.moment.event for finding in findings for step in finding.evidence} & failed
     findings += unexplained(history, {event for event in explained if event is not None})
 

@@ -25,7 +25,7 @@ def ran_in(history: History, process: int, at: int) -> list[Row]:
 
 def alone_at(history: History, at: int) -> list[Row]:
     """The test that was running at `at`, when it was the only one."""
-    running = [row for row in history.tests if _during(row, at)]
+    running = [row for row in history.tests if during(row, at)]
     return running if len(running) == 1 else []
 
 
@@ -33,7 +33,7 @@ def left_waiting(history: History, processes: set[int], died: int, at: int) -> l
     """The tests whose process was waiting for an answer of one of the processes when they died."""
     found = []
     for test in history.tests:
-        if test["process"] is None or not _during(test, at):
+        if test["process"] is None or not during(test, at):
             continue
         asked = history.query.find_all("messages", "from_process", test["process"])
         if any(
@@ -62,6 +62,7 @@ def title(test: Row) -> str:
     return f"{name if name.startswith(('test', 'doctest', 'property')) else 'test ' + name} ({test['module']})"
 
 
-def _during(test: Row, at: int) -> bool:
+def during(test: Row, at: int) -> bool:
+    """Whether the test was running at `at`."""
     start, end = test["start"], test["end"]
     return start is not None and start <= at and (end is None or at <= end)
