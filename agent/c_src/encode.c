@@ -33,18 +33,47 @@ static enum outcome raw(struct encoder *e, const uint8_t *bytes, unsigned long l
 }
 
 /* Through the VM: only for what is small by nature. */
-static enum outcome by_vm(struct encoder *e, ERL_NIF_TERM term, struct kept *keep) {
+static enum outcome by_vm(struct encoder *e, ERL_NIF_TERM term) {
   ErlNifBinary encoded;
   if (!enif_term_to_binary(e->env, term, &encoded)) return LEAVE_TO_ELIXIR;
-  unsigned long length = encoded.size - 1;
-  enum outcome outcome = raw(e, encoded.data + 1, length);
-  if (keep && length <= KEPT_BYTES) {
-    keep->term = term;
-    keep->length = (uint8_t)length;
-    keep->verdict = PLAIN;
-    memcpy(keep->bytes, encoded.data + 1, length);
-  }
+  enum outcome outcome = raw(e, encoded.data + 1, encoded.size - 1);
   enif_release_binary(&encoded);
+  return outcome;
+}
+
+/* OTP 25 writes an atom in Latin-1 where it can; ours is always UTF-8 and as short as it can be, or equal terms would
+ * not be equal bytes. Of the atom at `start`, which is the last of what was written. */
+static enum outcome canonical(struct encoder *e, uint8_t *start, uint8_t **name, unsigned long *length) {
+  int wide = start[0] == 100 || start[0] == 118; /* two bytes of length, not one */
+  uint8_t *from = start + (wide ? 3 : 2);
+  *length = wide ? (unsigned long)start[1] << 8 | start[2] : start[1];
+  if (start[0] == 100 || start[0] == 115) {
+    for (unsigned long i = 0; i < *length; i++)
+      if (from[i] >= 0x80) return LEAVE_TO_ELIXIR; /* Latin-1 in truth */
+  }
+  start[0] = *length < 256 ? 119 : 118;
+  if (wide && *length < 256) {
+    memmove(from - 1, from, (unsigned long)(e->out - from));
+    e->out--;
+    from--;
+    start[1] = (uint8_t)*length;
+  }
+  *name = from;
+  return DONE;
+}
+
+/* Ports, references and pids: a tag, for references a length too, then the name of the node. */
+static enum outcome identifier(struct encoder *e, ERL_NIF_TERM term, struct kept *keep) {
+  uint8_t *start = e->out, *name;
+  unsigned long length;
+  enum outcome outcome = by_vm(e, term);
+  if (outcome == DONE) outcome = canonical(e, start + (*start == 90 ? 3 : 1), &name, &length);
+  if (outcome == DONE && keep && e->out - start <= KEPT_BYTES) {
+    keep->term = term;
+    keep->length = (uint8_t)(e->out - start);
+    keep->verdict = PLAIN;
+    memcpy(keep->bytes, start, keep->length);
+  }
   return outcome;
 }
 
@@ -52,30 +81,15 @@ static struct kept *place(struct kept *table, unsigned size, ERL_NIF_TERM term) 
   return &table[(term * 0x9E3779B97F4A7C15ull >> 40) & (size - 1)];
 }
 
-/* The name of an atom in its external format, canonical: OTP 25 writes Latin-1 where it can. */
 static enum outcome put_atom(struct encoder *e, ERL_NIF_TERM atom, enum verdict *verdict) {
   struct kept *kept = place(e->cache->atoms, ATOMS, atom);
   if (kept->term != atom) {
-    uint8_t *start = e->out;
-    enum outcome outcome = by_vm(e, atom, NULL);
+    uint8_t *start = e->out, *name;
+    unsigned long length;
+    enum outcome outcome = by_vm(e, atom);
+    if (outcome == DONE) outcome = canonical(e, start, &name, &length);
     if (outcome != DONE) return outcome;
-    int wide = start[0] == 100 || start[0] == 118; /* two bytes of length, not one */
-    uint8_t *name = start + (wide ? 3 : 2);
-    unsigned long length = (unsigned long)(e->out - name);
     enum verdict found = secrets_name(name, length);
-    if (start[0] == 100 || start[0] == 115) {
-      for (unsigned long i = 0; i < length; i++) {
-        if (name[i] >= 0x80) return LEAVE_TO_ELIXIR; /* Latin-1 in truth */
-      }
-    }
-    if (length < 256) { /* SMALL_ATOM_UTF8_EXT */
-      memmove(start + 2, name, length);
-      start[0] = 119;
-      start[1] = (uint8_t)length;
-      e->out = start + 2 + length;
-    } else {
-      start[0] = 118;
-    }
     if (e->out - start <= KEPT_BYTES) {
       kept->term = atom;
       kept->length = (uint8_t)(e->out - start);
@@ -94,7 +108,7 @@ static enum outcome put_atom(struct encoder *e, ERL_NIF_TERM atom, enum verdict 
 
 enum outcome encode_pid(struct encoder *e, ERL_NIF_TERM pid) {
   struct kept *kept = place(e->cache->pids, PIDS, pid);
-  return kept->term == pid ? raw(e, kept->bytes, kept->length) : by_vm(e, pid, kept);
+  return kept->term == pid ? raw(e, kept->bytes, kept->length) : identifier(e, pid, kept);
 }
 
 static enum outcome put_integer(struct encoder *e, ERL_NIF_TERM term) {
@@ -196,6 +210,14 @@ static enum outcome put_named(struct encoder *e, ERL_NIF_TERM term, enum verdict
   return raw(e, REDACTED, sizeof REDACTED - 1);
 }
 
+/* The VM writes a list of bytes as a string, and so do we: each was written as two bytes. */
+static void string(struct encoder *e, uint8_t *start, uint32_t count) {
+  start[0] = 107;
+  big_endian(start + 1, count, 2);
+  for (uint32_t i = 0; i < count; i++) start[3 + i] = start[6 + 2 * i];
+  e->out = start + 3 + count;
+}
+
 static enum outcome put_list(struct encoder *e, ERL_NIF_TERM list, int depth) {
   ERL_NIF_TERM head;
   if (enif_is_empty_list(e->env, list)) {
@@ -206,12 +228,19 @@ static enum outcome put_list(struct encoder *e, ERL_NIF_TERM list, int depth) {
   }
   if (!room(e, 5)) return NO_ROOM;
   uint8_t *start = e->out;
-  uint32_t count = 0;
+  uint32_t count = 0, bytes = 0;
   e->out += 5;
   for (; enif_get_list_cell(e->env, list, &head, &list); count++) {
     if (!spend(e, 2)) return LEAVE_TO_ELIXIR;
+    uint8_t *item = e->out;
     enum outcome outcome = put(e, head, depth + 1);
     if (outcome != DONE) return outcome;
+    bytes += *item == 97;
+  }
+  if (bytes == count && count < 65536 && enif_is_empty_list(e->env, list)) {
+    if (!spend(e, 1)) return LEAVE_TO_ELIXIR;
+    string(e, start, count);
+    return DONE;
   }
   start[0] = 108;
   big_endian(start + 1, count, 4);
@@ -303,10 +332,10 @@ static enum outcome put(struct encoder *e, ERL_NIF_TERM term, int depth) {
     return put_map(e, term, depth);
   case ERL_NIF_TERM_TYPE_PID:
     if (!spend(e, 27)) return LEAVE_TO_ELIXIR;
-    return enif_get_local_pid(e->env, term, &local) ? encode_pid(e, term) : by_vm(e, term, NULL);
+    return enif_get_local_pid(e->env, term, &local) ? encode_pid(e, term) : identifier(e, term, NULL);
   case ERL_NIF_TERM_TYPE_PORT:
   case ERL_NIF_TERM_TYPE_REFERENCE:
-    return spend(e, 27) ? by_vm(e, term, NULL) : LEAVE_TO_ELIXIR;
+    return spend(e, 27) ? identifier(e, term, NULL) : LEAVE_TO_ELIXIR;
   default: /* functions: Elixir says which */
     return LEAVE_TO_ELIXIR;
   }

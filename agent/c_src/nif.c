@@ -1,5 +1,6 @@
 /* The functions of ElixirScope.Capture.NativeRuntime that are in C: events into rings, and rings into batches. */
 #include <erl_nif.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -121,23 +122,38 @@ static ERL_NIF_TERM put_encoded(ErlNifEnv *env, int argc, const ERL_NIF_TERM arg
 
 /* --- setting up ------------------------------------------------------------------------------------------------ */
 
-/* create(path, size, shard): one more ring. ok, or {error, Errno}. */
-static ERL_NIF_TERM create(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
-  (void)argc;
+/* The name of a file as C has it. */
+static int file_name(ErlNifEnv *env, ERL_NIF_TERM term, char *name, size_t room) {
   ErlNifBinary path;
-  ErlNifUInt64 size;
-  unsigned shard;
-  char name[4096];
-  if (!enif_inspect_binary(env, argv[0], &path) || path.size >= sizeof name || !enif_get_uint64(env, argv[1], &size) ||
-      !enif_get_uint(env, argv[2], &shard) || (size & (size - 1)) || size < 2 * VALUE_BYTES || writer_count == RINGS ||
-      writer_on())
-    return enif_make_badarg(env);
+  if (!enif_inspect_binary(env, term, &path) || path.size >= room) return 0;
   memcpy(name, path.data, path.size);
   name[path.size] = 0;
+  return 1;
+}
+
+/* free_bytes(folder) */
+static ERL_NIF_TERM free_bytes(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+  (void)argc;
+  char name[4096];
+  if (!file_name(env, argv[0], name, sizeof name)) return enif_make_badarg(env);
+  return enif_make_uint64(env, ring_free(name));
+}
+
+/* create(path, size, shard, link): one more ring. ok, or {error, Errno}. */
+static ERL_NIF_TERM create(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+  (void)argc;
+  ErlNifUInt64 size;
+  unsigned shard;
+  char name[4096], link[RING_LINK];
+  if (!enif_get_uint64(env, argv[1], &size) || !enif_get_uint(env, argv[2], &shard) || (size & (size - 1)) ||
+      size < 2 * VALUE_BYTES || writer_count == RINGS || writer_on())
+    return enif_make_badarg(env);
+  if (!file_name(env, argv[0], name, sizeof name) || !file_name(env, argv[3], link, sizeof link))
+    return enif_make_tuple2(env, atom_error, enif_make_int(env, ENAMETOOLONG));
   struct writer *w = enif_alloc(sizeof *w);
   memset(w, 0, sizeof *w);
   w->last_ts = INT64_MIN;
-  int failed = ring_create(&w->ring, name, size, shard);
+  int failed = ring_create(&w->ring, name, size, shard, link);
   if (failed) {
     enif_free(w);
     return enif_make_tuple2(env, atom_error, enif_make_int(env, failed));
@@ -297,7 +313,8 @@ static ErlNifFunc functions[] = {
     {"drain", 2, drain, 0},
     {"advance", 5, advance, 0},
     {"mark", 1, mark, 0},
-    {"create", 3, create, ERL_NIF_DIRTY_JOB_IO_BOUND},
+    {"create", 4, create, ERL_NIF_DIRTY_JOB_IO_BOUND},
+    {"free_bytes", 1, free_bytes, ERL_NIF_DIRTY_JOB_IO_BOUND},
     {"discard", 0, discard, 0},
     {"configure", 3, configure, 0},
     {"secret_site", 1, secret_site, 0},

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 _Static_assert(offsetof(struct ring_file, head) == 64, "layout of the ring file");
@@ -12,13 +13,15 @@ _Static_assert(offsetof(struct ring_file, lost) == 128, "layout of the ring file
 _Static_assert(offsetof(struct ring_file, current) == 192, "layout of the ring file");
 _Static_assert(offsetof(struct ring_file, first) == 256, "layout of the ring file");
 _Static_assert(offsetof(struct ring_file, second) == 320, "layout of the ring file");
+_Static_assert(offsetof(struct ring_file, link) == 384, "layout of the ring file");
+_Static_assert(sizeof(struct ring_file) <= RING_HEADER, "layout of the ring file");
 
 static int map(struct ring *ring, int fd, uint64_t size) {
   size_t whole = RING_HEADER + 2 * size;
   /* One stretch of addresses, then the file over it and its records once more behind. */
   uint8_t *base = mmap(NULL, whole, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (base == MAP_FAILED) return errno;
-  int flags = MAP_SHARED | MAP_FIXED | MAP_POPULATE;
+  int flags = MAP_SHARED | MAP_FIXED; /* pages when they are first used: not while the program waits to start */
   uint8_t *again = base + RING_HEADER + size;
   if (mmap(base, RING_HEADER + size, PROT_READ | PROT_WRITE, flags, fd, 0) == MAP_FAILED ||
       mmap(again, size, PROT_READ | PROT_WRITE, flags, fd, RING_HEADER) == MAP_FAILED) {
@@ -35,14 +38,19 @@ static int map(struct ring *ring, int fd, uint64_t size) {
   return 0;
 }
 
-int ring_create(struct ring *ring, const char *path, uint64_t size, uint32_t shard) {
+uint64_t ring_free(const char *folder) {
+  struct statvfs found;
+  return statvfs(folder, &found) ? 0 : (uint64_t)found.f_bavail * found.f_frsize;
+}
+
+int ring_create(struct ring *ring, const char *path, uint64_t size, uint32_t shard, const char *link) {
   if (sysconf(_SC_PAGESIZE) > RING_HEADER) return ENOTSUP; /* the second mapping would not start on a page */
   int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
   if (fd < 0) return errno;
+  /* Held until this process is gone, by whatever end: then a recorder may read what is left. The file stays open. */
+  int failed = flock(fd, LOCK_EX) ? errno : 0;
   /* Every block now: a disk that is full later would end the VM with SIGBUS. */
-  int failed = posix_fallocate(fd, 0, RING_HEADER + size);
-  /* Held until this process is gone, by whatever end: then the recorder may read what is left. The file stays open. */
-  if (!failed && flock(fd, LOCK_EX | LOCK_NB)) failed = errno;
+  if (!failed) failed = posix_fallocate(fd, 0, RING_HEADER + size);
   if (!failed) failed = map(ring, fd, size);
   if (failed) {
     close(fd);
@@ -52,6 +60,7 @@ int ring_create(struct ring *ring, const char *path, uint64_t size, uint32_t sha
   ring->file->size = size;
   ring->file->shard = shard;
   ring->file->os_pid = (uint32_t)getpid();
+  strncpy(ring->file->link, link, RING_LINK - 1);
   atomic_thread_fence(memory_order_release);
   memcpy(ring->file->magic, "ELXRING1", 8); /* last: without it there is nothing to recover */
   return 0;

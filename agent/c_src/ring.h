@@ -8,6 +8,7 @@
  * 128 lost u64: events for which there was no room, ever                  (written by the writer)
  * 192 current u64: which of the two marks below holds, 0 or 1             (written by the reader)
  * 256, 320 mark: tail u64, then as of there: bytes of the frame file, losses told, events written
+ * 384 link: where the recording names this file, with a zero at its end
  */
 #ifndef ELIXIRSCOPE_RING_H
 #define ELIXIRSCOPE_RING_H
@@ -18,6 +19,7 @@
 
 #define RING_HEADER 4096
 #define RECORD_HEAD 8
+#define RING_LINK 3584 /* bytes of that name at most */
 enum { RECORD_EVENT = 1, RECORD_PROCESS = 2 };
 
 struct mark {
@@ -33,6 +35,7 @@ struct ring_file {
   _Alignas(64) _Atomic uint64_t current;
   _Alignas(64) struct mark first;
   _Alignas(64) struct mark second;
+  _Alignas(64) char link[RING_LINK];
 };
 
 struct ring {
@@ -45,7 +48,9 @@ struct ring {
 };
 
 /* Makes the file at `path` with all its blocks, maps it. 0, or an errno; then nothing is left behind. */
-int ring_create(struct ring *ring, const char *path, uint64_t size, uint32_t shard);
+int ring_create(struct ring *ring, const char *path, uint64_t size, uint32_t shard, const char *link);
+/* How many bytes are free in a folder; 0 where that cannot be told. */
+uint64_t ring_free(const char *folder);
 /* Unmaps and closes; the file stays. */
 void ring_unmap(struct ring *ring);
 

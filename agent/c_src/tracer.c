@@ -44,13 +44,18 @@ ERL_NIF_TERM tracer_enabled(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[])
   return writer_on() && !origin_plumbing(argv[2]) ? atom_trace : atom_discard;
 }
 
-/* What is not common takes the way of the portable engine, as the trace message it would have been. */
+/* What is not common takes the way of the portable engine, as the trace message it would have been. It is made in a
+ * place of its own: the heap of the traced process is the program's, and so is the time of its next collection. */
 static void tell(ErlNifEnv *env, const ERL_NIF_TERM argv[], ERL_NIF_TERM extra) {
   ErlNifPid to = {.pid = atomic_load_explicit(&collector, memory_order_acquire)};
-  ERL_NIF_TERM ts = enif_make_int64(env, writer_tick());
-  ERL_NIF_TERM message = extra ? enif_make_tuple6(env, atom_trace_ts, argv[2], argv[0], argv[3], extra, ts)
-                               : enif_make_tuple5(env, atom_trace_ts, argv[2], argv[0], argv[3], ts);
+  ErlNifEnv *own = enif_alloc_env();
+  ERL_NIF_TERM ts = enif_make_int64(own, writer_tick()), term = enif_make_copy(own, argv[3]);
+  ERL_NIF_TERM message =
+      extra ? enif_make_tuple6(own, atom_trace_ts, argv[2], argv[0], term, enif_make_copy(own, extra), ts)
+            : enif_make_tuple5(own, atom_trace_ts, argv[2], argv[0], term, ts);
+  /* Copied once more: handing over the environment would count as a step of the program's seq_trace. */
   if (!to.pid || !enif_send(env, &to, NULL, message)) writer_lose();
+  enif_free_env(own);
 }
 
 static int local(ErlNifEnv *env, ERL_NIF_TERM term) {

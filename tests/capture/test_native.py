@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
 from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from elixirscope.capture import native, rings
+from elixirscope.capture import native, rings, stale
 from elixirscope.capture.toolchain import Toolchain, find_toolchain
 from elixirscope.errors import RecordingError, TargetError
 from elixirscope.recording.format import Kind
@@ -94,9 +97,70 @@ def test_an_unknown_release_of_otp_is_recorded_portably_and_told(toolchain: Tool
     assert "portably" in said[0]
 
 
-def test_nothing_changes_for_who_does_not_ask(toolchain: Toolchain) -> None:
+def test_auto_is_native_where_it_can_be_built(toolchain: Toolchain) -> None:
+    said: list[str] = []
+    library = native.choose_library("auto", toolchain, said.append)
+    assert library is not None
+    assert library.is_file()
+    assert len(said) == 1  # that it is being built
+    assert native.choose_library("auto", toolchain, said.append) == library
+    assert native.choose_library("native", toolchain, said.append) == library
+    assert native.choose_library("portable", toolchain, said.append) is None
+    assert len(said) == 1
+
+
+def test_auto_says_in_a_line_why_it_is_not(
+    toolchain: Toolchain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    path = os.environ["PATH"]
+    monkeypatch.delenv("CC", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert native.choose_library("auto", toolchain, said.append) is None
+    monkeypatch.setenv("PATH", path)
+    monkeypatch.setenv("CC", str(_broken_compiler(tmp_path)))
+    for _ in range(2):
+        assert native.choose_library("auto", toolchain, said.append) is None
+    monkeypatch.setenv("XDG_CACHE_HOME", str(_file(tmp_path / "file")))
+    assert native.choose_library("auto", toolchain, said.append) is None
+    compiler, failed, again, kept = (line for line in said if "(once)" not in line)
+    assert not any("\n" in line for line in said)
+    assert compiler == "the native engine needs a C compiler, and there is none on PATH: recording portably"
+    assert re.fullmatch(r"the native engine does not compile with \S+: recording portably", failed)
+    assert again == failed
+    assert kept.startswith(f"cannot keep the native engine in {tmp_path / 'file'}")
+    assert len(said) == 4 + 2  # what did not compile was not tried again
+
+
+def test_what_did_not_compile_is_tried_again_when_asked_for(
+    toolchain: Toolchain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setenv("CC", str(_broken_compiler(tmp_path)))
+        assert native.choose_library("auto", toolchain) is None
     assert native.choose_library("auto", toolchain) is None
-    assert native.choose_library("portable", toolchain) is None
+    assert native.choose_library("native", toolchain) is not None
+    assert native.choose_library("auto", toolchain) is not None
+
+
+def test_recorders_that_start_together_build_it_together(toolchain: Toolchain) -> None:
+    with ThreadPoolExecutor() as pool:
+        libraries = set(pool.map(lambda _: native.native_library(toolchain), range(3)))
+    assert len(libraries) == 1
+    (library,) = libraries
+    assert list(library.parent.iterdir()) == [library]
+
+
+def _broken_compiler(folder: Path) -> Path:
+    compiler = folder / "broken-cc"
+    compiler.write_text("#!/bin/sh\necho so it says >&2\nexit 1\n")
+    compiler.chmod(0o755)
+    return compiler
+
+
+def _file(path: Path) -> Path:
+    path.write_text("")
+    return path
 
 
 def test_a_recording_says_by_which_engine(elixirscope: Run, tmp_path: Path) -> None:
@@ -122,6 +186,38 @@ def _instrumented(log: Log) -> list[tuple[str, str]]:
     kinds = {int(kind) for kind in (Kind.CALL, Kind.RETURN, Kind.TAIL, Kind.BIND, Kind.STATE)}
     rows = [row for row in log.rows if row["kind"] in kinds and row["site"]]
     return sorted((str(log.sites[int(row["site"])].function), Kind(int(row["kind"])).name) for row in rows)
+
+
+LIST_RINGS = """\
+IO.inspect(for ring <- Path.wildcard(System.get_env("ELIXIRSCOPE_DIR") <> "/raw/*.ring") do
+  {match?({:ok, _}, File.read_link(ring)), File.stat!(ring).size}
+end)
+"""
+
+
+@pytest.mark.parametrize("megabytes", [1, 40])
+def test_a_small_shared_memory_is_left_to_the_program(tmp_path: Path, megabytes: int) -> None:
+    own = [
+        "unshare",
+        "--map-root-user",
+        "--mount",
+        "sh",
+        "-c",
+        f'mount -t tmpfs -o size={megabytes}m none /dev/shm && "$@"',
+    ]
+    if subprocess.run([*own, "-", "true"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("this user may not mount a file system of its own")
+    command = [*own, "-", *RECORD, "-o", str(tmp_path / "r.scope"), "--", "elixir", "-e", LIST_RINGS]
+    run = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    rings = [(shared == "true", int(size)) for shared, size in re.findall(r"(true|false): (\d+)", run.stdout)]
+    assert len(rings) >= 2
+    if all(shared for shared, _ in rings):
+        assert sum(size for _, size in rings) <= megabytes * 1024 * 1024 // 2
+    else:
+        assert not any(shared for shared, _ in rings)
+    assert megabytes > 1 or not rings[0][0]
+    assert read_log(tmp_path / "r.scope" / "raw").gaps == []
 
 
 def test_after_kill_9_nothing_that_was_committed_is_missing(tmp_path: Path) -> None:
@@ -160,6 +256,86 @@ def test_after_kill_9_nothing_that_was_committed_is_missing(tmp_path: Path) -> N
     for counted in numbers.values():
         assert counted == list(range(1, len(counted) + 1))
         assert len(counted) >= 5000
+
+
+def test_after_kill_9_of_the_recorder_too_the_next_one_brings_it_home(tmp_path: Path) -> None:
+    (tmp_path / "counting.exs").write_text(COUNTING)
+    path = tmp_path / "r.scope"
+    run = subprocess.Popen(
+        [*RECORD, "-o", str(path), "--", "elixir", "counting.exs"],
+        cwd=tmp_path,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert run.stdout is not None
+    with run.stdout:
+        ready = re.fullmatch(r"ready (\d+)\n", run.stdout.readline())
+    assert ready
+    links = sorted((path / "raw").glob("*.ring"))
+    targets = [link.readlink() for link in links if link.is_symlink()]
+    os.kill(run.pid, signal.SIGKILL)
+    run.wait()
+    vm = os.pidfd_open(int(ready[1]))
+    os.kill(int(ready[1]), signal.SIGKILL)
+    select.select([vm], [], [], 60)  # until it is gone
+    os.close(vm)
+    if targets:  # else there was no room in shared memory, and nothing to sweep
+        assert all(target.exists() for target in targets)
+        stale.sweep()
+        assert not any(target.exists() for target in targets)
+        assert not any(link.is_symlink() for link in links)
+        assert read_log(path / "raw").gaps == []
+
+
+def test_only_what_nobody_else_will_bring_home_is_swept(tmp_path: Path) -> None:
+    shared = tmp_path / "shm"
+    shared.mkdir()
+
+    def left(name: str) -> tuple[Path, Path]:
+        """One in shared memory, and the link that its recording has for it."""
+        raw = tmp_path / name / "raw"
+        raw.mkdir(parents=True)
+        link = _ring(raw, head=64)
+        ring = shared / f"elixirscope-1-256-{name}.ring"
+        record = (64).to_bytes(4, "little") + (1).to_bytes(4, "little") + bytes(56)
+        header = bytearray(link.read_bytes()[:4096])
+        header[384 : 384 + len(os.fsencode(link))] = os.fsencode(link)
+        ring.write_bytes(bytes(header) + record + bytes(8192 - 64))
+        link.unlink()
+        link.symlink_to(ring)
+        return ring, link
+
+    homeless, link = left("homeless")
+    link.unlink()
+    _, lost_link = left("lost")
+    damaged, damaged_link = left("damaged")
+    damaged.write_bytes(damaged.read_bytes()[:4096] + bytes(8192))
+    locked, _ = left("locked")
+    watched, _ = left("watched")
+    (tmp_path / "precious").write_text("mine")
+    newborn = shared / "elixirscope-1-256-newborn.ring"
+    newborn.write_bytes(b"")
+    dead = shared / "elixirscope-1-256-dead.ring"
+    dead.write_bytes(bytes(100))
+    os.utime(dead, (1, 1))
+    (shared / "elixirscope-1-256-link.ring").symlink_to(tmp_path / "precious")
+    said: list[str] = []
+    with locked.open("rb") as vm, stale.held(tmp_path / "watched" / "raw"):
+        fcntl.flock(vm, fcntl.LOCK_EX)
+        assert stale.sweep(said.append, shared) == 4
+    kept = [locked, watched, newborn, shared / "elixirscope-1-256-link.ring"]
+    assert sorted(shared.iterdir()) == sorted(kept)
+    assert not homeless.exists()
+    assert lost_link.with_suffix(".frames").stat().st_size == 40 + 40 + 48  # one event, in a frame
+    assert not lost_link.is_symlink()
+    assert len(said) == 1
+    assert "damaged" in said[0]
+    assert not damaged_link.is_symlink()
+    assert stale.sweep(said.append, shared) == 2
+    assert not locked.exists()
+    assert not watched.exists()
 
 
 def _ring(raw: Path, *, size: int = 8192, head: int = 0, tail: int = 0, file_bytes: int = 40) -> Path:

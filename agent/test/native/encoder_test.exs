@@ -29,7 +29,8 @@ defmodule ElixirScope.Native.EncoderTest do
 
       case encoded(term, budget, 0) do
         {0, binary} ->
-          assert :erlang.binary_to_term(binary) === term, "seed #{seed}"
+          # Equal terms must be equal bytes, whichever engine wrote them: requests find their answers so.
+          assert binary == :erlang.term_to_binary(term, minor_version: 2), "seed #{seed}: #{inspect(term)}"
           assert fits?, "seed #{seed}: #{inspect(term)} is within #{budget}"
 
         @hard ->

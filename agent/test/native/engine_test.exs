@@ -221,6 +221,23 @@ defmodule ElixirScope.Native.EngineTest do
     assert RawFiles.complete?(dir)
   end
 
+  test "rings take no more than half of what is free, and are powers of two" do
+    mb = 1_048_576
+    assert Native.size(1_000 * mb, 5, 64 * mb) == 16 * mb
+    assert Native.size(1_000 * mb, 5, 16 * mb) == 16 * mb
+    assert Native.size(1_000 * mb, 5, 16 * mb - 1) == 8 * mb
+    assert Native.size(64 * mb, 5, 16 * mb) == 4 * mb
+    assert Native.size(64 * mb, 3, 16 * mb) == 8 * mb
+    assert Native.size(12 * mb, 5, 16 * mb) == 1 * mb
+    assert Native.size(10 * mb, 5, 16 * mb) == nil
+    assert Native.size(0, 5, 16 * mb) == nil
+    assert Native.size(1_000 * mb, 65, 1) == 1 * mb
+
+    for free <- [13, 40, 99], count <- [2, 3, 5, 6], size = Native.size(free * mb, count, 64 * mb) do
+      assert 2 * ((count - 1) * size + mb) <= free * mb
+    end
+  end
+
   test "rings that cannot be made are a reason in the recording, and the portable engine records", %{tmp_dir: dir} do
     folder = Path.join(dir, "raw")
     File.mkdir_p!(folder)

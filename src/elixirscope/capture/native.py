@@ -31,24 +31,36 @@ def choose_library(
 ) -> Path | None:
     """The library the agent is to load, None for the portable engine.
 
-    `auto` is the portable engine. `native` raises `TargetError` where it cannot be built, and falls back to the
-    portable engine, which `announce` is told, where this release of OTP is not one it knows.
+    `auto` is the native engine wherever it can be built; elsewhere the portable one records, and `announce` is told
+    why. `native` raises `TargetError` where it cannot be built, and `EnvironmentProblem` where it cannot be kept;
+    where this release of OTP is not one it knows, it is `auto`.
     """
-    if engine != "native":
+    if engine == "portable":
         return None
     if toolchain.otp_release not in KNOWN_OTP:
         known = ", ".join(KNOWN_OTP)
         announce(f"the native engine knows Erlang/OTP {known} and this is {toolchain.otp_release}: recording portably")
         return None
-    return native_library(toolchain, announce)
+    if engine == "native":
+        return native_library(toolchain, announce)
+    try:
+        return native_library(toolchain, announce, again=False)
+    except (TargetError, EnvironmentProblem) as error:
+        announce(f"{error.message.splitlines()[0].removesuffix(', which said:')}: recording portably")
+        return None
 
 
 def native_library(
-    toolchain: Toolchain, announce: Callable[[str], None] = lambda _: None, sources: Path | None = None
+    toolchain: Toolchain,
+    announce: Callable[[str], None] = lambda _: None,
+    sources: Path | None = None,
+    *,
+    again: bool = True,
 ) -> Path:
     """The compiled library for `toolchain`, compiling it when needed.
 
-    `sources` is the folder of the C files, by default the agent's. Safe to call from several recorders at a time.
+    `sources` is the folder of the C files, by default the agent's. What once did not compile is tried `again`, or not.
+    Safe to call from several recorders at a time.
     Raises `TargetError` without a 64-bit Linux, a C compiler or Erlang's headers, and with what the compiler said
     when it fails.
     """
@@ -67,12 +79,20 @@ def native_library(
     if library.is_file():
         return library
     compiler, headers = _compiler(), _headers()
+    # What the compiler said when it failed, for whoever would otherwise wait for it at each start.
+    failure = library.with_suffix(".failed")
+    if not again and _later(failure, compiler):
+        raise _no_build(compiler, failure.read_text(encoding="utf-8", errors="replace"))
     announce(f"building the native engine for Erlang/OTP {toolchain.otp_release} (once)")
     try:
         home.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="build-", dir=home) as work:
             partial = Path(work) / library.name
-            _build(compiler, headers, [file for file in files if file.suffix == ".c"], partial)
+            said = _build(compiler, headers, [file for file in files if file.suffix == ".c"], partial)
+            if said is not None:
+                failure.write_text(said, encoding="utf-8")
+                raise _no_build(compiler, said)
+            failure.unlink(missing_ok=True)
             partial.replace(library)  # whole or not at all; another recorder's is the same
     except OSError as error:
         raise EnvironmentProblem(
@@ -97,6 +117,20 @@ def _headers() -> Path:
     erl = shutil.which("erl")
     if erl is None:
         raise TargetError("the native engine needs Erlang's headers, and there is no `erl` on PATH", _PORTABLE)
+    # Where `erl` is a link into its installation, that tells without starting a VM.
+    root = Path(erl).resolve().parent.parent
+    if not any(root.glob("erts-*")):
+        root = _asked_root(erl)
+    for folder in (root / "usr" / "include", *sorted(root.glob("erts-*/include"), reverse=True)):
+        if (folder / "erl_nif.h").is_file():
+            return folder
+    raise TargetError(
+        f"the native engine needs Erlang's C headers, and there is no erl_nif.h below {root}",
+        f"install them (Debian and Ubuntu: sudo apt-get install erlang-dev), or {_PORTABLE}",
+    )
+
+
+def _asked_root(erl: str) -> Path:
     script = "io:put_chars(code:root_dir()), halt()."
     try:
         answer = subprocess.run(
@@ -110,19 +144,23 @@ def _headers() -> Path:
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise TargetError(f"`{erl}` does not run: {error}", _PORTABLE) from error
-    root = Path(answer.stdout.strip() or "/")
-    for folder in (root / "usr" / "include", *sorted(root.glob("erts-*/include"), reverse=True)):
-        if (folder / "erl_nif.h").is_file():
-            return folder
-    raise TargetError(
-        f"the native engine needs Erlang's C headers, and there is no erl_nif.h below {root}",
-        f"install them (Debian and Ubuntu: sudo apt-get install erlang-dev), or {_PORTABLE}",
-    )
+    return Path(answer.stdout.strip() or "/")
 
 
-def _build(compiler: str, headers: Path, files: list[Path], library: Path) -> None:
+def _later(file: Path, compiler: str) -> bool:
+    """Whether `file` is there, and this compiler was already there before."""
+    try:
+        return file.stat().st_mtime_ns > Path(compiler).stat().st_mtime_ns
+    except OSError:
+        return False
+
+
+def _build(compiler: str, headers: Path, files: list[Path], library: Path) -> str | None:
+    """None, or what the compiler said when it failed."""
     command = [compiler, *FLAGS, f"-I{headers}", "-o", str(library), *map(str, files)]
     done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
-    if done.returncode != 0:
-        said = (done.stdout + done.stderr).strip()
-        raise TargetError(f"the native engine does not compile with {compiler}, which said:\n{said}", _PORTABLE)
+    return None if done.returncode == 0 else (done.stdout + done.stderr).strip()
+
+
+def _no_build(compiler: str, said: str) -> TargetError:
+    return TargetError(f"the native engine does not compile with {compiler}, which said:\n{said}", _PORTABLE)

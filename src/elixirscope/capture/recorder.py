@@ -18,6 +18,7 @@ from elixirscope.brain.plan import Plan
 from elixirscope.capture.agent import compiled_agent
 from elixirscope.capture.launcher import check_command, launch
 from elixirscope.capture.native import Engine, choose_library
+from elixirscope.capture.stale import held, sweep
 from elixirscope.capture.toolchain import find_toolchain
 from elixirscope.errors import EnvironmentProblem, UsageError
 from elixirscope.recording.manifest import Manifest
@@ -56,6 +57,8 @@ def record(
     check_command(command)
     ebin = compiled_agent(toolchain, announce)
     library = choose_library(engine, toolchain, announce)
+    if library:
+        sweep(announce)
     path = _make_folder(output)
     manifest = Manifest(
         format_version=FORMAT_VERSION,
@@ -72,17 +75,18 @@ def record(
         manifest.save(path)
     except OSError as error:
         raise _unwritable(path, error) from error
-    try:
-        status = launch(command, ebin=ebin, recording=path, library=library, meanwhile=meanwhile)
-    except BaseException:
-        if not any((path / "raw").iterdir()):
-            shutil.rmtree(path, ignore_errors=True)  # nothing ran, so nothing is lost
-        raise
-    try:
-        _collect(path)
-        msgspec.structs.replace(manifest, exit_status=status, state="finished").save(path)
-    except Exception as error:  # noqa: BLE001 - told, but never instead of the command's own exit status
-        return Outcome(path, status, f"the recording could not be finished: {error}")
+    with held(path / "raw"):
+        try:
+            status = launch(command, ebin=ebin, recording=path, library=library, meanwhile=meanwhile)
+        except BaseException:
+            if not any((path / "raw").iterdir()):
+                shutil.rmtree(path, ignore_errors=True)  # nothing ran, so nothing is lost
+            raise
+        try:
+            _collect(path)
+            msgspec.structs.replace(manifest, exit_status=status, state="finished").save(path)
+        except Exception as error:  # noqa: BLE001 - told, but never instead of the command's own exit status
+            return Outcome(path, status, f"the recording could not be finished: {error}")
     return Outcome(path, status)
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from elixirscope.capture.stale import SHARED
 from elixirscope.errors import RecordingError
 from elixirscope.recording import etf
 from elixirscope.recording.format import EVENT, FrameType
@@ -29,7 +30,6 @@ _PAIR: Final = struct.Struct("<II")  # a record: length, kind; in a process: ind
 _EVENT, _PROCESS = 1, 2
 _OFFSET_AT: Final = EVENT.itemsize - 8  # value_offset, then value_length, are an event's last
 _BATCH_BYTES: Final = 1024 * 1024
-_SHARED: Final = Path("/dev/shm")
 
 
 def recover(raw: Path) -> int:
@@ -38,10 +38,11 @@ def recover(raw: Path) -> int:
     Returns how many events there were. Rings of VMs that still run are left to them. Raises `RecordingError` for a
     ring or file that is not as it was left, `OSError` when one cannot be read or written.
     """
-    return sum(_recover(link) for link in sorted(raw.glob("*.ring")))
+    return sum(recover_one(link) for link in sorted(raw.glob("*.ring")))
 
 
-def _recover(link: Path) -> int:
+def recover_one(link: Path) -> int:
+    """As `recover`, of the ring that `link` is or names."""
     try:
         file = link.open("rb")
     except FileNotFoundError:  # its VM ended in order in this moment
@@ -145,6 +146,6 @@ def _remove(link: Path) -> None:
     """Remove a ring: the link, and what it names when that is one of ours."""
     if link.is_symlink():
         target = link.readlink()
-        if target.parent == _SHARED and target.name.startswith("elixirscope-"):
+        if target.parent == SHARED and target.name.startswith("elixirscope-"):
             target.unlink(missing_ok=True)
     link.unlink(missing_ok=True)

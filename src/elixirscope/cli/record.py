@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     type=click.Choice(["auto", "native", "portable"]),
     default="auto",
     show_default=True,
-    help="How events leave the program; native needs a C compiler.",
+    help="How events leave the program: natively where there is a C compiler.",
 )
 @click.option(
     "--json",

@@ -12,6 +12,7 @@ defmodule ElixirScope.Capture.Native do
   @runtime {__MODULE__, :runtime}
   # Shards from here on are rings.
   @first_shard 256
+  # Sizes of rings are powers of two.
   @smallest 1_048_576
   @largest 16_777_216
   @memory "/dev/shm"
@@ -95,20 +96,45 @@ defmodule ElixirScope.Capture.Native do
     with :ok <- NativeRuntime.discard(), :ok <- configured(plan) do
       # One for each scheduler, and one for whoever else may come.
       count = :erlang.system_info(:schedulers) + 1
-      size = size(div(plan.limits.memory_bytes, count - 1))
+      wanted = div(plan.limits.memory_bytes, count - 1)
 
-      Enum.reduce_while(0..(count - 1), {:ok, []}, fn n, {:ok, made} ->
-        stem = Path.join(dir, "#{node()}.#{:os.getpid()}-#{@first_shard + n}")
-
-        case ring(stem, if(n == count - 1, do: @smallest, else: size), @first_shard + n) do
-          {:ok, path} ->
-            {:cont, {:ok, made ++ [%{number: n, frames: stem <> ".frames", ring: path, link: stem <> ".ring"}]}}
-
-          {:error, reason} ->
-            {:halt, discard(made, reason)}
-        end
-      end)
+      with {:error, _} <- rings_in(@memory, dir, count, wanted), do: rings_in(dir, dir, count, wanted)
     end
+  end
+
+  # In memory, named by links in the recording; or where that has no room, in the recording itself.
+  defp rings_in(folder, dir, count, wanted) do
+    case size(NativeRuntime.free_bytes(folder), count, wanted) do
+      nil ->
+        {:error, "no room for its rings in #{folder}"}
+
+      size ->
+        Enum.reduce_while(0..(count - 1), {:ok, []}, fn n, {:ok, made} ->
+          stem = Path.join(dir, "#{node()}.#{:os.getpid()}-#{@first_shard + n}")
+
+          case ring(folder == dir, stem, if(n == count - 1, do: @smallest, else: size), @first_shard + n) do
+            {:ok, path} ->
+              {:cont, {:ok, made ++ [%{number: n, frames: stem <> ".frames", ring: path, link: stem <> ".ring"}]}}
+
+            {:error, errno} ->
+              Enum.each(made, &remove/1)
+              NativeRuntime.discard()
+              {:halt, {:error, "no room for its rings in #{folder} (error #{inspect(errno)})"}}
+          end
+        end)
+    end
+  end
+
+  @doc """
+  The size of each of `count` rings, of which the last is always the smallest there is, when `free` bytes are free and
+  `wanted` are wanted: at most half of what is free, for the rest is the program's. nil when there is no room.
+  """
+  @spec size(non_neg_integer, pos_integer, non_neg_integer) :: pos_integer | nil
+  def size(free, count, wanted) do
+    [@largest, div(@largest, 2), div(@largest, 4), div(@largest, 8), @smallest]
+    |> Enum.find(fn size ->
+      (size <= wanted or size == @smallest) and 2 * ((count - 1) * (size + 4096) + @smallest + 4096) <= free
+    end)
   end
 
   defp configured(%{budgets: budgets} = plan) do
@@ -126,27 +152,16 @@ defmodule ElixirScope.Capture.Native do
     end
   end
 
-  # A power of two.
-  defp size(bytes), do: size(@smallest, min(bytes, @largest))
-  defp size(size, most) when 2 * size <= most, do: size(2 * size, most)
-  defp size(size, _most), do: size
+  defp ring(true, stem, size, shard) do
+    link = stem <> ".ring"
+    with :ok <- NativeRuntime.create(link, size, shard, link), do: {:ok, link}
+  end
 
-  # In memory when there is room, named by a link in the recording; else in the recording itself.
-  defp ring(stem, size, shard) do
+  defp ring(false, stem, size, shard) do
     link = stem <> ".ring"
     unique = Integer.to_string(:erlang.unique_integer([:positive]), 36) <> Integer.to_string(:os.system_time(), 36)
     shared = Path.join(@memory, "elixirscope-#{:os.getpid()}-#{shard}-#{unique}.ring")
-
-    with :ok <- NativeRuntime.create(shared, size, shard),
-         :ok <- linked(shared, link) do
-      {:ok, shared}
-    else
-      _ ->
-        case NativeRuntime.create(link, size, shard) do
-          :ok -> {:ok, link}
-          {:error, errno} -> {:error, "no room for its rings in #{Path.dirname(stem)} (error #{errno})"}
-        end
-    end
+    with :ok <- NativeRuntime.create(shared, size, shard, link), :ok <- linked(shared, link), do: {:ok, shared}
   end
 
   defp linked(shared, link) do
@@ -154,11 +169,6 @@ defmodule ElixirScope.Capture.Native do
       File.rm(shared)
       error
     end
-  end
-
-  defp discard(made, reason) do
-    Enum.each(made, &remove/1)
-    {:error, reason}
   end
 
   @doc "Removes the file of a ring; what is mapped stays mapped."

@@ -140,8 +140,14 @@ defmodule ElixirScope.Capture.NativeRuntime do
   def advance(_ring, _tail, _bytes, _lost, _events), do: missing()
   @doc "`{tail, bytes, lost, events}` of the last `advance/5`."
   def mark(_ring), do: missing()
-  @doc "Makes one more ring, of `size` bytes, in the new file `path`: `:ok` or `{:error, errno}`."
-  def create(_path, _size, _shard), do: missing()
+
+  @doc """
+  Makes one more ring, of `size` bytes, in the new file `path`, which the recording names `link`: `:ok` or
+  `{:error, errno}`.
+  """
+  def create(_path, _size, _shard, _link), do: missing()
+  @doc "How many bytes are free in a folder; 0 where that cannot be told."
+  def free_bytes(_folder), do: missing()
   @doc "Gives up all rings."
   def discard, do: missing()
 

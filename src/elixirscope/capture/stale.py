@@ -1,0 +1,83 @@
+"""Rings in shared memory whose VM was killed together with its recorder: nobody else will bring them home.
+
+Of a ring (`agent/c_src/ring.h`) only the header is read here: loading `rings` takes longer than to look.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from elixirscope.errors import RecordingError
+
+SHARED: Final = Path("/dev/shm")
+_MAGIC: Final = b"ELXRING1"
+_HEADER_BYTES: Final = 4096
+_LINK: Final = slice(384, 3968)  # where the recording names the ring, with a zero at its end
+_NEW_S: Final = 60.0
+
+
+@contextmanager
+def held(raw: Path) -> Iterator[None]:
+    """While inside, the rings that `raw` names are ours to bring home, whatever becomes of their VMs."""
+    folder = os.open(raw, os.O_RDONLY)
+    try:
+        # Where folders cannot be locked, nobody else will find this one unlocked either.
+        with suppress(OSError):
+            fcntl.flock(folder, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(folder)
+
+
+def sweep(announce: Callable[[str], None] = lambda _: None, shared: Path = SHARED) -> int:
+    """Remove rings that were left in `shared`, after what they still hold has gone into their recordings.
+
+    A ring whose VM lives is locked by it, one whose recorder lives by way of its recording (`held`): those are left
+    alone, as is what belongs to other users. Returns how many were removed. `announce` is told what is lost when one
+    cannot be read.
+    """
+    return sum(_swept(ring, announce) for ring in sorted(shared.glob("elixirscope-*.ring")))
+
+
+def _swept(ring: Path, announce: Callable[[str], None]) -> bool:
+    try:
+        with open(ring, "rb", opener=_no_link) as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            header = file.read(_HEADER_BYTES)
+            new = time.time() - os.fstat(file.fileno()).st_mtime < _NEW_S
+        if not header.startswith(_MAGIC):
+            if new:
+                return False  # its VM is about to lock it
+        else:
+            link = Path(os.fsdecode(header[_LINK].split(b"\0", 1)[0]))
+            if link.is_symlink() and link.readlink() == ring:
+                _bring_home(link, announce)
+        ring.unlink(missing_ok=True)
+    except OSError:  # the VM or the recorder lives, it is another user's, or its recording has no room: another time
+        return False
+    return True
+
+
+def _bring_home(link: Path, announce: Callable[[str], None]) -> None:
+    from elixirscope.capture.rings import recover_one
+
+    folder = os.open(link.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            recover_one(link)
+        except RecordingError as error:
+            announce(error.message)
+            link.unlink(missing_ok=True)
+    finally:
+        os.close(folder)
+
+
+def _no_link(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW)
