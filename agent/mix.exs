@@ -8,6 +8,8 @@ defmodule ElixirScope.MixProject do
       elixir: "~> 1.14",
       elixirc_paths: if(Mix.env() == :test, do: ["lib", "test/support"], else: ["lib"]),
       start_permanent: false,
+      # Since Elixir 1.19 Mix asks about every script that is no test.
+      test_ignore_filters: [&String.ends_with?(&1, "support.exs")],
       deps: []
     ]
   end

@@ -1,5 +1,6 @@
 #include "encode.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "secrets.h"
@@ -8,12 +9,16 @@
 #define SMALL_LIMIT 0x7FFFFFFFFFFFFFFL
 
 static ERL_NIF_TERM atom_struct;
+static int counts_bits; /* whether the VM keeps the size of a binary in bits, as it does since OTP 27 */
 /* {'$elixirscope', redacted} */
 static const uint8_t REDACTED[] = "h\002w\014$elixirscopew\010redacted";
 
 static enum outcome put(struct encoder *e, ERL_NIF_TERM term, int depth);
 
 void encode_setup(ErlNifEnv *env) {
+  ErlNifSysInfo system;
+  enif_system_info(&system, sizeof system);
+  counts_bits = atoi(system.otp_release) >= 27;
   atom_struct = enif_make_atom(env, "__struct__");
 }
 
@@ -147,9 +152,29 @@ static enum outcome put_float(struct encoder *e, ERL_NIF_TERM term) {
   return DONE;
 }
 
+/* Headers of binaries: reference counted, on the heap, a part. OTP 27 has no first one, and counts bits. */
+static int bits_layout(const uint64_t *thing, struct layout *layout) {
+  uint64_t from = 0, to;
+  switch (thing[0] & 0x3F) {
+  case 0x20: /* on the heap: size */
+    to = thing[1];
+    break;
+  case 0x24: /* a part, or outside of the heap: base, start, end */
+    from = thing[2];
+    to = thing[3];
+    break;
+  default:
+    return 0;
+  }
+  layout->size = (to - from) / 8;
+  layout->aligned = from % 8 == 0 && (to - from) % 8 == 0;
+  return 1;
+}
+
 int binary_layout(ERL_NIF_TERM term, struct layout *layout) {
   if ((term & 3) != 2) return 0; /* boxed */
   const uint64_t *thing = (const uint64_t *)(uintptr_t)(term - 2);
+  if (counts_bits) return bits_layout(thing, layout);
   switch (thing[0] & 0x3F) {
   case 0x20: /* reference counted */
   case 0x24: /* on the heap */

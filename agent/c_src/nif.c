@@ -194,7 +194,6 @@ static ERL_NIF_TERM configure(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[
   budget_exit = budget_reason;
   secrets_forget();
   origin_forget();
-  encode_setup(env);
   while (enif_get_list_cell(env, list, &word, &list)) {
     if (!enif_inspect_binary(env, word, &text) || !secrets_word(text.data, (unsigned)text.size))
       return atom_false;
@@ -294,6 +293,7 @@ static int load(ErlNifEnv *env, void **data, ERL_NIF_TERM info) {
   atom_hard = enif_make_atom(env, "$elixirscope_hard");
   atom_none = enif_make_atom(env, "$elixirscope_none");
   atom_false = enif_make_atom(env, "false");
+  encode_setup(env);
   origin_setup(env);
   tracer_setup(env);
   clock_setup();

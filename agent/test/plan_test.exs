@@ -28,7 +28,7 @@ defmodule ElixirScope.PlanTest do
           {"modules", "[{<<\"A\">>, loud}]"},
           {"functions", "[{a, full}]"},
           {"dependencies", "7"},
-          {"messages", "maybe"},
+          {"messages", "some"},
           {"watch", "[ets]"},
           {"budgets", "\#{state => -1}"},
           {"limits", "\#{memory_bytes => lots}"},

@@ -268,7 +268,7 @@ defmodule ElixirScope.AST.ConstructsTest do
       def acc(m), do: m[:a][:b] || get_in(m, [:c, :d])
       def bits(<<a::3, b::size(a), rest::bitstring>>), do: {a, b, rest}
       def utf(<<c::utf8, _::binary>>), do: c
-      def big_lit(), do: {1.5, ?a, 'chars', "bin", nil, 1_000_000_000_000_000_000_000, %{1 => [2 | 3]}}
+      def big_lit(), do: {1.5, ?a, ~c"chars", "bin", nil, 1_000_000_000_000_000_000_000, %{1 => [2 | 3]}}
       def mac(x), do: {__MODULE__, __ENV__.function, x}
       """,
       s: [2],

@@ -70,7 +70,7 @@ defmodule ElixirScope.Capture.RedactionTest do
       InstrumentationRuntime.raising(frame, 5, :error, value)
     end
 
-    stack = [{Auth, :login, ["jo", @secret], [file: 'auth.ex', line: 3]}]
+    stack = [{Auth, :login, ["jo", @secret], [file: ~c"auth.ex", line: 3]}]
     InstrumentationRuntime.caught(frame, 7, :error, :function_clause, stack)
     Pipeline.stop(pipeline)
 

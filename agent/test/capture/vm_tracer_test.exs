@@ -2,6 +2,7 @@ defmodule ElixirScope.Capture.VMTracerTest do
   # In VMs of their own: what a recorded program does, and what the files tell of it.
   use ExUnit.Case, async: true
   import ElixirScope.Test.Folder
+  alias ElixirScope.Capture.TraceSession
   alias ElixirScope.Test.{ChildVM, NativeLibrary, RawFiles}
 
   setup :own_folder
@@ -130,8 +131,10 @@ defmodule ElixirScope.Capture.VMTracerTest do
       states = of(events, named(events, :sup), :state)
       assert length(states) >= 3
 
-      for state <- states,
-          do: assert({:ok, {:state, {:local, :sup}, :one_for_one, {_, _}, _, _, _, _, _, _, _, _}} = state.value)
+      # A record, of which later releases have more fields.
+      for %{value: {:ok, state}} <- states do
+        assert [:state, {:local, :sup}, :one_for_one, {_, _} | _] = Tuple.to_list(state)
+      end
 
       assert Enum.all?(states, &(&1.frame == 0 and &1.aux == 1))
     end
@@ -192,17 +195,24 @@ defmodule ElixirScope.Capture.VMTracerTest do
       assert Enum.any?(events, &(&1.kind == :scheduled_in))
     end
 
-    test "#{engine}: the tracer of another tool keeps its processes, and that is said", %{tmp_dir: dir} do
-      # The first of all: it traces before the agent does, and looks whether it still does at the end.
-      File.write!(Path.join(dir, "foreign.erl"), """
-      -module(foreign).
-      -export([start/0]).
-      start() ->
-          Tracer = spawn(fun() -> receive stop -> ok end end),
-          register(foreign_tracer, Tracer),
-          erlang:trace(new_processes, true, [call, {tracer, Tracer}]).
-      """)
+    # The tool comes before the agent, as `-s foreign`, and counts what it is told.
+    @foreign """
+    -module(foreign).
+    -export([start/0, loop/2]).
+    start() ->
+        register(foreign_tracer, spawn(?MODULE, loop, [0, 0])),
+        erlang:trace(new_processes, true, [send, {tracer, whereis(foreign_tracer)}]),
+        erlang:trace_pattern(send, [{['_', {'$1', '_'}], [{'=:=', '$1', theirs}], []}], []).
+    loop(Theirs, Others) ->
+        receive
+            {trace, _, send, {theirs, _}, _} -> loop(Theirs + 1, Others);
+            {trace, _, _, _, _} -> loop(Theirs, Others + 1);
+            {told, From} -> From ! {told, Theirs, Others}, loop(Theirs, Others)
+        end.
+    """
 
+    test "#{engine}: a tool that traced before goes on undisturbed; what that costs is said", %{tmp_dir: dir} do
+      File.write!(Path.join(dir, "foreign.erl"), @foreign)
       {_, 0} = System.cmd("erlc", ["foreign.erl"], cd: dir)
 
       env =
@@ -211,13 +221,77 @@ defmodule ElixirScope.Capture.VMTracerTest do
         end
 
       File.write!(Path.join(dir, "script.exs"), """
-      {:tracer, pid} = :erlang.trace_info(:new_processes, :tracer)
-      IO.inspect(pid == Process.whereis(:foreign_tracer))
+      Process.register(self(), :main)
+      pid = spawn(fn ->
+        Process.register(self(), :child)
+        for n <- 1..3, do: send(:main, {:theirs, n})
+        send(:main, :another)
+      end)
+      for n <- 1..3, do: (receive do {:theirs, ^n} -> :ok end)
+      receive do :another -> :ok end
+      ref = :erlang.trace_delivered(pid)
+      receive do {:trace_delivered, ^pid, ^ref} -> :ok end
+      {:tracer, tracer} = :erlang.trace_info(:new_processes, :tracer)
+      send(:foreign_tracer, {:told, self()})
+      IO.inspect({tracer == Process.whereis(:foreign_tracer), receive do told -> told end})
       """)
 
-      assert {"true\n", 0} = System.cmd("elixir", [Path.join(dir, "script.exs")], env: env, stderr_to_stdout: true)
-      metas = RawFiles.metas(Path.join(dir, "raw"))
-      assert Enum.any?(metas, &match?(%{what: :coverage, subject: "VM events", reason: "another tool" <> _}, &1))
+      assert {"{true, {:told, 3, 0}}\n", 0} =
+               System.cmd("elixir", [Path.join(dir, "script.exs")], env: env, stderr_to_stdout: true)
+
+      raw = Path.join(dir, "raw")
+      events = RawFiles.events(raw)
+      reasons = for %{what: :coverage} = meta <- RawFiles.metas(raw), do: {meta.subject, meta.reason}
+
+      if TraceSession.legacy?() do
+        assert {"VM events", "another tool traces new processes"} in reasons
+        assert {"messages", "another tool has set trace patterns of its own for them"} in reasons
+        refute Enum.any?(events, &(&1.kind in [:send, :receive]))
+      else
+        refute Enum.any?(reasons, fn {_, reason} -> reason =~ "another tool" end)
+        child = named(events, :child)
+        assert [_, _, _, %{value: {:ok, :another}}] = of(events, child, :send)
+      end
+    end
+
+    test "#{engine}: a tool that stops all tracing: a session goes on, of the legacy tracer it is said", %{
+      tmp_dir: dir
+    } do
+      %{events: events, raw: raw, output: "done\n"} =
+        record(
+          dir,
+          """
+          Process.register(self(), :main)
+          :erlang.trace(:all, false, [:all])
+          :erlang.trace_pattern(:send, false, [])
+          :erlang.trace_pattern(:receive, false, [])
+          :erlang.trace_pattern({:_, :_, :_}, false, [:local])
+          send(spawn(fn -> Process.register(self(), :later); receive do :go -> send(:main, :gone) end end), :go)
+          receive do :gone -> :ok end
+
+          # Until the agent has looked again.
+          legacy? = ElixirScope.Capture.TraceSession.legacy?()
+          wait = fn wait ->
+            if legacy? and not :persistent_term.get({ElixirScope.Capture.VMTracer, :taken}), do: wait.(wait)
+          end
+          wait.(wait)
+          IO.puts("done")
+          """,
+          "",
+          @engine
+        )
+
+      if TraceSession.legacy?() do
+        assert [%{reason: reason}] =
+                 for(%{what: :coverage, subject: "VM events"} = meta <- RawFiles.metas(raw), do: meta)
+
+        assert reason =~ "stopped or taken over"
+      else
+        later = named(events, :later)
+        assert [%{value: {:ok, :gone}}] = of(events, later, :send)
+        assert [%{value: {:ok, :go}}] = of(events, later, :receive)
+        refute Enum.any?(RawFiles.metas(raw), &match?(%{what: :coverage, subject: "VM events"}, &1))
+      end
     end
   end
 
@@ -322,10 +396,10 @@ defmodule ElixirScope.Capture.VMTracerTest do
       collector = :persistent_term.get({ElixirScope.Capture.VMTracer, :collector})
       Process.exit(collector, :kill)
       wait = fn wait ->
-        with {:tracer, pid} when is_pid(pid) <- :erlang.trace_info(echo, :tracer), true <- pid != collector do
-          :ok
-        else
-          _ -> Process.info(self(), :status); :erlang.yield(); wait.(wait)
+        new = :persistent_term.get({ElixirScope.Capture.VMTracer, :collector})
+        if new == collector or not ElixirScope.Capture.TraceSession.traced?(echo, new) do
+          :erlang.yield()
+          wait.(wait)
         end
       end
       wait.(wait)
@@ -333,7 +407,7 @@ defmodule ElixirScope.Capture.VMTracerTest do
       receive do :pong -> :ok end
       spawn(fn -> Process.register(self(), :later) end)
       for pid <- [collector | Process.list()], {:ok, {ElixirScope.Capture.Collector, _, _}} <- [{:ok, :proc_lib.initial_call(pid)}] do
-        true = :erlang.trace_info(pid, :flags) in [{:flags, []}, :undefined]
+        false = ElixirScope.Capture.TraceSession.traced?(pid, :persistent_term.get({ElixirScope.Capture.VMTracer, :collector}))
       end
       """)
 

@@ -106,7 +106,7 @@ defmodule ElixirScope.Native.EncoderTest do
     map = Map.new(1..100_000, &{&1, &1})
     list = Enum.to_list(1..100_000)
     deep = Enum.reduce(1..100_000, [], fn _, inner -> [inner] end)
-    number = Bitwise.bsl(1, 8_000_000)
+    number = Bitwise.bsl(1, 4_000_000)
 
     # Copying or walking one of them a thousand times would take minutes.
     {time, _} =

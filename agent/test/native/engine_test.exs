@@ -24,7 +24,11 @@ defmodule ElixirScope.Native.EngineTest do
   defp in_processes(count, fun) do
     parent = self()
     pids = for n <- 1..count, do: spawn_link(fn -> send(parent, {:done, self(), fun.(n)}) end)
-    for pid <- pids, do: assert_receive({:done, ^pid, result}, 60_000) && {pid, result}
+
+    for pid <- pids do
+      assert_receive {:done, ^pid, result}, 60_000
+      {pid, result}
+    end
   end
 
   # Numbers from 1, each in an event of its own.

@@ -59,7 +59,8 @@ defmodule ElixirScope.Test.RawFiles do
     <<type, _flags, _::16, length::little-32, first::little-signed-64, last::little-signed-64, count::little-32,
       loss::little-32>> = checked
 
-    with <<payload::binary-size(length), more::binary>> <- rest,
+    with true <- byte_size(rest) >= length,
+         {payload, more} = :erlang.split_binary(rest, length),
          ^crc <- :erlang.crc32([checked, payload]) do
       frame = %{type: @frames[type], first: first, last: last, count: count, loss: loss, payload: payload}
       frames(more, [frame | done], gaps)
@@ -87,7 +88,7 @@ defmodule ElixirScope.Test.RawFiles do
   defp holds?(<<"EXSF", crc::little-32, checked::binary-size(32), rest::binary>>) do
     <<_::32, length::little-32, _::binary>> = checked
 
-    match?(<<_::binary-size(length), _::binary>>, rest) and
+    byte_size(rest) >= length and
       crc == :erlang.crc32([checked, binary_part(rest, 0, length)])
   end
 
@@ -117,7 +118,7 @@ defmodule ElixirScope.Test.RawFiles do
 
   defp decode(%{payload: payload, count: count, first: first, last: last}, names, shard) do
     size = count * 48
-    <<events::binary-size(size), values::binary>> = payload
+    {events, values} = :erlang.split_binary(payload, size)
 
     for <<ts::little-signed-64, frame::little-signed-64, ref::little-signed-64, pid::little-32, peer::little-32,
           site::little-32, kind, flags, aux::little-16, offset::little-32, length::little-32 <- events>> do

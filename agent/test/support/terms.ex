@@ -19,7 +19,7 @@ defmodule ElixirScope.Test.Terms do
       9 -> make_ref()
       10 -> Enum.random(Port.list())
       11 -> Enum.random([fn -> :rand.uniform() end, &Enum.map/2])
-      12 -> Enum.random([[], {}, %{}, "", 'charlist', "text", "пароль", "Password"])
+      12 -> Enum.random([[], {}, %{}, "", ~c"charlist", "text", "пароль", "Password"])
       13 -> remote()
       14 -> String.to_atom("atom_#{:rand.uniform(500)}")
       15 -> :binary.copy("x", :rand.uniform(3000))
@@ -34,9 +34,8 @@ defmodule ElixirScope.Test.Terms do
 
   # Aligned and not.
   defp part(binary) do
-    skip = :rand.uniform(16)
-    take = :rand.uniform(100)
-    <<_::size(skip), part::binary-size(take), _::bitstring>> = binary
+    sizes = <<:rand.uniform(16), :rand.uniform(100)>>
+    <<skip, take, _::size(skip), part::binary-size(take), _::bitstring>> = <<sizes::binary, binary::binary>>
     part
   end
 

@@ -38,5 +38,14 @@ defmodule ElixirScope.AST.Calls do
   defp erlang(:throw, _, 1), do: {:raise, :throw}
   defp erlang(:raise, [class, _, _], 3), do: {:raise, class}
   defp erlang(function, _, arity) when {function, arity} in @recursing, do: {:call, {:erlang, function, arity}}
-  defp erlang(_, _, _), do: :builtin
+
+  # What the VM has written in Erlang, a matter of its release, is called as anything else: when it fails in tail position
+  # its caller is not in the stack trace. (Of spawns the value is worth more: they fail only for a wrong type.)
+  defp erlang(function, _, arity) do
+    if conversion?(function) and not :erlang.is_builtin(:erlang, function, arity),
+      do: {:call, {:erlang, function, arity}},
+      else: :builtin
+  end
+
+  defp conversion?(function), do: function |> Atom.to_string() |> String.contains?("_to_")
 end

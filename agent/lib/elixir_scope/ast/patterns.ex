@@ -73,10 +73,10 @@ defmodule ElixirScope.AST.Patterns do
     end
   end
 
-  # The part after the last `@` is the version; the name itself may hold one.
+  # Since 1.20 a variable of the compiler's is `_1`. Else the part after the last `@` is the version; the name itself may hold one.
   defp elixir_name(text) do
     case :binary.matches(text, "@") do
-      [] -> "_" <> text
+      [] -> if Regex.match?(~r/^\d+$/, text), do: nil, else: "_" <> text
       matches -> binary_part(text, 0, matches |> List.last() |> elem(0))
     end
   end

@@ -202,11 +202,24 @@ defmodule ElixirScope.AST.Walker do
     Frames.leave(e, line, env, st)
   end
 
-  @doc "The line of a form. Literals and pairs have none in Elixir: then the first one inside, or the last one seen."
+  @doc """
+  The line of a form. Literals, pairs and lists have none of their own in Elixir, or since 1.20 that of something around
+  them: then the first one inside, or the last one seen.
+  """
   def at(e, st) do
-    case first_line(e) do
-      0 -> {st.line, st}
-      line -> {line, %{st | line: line}}
+    line = if lineless?(e), do: inner_line(e, st), else: first_line(e)
+    line = if line == 0, do: st.line, else: line
+    {line, %{st | line: line}}
+  end
+
+  defp lineless?({tag, _, _}) when tag in [:atom, :integer, :float, :bin, :string], do: true
+  defp lineless?({:tuple, _, [_, _]}), do: true
+  defp lineless?(e), do: elem(e, 0) in [nil, :cons]
+
+  defp inner_line(e, st) do
+    case e |> Tuple.to_list() |> Enum.drop(2) |> first_line() do
+      0 -> max(line(e), st.line)
+      line -> line
     end
   end
 
@@ -268,14 +281,18 @@ defmodule ElixirScope.AST.Walker do
   end
 
   # `for` becomes a reduction by a fun whose accumulator, and a recursion by a fun whose name, no user has written.
-  # Captures (`&1`) have such variables too, but on no line.
+  # Captures (`&1`) have such variables too, but on no line, or for all of their parameters.
   defp compiler_made?({:named_fun, _, name, _} = fun, _), do: generated?(fun) or Patterns.user_name(name) == nil
 
-  defp compiler_made?(fun, [{:clause, _, [_, {:var, _, name} = accumulator], _, _} | _] = clauses) when name != :_ do
-    marked?(fun, clauses) or (line(accumulator) > 0 and Patterns.user_name(name) == nil)
+  defp compiler_made?(fun, [{:clause, _, [item, {:var, _, name} = accumulator], _, _} | _] = clauses)
+       when name != :_ do
+    marked?(fun, clauses) or (line(accumulator) > 0 and Patterns.user_name(name) == nil and not capture?(item))
   end
 
   defp compiler_made?(fun, clauses), do: marked?(fun, clauses)
+
+  defp capture?({:var, _, name}), do: name != :_ and Patterns.user_name(name) == nil
+  defp capture?(_), do: false
 
   defp marked?(fun, clauses), do: generated?(fun) or Enum.any?(clauses, &generated?/1)
 

@@ -38,7 +38,7 @@ defmodule ElixirScope.Capture.Hidden do
 
     with true <- :code.is_loaded(module) != false,
          true <- on_disk?(impl, module) or Redaction.noted?({:derived, impl}) do
-      names = for %{field: field} <- module.__info__(:struct), do: field
+      names = for %{field: field} <- module.__info__(:struct) || [], do: field
       names -- shown(impl, module, names)
     else
       _ -> []

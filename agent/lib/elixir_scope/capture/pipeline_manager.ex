@@ -4,7 +4,7 @@ defmodule ElixirScope.Capture.PipelineManager do
   """
 
   use GenServer
-  alias ElixirScope.Capture.{Collector, Ingestor, KillSwitch, Meta, Native, VMTracer}
+  alias ElixirScope.Capture.{Collector, Ingestor, KillSwitch, Meta, Native, TraceSession, VMTracer}
 
   @name :elixir_scope_pipeline
   @every_ms 250
@@ -68,7 +68,11 @@ defmodule ElixirScope.Capture.PipelineManager do
   end
 
   @impl true
-  def handle_info(:look, state), do: {:noreply, state |> watch() |> retire() |> open() |> again()}
+  def handle_info(:look, state) do
+    VMTracer.watch()
+    {:noreply, state |> watch() |> retire() |> open() |> again()}
+  end
+
   # Its supervisor starts another one: look at once, and if that is too early with the next tick.
   def handle_info({:DOWN, _, :process, _, _}, state), do: {:noreply, open(state)}
   def handle_info(_, state), do: {:noreply, state}
@@ -132,7 +136,7 @@ defmodule ElixirScope.Capture.PipelineManager do
 
   # All trace messages that belong to what has happened until now have arrived.
   defp delivered do
-    ref = :erlang.trace_delivered(:all)
+    ref = TraceSession.delivered()
 
     receive do
       {:trace_delivered, :all, ^ref} -> :ok

@@ -3,17 +3,18 @@ defmodule ElixirScope.Capture.VMTracer do
   What only the VM knows: spawns, exits, links, names, messages sent and received, the states of OTP's supervisors.
 
   `arm/0` asks the VM to tell the collector `:vm`, which makes events of it (`ElixirScope.Capture.TraceMessage`).
-  On OTP 27 and later this is a trace session of our own; before, the one legacy tracer a process can have: processes
-  that another tool traces are left to it, and reported as not covered.
+  On OTP 27 and later this is a trace session of our own: other tools trace as if we were not there. Before, it is the one
+  legacy tracer a process can have, with patterns that hold for the whole VM: what another tool has taken is left to it,
+  and what it takes from us later is noticed. Either is reported as not covered.
   """
 
-  alias ElixirScope.Capture.{Ingestor, Meta, Native, NativeRuntime}
+  alias ElixirScope.Capture.{Ingestor, Meta, Native, NativeRuntime, TraceSession}
   alias ElixirScope.{Boot, Plan}
 
   # The processes that lived when tracing began, which are not traced.
   @armed {__MODULE__, :armed}
   @collector {__MODULE__, :collector}
-  @session {__MODULE__, :session}
+  @taken {__MODULE__, :taken}
   # Sticky OTP code is never rewritten, but its callbacks are never in tail position: they can be traced.
   @supervisor [init: 1, handle_call: 3, handle_cast: 2, handle_info: 2, handle_continue: 2]
 
@@ -76,18 +77,33 @@ defmodule ElixirScope.Capture.VMTracer do
   @spec messages(pid, boolean) :: :ok
   def messages(collector, on?) do
     tracer = Native.tracer() || collector
-    session = :persistent_term.get(@session, nil)
     off = [:send, :receive, :running]
-    wanted = flags(Plan.current())
-    flags = if on?, do: Enum.filter(wanted, &(&1 in off)), else: off
+    on = Enum.filter(flags(Plan.current()), &(&1 in off))
 
-    for pid <- [:new_processes | Process.list()], ours?(session, pid, tracer) do
+    for pid <- [:new_processes | Process.list()], TraceSession.ours?(pid, tracer) do
       try do
-        set(session, pid, on?, if(on?, do: flags ++ tracer(session, tracer), else: flags))
+        if on?, do: TraceSession.trace(pid, on, tracer), else: TraceSession.stop(pid, off)
       rescue
         # It has ended.
         ArgumentError -> :ok
       end
+    end
+
+    :ok
+  end
+
+  @doc """
+  Notices, once, that another tool has taken or stopped the legacy tracing of processes that are spawned: it never tells.
+  """
+  @spec watch() :: :ok
+  def watch do
+    collector = :persistent_term.get(@collector, nil)
+
+    # A collector that has died is another matter.
+    with false <- :persistent_term.get(@taken, nil),
+         false <- TraceSession.ours?(:new_processes, Native.tracer() || collector),
+         true <- Process.alive?(collector) do
+      taken("another tool has stopped or taken over the tracing of processes: from then on some events are missing")
     end
 
     :ok
@@ -103,20 +119,15 @@ defmodule ElixirScope.Capture.VMTracer do
 
   defp trace(collector, whom) do
     plan = Plan.current()
-    flags = flags(plan)
     tracer = Native.tracer() || collector
-    session = session(tracer)
+    wanted = flags(plan)
+    if wanted != [], do: TraceSession.open(tracer)
+    flags = patterns(wanted)
 
     if flags != [] do
-      patterns(session)
-
       Enum.each(whom, fn who ->
         try do
-          if foreign?(session, who, tracer) do
-            foreign(who)
-          else
-            set(session, who, true, flags ++ tracer(session, tracer))
-          end
+          if TraceSession.foreign?(who, tracer), do: foreign(who), else: TraceSession.trace(who, flags, tracer)
         rescue
           # It has ended, or a tracer came in between.
           ArgumentError -> if who == :new_processes or Process.alive?(who), do: foreign(who)
@@ -124,29 +135,19 @@ defmodule ElixirScope.Capture.VMTracer do
       end)
 
       # A collector that was started again was born traced.
-      for pid <- serving(), ours?(session, pid, tracer), do: set(session, pid, false, [:all])
+      for pid <- serving(), TraceSession.ours?(pid, tracer), do: TraceSession.stop(pid, [:all])
+      if plan.lifecycle and :persistent_term.get(@taken, nil) == nil, do: :persistent_term.put(@taken, false)
     end
   end
 
-  # Setting another tracer for new processes would silently take them away from the one there is.
-  defp foreign?(nil, who, tracer) do
-    case :erlang.trace_info(who, :tracer) do
-      {:tracer, []} -> false
-      {:tracer, ^tracer} -> false
-      {:tracer, {^tracer, _}} -> false
-      {:tracer, pid} when is_pid(pid) -> Process.alive?(pid)
-      {:tracer, _} -> true
-      :undefined -> false
-    end
-  end
-
-  defp foreign?(_session, _, _), do: false
-
-  defp ours?(nil, who, tracer), do: :erlang.trace_info(who, :tracer) in [{:tracer, tracer}, {:tracer, {tracer, []}}]
-  defp ours?(_session, _, _), do: true
-
-  defp foreign(:new_processes), do: not_covered("VM events", "another tool traces new processes")
+  defp foreign(:new_processes), do: taken("another tool traces new processes")
   defp foreign(pid), do: not_covered("VM events of #{inspect(pid)}", "another tool traces this process")
+
+  defp taken(reason) do
+    :persistent_term.put(@taken, true)
+    not_covered("VM events", reason)
+  end
+
   defp not_covered(subject, reason), do: Meta.write(%{what: :coverage, subject: subject, reason: reason})
 
   defp flags(plan) do
@@ -154,27 +155,10 @@ defmodule ElixirScope.Capture.VMTracer do
       if(plan.messages, do: [:send, :receive], else: []) ++ if plan.scheduling, do: [:running], else: []
   end
 
-  # The module :trace is OTP 27's.
-  defp session(tracer) do
-    if Code.ensure_loaded?(:trace) and function_exported?(:trace, :session_create, 3) do
-      tracer = if is_atom(tracer), do: {tracer, []}, else: tracer
-      session = apply(:trace, :session_create, [:elixir_scope, tracer, []])
-      # A session ends when its last handle is collected.
-      :persistent_term.put(@session, session)
-      session
-    end
-  end
+  # Sets the patterns that go with these flags; returns the flags that can be set.
+  defp patterns([]), do: []
 
-  # A module takes its time itself.
-  defp tracer(nil, module) when is_atom(module), do: [{:tracer, module, []}]
-  defp tracer(nil, collector), do: [:monotonic_timestamp, {:tracer, collector}]
-  defp tracer(_session, module) when is_atom(module), do: []
-  defp tracer(_session, _), do: [:monotonic_timestamp]
-
-  defp set(nil, who, on?, flags), do: :erlang.trace(who, on?, flags)
-  defp set(session, who, on?, flags), do: apply(:trace, :process, [session, who, on?, flags])
-
-  defp patterns(session) do
+  defp patterns(flags) do
     # Our own events are sent from traced processes: they must not be traced in turn.
     event = List.to_tuple([:"$es" | List.duplicate(:_, 10)])
     # A module of ours knows them by their receivers.
@@ -183,14 +167,15 @@ defmodule ElixirScope.Capture.VMTracer do
     receives = [{[:"$1", :"$2", :_], [], [{:message, {{:"$1", :"$2"}}}]}]
     returns = [{:_, [], [{:return_trace}]}]
 
-    if session do
-      apply(:trace, :send, [session, sends, []])
-      apply(:trace, :recv, [session, receives, []])
-      for {f, a} <- @supervisor, do: apply(:trace, :function, [session, {:supervisor, f, a}, returns, [:local]])
+    for {f, a} <- @supervisor, not TraceSession.pattern({:supervisor, f, a}, returns) do
+      not_covered("states of supervisors", "another tool traces supervisor.#{f}/#{a}")
+    end
+
+    if :send not in flags or TraceSession.patterns(send: sends, receive: receives) do
+      flags
     else
-      :erlang.trace_pattern(:send, sends, [])
-      :erlang.trace_pattern(:receive, receives, [])
-      for {f, a} <- @supervisor, do: :erlang.trace_pattern({:supervisor, f, a}, returns, [:local])
+      not_covered("messages", "another tool has set trace patterns of its own for them")
+      flags -- [:send, :receive]
     end
   end
 end

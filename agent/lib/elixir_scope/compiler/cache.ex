@@ -149,7 +149,12 @@ defmodule ElixirScope.Compiler.Cache do
       files
       |> Enum.sort()
       |> Enum.reduce_while(total, fn {_, size, path}, left ->
-        if left > kept, do: {:cont, File.rm(path) && left - size}, else: {:halt, left}
+        if left > kept do
+          File.rm(path)
+          {:cont, left - size}
+        else
+          {:halt, left}
+        end
       end)
     end
 
