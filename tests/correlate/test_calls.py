@@ -5,6 +5,8 @@ from __future__ import annotations
 from textwrap import dedent
 
 from elixirscope.correlate.correlator import EventCorrelator
+from elixirscope.pictures import draw
+from elixirscope.recording.terms import Atom
 from tests.correlate.drawn import Drawn
 
 
@@ -144,6 +146,36 @@ def test_a_call_that_only_follows_a_tail_call_does_not_continue_it() -> None:
         return :ok
     """)
     assert "after" not in drawn.tree()
+
+
+def test_a_tail_call_that_may_have_been_only_counted_is_continued_by_none() -> None:
+    picture = """
+        p
+        call Shop.run(1)
+        call Shop.loop(9)
+        tail Shop.loop/1
+        call Shop.loop(8)
+        tail Shop.loop/1
+        call Shop.loop(2)
+        return 3
+        return :ok
+    """
+    plain = Drawn(picture)
+    assert plain.tree().count("after") == 2
+    first, second = (int(at) for at in plain.log.rows["at"][[2, 4]])
+
+    def counted(function: str, since: int, until: int) -> str:
+        log = draw(picture)
+        subject = (Atom("Elixir.Shop"), Atom("function"), Atom(function), 1, 7)
+        told = {"until_unix_ns": until + log.start_unix_ns, "calls_per_second": 1}
+        log.metas.append(told | {"what": Atom("counted"), "calls": [(subject, 5, since + log.start_unix_ns)]})
+        rows = EventCorrelator().correlate(log)["calls"].to_pylist()
+        return " ".join("after" if row["tail_of"] is not None else "-" for row in rows)
+
+    assert counted("loop", second, second + 500) == "- - after -"
+    assert counted("loop", first, second) == "- - - -"
+    assert counted("loop", second + 2_000, second + 9_000) == "- - after after"
+    assert counted("other", first, second) == "- - after after"
 
 
 def test_closures_called_in_tail_position_and_watched_calls() -> None:

@@ -7,9 +7,11 @@ from hypothesis import strategies as st
 
 from elixirscope.correlate.calls import find_calls
 from elixirscope.correlate.nesting import Named
-from elixirscope.correlate.walk import Walk
+from elixirscope.correlate.walk import Known, Walk
+from elixirscope.recording.counted import LeftOut
 from elixirscope.recording.format import Kind
 from elixirscope.recording.log import Callee, Log, Site
+from elixirscope.recording.terms import Atom
 from tests.correlate.oracle import Event
 from tests.correlate.test_properties import PROCESSES, log_of
 
@@ -56,7 +58,7 @@ Frame = tuple[int, int, int, int, int, int]
 
 def walked(log: Log) -> tuple[list[Frame], dict[int, int]]:
     """Every process event by event: (event, parent, tail_of, depth, end, outcome) of each frame, and each event's."""
-    walk = Walk(log, set())
+    walk = Walk(log, set(), Known(0, {}, LeftOut(log)))
     walk.run(log.by_process, log.column("process")[log.by_process])
     event = [*walk.event, -1]  # -1 is none
     columns = ([event[n] for n in walk.parent], [event[n] for n in walk.tail_of], walk.depth, walk.end_event)
@@ -74,10 +76,15 @@ def at_once(log: Log) -> tuple[list[Frame], dict[int, int]]:
 
 
 @settings(max_examples=400, deadline=None)
-@given(programs())
-def test_vectors_find_what_the_walk_finds(events: list[Event]) -> None:
+@given(programs(), st.lists(st.tuples(st.integers(1, 3), st.integers(0, 60), st.integers(0, 60)), max_size=2))
+def test_vectors_find_what_the_walk_finds(events: list[Event], left_out: list[tuple[int, int, int]]) -> None:
     log = log_of(events)
     log.sites = SITES
+    for number, since, until in left_out:  # calls of this function were only counted
+        site = SITES[number]
+        subject = (Atom(f"Elixir.{site.module}"), Atom(site.kind), Atom(site.function), site.arity, 1)
+        told = {"what": Atom("counted"), "until_unix_ns": until, "calls_per_second": 1}
+        log.metas.append(told | {"calls": [(subject, 1, since)]})
     assert not Named(log, log.by_process).irregular()  # so that nothing is walked but what follows odd tail calls
     assert at_once(log) == walked(log)
 

@@ -145,6 +145,14 @@ SHAPED = st.one_of(
     ).flatmap(
         lambda told: terms.map(lambda term: told | {Atom(key): term for key in ("node", "subject", "reason", "module")})
     ),
+    st.one_of(terms, st.lists(st.one_of(terms, st.tuples(st.tuples(*[terms] * 5), terms, terms)))).map(
+        lambda calls: {
+            Atom("what"): Atom("counted"),
+            Atom("until_unix_ns"): 1,
+            Atom("calls_per_second"): 2,
+            Atom("calls"): calls,
+        }
+    ),
 )
 
 

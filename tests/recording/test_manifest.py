@@ -99,3 +99,21 @@ def test_coverage_says_from_when_to_when_less_was_recorded() -> None:
     ]
     del log.metas[1:]
     assert [row.subject for row in uncovered(log)] == ["values of instrumented code, from 2.000 s to the end"]
+
+
+def test_coverage_says_whose_calls_were_only_counted() -> None:
+    def subject(kind: str, function: str, line: int) -> tuple[Atom, Atom, Atom, int, int]:
+        return Atom("Elixir.Shop"), Atom(kind), Atom(function), 1, line
+
+    log = Log(np.zeros(0, EVENT_ROW), [], {})
+    for calls in (
+        [(subject("function", "price", 3), 1_000, 5), (subject("fn", "all", 9), 30_000, 6)],
+        [(subject("function", "price", 3), 9_000, 7), ("not like this", 1, 1)],
+    ):
+        told = {"what": Atom("counted"), "until_unix_ns": 8, "calls_per_second": 5_000, "calls": calls}
+        log.metas.append(told)
+    reason = "were only counted: its calls cost more than 5,000 small ones a second"
+    assert uncovered(log) == [
+        Uncovered("calls of a function in Shop.all/1, line 9", f"30,000 {reason}"),
+        Uncovered("calls of Shop.price/1", f"10,000 {reason}"),
+    ]

@@ -4,7 +4,7 @@ defmodule ElixirScope.Application do
   """
 
   use Application
-  alias ElixirScope.Capture.{Collector, Ingestor, Meta, Native, PipelineManager, Redaction}
+  alias ElixirScope.Capture.{CallBudget, Collector, Ingestor, Meta, Native, PipelineManager, Redaction}
   alias ElixirScope.Plan
 
   @doc false
@@ -33,6 +33,7 @@ defmodule ElixirScope.Application do
     Ingestor.create(plan.limits.collector_events)
     Redaction.create()
     Plan.put(plan)
+    CallBudget.create(plan)
     hello = Native.open(dir, plan, hello)
 
     # A crash of ours must never take the VM along, nor give up recording while there is hope.

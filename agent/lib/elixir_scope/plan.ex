@@ -24,11 +24,14 @@ defmodule ElixirScope.Plan do
     lifecycle: true,
     scheduling: false,
     watch: [],
+    every_call: [],
     budgets: %{argument: 512, binding: 512, state: 8192, message: 1024, reason: 4096},
     redact: %{keys: [], modules: []},
     limits: %{
       collector_events: 200_000,
       memory_bytes: 67_108_864,
+      calls_per_second: 5_000,
+      calls_percent: 8,
       overhead_percent: 50,
       step_after_ms: 2_000,
       step_back_ms: 10_000
@@ -82,6 +85,7 @@ defmodule ElixirScope.Plan do
       lifecycle: &is_boolean/1,
       scheduling: &is_boolean/1,
       watch: fn watch -> is_list(watch) and Enum.all?(watch, &match?({m, f} when is_atom(m) and is_atom(f), &1)) end,
+      every_call: &(is_list(&1) and Enum.all?(&1, fn name -> is_binary(name) end)),
       budgets: numbers,
       limits: numbers,
       redact: fn redact ->
@@ -96,6 +100,7 @@ defmodule ElixirScope.Plan do
       plan
       | modules: Enum.map(plan.modules, &rule/1),
         functions: Enum.map(plan.functions, &rule/1),
+        every_call: Enum.map(plan.every_call, &pattern/1),
         redact: %{plan.redact | modules: Enum.map(plan.redact.modules, &pattern/1)}
     }
   end
@@ -132,6 +137,19 @@ defmodule ElixirScope.Plan do
   def level(plan, module, function, arity, kind) do
     first(plan.functions, "#{inspect(module)}.#{function}/#{arity}") || level(plan, module, kind)
   end
+
+  @doc "Whether any code may be recorded."
+  @spec records_code?(t) :: boolean
+  def records_code?(plan) do
+    Enum.any?(
+      [plan.default, plan.dependencies | Enum.map(plan.modules ++ plan.functions, &elem(&1, 1))],
+      &(&1 != :off)
+    )
+  end
+
+  @doc "Whether calls of this module are recorded however many there are."
+  @spec every_call?(t, module) :: boolean
+  def every_call?(plan, module), do: Enum.any?(plan.every_call, &Regex.match?(&1, inspect(module)))
 
   @doc "Whether a rule for modules names this one: only then are dependencies and OTP looked at one by one."
   @spec named?(t, module) :: boolean

@@ -47,6 +47,8 @@ class Preset(msgspec.Struct, frozen=True):
     scheduling: bool = False
     watch: tuple[str, ...] = ()
     budgets: Budgets = Budgets()
+    calls_per_second: int = 5_000  # of one function
+    calls_percent: int = 8  # of one processor's time, for all
 
 
 _WATCHED = (":ets", "Registry")
@@ -75,6 +77,8 @@ PRESETS: Final[dict[Intent, Preset]] = {
         scheduling=True,
         watch=(*_WATCHED, ":persistent_term", "Application.put_env"),
         budgets=Budgets(argument=4096, binding=4096, state=65536, message=8192, reason=16384),
+        calls_per_second=20_000,
+        calls_percent=30,
     ),
     "minimal": Preset(
         "only the lives of processes, their exits and the tests: costs least",

@@ -48,6 +48,8 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     collector_events: int = 200_000
     memory_bytes: int = 64 * 1024 * 1024
+    calls_per_second: int = 5_000  # of one function; more are counted and not recorded,
+    calls_percent: int = 8  # or fewer, so that all take no more of one processor's time
     overhead_percent: int = 50  # of the processors' time, estimated
     step_after_ms: int = 2_000  # so long beyond a bound, then less is recorded
     step_back_ms: int = 10_000  # so long calm, then more again
@@ -65,6 +67,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     lifecycle: bool = True
     scheduling: bool = False
     watch: tuple[str, ...] = ()
+    every_call: tuple[str, ...] = ()
     budgets: Budgets = Budgets()
     redact: Redact = Redact()
     limits: Limits = Limits()
@@ -84,6 +87,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             scheduling=preset.scheduling,
             watch=preset.watch,
             budgets=preset.budgets,
+            limits=Limits(calls_per_second=preset.calls_per_second, calls_percent=preset.calls_percent),
         )
 
     @classmethod
@@ -141,6 +145,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 Atom("lifecycle"): self.lifecycle,
                 Atom("scheduling"): self.scheduling,
                 Atom("watch"): [_watched(entry) for entry in self.watch],
+                Atom("every_call"): list(self.every_call),
                 Atom("budgets"): {Atom(k): v for k, v in msgspec.to_builtins(self.budgets).items()},
                 Atom("redact"): {
                     Atom("keys"): list(self.redact.keys),
@@ -179,6 +184,9 @@ def _check(plan: Plan, name: str, text: str) -> None:
     for index, entry in enumerate(plan.watch):
         if not _WATCH.fullmatch(entry):
             raise _wrong(name, text, f".watch[{index}]", f"`{entry}` is not like :ets or Registry.register")
+    for index, entry in enumerate(plan.every_call):
+        if not _MODULE.fullmatch(entry):
+            raise _wrong(name, text, f".every_call[{index}]", f"`{entry}` is not like MyApp.*")
     for table in ("budgets", "limits"):
         for key, value in msgspec.to_builtins(getattr(plan, table)).items():
             most = _BYTES if table == "budgets" else 1 << 40
@@ -243,10 +251,11 @@ def _to_toml(plan: Plan) -> str:
         "lifecycle": "processes: start, exit, link, name",
         "scheduling": "when the schedulers run and suspend each process",
         "watch": "calls of these are recorded where they are made, at level full",
+        "every_call": "modules whose calls are recorded however many there are in a second",
     }
     tables = {
         "budgets": "bytes kept of one value, roughly",
-        "limits": "beyond these, events are dropped and counted, and by and by less is recorded",
+        "limits": "beyond these, events are dropped or calls only counted, and by and by less is recorded",
     }
     tables["redact"] = (
         "never leaves the VM: values under these keys (parts of names, any case), structs of these modules"

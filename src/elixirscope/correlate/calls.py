@@ -12,6 +12,7 @@ from elixirscope.correlate.columns import NONE, Ints, ints, known, lookup, patch
 from elixirscope.correlate.nesting import Named, Nesting
 from elixirscope.correlate.walk import OPEN, OUTCOMES, RETURNED, Known, Walk, name_of
 from elixirscope.recording.changes import Patch
+from elixirscope.recording.counted import LeftOut
 from elixirscope.recording.format import Flag, Kind
 from elixirscope.recording.log import EVENT_ROW, Log
 
@@ -63,7 +64,8 @@ class Frames:
         """The frames of the next slice. `lossy`: processes with lost events, whose silent ends may be lost returns."""
         count = len(self._kept)
         together = log if not count else Log(np.concatenate([self._kept, log.rows]), log.processes, log.sites)
-        found, self._alive, self._ghosts = _find(together, lossy | self._haunted, lossy, Known(count, self._continued))
+        known = Known(count, self._continued, LeftOut(log))
+        found, self._alive, self._ghosts = _find(together, lossy | self._haunted, lossy, known)
         older = int(np.searchsorted(found.event, count))
         self._together = together
         found.older = older

@@ -212,9 +212,24 @@ class Nesting:
         called &= named.kind[following] == Kind.CALL
         tails, following = tails[called], following[called]
         agree = self._agree(named.site[tails], named.site[following])
+        if self._known and self._known.left_out:
+            agree &= self._shown(tails, following)
         self.tail_of[self._frame[following[agree]]] = self._frame[tails[agree]]
         if not agree.all():
             self._walk_again(self._frame[tails[~agree]])
+
+    def _shown(self, tails: Ints, following: Ints) -> Mask:
+        """Whether no call of the same function may have been left out between the one and the other."""
+        assert self._known is not None
+        named, at, sites = self._named, self._log.column("at"), self._log.sites
+        spans = zip(
+            named.site[following].tolist(),
+            at[named.order[tails]].tolist(),
+            at[named.order[following]].tolist(),
+            strict=True,
+        )
+        hides = self._known.left_out.may_hide
+        return np.array([site not in sites or not hides(sites[site], *span) for site, *span in spans], dtype=bool)
 
     def _agree(self, tails: Ints, calls: Ints) -> Mask:
         sites = self._log.sites

@@ -11,6 +11,7 @@ from bisect import bisect_right
 from typing import NamedTuple
 
 from elixirscope.correlate.columns import NONE, Ints
+from elixirscope.recording.counted import LeftOut
 from elixirscope.recording.format import Kind
 from elixirscope.recording.log import Callee, Log, Site
 
@@ -32,14 +33,16 @@ class Ghost(NamedTuple):
     frame: int
     level: int  # frames that were open below it
     callee: Callee | None  # None: a closure
+    at: int  # when it ended
 
 
 class Known(NamedTuple):
     """The first `events` events of a log are older than what it is about: they only say what was open when that begins.
-    `continued`: of their CALLs, which other one each continues."""
+    `continued`: of their CALLs, which other one each continues. `left_out`: calls that were not recorded."""
 
     events: int
     continued: dict[int, int]
+    left_out: LeftOut
 
 
 class Walk:
@@ -49,7 +52,7 @@ class Walk:
         """`lossy`: processes with lost events, whose silent ends may be lost returns."""
         self.log = log
         self.lossy = lossy
-        self.known = known or Known(0, {})
+        self.known = known or Known(0, {}, LeftOut())
         self.left: dict[int, tuple[list[int], list[int]]] = {}  # part → frames and ghosts at its end
         self.event: list[int] = []
         self.process: list[int] = []
@@ -82,7 +85,7 @@ class Walk:
                     before = self.known.continued.get(event)
                     continues = next((ghost.frame for ghost in ghosts if self.event[ghost.frame] == before), NONE)
                 else:
-                    continues = self._continues(ghosts, len(stack), site) if ghosts else NONE
+                    continues = self._continues(ghosts, len(stack), site, event) if ghosts else NONE
                 of_event[place] = number = len(self.event)
                 self._open(event, process, site, stack[-1] if stack else NONE, continues, len(stack))
                 stack.append(number)
@@ -138,9 +141,10 @@ class Walk:
         while not known and ghosts and ghosts[-1].level >= level and ghosts[-1].frame != self.tail_of[number]:
             ghosts.pop()
         place = self.log.sites.get(site)
-        ghosts.append(Ghost(number, level, place.callee if place else None))
+        at = int(self.log.column("at")[self.end_event[number]])
+        ghosts.append(Ghost(number, level, place.callee if place else None, at))
 
-    def _continues(self, ghosts: list[Ghost], level: int, site: int) -> int:
+    def _continues(self, ghosts: list[Ghost], level: int, site: int, event: int) -> int:
         """The frame whose tail call a CALL at this depth continues, or -1."""
         called = self.log.sites.get(site)
         if called is None:
@@ -149,7 +153,10 @@ class Walk:
             ghost = ghosts[place]
             if ghost.level != level:
                 return NONE
-            if ghost.callee == name_of(called) or (ghost.callee is None and called.kind == "fn"):
+            if (ghost.callee == name_of(called) or (ghost.callee is None and called.kind == "fn")) and not (
+                self.known.left_out
+                and self.known.left_out.may_hide(called, ghost.at, int(self.log.column("at")[event]))
+            ):
                 del ghosts[place:]
                 return ghost.frame
             # It called code that is not recorded (Enum.map …), and that calls back a closure of the frame.

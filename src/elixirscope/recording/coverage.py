@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
+from elixirscope.recording.counted import counted
 from elixirscope.recording.log import Log
 from elixirscope.recording.terms import Atom, Term, inspect, module_name
 
@@ -25,7 +26,9 @@ class Uncovered(msgspec.Struct, frozen=True):
 def uncovered(log: Log) -> list[Uncovered]:
     """All that `log` knows to be missing."""
     rows: list[Uncovered] = []
-    for source in (_losses(log), _gaps(log), _unfinished(log), _told(log.metas), _steps(log), _skipped(log.metas)):
+    metas = log.metas
+    told = (_losses(log), _gaps(log), _unfinished(log), _told(metas), _steps(log), _counted(log), _skipped(metas))
+    for source in told:
         found = list(dict.fromkeys(source))
         rows += found[:_MOST_ROWS]
         if len(found) > _MOST_ROWS:
@@ -82,6 +85,19 @@ def _steps(log: Log) -> Iterator[Uncovered]:
         if left_out is not None:
             until = _moment(after, log) if after else "the end"
             yield Uncovered(f"{left_out}, from {_moment(step, log)} to {until}", _text(step.get("reason")))
+
+
+def _counted(log: Log) -> Iterator[Uncovered]:
+    """Functions that were called too often, the most frequent first."""
+    calls: Counter[tuple[str, int]] = Counter()
+    for one in counted(log):
+        name = str(one.callee)
+        named = {"fn": f"a function in {name}, line {one.line}", "external": f"{name} in line {one.line}"}
+        calls[named.get(one.kind, name), one.limit] += one.calls
+    for (name, limit), count in calls.most_common():
+        yield Uncovered(
+            f"calls of {name}", f"{count:,} were only counted: its calls cost more than {limit:,} small ones a second"
+        )
 
 
 def _moment(step: dict[str, Any], log: Log) -> str:

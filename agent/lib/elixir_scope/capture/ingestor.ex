@@ -6,7 +6,7 @@ defmodule ElixirScope.Capture.Ingestor do
   counted before sending: a collector that falls behind can never hurt the application.
   """
 
-  alias ElixirScope.Capture.Meta
+  alias ElixirScope.Capture.{CallBudget, Meta}
 
   @key {__MODULE__, :channel}
   @code {__MODULE__, :code}
@@ -15,8 +15,8 @@ defmodule ElixirScope.Capture.Ingestor do
 
   @typedoc "A collector, and how many events wait for it (of its own: no two collectors share a cache line)."
   @type slot :: {pid, :atomics.atomics_ref()}
-  @typedoc "Everything `put/2` needs, in one term that is never copied: slots, their limit, budgets of values."
-  @type channel :: {pos_integer, tuple, :atomics.atomics_ref(), map}
+  @typedoc "Everything `put/2` needs, in one term that is never copied: slots, their limit, budgets of values and calls."
+  @type channel :: {pos_integer, tuple, :atomics.atomics_ref(), map, CallBudget.t()}
 
   @doc "Makes what all share; the tables belong to the caller, which must outlive the pipeline."
   @spec create(non_neg_integer) :: :ok
@@ -33,7 +33,8 @@ defmodule ElixirScope.Capture.Ingestor do
   @doc "Opens the channel: from now on events are recorded, of instrumented code when `code/1` says so."
   @spec publish([slot], map) :: :ok
   def publish(slots, budgets) do
-    :persistent_term.put(@key, {length(slots), List.to_tuple(slots), :persistent_term.get(@limit), budgets})
+    channel = {length(slots), List.to_tuple(slots), :persistent_term.get(@limit), budgets, CallBudget.current()}
+    :persistent_term.put(@key, channel)
   end
 
   @doc "Closes the channel: instrumented code runs on and records nothing."
@@ -45,9 +46,9 @@ defmodule ElixirScope.Capture.Ingestor do
   @doc "What instrumented code may record: everything, `:calls` without values, or `:nothing`."
   @spec code(:everything | :calls | :nothing) :: :ok
   def code(what) do
-    with {count, slots, limit, budgets} = channel when what != :nothing <- channel() do
+    with {_, _, _, budgets, _} = channel when what != :nothing <- channel() do
       without = Map.new(budgets, fn {key, _} -> {key, :none} end)
-      :persistent_term.put(@code, if(what == :calls, do: {count, slots, limit, without}, else: channel))
+      :persistent_term.put(@code, if(what == :calls, do: put_elem(channel, 3, without), else: channel))
     else
       _ -> :persistent_term.put(@code, nil)
     end
@@ -65,14 +66,14 @@ defmodule ElixirScope.Capture.Ingestor do
   @spec collectors() :: [pid]
   def collectors do
     case channel() do
-      {_, slots, _, _} -> for {pid, _} <- Tuple.to_list(slots), do: pid
+      {_, slots, _, _, _} -> for {pid, _} <- Tuple.to_list(slots), do: pid
       nil -> []
     end
   end
 
   @doc "Hands over one event (see `ElixirScope.Capture.Event`) of the calling process."
   @spec put(channel, tuple) :: :ok
-  def put({count, slots, limit, _budgets}, event) do
+  def put({count, slots, limit, _budgets, _calls}, event) do
     n = :erlang.phash2(self(), count) + 1
     {collector, depth} = :erlang.element(n, slots)
 
@@ -92,8 +93,8 @@ defmodule ElixirScope.Capture.Ingestor do
     :atomics.add(depth, 2, count)
   end
 
-  @doc "How many events were ever taken out of the mailbox."
-  def taken(depth), do: :atomics.get(depth, 2)
+  @doc "How many events were ever handed over."
+  def handed(depth), do: :atomics.get(depth, 1) + :atomics.get(depth, 2)
 
   @doc "How many events wait; from then on none."
   def forget(depth), do: :atomics.exchange(depth, 1, 0)
@@ -142,8 +143,11 @@ defmodule ElixirScope.Capture.Ingestor do
     ArgumentError -> false
   end
 
-  @doc "Writes the sites of a module, before any of its events."
-  def put_sites(module, info, sites), do: Meta.sites(module, info, sites)
+  @doc "Writes the sites of a module, before any of its events, and gives them their budgets."
+  def put_sites(module, info, sites) do
+    CallBudget.announce(module, sites)
+    Meta.sites(module, info, sites)
+  end
 
   @doc "Writes a META frame."
   def meta(map), do: Meta.write(map)

@@ -7,22 +7,38 @@ defmodule ElixirScope.Capture.InstrumentationRuntime do
   """
 
   use ElixirScope.Capture.Event
-  alias ElixirScope.Capture.{Ingestor, States, Value}
+  alias ElixirScope.Capture.{CallBudget, Ingestor, States, Value}
 
-  @compile {:inline, flags: 1, put: 6, plain: 4}
+  @compile {:inline, flags: 1, put: 6, arguments: 4}
 
-  @doc "A frame begins. Returns its name; 0 when nothing is recorded."
+  @doc "A frame begins. Returns its name; 0 when nothing is recorded, or this call is only counted."
   @spec call(pos_integer, tuple) :: integer
   def call(site, args) do
     case Ingestor.code_channel() do
       nil ->
         0
 
-      {_, _, _, %{argument: budget}} = channel ->
-        {value, cut?} = if args == {}, do: {@none, false}, else: Value.clip(args, budget)
-        frame = :erlang.monotonic_time()
-        Ingestor.put(channel, {:"$es", @call, flags(cut?), 0, frame, frame, site, self(), nil, 0, value})
-        frame
+      {_, _, _, %{argument: budget}, calls} = channel ->
+        if CallBudget.spent?(calls, site) do
+          0
+        else
+          {value, cut?} = arguments(args, budget, calls, site)
+          frame = :erlang.monotonic_time()
+          Ingestor.put(channel, {:"$es", @call, flags(cut?), 0, frame, frame, site, self(), nil, 0, value})
+          frame
+        end
+    end
+  end
+
+  defp arguments({}, _budget, _calls, _site), do: {@none, false}
+  defp arguments(_args, :none, _calls, _site), do: {@none, false}
+
+  defp arguments(args, budget, calls, site) do
+    if Value.fits?(args, budget) do
+      {args, false}
+    else
+      CallBudget.charge(calls, site, budget)
+      Value.clip(args, budget)
     end
   end
 
@@ -36,23 +52,23 @@ defmodule ElixirScope.Capture.InstrumentationRuntime do
   def return(frame, site, value) do
     case Ingestor.code_channel() do
       nil -> :ok
-      {_, _, _, %{argument: budget}} = channel -> put(channel, budget, @return, frame, site, value)
+      {_, _, _, %{argument: budget}, _} = channel -> put(channel, budget, @return, frame, site, value)
     end
 
     value
   end
 
   @doc "As `return/3`, at level `calls`: the value is not recorded."
-  def return0(frame, site), do: plain(Ingestor.code_channel(), @return, frame, site)
+  def return0(frame, site), do: plain(@return, frame, site)
 
   @doc "As `return0/2`, and passes the value through."
   def return0(frame, site, value) do
-    plain(Ingestor.code_channel(), @return, frame, site)
+    plain(@return, frame, site)
     value
   end
 
   @doc "A frame ends by calling something in tail position."
-  def tail(frame, site), do: plain(Ingestor.code_channel(), @tail, frame, site)
+  def tail(frame, site), do: plain(@tail, frame, site)
 
   @doc "Variables were bound; `values` in the order of the site's names."
   def bind(0, _site, _values), do: :ok
@@ -60,7 +76,7 @@ defmodule ElixirScope.Capture.InstrumentationRuntime do
   def bind(frame, site, values) do
     case Ingestor.code_channel() do
       nil -> :ok
-      {_, _, _, %{binding: budget}} = channel -> put(channel, budget, @bind, frame, site, values)
+      {_, _, _, %{binding: budget}, _} = channel -> put(channel, budget, @bind, frame, site, values)
     end
   end
 
@@ -75,7 +91,7 @@ defmodule ElixirScope.Capture.InstrumentationRuntime do
   `ElixirScope.AST.Callbacks`.
   """
   def state(frame, site, shape, before, result) do
-    with {_, _, _, %{state: budget}} = channel <- Ingestor.code_channel(),
+    with {_, _, _, %{state: budget}, _} = channel <- Ingestor.code_channel(),
          {:ok, state} <- States.after_callback(shape, before, result) do
       ts = :erlang.monotonic_time()
 
@@ -95,7 +111,7 @@ defmodule ElixirScope.Capture.InstrumentationRuntime do
   defp failure(kind, frame, site, value) do
     case Ingestor.code_channel() do
       nil -> :ok
-      {_, _, _, %{reason: budget}} = channel -> put(channel, budget, kind, frame, site, value)
+      {_, _, _, %{reason: budget}, _} = channel -> put(channel, budget, kind, frame, site, value)
     end
   end
 
@@ -105,12 +121,15 @@ defmodule ElixirScope.Capture.InstrumentationRuntime do
     Ingestor.put(channel, {:"$es", kind, flags(cut?), 0, ts, frame, site, self(), nil, 0, value})
   end
 
-  defp plain(nil, _kind, _frame, _site), do: :ok
-  defp plain(_channel, _kind, 0, _site), do: :ok
+  defp plain(_kind, 0, _site), do: :ok
 
-  defp plain(channel, kind, frame, site) do
-    ts = :erlang.monotonic_time()
-    Ingestor.put(channel, {:"$es", kind, 0, 0, ts, frame, site, self(), nil, 0, @none})
+  defp plain(kind, frame, site) do
+    with channel when channel != nil <- Ingestor.code_channel() do
+      ts = :erlang.monotonic_time()
+      Ingestor.put(channel, {:"$es", kind, 0, 0, ts, frame, site, self(), nil, 0, @none})
+    end
+
+    :ok
   end
 
   defp flags(true), do: @truncated

@@ -4,10 +4,22 @@ defmodule ElixirScope.Capture.PipelineManager do
   """
 
   use GenServer
-  alias ElixirScope.Capture.{Collector, Ingestor, KillSwitch, Meta, Native, TraceSession, VMTracer}
+
+  alias ElixirScope.Capture.{
+    CallBudget,
+    CallLimit,
+    Collector,
+    Ingestor,
+    KillSwitch,
+    Meta,
+    Native,
+    TraceSession,
+    VMTracer
+  }
 
   @name :elixir_scope_pipeline
-  @every_ms 250
+  @every_ms 100
+  @turn_ns 1_000_000_000
 
   def start_link(arg), do: GenServer.start_link(__MODULE__, arg, name: @name)
 
@@ -40,7 +52,9 @@ defmodule ElixirScope.Capture.PipelineManager do
        limited: false,
        muted: false,
        switch: KillSwitch.new(plan.limits),
-       looked: {now(), 0}
+       looked: {now(), 0},
+       turned: ns(),
+       calls: CallLimit.new(plan.limits, ns())
      }, {:continue, :open}}
   end
 
@@ -63,6 +77,7 @@ defmodule ElixirScope.Capture.PipelineManager do
     state = retire(state)
     ask(state, :close)
     Native.ask(:close)
+    state = counted(state)
     Meta.close()
     {:reply, :ok, state}
   end
@@ -70,7 +85,7 @@ defmodule ElixirScope.Capture.PipelineManager do
   @impl true
   def handle_info(:look, state) do
     VMTracer.watch()
-    {:noreply, state |> watch() |> retire() |> open() |> again()}
+    {:noreply, state |> watch() |> turn() |> retire() |> open() |> again()}
   end
 
   # Its supervisor starts another one: look at once, and if that is too early with the next tick.
@@ -81,7 +96,7 @@ defmodule ElixirScope.Capture.PipelineManager do
   @impl true
   def terminate(_reason, state) do
     delivered()
-    retire(state)
+    state |> retire() |> counted()
   end
 
   defp again(state) do
@@ -176,8 +191,7 @@ defmodule ElixirScope.Capture.PipelineManager do
   @native_ns 100
 
   defp step(%{looked: {before, spent_before}} = state, memory) do
-    portable = Enum.sum(for {_, {_, depth}} <- state.slots, depth != nil, do: Ingestor.taken(depth))
-    spent = @portable_ns * portable + @native_ns * Native.written()
+    spent = spent(state)
     now = now()
     # In milliseconds times nanoseconds per event: a million to one. A restarted collector counts anew.
     overhead = max(spent - spent_before, 0) / (max(now - before, 1) * 10_000 * System.schedulers_online())
@@ -198,8 +212,47 @@ defmodule ElixirScope.Capture.PipelineManager do
       if step == :lifecycle != (state.switch.step == :lifecycle), do: messages(state, step != :lifecycle)
     end
 
-    %{state | switch: switch, looked: {now, spent}}
+    limited(%{state | switch: switch, looked: {now, spent}}, CallLimit.look(state.calls, ns(), spent))
   end
+
+  defp spent(state) do
+    handed = Enum.sum(for {_, {_, depth}} <- state.slots, depth != nil, do: Ingestor.handed(depth))
+    @portable_ns * handed + @native_ns * Native.written() + CallBudget.spent()
+  end
+
+  defp limited(state, calls) do
+    if calls.limit != state.calls.limit, do: CallBudget.limit(calls.limit)
+    %{state | calls: calls}
+  end
+
+  # A second is over when it is looked at, a little late.
+  defp turn(state) do
+    now = ns()
+
+    if now - state.turned >= @turn_ns,
+      do: state |> counted() |> limited(CallLimit.turn(state.calls, now, spent(state))),
+      else: state
+  end
+
+  defp counted(state) do
+    left_out = CallBudget.turn()
+    now = ns()
+
+    if left_out != [] do
+      calls =
+        for {subject, calls, since} <- left_out do
+          since = if since, do: :erlang.convert_time_unit(since, :native, :nanosecond), else: state.turned
+          {subject, calls, unix(since)}
+        end
+
+      Meta.write(%{what: :counted, until_unix_ns: unix(now), calls_per_second: state.calls.limit, calls: calls})
+    end
+
+    %{state | turned: now}
+  end
+
+  defp unix(monotonic), do: monotonic + :erlang.time_offset(:nanosecond)
+  defp ns, do: :erlang.monotonic_time(:nanosecond)
 
   defp code(:values), do: :everything
   defp code(:calls), do: :calls

@@ -16,7 +16,7 @@ defmodule ElixirScope.Capture.TestEvents do
       nil ->
         :ok
 
-      {_, _, _, budgets} = channel ->
+      {_, _, _, budgets, _} = channel ->
         {value, cut?} = Value.clip(value, budgets.reason)
         flags = if cut?, do: @truncated, else: 0
         Ingestor.put(channel, {:"$es", kind, flags, 0, :erlang.monotonic_time(), 0, 0, self(), nil, 0, value})

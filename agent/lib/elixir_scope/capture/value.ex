@@ -25,6 +25,10 @@ defmodule ElixirScope.Capture.Value do
     end
   end
 
+  @doc "Whether `clip/2` returns the term as it is."
+  @spec fits?(term, non_neg_integer) :: boolean
+  def fits?(term, budget), do: measure(term, budget) >= 0
+
   # What is left of the budget after the term; negative when it does not fit. Stops as soon as it is spent.
   defp measure(_, left) when left < 0, do: left
   defp measure(term, left) when is_atom(term), do: left - 12

@@ -1,0 +1,201 @@
+defmodule ElixirScope.Capture.CallBudget do
+  @moduledoc """
+  How many calls of one function are recorded within a second. Those beyond are counted and not recorded, so that a tiny
+  function in a hot loop costs a counter and not two events a call. A call whose arguments had to be cut counts for as
+  many as it costs.
+
+  A call that is only counted has no frame: whatever it would have told is left out with it, never a part. What was left
+  out is known exactly, function by function. Callbacks of OTP are never left out, they are what states and messages
+  hang on; nor is what the plan lists in `every_call`.
+
+  Each site that begins frames has a place in one array: what its calls of this second cost, how many were only counted,
+  and since when. Ids of sites come in blocks of 4,096, few of which a VM uses: another array says for each block where
+  its places begin, or 0 where calls are not limited.
+  """
+
+  import Bitwise
+  alias ElixirScope.Plan
+
+  @key {__MODULE__, :current}
+  @sites :elixir_scope_places
+  # Ids from here on are of the compile-time door, and not limited.
+  @ids 0x4000_0000
+  # From here on a module has its block for itself.
+  @kept_ids 0x2000_0000
+  @block_bits 12
+  @blocks @ids >>> @block_bits
+  # Behind the blocks, where it shares a cache line with nothing that is written to: how many calls a second are recorded.
+  @limit @blocks + 1
+  @block 4096
+  @places 131_072
+  # Words of a place, and which one says what.
+  @words 4
+  @left_out 1
+  @since 2
+  # The first place is no site's: places taken, and the ns that cutting arguments took.
+  @taken 1
+  @spent 2
+  # So far below zero that no limit is ever reached: of sites that were not announced, or must not be left out.
+  @exempt -0x4000_0000_0000_0000
+  @kinds [:function, :fn, :external]
+
+  @typedoc "Where places of blocks begin, and the places; nil: calls are not limited."
+  @type t :: {:atomics.atomics_ref(), :atomics.atomics_ref()} | nil
+  @typedoc "Module, kind of site, function, arity, line."
+  @type subject :: {module, atom, atom, arity, non_neg_integer}
+
+  @doc "Makes the counters for a plan; the table belongs to the caller, which must outlive the pipeline."
+  @spec create(map) :: t
+  def create(plan) do
+    budget =
+      if Plan.records_code?(plan) do
+        :ets.new(@sites, [:named_table, :public, :set, write_concurrency: true])
+        {:atomics.new(@blocks + 1, []), :atomics.new(@words * @places, signed: true)}
+      end
+
+    with {blocks, places} <- budget do
+      :atomics.put(blocks, @limit, plan.limits.calls_per_second)
+      :atomics.put(places, @taken, 1)
+    end
+
+    :persistent_term.put(@key, budget)
+    budget
+  end
+
+  @doc "The counters in use."
+  @spec current() :: t
+  def current, do: :persistent_term.get(@key, nil)
+
+  @doc "Gives the sites of a module their places, before any of its calls."
+  @spec announce(module, [ElixirScope.AST.Sites.site()]) :: :ok
+  def announce(module, sites) do
+    with {blocks, places} <- current(), %{} = plan <- Plan.current(), false <- Plan.every_call?(plan, module) do
+      last = sites |> Enum.map(&elem(&1, 0)) |> Enum.max(fn -> 0 end)
+
+      for {id, kind, function, arity, line, _, detail} <- sites,
+          kind in @kinds and id < @ids and not is_map_key(detail, :callback),
+          place = place(blocks, places, id, last),
+          place != 0,
+          :ets.insert_new(@sites, {place, subject(module, kind, function, arity, line, detail)}),
+          do: :atomics.put(places, @words * place, 0)
+    end
+
+    :ok
+  rescue
+    # The agent has ended, and the table with it.
+    ArgumentError -> :ok
+  end
+
+  defp subject(_module, :external, _function, _arity, line, %{callee: {module, function, arity}}),
+    do: {module, :external, function, arity, line}
+
+  defp subject(module, kind, function, arity, line, _detail), do: {module, kind, function, arity, line}
+
+  defp place(blocks, places, id, last) do
+    case :atomics.get(blocks, (id >>> @block_bits) + 1) do
+      0 -> with first when first > 0 <- taken(blocks, places, id, last), do: first + (id &&& @block - 1)
+      first -> first + (id &&& @block - 1)
+    end
+  end
+
+  # Places for a block: as many as the module has, where it has the block for itself.
+  defp taken(blocks, places, id, last) do
+    size = if id >= @kept_ids, do: (last &&& @block - 1) + 1, else: @block
+    first = :atomics.add_get(places, @taken, size) - size + 1
+
+    if first + size <= @places do
+      for place <- first..(first + size - 1), do: :atomics.put(places, @words * place, @exempt)
+
+      # Whoever comes second takes what the first has found; these places are then nobody's.
+      case :atomics.compare_exchange(blocks, (id >>> @block_bits) + 1, 0, first) do
+        :ok -> first
+        found -> found
+      end
+    else
+      :atomics.sub(places, @taken, size)
+      0
+    end
+  end
+
+  @doc "Counts a call of this site; whether it is one of those that are not recorded."
+  @spec spent?(t, pos_integer) :: boolean
+  def spent?({blocks, places}, site) when site < @ids do
+    case :atomics.get(blocks, (site >>> @block_bits) + 1) do
+      0 ->
+        false
+
+      first ->
+        place = @words * (first + (site &&& @block - 1))
+        :atomics.add_get(places, place, 1) > :atomics.get(blocks, @limit) and left_out(places, place)
+    end
+  end
+
+  def spent?(_budget, _site), do: false
+
+  defp left_out(places, place) do
+    if :atomics.add_get(places, place + @left_out, 1) == 1,
+      do: :atomics.put(places, place + @since, :erlang.monotonic_time())
+
+    true
+  end
+
+  @doc "A call of this site had arguments that were cut to `bytes`: it costs about as much as so many small ones."
+  @spec charge(t, pos_integer, pos_integer) :: :ok
+  def charge({blocks, places}, site, bytes) when site < @ids do
+    # Cutting takes some 8 ns for each byte kept; results and variables are mostly of the same sort.
+    :atomics.add(places, @spent, 16 * bytes)
+
+    case :atomics.get(blocks, (site >>> @block_bits) + 1) do
+      0 -> :ok
+      first -> :atomics.add(places, @words * (first + (site &&& @block - 1)), bytes >>> 6)
+    end
+  end
+
+  def charge(_budget, _site, _bytes), do: :ok
+
+  @doc "What cutting arguments has cost until now, in ns, roughly."
+  @spec spent() :: non_neg_integer
+  def spent do
+    case current() do
+      nil -> 0
+      {_, places} -> :atomics.get(places, @spent)
+    end
+  end
+
+  @doc "Sets how many calls a second of a function are recorded."
+  @spec limit(pos_integer) :: :ok
+  def limit(calls) do
+    with {blocks, _} <- current(), do: :atomics.put(blocks, @limit, calls)
+    :ok
+  end
+
+  @doc """
+  Begins the next second: what was called and not recorded in the one before, `[{subject, calls, since}]`. From `since`
+  (native time; nil: from its beginning) until now no call of it was recorded.
+  """
+  @spec turn() :: [{subject, pos_integer, integer | nil}]
+  def turn do
+    case current() do
+      nil -> []
+      {_, places} -> turn(places, :atomics.get(places, @taken), [])
+    end
+  end
+
+  defp turn(_places, 1, all), do: all
+
+  defp turn(places, place, all) do
+    word = @words * place
+    # The time first: once the count is taken, that of the next second may come. It may also be a moment late.
+    since = if :atomics.get(places, word + @left_out) > 0, do: :atomics.exchange(places, word + @since, 0), else: 0
+    if :atomics.get(places, word) > 0, do: :atomics.put(places, word, 0)
+
+    case :atomics.exchange(places, word + @left_out, 0) do
+      0 ->
+        turn(places, place - 1, all)
+
+      calls ->
+        [{_, subject}] = :ets.lookup(@sites, place)
+        turn(places, place - 1, [{subject, calls, if(since != 0, do: since)} | all])
+    end
+  end
+end

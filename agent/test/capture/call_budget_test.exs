@@ -1,0 +1,139 @@
+Code.require_file("../ast/support.exs", __DIR__)
+
+defmodule ElixirScope.Capture.CallBudgetTest do
+  # What is called too often is counted, exactly; the pipeline is one for the VM.
+  use ExUnit.Case, async: false
+  import ElixirScope.Test.Folder
+  alias ElixirScope.AST.Support
+  alias ElixirScope.Capture.{Ingestor, InstrumentationRuntime}
+  alias ElixirScope.Test.{Pipeline, RawFiles}
+
+  setup :own_folder
+
+  @site 700_001
+  @callback_site 700_002
+  @own_block 0x2000_0000 + 77 * 4096
+
+  defp start(%{tmp_dir: dir}, changes) do
+    pipeline = Pipeline.start(dir, changes)
+    on_exit(fn -> if Process.alive?(pipeline.owner), do: Pipeline.stop(pipeline) end)
+    pipeline
+  end
+
+  defp announce(module, sites), do: Ingestor.put_sites(module, %{file: "x.ex"}, sites)
+  defp function(id, name, detail \\ %{}), do: {id, :function, name, 1, 3, ["x"], detail}
+
+  defp calls(site, count) do
+    for n <- 1..count do
+      frame = InstrumentationRuntime.call(site, {n})
+      InstrumentationRuntime.bind(frame, site, {n})
+      InstrumentationRuntime.return(frame, site, n)
+    end
+  end
+
+  defp counted(dir) do
+    for meta <- RawFiles.metas(dir), meta.what == :counted, {subject, calls, since} <- meta.calls do
+      assert since <= meta.until_unix_ns
+      {subject, calls}
+    end
+    |> Enum.reduce(%{}, fn {subject, calls}, sums -> Map.update(sums, subject, calls, &(&1 + calls)) end)
+  end
+
+  defp recorded(dir, site),
+    do: for(%{site: ^site} = event <- RawFiles.events(dir), do: event.kind) |> Enum.frequencies()
+
+  test "calls beyond the budget of their function are counted, whole frames at a time, whoever makes them", context do
+    pipeline = start(context, "limits => \#{calls_per_second => 100, calls_percent => 1000000}")
+    announce(Hot, [function(@site, :hot), function(@callback_site, :handle_info, %{callback: :handle_info})])
+    announce(Cold, [function(@own_block, :cold)])
+
+    for _ <- 1..4 do
+      Task.async(fn ->
+        calls(@site, 3_000)
+        calls(@callback_site, 500)
+        calls(@own_block, 20)
+      end)
+    end
+    |> Task.await_many(60_000)
+
+    Pipeline.stop(pipeline)
+    dir = context.tmp_dir
+    left_out = counted(dir)
+    # Some seconds may have passed: each records a hundred.
+    assert %{call: kept, return: kept, bind: kept} = recorded(dir, @site)
+    assert kept >= 100
+    assert left_out[{Hot, :function, :hot, 1, 3}] == 12_000 - kept
+    assert recorded(dir, @callback_site) == %{call: 2_000, return: 2_000, bind: 2_000}
+    assert recorded(dir, @own_block) == %{call: 80, return: 80, bind: 80}
+    assert map_size(left_out) == 1
+    assert RawFiles.losses(dir) == []
+  end
+
+  test "what the plan lists, or was never announced, is recorded however often it is called", context do
+    pipeline =
+      start(context, "limits => \#{calls_per_second => 10, calls_percent => 1000000}, every_call => [<<\"Every*\">>]")
+
+    announce(Everything, [function(@site, :hot)])
+    calls(@site, 1_000)
+    calls(@site + 1, 1_000)
+    Pipeline.stop(pipeline)
+    assert counted(context.tmp_dir) == %{}
+    assert recorded(context.tmp_dir, @site) == %{call: 1_000, return: 1_000, bind: 1_000}
+    assert recorded(context.tmp_dir, @site + 1) == %{call: 1_000, return: 1_000, bind: 1_000}
+  end
+
+  test "a second later calls are recorded again", context do
+    pipeline = start(context, "limits => \#{calls_per_second => 10, calls_percent => 1000000}")
+    announce(Hot, [function(@site, :hot)])
+    calls(@site, 50)
+    again(System.monotonic_time(:millisecond) + 60_000)
+    Pipeline.stop(pipeline)
+    kept = recorded(context.tmp_dir, @site).call
+    assert kept > 10
+    [{_, left_out}] = context.tmp_dir |> counted() |> Map.to_list()
+    assert left_out >= 40
+  end
+
+  defp again(deadline) do
+    frame = InstrumentationRuntime.call(@site, {:again})
+    InstrumentationRuntime.return(frame, @site, :again)
+    assert frame != 0 or System.monotonic_time(:millisecond) < deadline
+    if frame == 0, do: again(deadline)
+  end
+
+  test "instrumented code runs on unchanged in calls that are only counted", context do
+    pipeline = start(context, "limits => \#{calls_per_second => 5}")
+
+    {module, read, _binary} =
+      Support.elixir("""
+      defmodule Counted do
+        def sum(0, total), do: total
+        def sum(n, total), do: sum(n - 1, total + n)
+        def deep(0), do: 0
+        def deep(n), do: 1 + deep(n - 1)
+        def rescued(n) do
+          raise "odd"
+        rescue
+          e in RuntimeError -> {n, e.message}
+        end
+        def mapped(n), do: Enum.map(1..n, fn x -> x * 2 end)
+      end
+      """)
+
+    plan = ElixirScope.Plan.current()
+    runtime = [runtime: InstrumentationRuntime]
+    {:ok, instrumented, {info, sites}} = ElixirScope.Compiler.Instrument.prepare(read, plan, runtime)
+    Ingestor.put_sites(module, info, sites)
+    Support.load(module, instrumented)
+
+    assert module.sum(1_000, 0) == 500_500
+    assert module.deep(1_000) == 1_000
+    assert for(n <- 1..100, do: module.rescued(n)) == for(n <- 1..100, do: {n, "odd"})
+    assert module.mapped(100) == for(n <- 1..100, do: n * 2)
+    Pipeline.stop(pipeline)
+
+    left_out = for {{_, kind, name, arity, _}, calls} <- counted(context.tmp_dir), do: {kind, name, arity, calls > 50}
+    wanted = [{:function, :sum, 2, true}, {:function, :deep, 1, true}, {:function, :rescued, 1, true}]
+    assert Enum.sort(left_out) == Enum.sort([{:fn, :mapped, 1, true} | wanted])
+  end
+end
