@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
 from pathlib import Path
 from textwrap import dedent
 
@@ -48,6 +49,26 @@ def tiny_project(root: Path, files: dict[str, str] | None = None, *, application
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(dedent(text))
     return root
+
+
+def built(root: Path) -> dict[str, str]:
+    """Every compiled file below `root` with the hash of its content. Of debug information what it is written as: since
+    OTP 26 the order within depends on which atoms the VM has met before."""
+    script = """
+    for path <- Path.wildcard("**/*.{beam,app}", match_dot: true) do
+      content =
+        with {:ok, _, chunks} <- :beam_lib.all_chunks(String.to_charlist(path)) do
+          for {id, data} <- chunks, do: {id, if(id == ~c"Dbgi", do: :erlang.binary_to_term(data), else: data)}
+        else
+          _ -> File.read!(path)
+        end
+
+      hash = :crypto.hash(:sha256, :erlang.term_to_binary(content, [:deterministic]))
+      IO.puts(path <> " " <> Base.encode16(hash))
+    end
+    """
+    done = subprocess.run(["elixir", "-e", script], cwd=root, capture_output=True, text=True, timeout=120, check=True)
+    return dict(line.split(" ") for line in done.stdout.splitlines())
 
 
 def contents(root: Path) -> dict[str, str]:

@@ -39,20 +39,20 @@ end
 
 OWN = r"""
 [
-  self(), make_ref(), hd(Port.list()), &Enum.map/2, :erlang.list_to_pid('<0.1.2>'),
+  self(), make_ref(), hd(Port.list()), &Enum.map/2, :erlang.list_to_pid(~c"<0.1.2>"),
   ~D[2026-03-09], ~D[-0099-01-31], ~T[07:05:01.120], ~T[00:00:00], ~N[2026-03-09 07:05:01.000001],
   ~U[2026-03-09 07:05:01Z],
   %DateTime{year: 2000, month: 2, day: 29, zone_abbr: "CET", hour: 23, minute: 0, second: 7,
             microsecond: {0, 0}, utc_offset: -3600, std_offset: 0, time_zone: "Europe/Warsaw"},
   1..3, 3..1//-1, 1..9//2, MapSet.new([:b, 1, "c"]), MapSet.new(),
-  ~r/a\/b\\\/#{"#"}{x}/iu, ~r/é\n/, Regex.compile!("a/b\n"),
+  ~r/a\/b\\\/#{"#"}{x}/iu, ~r/é\n/, ~r/a/imsxfU, Regex.compile!("a/b\n"),
   %ArgumentError{message: "no"}, %RuntimeError{message: nil},
   %{__struct__: :odd, a: 1},
   1.0, -0.0, 0.1, 1.0e15, 1.0e16, 9007199254740993.0, 1.0e22, 5.0e-324, 1.7976931348623157e308, 0.001, 1.0e-5,
   :"", :"with space", :"Elixir.Foo.bar", Foo, Elixir, :Foo, :a@b, :ok?, :"ok?!", :+, :"::", :.., :"..//", :%{}, :{},
   :->,
   :été, :"a\nb", nil, true, :"nil ", [nil: 1, a: 2], [{Foo, 1}], [{:a, 1}, :b], %{nil => 1, "x" => 2}, %{Foo => 1},
-  "tab\t\e\d\0", "é#{"#"}{x}\\\"", <<255>>, <<1, 2, 3::3>>, <<1::1>>, "", "\x{FEFF}", <<0xFFFE::utf8>>,
+  "tab\t\e\d\0", "é#{"#"}{x}\\\"", <<255>>, <<1, 2, 3::3>>, <<1::1>>, "", "\uFEFF", <<0xFFFE::utf8>>,
   [1 | 2], [[] | :a], {}, {{}}, [[]], %{[1] => 2}, %{1 => :a, 1.0 => :b}, 1_000_000_000_000_000_000_000, -1, 255, 256,
   :erlang.bsl(1, 9000), List.duplicate({:a, "b"}, 300), List.to_tuple(Enum.to_list(1..300))
 ]

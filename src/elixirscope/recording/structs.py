@@ -94,12 +94,28 @@ def _map_set(fields: Fields, show: Show) -> str:
 
 def _regex(fields: Fields, show: Show) -> str:
     source, options = fields["source"].decode("utf-8"), fields["opts"]
-    if isinstance(options, list):
+    modifiers = _modifiers(options) if isinstance(options, list) else options.decode("ascii")
+    if modifiers is None:
         return f"Regex.compile!({show(fields['source'])}, {show(options)})"
     # Backslashes are the pattern's own: only slashes and control characters are escaped.
     slashed = re.sub(r"\\\\|\\?/", lambda found: found[0] if found[0] == r"\\" else r"\/", source)
     escaped = slashed.translate(_REGEX_ESCAPES).replace("#{", "\\#{")
-    return f"~r/{escaped}/{escape(options.decode('ascii'), '/')}"
+    return f"~r/{escaped}/{escape(modifiers, '/')}"
+
+
+def _modifiers(options: list[Term]) -> str | None:
+    """The letters that stand for these options, which Elixir has kept in place of them since 1.15; None for others."""
+    letters, at = "", 0
+    while at < len(options):
+        for size in (2, 1):
+            letter = _MODIFIERS.get(tuple(options[at : at + size]))
+            if letter is not None:
+                break
+        else:
+            return None
+        letters = letter + letters
+        at += size
+    return letters
 
 
 def _day(fields: Fields) -> str:
@@ -134,6 +150,16 @@ _REGEX_ESCAPES: Final = {
     11: "\\v",
     12: "\\f",
     13: "\\r",
+}
+_MODIFIERS: Final[dict[tuple[Term, ...], str]] = {
+    ("dotall", ("newline", "anycrlf")): "s",
+    ("unicode", "ucp"): "u",
+    ("caseless",): "i",
+    ("extended",): "x",
+    ("firstline",): "f",
+    ("ungreedy",): "U",
+    ("multiline",): "m",
+    ("export",): "E",
 }
 _FORMS: Final[dict[str, Callable[[Fields, Show], str]]] = {
     "Elixir.Date": _date,
