@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from elixirscope.dags import crossings
+from elixirscope.dags.base import Step
 from elixirscope.errors import NotFoundError
 from elixirscope.recording.format import Kind
 from tests.dags.conftest import Draw
@@ -66,6 +67,28 @@ def test_bounds_from_a_floor_on_are_those_of_all_edges(
                 assert past.latest(4, past.latest(4).tolist()[-1]).tolist() == sorted(before, reverse=True)[4:8]
 
 
+def leads(film: Drawn, chain: list[Step]) -> None:
+    """Each step of a chain follows from the one before it, and no way changes process more seldom."""
+    rows = [film.query.event(step.event) for step in chain]
+    for before, here, step in zip(rows, rows[1:], chain[1:], strict=False):
+        assert (
+            here["process"] == before["process"] and here["event"] > before["event"]
+            if step.edge == "next"
+            else here["cause"] == before["event"]
+        )
+    first, last = chain[0].event, chain[-1].event
+    changes, level, seen = 0, {last}, set[int]()
+    while True:
+        while grown := {film.query.event(e)["previous"] for e in level} - level - {None}:
+            level |= grown
+        if first in level:
+            break
+        seen |= level
+        level = {film.query.event(e)["cause"] for e in level} - seen - {None}
+        changes += 1
+    assert sum(step.edge != "next" for step in chain[1:]) == changes
+
+
 @settings(max_examples=25, deadline=None)
 @given(ACTIONS)
 def test_slices_and_cones_are_what_a_plain_search_finds(actions: list[tuple[str, str]]) -> None:
@@ -81,6 +104,8 @@ def test_slices_and_cones_are_what_a_plain_search_finds(actions: list[tuple[str,
             assert {step.event for step in causality.forward(event)} == after
             concurrent = {e for e in events if e != event and e not in before[event] and e not in after}
             assert set(causality.concurrent_with(event).tolist()) == concurrent
+            for other in before[event]:
+                leads(film, causality.chain(other, event))
 
 
 def test_what_two_processes_do_without_a_message_is_concurrent(sale: Drawn) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,30 @@ def test_two_events(sale: Drawn) -> None:
     assert dag.relation(send, enter).common_cause == send
     with pytest.raises(NotFoundError):
         dag.relation(0, 10**9)
+
+
+def test_the_chain_between_two_events(sale: Drawn) -> None:
+    dag = sale.dags.causality
+    call, send = sale.event("client", Kind.CALL), sale.event("client", Kind.SEND)
+    receive, enter = sale.event("seats", Kind.RECEIVE), sale.event("seats", Kind.CALL, 2)
+    chain = dag.relation(enter, call).chain
+    assert [(step.event, step.edge) for step in chain] == [
+        (call, ""),
+        (send, "next"),
+        (receive, "message"),
+        (enter, "next"),
+    ]
+    assert [step.of for step in chain] == [None, call, send, receive]
+    assert dag.relation(enter, sale.event("rival", Kind.CALL)).chain == []
+
+
+def test_points_beside_an_event(sale: Drawn) -> None:
+    dag, seen = sale.dags.causality, set[str | None]()
+    for event in (sale.event("client", Kind.SEND), sale.event("seats", Kind.RECEIVE)):
+        drawn = space_time(sale.query, beside=partial(dag.beside, event))
+        assert [p.beside for p in drawn.points] == [dag.relation(p.event, event).relation for p in drawn.points]
+        seen |= {point.beside for point in drawn.points}
+    assert seen == {"before", "same", "after", "concurrent"}
 
 
 @pytest.mark.beam

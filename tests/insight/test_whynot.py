@@ -168,6 +168,11 @@ def test_functions_and_messages_that_never_came(drawn: Draw) -> None:
     other = why_not_sent(sale.dags, "{:reserve, _, _}", client)
     assert (other.verdict, len(other.evidence)) == ("never_sent", 1)
     assert why_not_sent(sale.dags, "{:reserve, _, _}", seats).verdict == "happened"
+    assert why_not_sent(sale.dags, "{:reserve, _, _}").verdict == "happened"
+    nobody = why_not_sent(sale.dags, "{:cancel, _}")
+    assert (nobody.verdict, nobody.text) == ("never_sent", "nothing like {:cancel, _} was sent to anybody")
+    by_its_end = why_not_function(sale.dags, "Ledger.enter/2")
+    assert (by_its_end.verdict, by_its_end.text) == ("happened", "TicketOffice.Ledger.enter/2 was called")
     with pytest.raises(NotFoundError):
         why_not_message(sale.dags, 0)
     with pytest.raises(NotFoundError):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import time
 
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from elixirscope.web.server import Server
-from tests.web.pages import go, settled
+from tests.web.pages import PATIENCE_MS, go, settled
 
 pytestmark = [pytest.mark.beam, pytest.mark.browser]
 
@@ -22,6 +23,9 @@ def test_a_link_that_comes_while_the_page_loads_wins(browser: Browser, server: S
     page.evaluate("hash => { location.hash = hash }", f"#/e{sale}")
     with page.expect_response("**/api/findings"):
         expect(page.get_by_test_id("moment")).to_contain_text(f"e{sale}")
+        until = time.monotonic() + PATIENCE_MS / 1000
+        while not held and time.monotonic() < until:  # findings are asked for once lanes are drawn
+            page.wait_for_timeout(20)
         assert len(held) == 1
         held[0].continue_()
     settled(page)

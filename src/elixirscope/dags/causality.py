@@ -36,12 +36,14 @@ _CAUSE_KIND = f"case c.kind {' '.join(f'when {k.value} then {v!r}' for k, v in _
 
 class Relation(msgspec.Struct, frozen=True):
     """`a` is before, after, concurrent with or the same as `b`; `common_cause` is the latest event that both follow
-    from (themselves included), None when they share none.
+    from (themselves included), None when they share none. `chain` leads from the earlier to the later of them with as
+    few changes of process as possible, empty when neither is before the other.
     """
 
     relation: str
     common_cause: int | None
     label: str | None
+    chain: list[Step]
 
 
 class CausalityDag(SqlDag):
@@ -131,7 +133,32 @@ class CausalityDag(SqlDag):
             self.query.event(event)
         word = "same" if a == b else "before" if self.before(a, b) else "after" if self.before(b, a) else "concurrent"
         shared = self.common_cause(a, b)
-        return Relation(word, shared, self.labels.event(shared) if shared is not None else None)
+        label = self.labels.event(shared) if shared is not None else None
+        return Relation(word, shared, label, self.chain(min(a, b), max(a, b)) if word in ("before", "after") else [])
+
+    def chain(self, a: int, b: int) -> list[Step]:
+        """The events by which `a` led to `b`, both included, with as few changes of process as possible: of what ran
+        between, only where the chain enters and leaves a process. Empty unless `a` is before `b`.
+        """
+        ways = self._edges.way(a, b)
+        if ways is None:
+            return []
+        steps, last = [self.step(a, "", True, None, None)], a
+        for cause, effect in [*ways, (b, b)]:
+            if cause != last:
+                steps.append(self.step(cause, "next", True, None, last))
+            if effect != cause:
+                steps.append(self.cause_step(effect, self._edge(cause), cause, effect=effect))
+            last = effect
+        return steps
+
+    def beside(self, event: int, others: NDArray[np.int64]) -> list[str]:
+        """Of each of `others`, whether it is `before`, `after`, `concurrent` with, or the `same` as `event`."""
+        who = self._process[others]
+        before, after = others <= self.clock(event)[who], others >= self.cone(event)[who]
+        words = np.where(before, "before", np.where(after, "after", "concurrent"))
+        words = np.where(others == event, "same", words)
+        return [str(word) for word in words]
 
     # Walks
 

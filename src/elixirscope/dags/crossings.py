@@ -85,6 +85,36 @@ class Crossings:
 
         return _Ends(*self._query.indexes.arrays("causality.effects", make))
 
+    def way(self, a: int, b: int) -> list[tuple[int, int]] | None:
+        """The fewest edges (cause, effect) between processes that lead from `a` to `b`, the first first; None where `a`
+        is not before `b`. Of one process only the latest event reached matters: it follows from all before it.
+        """
+        process, cone = self._process, self.after(a)
+        if b < cone[process[b]]:
+            return None
+        home, bounds = int(process[a]), np.full(self._count, -1, dtype=np.int64)
+        ways: dict[int, list[tuple[int, int]]] = {int(process[b]): []}
+        bounds[process[b]] = b
+        news = {int(process[b]): (-1, b)}
+        while home not in ways:
+            reached: dict[int, tuple[int, int, int]] = {}
+            for who, (old, bound) in news.items():
+                near, far = self.to_causes.of(who)
+                low, high = np.searchsorted(near, np.array([max(old + 1, cone[who]), bound + 1], near.dtype))
+                effects, causes = near[low:high].astype(np.int64), far[low:high].astype(np.int64)
+                inside = causes >= cone[process[causes]]
+                for cause, effect in zip(causes[inside].tolist(), effects[inside].tolist(), strict=True):
+                    other = int(process[cause])
+                    if cause > max(int(bounds[other]), reached.get(other, (-1,))[0]):
+                        reached[other] = (cause, effect, who)
+            if not reached:
+                return None
+            news = {who: (int(bounds[who]), cause) for who, (cause, _, _) in reached.items()}
+            ways.update({who: [(cause, effect), *ways[of]] for who, (cause, effect, of) in reached.items()})
+            for who, (cause, _, _) in reached.items():
+                bounds[who] = cause
+        return ways[home]
+
     def before(self, event: int) -> NDArray[np.int64]:
         """For each process the last event that `event` follows from (itself included), -1 for none."""
         depth = _DEPTH

@@ -147,6 +147,13 @@ class DataflowDag(SqlDag):
         cut = f"the first of the last {limit} occurrences" if len(events) > limit else "first seen here"
         return Flow(hops, cut)
 
+    def forwards_of_value(self, value: int, limit: int = _PLACES) -> Flow:
+        """Where a recorded value went from the first event that carries it. As `forwards` otherwise."""
+        first = next(iter(self.query.find_all("events", "value", value)), None)
+        if first is None:
+            raise NotFoundError(f"no event carries value {value}", "value ids are in the columns *_id of the views")
+        return self.forwards(first["event"], limit=limit)
+
     def _named(self, event: int, name: str) -> Found:
         search = Occurrences(self.query)
         found = search.variable(event, name)

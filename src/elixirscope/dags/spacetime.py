@@ -7,11 +7,12 @@ Clocks, and the Ordering of Events in a Distributed System" (1978).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from elixirscope.query.coordinator import QueryCoordinator
 from elixirscope.query.labels import Labels
@@ -30,6 +31,7 @@ class Point(msgspec.Struct, frozen=True):
     step: int
     label: str
     cause: int | None
+    beside: str | None = None  # to the event asked about: before, after, concurrent, same
 
 
 class SpaceTime(msgspec.Struct, frozen=True):
@@ -50,9 +52,10 @@ def space_time(
     *,
     limit: int = PAGE,
     offset: int = 0,
+    beside: Callable[[NDArray[np.int64]], list[str]] | None = None,
 ) -> SpaceTime:
     """Coordinates of the events in [start, end) ns that caused something in another process or were caused there, where
-    both ends are of `processes` (all by default).
+    both ends are of `processes` (all by default). `beside` tells how events stand to one of them.
     """
     cause, process = query.column("events", "cause"), query.column("events", "process")
     effects = np.flatnonzero(cause >= 0)
@@ -74,10 +77,12 @@ def space_time(
     order = [row["process"] for row, _ in supervision_order(query.processes)]
     lanes = [who for who in order if who in last]
     place, labels = {who: lane for lane, who in enumerate(lanes)}, Labels(query)
+    page = shown[offset:]
+    words = [None] * len(page) if beside is None else beside(page.astype(np.int64))
     points = []
-    for event in shown[offset:].tolist():
+    for event, word in zip(page.tolist(), words, strict=True):
         who, why = int(process[event]), int(cause[event])
         known = why if why in steps else None
         when = int(query.column("events", "at")[event])
-        points.append(Point(event, when, who, place[who], steps[event], labels.event(event), known))
+        points.append(Point(event, when, who, place[who], steps[event], labels.event(event), known, word))
     return SpaceTime(lanes, points, max(steps.values(), default=-1) + 1, len(inside), offset)

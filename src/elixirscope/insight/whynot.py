@@ -4,6 +4,8 @@ message that never came: the answer from what was recorded, each step with the m
 
 from __future__ import annotations
 
+from itertools import islice
+
 import msgspec
 
 from elixirscope.dags import Dags
@@ -15,6 +17,8 @@ from elixirscope.query.search import scan
 from elixirscope.recording.format import Kind
 
 _FOLLOWED = 8  # requests followed from process to process
+_ALIKE = 1_000  # messages of a shape looked at
+_JUDGED = 50  # of those, the first that get a verdict each
 _CLAUSE_ERRORS = ("FunctionClauseError", "CaseClauseError", ":function_clause", ":case_clause")
 
 
@@ -57,12 +61,12 @@ def why_not_call(dags: Dags, call: int) -> WhyNot:
 
 
 def why_not_function(dags: Dags, function: str) -> WhyNot:
-    """Why a function, written `Mod.fun/2`, was not called."""
+    """Why a function, written `Mod.fun/2` or by the end of that (`Last.fun/2`), was not called."""
     return _Detective(dags).function(function)
 
 
-def why_not_sent(dags: Dags, pattern: str, process: int) -> WhyNot:
-    """Why no message of a shape (see `query.patterns`) was handled by `process`. Raises `UsageError`."""
+def why_not_sent(dags: Dags, pattern: str, process: int | None = None) -> WhyNot:
+    """Why no message of a shape (see `query.patterns`) was handled by `process`, or by anybody. Raises `UsageError`."""
     return _Detective(dags).sent(pattern, process)
 
 
@@ -230,6 +234,7 @@ class _Detective:
 
     def function(self, function: str) -> WhyNot:
         """The verdict on a function."""
+        function = self._whole_name(function)
         module, _, rest = function.rpartition(".")
         name, _, arity = rest.rpartition("/")
         sites = self._query.rows(
@@ -257,20 +262,27 @@ class _Detective:
         hint = f"recorded of {module}: {', '.join(row['f'] for row in known)}" if known else f"nothing of {module} was"
         return WhyNot("not_recorded", f"{function} is no function that was recorded; {hint}", [])
 
-    def sent(self, pattern: str, process: int) -> WhyNot:
+    def _whole_name(self, function: str) -> str:
+        """The one recorded function whose name ends so; what was asked where there is none, or more than one."""
+        found = self._query.rows(
+            """with names as (select distinct module || '.' || function || '/' || arity as name from raw.sites
+               where module is not null and function is not null)
+            select name from names where name = ? or ends_with(name, '.' || ?) order by name <> ?, name limit 2""",
+            [function] * 3,
+        )
+        return str(found[0]["name"]) if found and (len(found) == 1 or found[0]["name"] == function) else function
+
+    def sent(self, pattern: str, process: int | None) -> WhyNot:
         """The verdict on messages of a shape to a process."""
         values = set(scan(self._query, pattern).matches().tolist())
-        rows = [
-            row
-            for value in sorted(values)
-            for row in self._query.find_all("messages", "value", value)
-            if row["kind"] not in ("reply",)
-        ]
-        who = self.history.label(process)
-        mine = [row for row in rows if row["to_process"] == process]
+        alike = (row for value in sorted(values) for row in self._query.find_all("messages", "value", value))
+        rows = list(islice((row for row in alike if row["kind"] != "reply"), _ALIKE))
+        who = "anybody" if process is None else self.history.label(process)
+        mine = rows if process is None else [row for row in rows if row["to_process"] == process]
         if mine:
             verdicts = [
-                (self.message(row, _FOLLOWED), row) for row in sorted(mine, key=lambda row: int(row["message"]))
+                (self.message(row, _FOLLOWED), row)
+                for row in sorted(mine, key=lambda row: int(row["message"]))[:_JUDGED]
             ]
             failed = [verdict for verdict, _ in verdicts if verdict.verdict != "happened"]
             return failed[0] if failed else verdicts[0][0]

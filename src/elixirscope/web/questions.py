@@ -161,8 +161,17 @@ def causes(film: Film, ask: Parameters) -> Answer:
 def spacetime(film: Film, ask: Parameters) -> SpaceTime:
     """Space-time coordinates of what crosses between processes."""
     limit, offset = min(ask.number("limit", 500), 10 * _MOST), ask.number("offset", 0)
+    causality, event = film.dags.causality, ask.maybe("beside")
+    if event is not None:
+        film.query.event(event)
     return space_time(
-        film.query, ask.maybe("from"), ask.maybe("to"), ask.numbers("processes"), limit=limit, offset=offset
+        film.query,
+        ask.maybe("from"),
+        ask.maybe("to"),
+        ask.numbers("processes"),
+        limit=limit,
+        offset=offset,
+        beside=None if event is None else lambda others: causality.beside(event, others),
     )
 
 
@@ -173,12 +182,15 @@ def relation(film: Film, ask: Parameters) -> Relation:
 
 def flow(film: Film, ask: Parameters) -> Flow:
     """Where a value came from, or where it went."""
+    forward = ask.choice("direction", ("backward", "forward")) == "forward"
+    limit = min(ask.number("limit", 200), _MOST)
     value = ask.maybe("value")
     if value is not None:
-        return film.dags.dataflow.flow_of_value(value)
+        flows = film.dags.dataflow
+        return flows.forwards_of_value(value, limit) if forward else flows.flow_of_value(value, limit)
     event, name = ask.number("event"), ask.text("name", "") or None
-    if ask.choice("direction", ("backward", "forward")) == "forward":
-        return film.dags.dataflow.forwards(event, name, limit=min(ask.number("limit", 200), _MOST))
+    if forward:
+        return film.dags.dataflow.forwards(event, name, limit)
     return film.dags.dataflow.flow(event, name)
 
 
@@ -274,8 +286,8 @@ def whynot(film: Film, ask: Parameters) -> WhyNot:
     if function := ask.text("function", ""):
         return why_not_function(film.dags, function)
     if pattern := ask.text("pattern", ""):
-        return why_not_sent(film.dags, pattern, ask.number("process"))
-    raise UsageError("what did not happen?", "give message, call, function, or pattern and process")
+        return why_not_sent(film.dags, pattern, ask.maybe("process"))
+    raise UsageError("what did not happen?", "give message, call, function or pattern")
 
 
 def schema(_film: Film, _ask: Parameters) -> Answer:

@@ -124,16 +124,17 @@ export const api = {
     get<T.CriticalPath>('critical', { ...q, limit: 500 }, signal),
   causes: (event: number, direction: string, limit: number, signal?: Signal) =>
     get<{ steps: T.Step[]; total: number }>('causes', { event, direction, limit }, signal),
-  flow: (q: { event?: number; name?: string; value?: number }, signal?: Signal) =>
-    get<{ hops: T.Hop[]; terminator: string }>('flow', q, signal),
+  flow: (
+    q: { event?: number; name?: string; value?: number; direction?: T.Direction; limit?: number },
+    signal?: Signal,
+  ) => get<{ hops: T.Hop[]; terminator: string }>('flow', q, signal),
   value: (id: number, form: 'term' | 'json' = 'term', signal?: Signal) =>
     get<{ text: string }>('value', { id, as: form }, signal),
   inside: (id: number, path: string, offset: number, limit: number, signal?: Signal) =>
     get<T.Children>('value/children', { id, path, offset, limit }, signal),
   changed: (q: { process: number; at: number; path: string }, signal?: Signal) =>
     get<T.Changed>('changed', q, signal),
-  whynot: (q: { message?: number; call?: number; function?: string }, signal?: Signal) =>
-    get<T.WhyNot>('whynot', q, signal),
+  whynot: (q: T.WhyNotQuestion, signal?: Signal) => get<T.WhyNot>('whynot', { ...q }, signal),
   retro: (
     q: { file: string; line: number; expression: string; only: string; limit: number },
     signal?: Signal,
@@ -145,6 +146,17 @@ export const api = {
       signal,
     ),
   search: (q: string, signal?: Signal) => get<{ results: T.SearchResult[] }>('search', { q }, signal),
+  find: (
+    q: { q: string; as: 'pattern' | 'text'; kinds: string; limit: number; offset: number },
+    signal?: Signal,
+  ) => get<T.HitPage>('find', q, signal),
+  named: (q: string, kind: string, limit: number, offset: number, signal?: Signal) =>
+    get<{ results: T.SearchResult[]; total: number }>('search', { q, kind, limit, offset }, signal),
+  relation: (a: number, b: number, signal?: Signal) => get<T.Relation>('relation', { a, b }, signal),
+  spacetime: (
+    q: { from: number; to: number; limit: number; offset: number; beside?: number | null },
+    signal?: Signal,
+  ) => get<T.SpaceTime>('spacetime', q, signal),
   schema: (signal?: Signal) => get<Schema>('schema', {}, signal),
   query: (sql: string, limit: number, signal?: Signal) =>
     ask<T.QueryResult>('api/query', {

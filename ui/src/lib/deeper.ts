@@ -1,6 +1,6 @@
 /** What the server answers to questions that dig: where time went, parts of values, prints in retrospect, why not. */
 
-import type { Change, Message, Moment, Value, Version } from './types'
+import type { Change, Message, Moment, Step, Value, Version } from './types'
 
 export type FlameView = 'merged' | 'time' | 'inverted' | 'sandwich'
 
@@ -114,4 +114,56 @@ export interface WhyNot {
   behind: number | null
   certain: boolean
   reason: string | null
+}
+
+/** What did not happen: a message's handling, a frame's return, a call of a function, a message of a shape. */
+export type WhyNotQuestion =
+  { message: number } | { call: number } | { function: string } | { pattern: string; process?: number }
+
+/** A place at which a matching value was recorded: what it was there, and the part that matched. */
+export interface Hit {
+  kind: string
+  label: string
+  process_label: string
+  where: string
+  path: string
+  value: Value
+  id: number
+  moment: Moment
+}
+
+export interface HitPage {
+  total: number
+  hits: Hit[]
+  complete: boolean // all values were searched; else `searched` of `values`
+  searched: number
+  values: number
+}
+
+/** How two events stand to each other. */
+export interface Relation {
+  relation: 'before' | 'after' | 'concurrent' | 'same'
+  common_cause: number | null
+  label: string | null
+  chain: Step[]
+}
+
+/** An event that crosses between processes, in its lane, as far down as what it follows from demands. */
+export interface Point {
+  event: number
+  at: number
+  process: number
+  lane: number
+  step: number
+  label: string
+  cause: number | null
+  beside: 'before' | 'after' | 'concurrent' | 'same' | null
+}
+
+export interface SpaceTime {
+  lanes: number[]
+  points: Point[]
+  steps: number
+  total: number
+  offset: number
 }

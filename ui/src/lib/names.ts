@@ -26,6 +26,9 @@ export function place(at: Pick<Location, 'file' | 'line'> | null | undefined): s
   return at.line === null || at.line === undefined ? file : `${file}:${at.line}`
 }
 
+/** A label with functions by their modules' last names: `calls Seats.put/3` for `calls TicketOffice.Seats.put/3`. */
+export const shortText = (text: string): string => text.replace(/\b(?:[A-Z]\w*\.)+(?=[A-Z]\w*\.[a-z_])/g, '')
+
 /** Which of the hues of the visual language an event, message or mark belongs to. */
 export type Hue = 'call' | 'message' | 'state' | 'error' | 'life' | 'mark'
 

@@ -330,7 +330,10 @@ export interface Hop {
   value: Value | null
   certain: boolean
   reason: string | null
+  of?: number | null // forwards: the number of the hop it came from
 }
+
+export type Direction = 'backward' | 'forward'
 
 export interface SearchResult {
   kind: string

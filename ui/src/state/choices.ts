@@ -1,10 +1,12 @@
 import { api } from '../lib/api'
 import { mermaid } from '../lib/export'
+import { writable } from '../lib/finder'
 import { functionName } from '../lib/names'
 import { formatMoment } from '../lib/moment'
 import { payload } from '../lib/story'
 import type { Call, Message, Moment, Process, StackFrame, Value } from '../lib/types'
 import { cones } from './cones.svelte'
+import { finder } from './finder.svelte'
 import { focus } from './focus.svelte'
 import { inquiry } from './inquiry.svelte'
 import { type Choice, menu } from './menu.svelte'
@@ -44,6 +46,18 @@ export function valueChoices(value: Value): Choice[] {
           {
             title: 'Where did it come from?',
             run: () => focus.follow({ value: id, title: value.text.slice(0, 60) }),
+          },
+          {
+            title: 'Where did it go?',
+            run: () => focus.follow({ value: id, title: value.text.slice(0, 60), direction: 'forward' }),
+          },
+        ]),
+    ...(value.truncated || !writable(value.text)
+      ? []
+      : [
+          {
+            title: 'Find every value like it',
+            run: () => finder.look({ text: value.text, as: 'pattern' }),
           },
         ]),
     { title: 'Copy as Elixir term', run: () => void copyAs(value, 'term') },

@@ -1,6 +1,8 @@
 import { GROUPINGS } from '../lib/roster'
 import { DOCK_NAMES, DOCKS, NAMES, PANELS, PRESETS } from '../lib/panels'
+import { causality } from './causality.svelte'
 import { desk } from './desk.svelte'
+import { finder } from './finder.svelte'
 import { focus } from './focus.svelte'
 import { lanes } from './lanes.svelte'
 import { notebook } from './notebook.svelte'
@@ -142,6 +144,36 @@ export const commands: Command[] = [
     match: (event) => event.key.toLowerCase() === 'k' && (event.ctrlKey || event.metaKey),
     run: () => (desk.overlay = 'palette'),
   },
+  {
+    title: 'Where did this value come from?',
+    keys: 'i',
+    match: key('i'),
+    run: () => {
+      focus.way = 'backward'
+      focus.show('flow')
+    },
+  },
+  {
+    title: 'Where did this value go?',
+    keys: 'o',
+    match: key('o'),
+    run: () => {
+      focus.way = 'forward'
+      focus.show('flow')
+    },
+  },
+  {
+    title: 'Pin this event, and compare others with it: before, after, concurrent',
+    keys: 'b',
+    match: key('b'),
+    run: () => causality.pin(),
+  },
+  {
+    title: 'Space-time diagram: what could have influenced what',
+    keys: 'y',
+    match: key('y'),
+    run: () => causality.show(causality.form === 'spacetime' ? 'chain' : 'spacetime'),
+  },
   { title: 'Show the shortcuts', keys: '?', match: key('?'), run: () => (desk.overlay = 'shortcuts') },
   {
     title: 'Switch between dark and paper',
@@ -166,7 +198,7 @@ export const commands: Command[] = [
     title: PANELS[name].about,
     keys: index < 9 ? String(index + 1) : '',
     match: index < 9 ? key(String(index + 1)) : never,
-    run: () => focus.show(name),
+    run: () => (name === 'find' ? finder.open() : focus.show(name)),
   })),
   ...NAMES.filter((name) => PANELS[name].dock !== 'bottom').map((name) => ({
     title: PANELS[name].about,

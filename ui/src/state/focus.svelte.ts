@@ -1,7 +1,7 @@
 import { api } from '../lib/api'
 import { formatAddress, formatMoment, parseAddress } from '../lib/moment'
 import { isPanel, type Panel } from '../lib/panels'
-import type { Moment, Picture } from '../lib/types'
+import type { Direction, Moment, Picture } from '../lib/types'
 import { desk } from './desk.svelte'
 import { Resource } from './resource.svelte'
 import { viewport } from './viewport.svelte'
@@ -15,6 +15,7 @@ export interface Origin {
   name?: string
   value?: number
   title: string
+  direction?: Direction
 }
 
 /** The one focus: every view shows it, every click changes it, the address names it. */
@@ -22,6 +23,8 @@ class Focus {
   moment = $state.raw<Moment | null>(null)
   window = $state.raw<[number, number] | null>(null)
   origin = $state.raw<Origin | null>(null)
+  /** Which way values are followed: to where they were made, or to where they went. */
+  way = $state<Direction>('backward')
   readonly picture = new Resource<Picture>()
 
   #last: Move = 'click'
@@ -65,6 +68,7 @@ class Focus {
 
   follow(origin: Origin): void {
     this.origin = origin
+    this.way = origin.direction ?? 'backward'
     this.show('flow')
   }
 

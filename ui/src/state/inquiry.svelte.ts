@@ -1,5 +1,5 @@
 import { api } from '../lib/api'
-import type { WhyNot } from '../lib/types'
+import type { WhyNot, WhyNotQuestion } from '../lib/types'
 import { focus } from './focus.svelte'
 import { Resource } from './resource.svelte'
 
@@ -8,7 +8,7 @@ class Inquiry {
   title = $state<string | null>(null)
   readonly answer = new Resource<WhyNot>()
 
-  ask(title: string, question: { message?: number; call?: number; function?: string }): void {
+  ask(title: string, question: WhyNotQuestion): void {
     this.title = title
     this.answer.load(JSON.stringify(question), (signal) => api.whynot(question, signal))
     focus.show('why')

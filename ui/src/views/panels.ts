@@ -4,6 +4,7 @@ import Calls from './Calls.svelte'
 import Causes from './Causes.svelte'
 import Code from './Code.svelte'
 import Constellation from './Constellation.svelte'
+import Find from './Find.svelte'
 import Findings from './Findings.svelte'
 import Flow from './Flow.svelte'
 import Messages from './Messages.svelte'
@@ -27,6 +28,7 @@ export const components: Record<Panel, Component> = {
   causes: Causes,
   flow: Flow,
   query: Query,
+  find: Find,
   code: Code,
   state: State,
   values: Values,

@@ -1,0 +1,73 @@
+"""What led to what, in a real Chromium: values forwards, the space-time diagram, two moments compared."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from elixirscope.film import Film
+from tests.web.pages import go, settled
+
+pytestmark = [pytest.mark.beam, pytest.mark.browser]
+
+
+@pytest.fixture
+def delivered(film: Film) -> tuple[int, int]:
+    """A message's sending and its receiving."""
+    row = film.query.rows(
+        "select send_event, receive_event from raw.messages where send_event is not null and receive_event is not null"
+        " and kind = 'call' order by message limit 1"
+    )[0]
+    return int(row["send_event"]), int(row["receive_event"])
+
+
+def test_where_a_value_went(page: Page, film: Film) -> None:
+    row = film.query.rows(
+        "select b.event, b.name from raw.bindings b join raw.calls c on c.call = b.call"
+        " where c.function = 'handle_call' and b.name = 'customer' order by b.event limit 1"
+    )[0]
+    go(page, int(row["event"]))
+    page.get_by_test_id("tab-values").click()
+    page.get_by_test_id("binding").filter(has_text="customer").get_by_test_id("binding-forward").click()
+    expect(page.get_by_test_id("flow-forward")).to_have_attribute("aria-pressed", "true")
+    expected = film.dags.dataflow.forwards(int(row["event"]), "customer")
+    expect(page.get_by_test_id("hop")).to_have_count(len(expected.hops))
+    expect(page.get_by_test_id("flow")).to_contain_text(expected.terminator)
+    page.locator("body").press("i")
+    expect(page.get_by_test_id("flow-backward")).to_have_attribute("aria-pressed", "true")
+    page.locator("body").press("o")
+    expect(page.get_by_test_id("flow-forward")).to_have_attribute("aria-pressed", "true")
+
+
+def test_the_space_time_diagram_from_the_keyboard(page: Page, delivered: tuple[int, int]) -> None:
+    go(page, delivered[1])
+    page.locator("body").press("y")
+    expect(page.get_by_test_id("spacetime")).to_be_visible()
+    settled(page)
+    mine = page.locator(f"[data-testid=dot][data-event='{delivered[1]}']")
+    expect(mine).to_have_class(re.compile(r"\bsame\b"))
+    expect(page.locator("[data-testid=dot].concurrent").first).to_be_attached()
+    mine.focus()
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("Enter")
+    expect(page.get_by_test_id("moment")).not_to_contain_text(f"e{delivered[1]}")
+    page.locator("body").press("y")
+    expect(page.get_by_test_id("spacetime")).to_have_count(0)
+
+
+def test_two_moments_are_compared(page: Page, film: Film, delivered: tuple[int, int]) -> None:
+    sent, received = delivered
+    go(page, received)
+    page.locator("body").press("b")
+    expect(page.get_by_test_id("pin-event")).to_have_attribute("aria-pressed", "true")
+    go(page, sent)
+    expect(page.get_by_test_id("relation-word")).to_contain_text("before")
+    page.get_by_test_id("relation").locator("summary").click()
+    expect(page.get_by_test_id("relation-step")).to_have_count(len(film.dags.causality.chain(sent, received)))
+    other = int(film.dags.causality.concurrent_with(received)[-1])
+    go(page, other)
+    expect(page.get_by_test_id("relation-word")).to_contain_text("concurrent")
+    page.locator("body").press("b")
+    expect(page.get_by_test_id("relation")).to_have_count(0)
