@@ -22,6 +22,7 @@ from elixirscope.capture.stale import held, sweep
 from elixirscope.capture.toolchain import find_toolchain
 from elixirscope.errors import EnvironmentProblem, UsageError
 from elixirscope.recording.manifest import Manifest
+from elixirscope.recording.presence import recorder_in
 from elixirscope.recording.version import FORMAT_VERSION
 
 _PRIVATE = 0o700  # a recording holds what the program held: data of its users, perhaps
@@ -43,11 +44,13 @@ def record(
     announce: Callable[[str], None] = lambda _: None,
     engine: Engine = "auto",
     meanwhile: Callable[[], None] = lambda: None,
+    begun: Callable[[Path], None] = lambda _: None,
 ) -> Outcome:
     """Run `command` recorded under `plan` into the folder `output` (by default a new one of ours).
 
     `engine` says how events leave the program: see `native.choose_library`. `meanwhile` is called in a thread of its
-    own when the command has started, to prepare what comes after it; it has returned when this does.
+    own when the command has started, to prepare what comes after it; it has returned when this does. `begun` is told
+    the folder when it is there, before the command starts.
 
     Everything that can be wrong is found before the command starts and raised as `TargetError`,
     `UsageError` or `EnvironmentProblem`. Once it has started, its exit status is returned whatever
@@ -75,7 +78,8 @@ def record(
         manifest.save(path)
     except OSError as error:
         raise _unwritable(path, error) from error
-    with held(path / "raw"):
+    with held(path / "raw"), recorder_in(path):
+        begun(path)
         try:
             status = launch(command, ebin=ebin, recording=path, library=library, meanwhile=meanwhile)
         except BaseException:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +38,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="How events leave the program: natively where there is a C compiler.",
 )
+@click.option("--open", "opened", is_flag=True, help="Open the Cinema at once, and watch the program live.")
 @click.option(
     "--json",
     "json_file",
@@ -49,6 +54,7 @@ def command(
     intent: Intent | None,
     plan_file: Path | None,
     engine: Engine,
+    opened: bool,
     json_file: Path | None,
     command_line: tuple[str, ...],
 ) -> None:
@@ -62,9 +68,37 @@ def command(
     if intent and plan_file:
         raise click.UsageError("--intent and --plan exclude each other: a plan has an intent of its own")
     plan = _plan(intent, plan_file)
-    outcome = record(command_line, plan, output, announce=_say, engine=engine, meanwhile=_prepare)
-    _close(outcome, json_file)
+    with _cinema(opened) as start:
+        outcome = record(command_line, plan, output, announce=_say, engine=engine, meanwhile=_prepare, begun=start)
+        _close(outcome, json_file)
     context.exit(outcome.exit_status)
+
+
+@contextmanager
+def _cinema(wanted: bool) -> Iterator[Callable[[Path], None]]:
+    """What opens the Cinema on a recording as soon as it has begun; it stays until Ctrl-C when all else is done.
+
+    A process of its own, in a session of its own: what reads the recording must not wait for, or be waited for by what
+    makes it, and Ctrl-C is the command's.
+    """
+    running: list[subprocess.Popen[bytes]] = []
+
+    def start(path: Path) -> None:
+        command = [sys.executable, "-m", "elixirscope.cli.main", "open", "--attached", str(path)]
+        running.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=sys.stderr, start_new_session=True))
+
+    try:
+        yield start if wanted else lambda _path: None
+        for cinema in running:
+            if cinema.poll() is None:
+                _say("the Cinema stays open; Ctrl-C ends it")
+            with suppress(KeyboardInterrupt):
+                cinema.wait()
+    finally:
+        for cinema in running:
+            if cinema.stdin is not None:
+                cinema.stdin.close()
+            cinema.wait()
 
 
 def _plan(intent: Intent | None, plan_file: Path | None) -> Plan:

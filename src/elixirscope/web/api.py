@@ -14,10 +14,17 @@ from starlette.routing import BaseRoute, Route
 
 from elixirscope.errors import ElixirScopeError, NotFoundError, QueryError, UsageError
 from elixirscope.film import Film
+from elixirscope.query.engine import Cancellation
 from elixirscope.web import questions
 from elixirscope.web.parameters import Parameters
+from elixirscope.web.showing import Gone, Showing
 
-_STATUS: dict[type[ElixirScopeError], int] = {UsageError: 400, QueryError: 400, NotFoundError: 404}
+_STATUS: dict[type[ElixirScopeError], int] = {UsageError: 400, QueryError: 400, NotFoundError: 404, Gone: 410}
+
+# Those that may read the whole recording: they wait for each other, and nothing else waits for them.
+_LONG = frozenset({"/findings", "/search", "/find", "/retro", "/whynot", "/flame", "/critical", "/spacetime"})
+
+_DISCONNECT_S = 0.1
 
 _QUESTIONS: dict[str, Callable[[Film, Parameters], Any]] = {
     "/info": questions.info,
@@ -50,30 +57,62 @@ _QUESTIONS: dict[str, Callable[[Film, Parameters], Any]] = {
 }
 
 
-def routes(film: Film) -> list[BaseRoute]:
-    """All addresses below `/api` for one recording."""
-    # One question at a time: the layers below share caches, and a page that scrubs drops stale answers anyway.
-    turn = anyio.CapacityLimiter(1)
+def routes(showing: Showing) -> list[BaseRoute]:
+    """All addresses below `/api` for what is shown."""
+    # One short question at a time: a page that scrubs drops stale answers anyway, and threads gain nothing here.
+    short, long = anyio.CapacityLimiter(1), anyio.CapacityLimiter(1)
 
-    def get(question: Callable[[Film, Parameters], Any]) -> Callable[[Request], Any]:
+    def get(path: str, question: Callable[[Film, Parameters], Any]) -> Callable[[Request], Any]:
         async def handle(request: Request) -> Response:
-            return await _answer(lambda: question(film, Parameters(request.query_params)), turn)
+            film, asked = showing.film, Parameters(request.query_params)
+            return await _answer(showing, lambda: question(film, asked), long if path in _LONG else short)
 
         return handle
 
     async def query(request: Request) -> Response:
-        body = await request.body()
-        return await _answer(lambda: questions.query(film, body), turn)
+        """SQL, which stops when the page no longer wants it."""
+        body, film, stop = await request.body(), showing.film, Cancellation()
 
-    found: list[BaseRoute] = [Route(path, get(question)) for path, question in _QUESTIONS.items()]
-    return [*found, Route("/query", query, methods=["POST"])]
+        async def watch() -> None:
+            while not await request.is_disconnected():
+                await anyio.sleep(_DISCONNECT_S)
+            stop.cancel()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(watch)
+            answer = await _answer(showing, lambda: questions.query(film, body, stop), long)
+            tasks.cancel_scope.cancel()
+        return answer
+
+    async def head(_request: Request) -> Response:
+        return await _answer(showing, showing.head, anyio.CapacityLimiter(1))
+
+    found: list[BaseRoute] = [Route(path, get(path, question)) for path, question in _QUESTIONS.items()]
+    return [*found, Route("/query", query, methods=["POST"]), Route("/head", head)]
 
 
-async def _answer(ask: Callable[[], Any], turn: anyio.CapacityLimiter) -> Response:
+async def _answer(showing: Showing, ask: Callable[[], Any], turn: anyio.CapacityLimiter) -> Response:
     try:
         result = await anyio.to_thread.run_sync(ask, limiter=turn)
         return Response(msgspec.json.encode(result, enc_hook=str), media_type="application/json")
     except ElixirScopeError as error:
-        status = _STATUS.get(type(error), 500)
-        body = {"error": {"slug": error.slug, "message": error.message, "hint": error.hint}}
-        return Response(msgspec.json.encode(body), status, media_type="application/json")
+        return _refusal(_cause(showing, error))
+    except Exception as error:  # noqa: BLE001 - a bug of ours: the page says so, and goes on with its other views
+        problem = ElixirScopeError(
+            f"internal error: {type(error).__name__}: {error}", "this is a bug of ElixirScope: please report it"
+        )
+        return _refusal(_cause(showing, problem))
+
+
+def _cause(showing: Showing, error: ElixirScopeError) -> ElixirScopeError:
+    """The error, or what explains it: files that are there no more."""
+    try:
+        showing.check()
+    except Gone as gone:
+        return gone
+    return error
+
+
+def _refusal(error: ElixirScopeError) -> Response:
+    body = {"error": {"slug": error.slug, "message": error.message, "hint": error.hint}}
+    return Response(msgspec.json.encode(body), _STATUS.get(type(error), 500), media_type="application/json")

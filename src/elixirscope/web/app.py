@@ -11,18 +11,18 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
-from elixirscope.film import Film
 from elixirscope.web.api import routes
+from elixirscope.web.showing import Showing
 
 STATIC = Path(__file__).parent / "static"
 
 
-def application(film: Film) -> ASGIApp:
-    """The application for one recording. Guarding it is `security.Guard`'s duty."""
+def application(showing: Showing) -> ASGIApp:
+    """The application for what is shown. Guarding it is `security.Guard`'s duty."""
     page: list[BaseRoute] = [Route("/", _page)]
     if STATIC.is_dir():
         page.append(Mount("/", StaticFiles(directory=STATIC)))
-    return Starlette(routes=[Mount("/api", routes=routes(film)), *page])
+    return Starlette(routes=[Mount("/api", routes=routes(showing)), *page])
 
 
 async def _page(_request: Request) -> Response:

@@ -7,7 +7,6 @@ browser (Origin), nor names that resolve to loopback (Host, DNS rebinding), nor 
 from __future__ import annotations
 
 import hmac
-import secrets
 from http.cookies import SimpleCookie
 from urllib.parse import parse_qs
 
@@ -86,11 +85,6 @@ class Guard:
 
     def _matches(self, offered: str) -> bool:
         return hmac.compare_digest(offered.encode("utf-8", "replace"), self._token.encode())
-
-
-def new_token() -> str:
-    """A fresh secret for one server."""
-    return secrets.token_urlsafe(24)
 
 
 def _refusal(status: int, slug: str, message: str) -> Response:

@@ -12,23 +12,38 @@ import uvicorn
 
 from elixirscope.errors import EnvironmentProblem
 from elixirscope.film import Film
+from elixirscope.web.address import Address
 from elixirscope.web.app import application
-from elixirscope.web.security import Guard, new_token
+from elixirscope.web.security import Guard
+from elixirscope.web.showing import Showing
 
 
 class Server:
-    """Serves one recording at `url` on 127.0.0.1. The socket is bound on creation, so `url` is final.
+    """Serves what is shown at `url` on 127.0.0.1. The socket is bound on creation, so `url` is final.
 
-    Raises `EnvironmentProblem` when the port is taken or refused.
+    `address`: the port, 0 for a free one, and the token; a new one where it is None. With `insist`, a port that is
+    taken or refused raises `EnvironmentProblem`; without, another one is used.
     """
 
-    def __init__(self, film: Film, *, port: int = 0) -> None:
-        self._socket = _listen(port)
+    def __init__(self, shown: Film | Showing, *, address: Address | None = None, insist: bool = False) -> None:
+        self.showing = shown if isinstance(shown, Showing) else Showing(shown)
+        wanted = address or Address.new()
+        try:
+            self._socket = _listen(wanted.port)
+        except EnvironmentProblem:
+            if insist or wanted.port == 0:
+                raise
+            self._socket = _listen(0)
         self.port: int = self._socket.getsockname()[1]
-        self.token = new_token()
-        app = Guard(application(film), port=self.port, token=self.token)
+        self.token = wanted.token
+        app = Guard(application(self.showing), port=self.port, token=self.token)
         config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off", server_header=False)
         self._server = uvicorn.Server(config)
+
+    @property
+    def address(self) -> Address:
+        """The port and the token."""
+        return Address(self.port, self.token)
 
     @property
     def url(self) -> str:
@@ -50,9 +65,9 @@ class Server:
 
 
 @contextmanager
-def serving(film: Film) -> Iterator[Server]:
-    """A server for `film` that runs beside the caller while inside."""
-    server = Server(film)
+def serving(shown: Film | Showing, *, address: Address | None = None) -> Iterator[Server]:
+    """A server that runs beside the caller while inside."""
+    server = Server(shown, address=address, insist=address is not None)
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

@@ -1,0 +1,88 @@
+"""Follows a recording that is being made: new editions for the page while it grows, the sealed one in the end."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from elixirscope.correlate.correlator import EventCorrelator
+from elixirscope.errors import ElixirScopeError
+from elixirscope.film import Film
+from elixirscope.recording.live import Live
+from elixirscope.recording.presence import is_recording
+from elixirscope.web.showing import Showing
+
+PAUSE_S: Final = 0.1
+"""Between two looks at the raw files."""
+
+SHARE: Final = 4
+"""A look that took long is followed by a pause of so many times its length: the machine is the application's."""
+
+NICE: Final = 10
+
+
+class Follower(threading.Thread):
+    """Keeps `showing` at the head of a recording until its recorder has gone, and then at the sealed recording.
+
+    Looks at the files only while a page is open. It has a low priority among the machine's threads, and never
+    touches the program: what it reads was written for the recording anyway.
+    """
+
+    def __init__(self, live: Live, showing: Showing, *, report: Callable[[str], None] = lambda _: None) -> None:
+        super().__init__(name="follower", daemon=True)
+        self._live = live
+        self._showing = showing
+        self._report = report
+        self._stop = threading.Event()
+
+    def stop(self) -> None:
+        """End soon."""
+        self._stop.set()
+
+    def run(self) -> None:
+        """Until the sealed recording is shown, or `stop`."""
+        _be_nice()
+        pause = PAUSE_S
+        try:
+            while not self._stop.wait(pause) and is_recording(self._live.path):
+                pause = self._look() if self._showing.watched else PAUSE_S
+            if not self._stop.is_set():
+                self._showing.ends()
+                self._showing.show(Film.open(self._live.path), "sealed")
+        except (ElixirScopeError, OSError) as error:
+            # What is shown stays; the page asks whether the recording is still there, and says so.
+            self._report(f"the recording cannot be followed any longer: {error}")
+
+    def _look(self) -> float:
+        """Shows what has come; the pause until the next look, in seconds."""
+        began = time.monotonic()
+        if self._live.refresh() and (recording := self._live.recording) is not None:
+            self._showing.show(Film(recording), "recording")
+        return max(PAUSE_S, SHARE * (time.monotonic() - began))
+
+
+def follow(path: Path, report: Callable[[str], None] = lambda _: None) -> Showing:
+    """What to show of the recording in `path`: while its recorder is at work, as far as it goes, followed from now on.
+
+    Waits for the first event. Raises as `Film.open` does.
+    """
+    live = Live(path, correlate=EventCorrelator)
+    while is_recording(path):
+        live.refresh()
+        if (recording := live.recording) is not None:
+            showing = Showing(Film(recording), "recording")
+            Follower(live, showing, report=report).start()
+            return showing
+        time.sleep(PAUSE_S)
+    return Showing(Film.open(path))
+
+
+def _be_nice() -> None:
+    """Give way to the application; this thread alone, where the system knows priorities of threads."""
+    with suppress(OSError):  # refused: then it is not as polite, and nothing is wrong
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)

@@ -1,0 +1,86 @@
+"""What the page is shown: a film, and which edition of it. A recording that is still being made has a new one whenever
+more is known of it."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from typing import Literal
+
+import msgspec
+
+from elixirscope.errors import NotFoundError
+from elixirscope.film import Film
+from elixirscope.recording.packed import is_packed
+
+State = Literal["recording", "sealing", "sealed"]
+
+WATCHED_S = 5.0
+"""For so long after its last question a page counts as open."""
+
+
+class Head(msgspec.Struct, frozen=True):
+    """What a page asks again and again. `edition` changes whenever answers may differ; `end` is in ns."""
+
+    edition: str
+    state: State
+    end: int
+    events: int
+    lost: int
+
+
+class Gone(NotFoundError):
+    """The recording was there when it was opened, and is no more."""
+
+    slug = "gone"
+
+
+class Showing:
+    """One film at a time; a question takes it once, and is answered from it even when the next is there already."""
+
+    def __init__(self, film: Film, state: State = "sealed") -> None:
+        self._lock = threading.Lock()
+        self._server = secrets.token_hex(4)  # a page must not take another server's edition for one that it knows
+        self._count = 0
+        self._asked = time.monotonic()
+        self._film, self._state = film, state
+
+    def show(self, film: Film, state: State) -> None:
+        """Show this from now on."""
+        with self._lock:
+            self._film, self._state = film, state
+            self._count += 1
+
+    def ends(self) -> None:
+        """The program has ended; what comes next is the sealed recording."""
+        with self._lock:
+            self._state = "sealing"
+
+    @property
+    def film(self) -> Film:
+        """What is shown now."""
+        return self._film
+
+    @property
+    def watched(self) -> bool:
+        """Whether a page has asked lately."""
+        return time.monotonic() - self._asked < WATCHED_S
+
+    def head(self) -> Head:
+        """Where the recording ends now. Raises `Gone`."""
+        self._asked = time.monotonic()
+        with self._lock:
+            film, state, edition = self._film, self._state, f"{self._server}-{self._count}"
+        self.check()
+        info = film.info
+        return Head(edition, state, info.duration_ns, info.events, info.lost)
+
+    def check(self) -> None:
+        """Raises `Gone` when the recording was deleted or moved."""
+        path = self._film.recording.path
+        if not is_packed(path) and not path.exists():
+            raise Gone(
+                f"the recording {path} is gone: it was moved or deleted while the Cinema showed it",
+                "put it back and the page goes on; or end the Cinema with Ctrl-C",
+            )
