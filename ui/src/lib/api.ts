@@ -33,7 +33,7 @@ async function ask<R>(path: string, init: RequestInit): Promise<R> {
     throw new ApiError(
       'unreachable',
       'The Cinema’s server does not answer.',
-      'Is `elixirscope open` still running? The page retries by itself.',
+      'Run `elixirscope open` on the recording again: this page goes on by itself.',
     )
   }
   const body: unknown = await response.json().catch(() => null)
@@ -49,6 +49,7 @@ const get = <R>(path: string, parameters: Parameters, signal?: AbortSignal): Pro
 type Signal = AbortSignal | undefined
 
 export const api = {
+  head: (signal?: Signal) => get<T.Head>('head', {}, signal),
   info: (signal?: Signal) => get<T.Info>('info', {}, signal),
   processes: (signal?: Signal) => get<{ processes: T.Process[] }>('processes', {}, signal),
   findings: (signal?: Signal) => get<{ findings: T.Finding[] }>('findings', {}, signal),

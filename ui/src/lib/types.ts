@@ -19,6 +19,15 @@ export interface Coverage {
   reason: string
 }
 
+/** Where the recording stands: `edition` changes whenever answers may. */
+export interface Head {
+  edition: string
+  state: 'recording' | 'sealing' | 'sealed'
+  end: number
+  events: number
+  lost: number
+}
+
 export interface Info {
   format_version: number
   events: number

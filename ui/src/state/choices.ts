@@ -45,7 +45,7 @@ export function valueChoices(value: Value): Choice[] {
       : [
           {
             title: 'Where did it come from?',
-            run: () => focus.follow({ value: id, title: value.text.slice(0, 60) }),
+            run: () => focus.trace({ value: id, title: value.text.slice(0, 60) }),
           },
           {
             title: 'Where did it go?',

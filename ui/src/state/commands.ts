@@ -5,6 +5,7 @@ import { desk } from './desk.svelte'
 import { finder } from './finder.svelte'
 import { focus } from './focus.svelte'
 import { lanes } from './lanes.svelte'
+import { live } from './live.svelte'
 import { notebook } from './notebook.svelte'
 import { player } from './player.svelte'
 import { viewport } from './viewport.svelte'
@@ -78,6 +79,12 @@ export const commands: Command[] = [
     keys: 'M',
     match: key('M'),
     run: () => void player.step('previous', 'message', 'process'),
+  },
+  {
+    title: 'Follow the end of a recording that is being made, or stop there',
+    keys: 'e',
+    match: key('e'),
+    run: () => live.toggle(),
   },
   { title: 'Play or pause', keys: 'Space', match: key(' '), run: () => player.toggle() },
   {

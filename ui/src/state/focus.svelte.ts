@@ -3,11 +3,12 @@ import { formatAddress, formatMoment, parseAddress } from '../lib/moment'
 import { isPanel, type Panel } from '../lib/panels'
 import type { Direction, Moment, Picture } from '../lib/types'
 import { desk } from './desk.svelte'
+import { recording } from './recording.svelte'
 import { Resource } from './resource.svelte'
 import { viewport } from './viewport.svelte'
 
 /** How a move of the focus enters the browser's history. */
-type Move = 'click' | 'step' | 'scrub'
+type Move = 'click' | 'step' | 'scrub' | 'follow'
 
 /** What `flow` follows: a variable or value chosen in another view; else the event in focus. */
 export interface Origin {
@@ -25,6 +26,8 @@ class Focus {
   origin = $state.raw<Origin | null>(null)
   /** Which way values are followed: to where they were made, or to where they went. */
   way = $state<Direction>('backward')
+  /** Whether the focus stays at the end of a recording that grows. Any other move ends that. */
+  following = $state(false)
   readonly picture = new Resource<Picture>()
 
   #last: Move = 'click'
@@ -34,18 +37,31 @@ class Focus {
 
   /** Moves the focus. Steps in a row and scrubbing make one entry in the history, clicks make one each. */
   go(moment: Moment, move: Move = 'click'): void {
+    this.following = move === 'follow'
     if (this.moment && formatMoment(this.moment) === formatMoment(moment)) return
-    const entry = move === 'click' || this.#last !== move || this.moment === null
+    const entry = move === 'click' || this.#last === 'follow' || this.#last !== move || this.moment === null
     this.#last = move
     this.moment = moment
     this.origin = null
-    this.#write(entry && location.hash.length > 2)
+    if (move !== 'follow') this.#write(entry && location.hash.length > 2) // each would be a moment that nobody chose
     this.#ask()
   }
 
   /** A time in the process in focus, or in another one. */
   at(at: number, process: number | null = this.moment?.process ?? null, move: Move = 'click'): void {
     this.go({ at: Math.max(0, Math.round(at)), process, event: null, call: null }, move)
+  }
+
+  /** Goes to the end of the recording and stays there while it grows. */
+  follow(): void {
+    const process = this.moment?.process ?? null
+    this.go({ at: recording.duration, process, event: null, call: null }, 'follow')
+  }
+
+  /** Stays at the moment in focus while the recording grows. */
+  stay(): void {
+    this.following = false
+    this.#write(location.hash.length > 2)
   }
 
   /** Another frame of the stack at the same moment. */
@@ -66,7 +82,7 @@ class Focus {
     this.#write(false)
   }
 
-  follow(origin: Origin): void {
+  trace(origin: Origin): void {
     this.origin = origin
     this.way = origin.direction ?? 'backward'
     this.show('flow')
@@ -80,7 +96,7 @@ class Focus {
 
   /** Lets the address name what is shown, without a new entry in the history. */
   note(): void {
-    this.#write(false)
+    if (!this.following) this.#write(false)
   }
 
   #read(): void {
@@ -92,6 +108,7 @@ class Focus {
     if (found.zoom) viewport.restore({ from: found.zoom[0], to: found.zoom[1] })
     this.#last = 'click'
     this.origin = null
+    this.following = false
     this.moment = { ...found.moment, at: found.moment.at ?? -1 }
     this.#ask()
   }
@@ -128,6 +145,13 @@ class Focus {
       }
       return picture
     })
+  }
+
+  /** Asks for the picture anew; `renumbered`: events may have other numbers now, times and processes are the same. */
+  again(renumbered: boolean): void {
+    if (renumbered && this.moment && this.moment.at >= 0)
+      this.moment = { ...this.moment, event: null, call: null }
+    this.#ask()
   }
 
   retry(): void {

@@ -6,7 +6,7 @@ import { Resource } from './resource.svelte'
 /** A question about what did not happen, asked from a menu and answered in the view Why?. */
 class Inquiry {
   title = $state<string | null>(null)
-  readonly answer = new Resource<WhyNot>()
+  readonly answer = new Resource<WhyNot>({ follow: false })
 
   ask(title: string, question: WhyNotQuestion): void {
     this.title = title

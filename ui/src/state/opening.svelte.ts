@@ -1,4 +1,5 @@
 import { focus } from './focus.svelte'
+import { live } from './live.svelte'
 import { recording } from './recording.svelte'
 import { stage } from './stage.svelte'
 import { viewport } from './viewport.svelte'
@@ -14,12 +15,19 @@ export function open(): void {
   let placed = false
   let revealed = false
   focus.listen()
-  void recording.load(lanesShown())
+  live.watch()
+  void recording.load(live.known, lanesShown())
 
   $effect(() => {
     if (placed || !recording.info) return
     if (focus.moment !== null) {
       placed = true
+      return
+    }
+    if (live.on) {
+      placed = true
+      begin()
+      focus.follow()
       return
     }
     if (recording.findings === null) return

@@ -16,23 +16,36 @@ class RecordingStore {
   readonly short = $derived(shortLabels(this.processes))
   readonly duration = $derived(Math.max(this.info?.duration_ns ?? 1, 1))
 
-  /** `shown`: fulfilled when lanes are drawn. Findings can take a second, and would make them wait. */
-  async load(shown: Promise<void> = Promise.resolve()): Promise<void> {
-    this.error = null
+  /**
+   * Everything, once. `live`: whether it is still being made. `shown`: fulfilled when lanes are drawn; findings can take
+   * a second, and would make them wait.
+   */
+  async load(live: Promise<boolean>, shown: Promise<void> = Promise.resolve()): Promise<void> {
     try {
-      const [info, found] = await Promise.all([api.info(), api.processes()])
-      this.processes = found.processes
-      this.info = info
-      document.title = `${info.name} · ElixirScope`
+      await this.renew()
     } catch (reason) {
       this.error = asError(reason)
-      if (this.error.slug === 'unreachable') setTimeout(() => void this.load(shown), 2000)
       return
     }
+    if (await live) return // what went wrong can be told when the program has ended
+    await shown
+    await this.investigate()
+  }
+
+  /** Asks anew for all but the findings. Rejects as `api` does, and leaves what there is. */
+  async renew(): Promise<void> {
+    const [info, found, { tests }] = await Promise.all([api.info(), api.processes(), api.tests()])
+    this.processes = found.processes
+    this.info = info
+    this.tests = tests
+    this.error = null
+    document.title = `${info.name} · ElixirScope`
+  }
+
+  async investigate(): Promise<void> {
     try {
-      this.tests = (await api.tests()).tests
-      await shown
       this.findings = (await api.findings()).findings
+      this.findingsError = null
     } catch (reason) {
       this.findingsError = asError(reason)
       this.findings = []
@@ -46,7 +59,7 @@ class RecordingStore {
   }
 }
 
-const asError = (reason: unknown): ApiError =>
+export const asError = (reason: unknown): ApiError =>
   reason instanceof ApiError ? reason : new ApiError('page', String(reason))
 
 export const recording = new RecordingStore()

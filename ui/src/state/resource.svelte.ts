@@ -4,6 +4,9 @@ import { ApiError } from '../lib/api'
 /** How many questions of all resources are under way. */
 export const traffic = $state({ running: 0 })
 
+/** Counts the editions of the recording that were seen: one that is still being made has many. */
+export const edition = $state({ count: 0 })
+
 /** How long (ms) a question may be under way before a newer one waits for it rather than cancels it. */
 const PATIENCE = 250
 
@@ -11,7 +14,8 @@ const PATIENCE = 250
  * An answer that follows a changing question: the newest question wins, an older one is cancelled, an answer
  * to an older one is dropped. While a question is under way the last answer stays (`busy` is then true), so
  * that views do not flicker. A question that has run for long is let finish: scrubbing then still shows
- * pictures on the way, rather than none until the hand rests.
+ * pictures on the way, rather than none until the hand rests. Another edition of the recording makes every
+ * question a new one, but for a resource that is not to `follow`.
  */
 export class Resource<T> {
   value = $state.raw<T | null>(null)
@@ -22,8 +26,15 @@ export class Resource<T> {
   #waiting: { key: string; ask: (signal: AbortSignal) => Promise<T> } | null = null
   #answered: string | null = null
 
+  readonly #follows: boolean
+
+  constructor({ follow = true } = {}) {
+    this.#follows = follow
+  }
+
   /** Asks unless the same question is answered or under way. */
-  load(key: string, ask: (signal: AbortSignal) => Promise<T>): void {
+  load(question: string, ask: (signal: AbortSignal) => Promise<T>): void {
+    const key = this.#follows ? `${edition.count} ${question}` : question
     if (this.#running?.key === key) {
       this.#waiting = null
       return

@@ -2,7 +2,7 @@ import { api } from '../lib/api'
 import { clamp, fit, pan, reveal, type Viewport, zoom } from '../lib/scale'
 import type { Lane, Overview, TimelineData } from '../lib/types'
 import { recording } from './recording.svelte'
-import { Resource } from './resource.svelte'
+import { edition, Resource } from './resource.svelte'
 
 /** What part of the recording the timeline shows, and the tile of data that covers it. */
 class ViewportStore {
@@ -22,6 +22,7 @@ class ViewportStore {
   deepest = $state.raw<ReadonlyMap<number, number>>(new Map())
 
   #through = '' // the hidden processes of the tile at hand
+  #edition = 0 // and the edition of the recording that it is of
 
   readonly span = $derived(this.view.to - this.view.from)
 
@@ -48,6 +49,14 @@ class ViewportStore {
     this.set(pan(this.view, share, recording.duration))
   }
 
+  /** The recording has grown: a view of its end, `before`, keeps its length and shows the end that is now. */
+  slide(before: number): void {
+    const wanted = this.#wanted
+    if (wanted === null || wanted.to < before - (wanted.to - wanted.from) / 50) return
+    const by = recording.duration - wanted.to
+    this.set({ from: wanted.from + by, to: wanted.to + by })
+  }
+
   reveal(at: number): void {
     const next = reveal(this.view, at, recording.duration)
     if (next !== this.view) this.set(next)
@@ -66,6 +75,7 @@ class ViewportStore {
     const known = data !== null && processes.every((process) => this.lanes.has(process))
     if (
       known &&
+      this.#edition === edition.count &&
       this.#through === through.join() &&
       data.from <= Math.max(0, from) &&
       data.to >= Math.min(recording.duration, to)
@@ -79,9 +89,11 @@ class ViewportStore {
     const high = Math.min(recording.duration, Math.ceil(to + margin))
     const width = Math.round((this.width * (high - low)) / (to - from))
     const passing = through.join()
+    const asked = edition.count
     this.tile.load(`${low}-${high}-${width}-${processes.join()}-${passing}`, async (signal) => {
       const answer = await api.timeline(low, high, Math.max(width, 50), processes, through, signal)
       this.#through = passing
+      this.#edition = asked
       this.#measure(answer)
       return answer
     })
