@@ -22,6 +22,7 @@ from elixirscope.capture.toolchain import Toolchain, find_toolchain
 from elixirscope.errors import RecordingError, TargetError
 from elixirscope.recording.format import Kind
 from elixirscope.recording.log import Log, read_log
+from elixirscope.recording.presence import recorder_of
 from tests.capture.projects import tiny_project
 from tests.conftest import Run, environment
 
@@ -322,7 +323,7 @@ def test_only_what_nobody_else_will_bring_home_is_swept(tmp_path: Path) -> None:
     os.utime(dead, (1, 1))
     (shared / "elixirscope-1-256-link.ring").symlink_to(tmp_path / "precious")
     said: list[str] = []
-    with locked.open("rb") as vm, stale.held(tmp_path / "watched" / "raw"):
+    with locked.open("rb") as vm, recorder_of(tmp_path / "watched" / "raw"):
         fcntl.flock(vm, fcntl.LOCK_EX)
         assert stale.sweep(said.append, shared) == 4
     kept = [locked, watched, newborn, shared / "elixirscope-1-256-link.ring"]

@@ -18,11 +18,11 @@ from elixirscope.brain.plan import Plan
 from elixirscope.capture.agent import compiled_agent
 from elixirscope.capture.launcher import check_command, launch
 from elixirscope.capture.native import Engine, choose_library
-from elixirscope.capture.stale import held, sweep
+from elixirscope.capture.stale import sweep
 from elixirscope.capture.toolchain import find_toolchain
 from elixirscope.errors import EnvironmentProblem, UsageError
 from elixirscope.recording.manifest import Manifest
-from elixirscope.recording.presence import recorder_in
+from elixirscope.recording.presence import recorder_of
 from elixirscope.recording.version import FORMAT_VERSION
 
 _PRIVATE = 0o700  # a recording holds what the program held: data of its users, perhaps
@@ -78,7 +78,7 @@ def record(
         manifest.save(path)
     except OSError as error:
         raise _unwritable(path, error) from error
-    with held(path / "raw"), recorder_in(path):
+    with recorder_of(path / "raw"):
         begun(path)
         try:
             status = launch(command, ebin=ebin, recording=path, library=library, meanwhile=meanwhile)

@@ -8,8 +8,7 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -22,23 +21,10 @@ _LINK: Final = slice(384, 3968)  # where the recording names the ring, with a ze
 _NEW_S: Final = 60.0
 
 
-@contextmanager
-def held(raw: Path) -> Iterator[None]:
-    """While inside, the rings that `raw` names are ours to bring home, whatever becomes of their VMs."""
-    folder = os.open(raw, os.O_RDONLY)
-    try:
-        # Where folders cannot be locked, nobody else will find this one unlocked either.
-        with suppress(OSError):
-            fcntl.flock(folder, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        yield
-    finally:
-        os.close(folder)
-
-
 def sweep(announce: Callable[[str], None] = lambda _: None, shared: Path = SHARED) -> int:
     """Remove rings that were left in `shared`, after what they still hold has gone into their recordings.
 
-    A ring whose VM lives is locked by it, one whose recorder lives by way of its recording (`held`): those are left
+    A ring whose VM lives is locked by it, one whose recorder lives by way of its recording (`presence`): those are left
     alone, as is what belongs to other users. Returns how many were removed. `announce` is told what is lost when one
     cannot be read.
     """

@@ -1,36 +1,39 @@
-"""Whether a recorder is at work in a folder: it holds a lock on a file in it, which ends with its process."""
+"""Whether a recorder is at work: it holds a lock on the recording's raw folder, which ends with its process."""
 
 from __future__ import annotations
 
 import fcntl
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
-
-PRESENCE: Final = "recorder.lock"
 
 
 @contextmanager
-def recorder_in(recording: Path) -> Iterator[None]:
-    """Be the recorder of the folder `recording` while inside. Raises `OSError` when nothing can be written there."""
-    path = recording / PRESENCE
-    with path.open("w") as file:
-        with suppress(OSError):  # a file system without locks: nobody follows it live, and nothing else is missing
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        try:
-            yield
-        finally:
-            path.unlink(missing_ok=True)
+def recorder_of(raw: Path) -> Iterator[None]:
+    """Be the recorder of the folder `raw` while inside: what is there is ours to bring home, and readers may wait."""
+    folder = os.open(raw, os.O_RDONLY)
+    try:
+        # Where folders cannot be locked, nobody else will find this one unlocked either.
+        with suppress(OSError):
+            fcntl.flock(folder, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(folder)
 
 
 def is_recording(recording: Path) -> bool:
-    """Whether a recorder is at work there."""
+    """Whether a recorder is at work in the folder `recording`."""
     try:
-        with (recording / PRESENCE).open("r") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        folder = os.open(recording / "raw", os.O_RDONLY)
+    except OSError:
+        return False  # no recording, or none of ours to read: opening it says why
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
     except OSError:
-        return False  # no such file, or none that can be read: as after a recorder that was killed
+        return False
+    finally:
+        os.close(folder)
     return False
