@@ -16,7 +16,7 @@ def recorder_of(raw: Path) -> Iterator[None]:
     try:
         # Where folders cannot be locked, nobody else will find this one unlocked either.
         with suppress(OSError):
-            fcntl.flock(folder, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            fcntl.flock(folder, fcntl.LOCK_SH)  # waits: who asks `is_recording` in this moment holds it for as long
         yield
     finally:
         os.close(folder)
