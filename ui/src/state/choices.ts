@@ -49,7 +49,7 @@ export function valueChoices(value: Value): Choice[] {
           },
           {
             title: 'Where did it go?',
-            run: () => focus.follow({ value: id, title: value.text.slice(0, 60), direction: 'forward' }),
+            run: () => focus.trace({ value: id, title: value.text.slice(0, 60), direction: 'forward' }),
           },
         ]),
     ...(value.truncated || !writable(value.text)
