@@ -1,36 +1,25 @@
 #include "encode.h"
 
-#include <stdlib.h>
+#include <limits.h>
 #include <string.h>
 
-#include "secrets.h"
+#include "layout.h"
 
-#define DEEPEST 200
-#define SMALL_LIMIT 0x7FFFFFFFFFFFFFFL
-
-static ERL_NIF_TERM atom_struct;
-static int counts_bits; /* whether the VM keeps the size of a binary in bits, as it does since OTP 27 */
+ERL_NIF_TERM atom_struct;
 /* {'$elixirscope', redacted} */
 static const uint8_t REDACTED[] = "h\002w\014$elixirscopew\010redacted";
 
-static enum outcome put(struct encoder *e, ERL_NIF_TERM term, int depth);
-
 void encode_setup(ErlNifEnv *env) {
-  ErlNifSysInfo system;
-  enif_system_info(&system, sizeof system);
-  counts_bits = atoi(system.otp_release) >= 27;
   atom_struct = enif_make_atom(env, "__struct__");
 }
 
-static void big_endian(uint8_t *to, uint64_t value, int bytes) {
+void big_endian(uint8_t *to, uint64_t value, int bytes) {
   for (int i = bytes - 1; i >= 0; i--, value >>= 8) to[i] = (uint8_t)value;
 }
 
 static int spend(struct encoder *e, long cost) { return (e->left -= cost) >= 0; }
 
-static int room(struct encoder *e, unsigned long bytes) { return (unsigned long)(e->end - e->out) >= bytes; }
-
-static enum outcome raw(struct encoder *e, const uint8_t *bytes, unsigned long length) {
+enum outcome raw(struct encoder *e, const uint8_t *bytes, unsigned long length) {
   if (!room(e, length)) return NO_ROOM;
   memcpy(e->out, bytes, length);
   e->out += length;
@@ -47,23 +36,36 @@ static enum outcome by_vm(struct encoder *e, ERL_NIF_TERM term) {
 }
 
 /* OTP 25 writes an atom in Latin-1 where it can; ours is always UTF-8 and as short as it can be, or equal terms would
- * not be equal bytes. Of the atom at `start`, which is the last of what was written. */
+ * not be equal bytes. Of the atom at `start`, which something may follow. */
 static enum outcome canonical(struct encoder *e, uint8_t *start, uint8_t **name, unsigned long *length) {
   int wide = start[0] == 100 || start[0] == 118; /* two bytes of length, not one */
   uint8_t *from = start + (wide ? 3 : 2);
-  *length = wide ? (unsigned long)start[1] << 8 | start[2] : start[1];
-  if (start[0] == 100 || start[0] == 115) {
-    for (unsigned long i = 0; i < *length; i++)
-      if (from[i] >= 0x80) return LEAVE_TO_ELIXIR; /* Latin-1 in truth */
+  unsigned long bytes = wide ? (unsigned long)start[1] << 8 | start[2] : start[1], more = 0;
+  if (start[0] == 100 || start[0] == 115)
+    for (unsigned long i = 0; i < bytes; i++) more += from[i] >> 7;
+  if (more) {
+    if (!room(e, more)) return NO_ROOM;
+    uint8_t *to = from + bytes + more;
+    memmove(to, from + bytes, (unsigned long)(e->out - from) - bytes);
+    for (unsigned long i = bytes; i-- > 0;) {
+      if (from[i] >> 7) *--to = 0x80 | (from[i] & 0x3F), *--to = 0xC0 | from[i] >> 6;
+      else *--to = from[i];
+    }
+    bytes += more;
+    e->out += more;
   }
-  start[0] = *length < 256 ? 119 : 118;
-  if (wide && *length < 256) {
-    memmove(from - 1, from, (unsigned long)(e->out - from));
-    e->out--;
-    from--;
-    start[1] = (uint8_t)*length;
+  int short_one = bytes < 256;
+  if (short_one == wide) { /* the length takes a byte less, or more */
+    if (!room(e, 1)) return NO_ROOM;
+    uint8_t *to = start + (short_one ? 2 : 3);
+    memmove(to, from, (unsigned long)(e->out - from));
+    e->out += to - from;
+    from = to;
   }
+  start[0] = short_one ? 119 : 118;
+  big_endian(start + 1, bytes, short_one ? 1 : 2);
   *name = from;
+  *length = bytes;
   return DONE;
 }
 
@@ -116,10 +118,7 @@ enum outcome encode_pid(struct encoder *e, ERL_NIF_TERM pid) {
   return kept->term == pid ? raw(e, kept->bytes, kept->length) : identifier(e, pid, kept);
 }
 
-static enum outcome put_integer(struct encoder *e, ERL_NIF_TERM term) {
-  ErlNifSInt64 value;
-  if (!enif_get_int64(e->env, term, &value)) return LEAVE_TO_ELIXIR;
-  if (!spend(e, value < SMALL_LIMIT && value > -SMALL_LIMIT ? 5 : 12)) return LEAVE_TO_ELIXIR;
+enum outcome put_number(struct encoder *e, ErlNifSInt64 value) {
   if (!room(e, 11)) return NO_ROOM;
   if (value >= 0 && value < 256) {
     *e->out++ = 97;
@@ -140,10 +139,17 @@ static enum outcome put_integer(struct encoder *e, ERL_NIF_TERM term) {
   return DONE;
 }
 
+static enum outcome put_integer(struct encoder *e, ERL_NIF_TERM term) {
+  ErlNifSInt64 value;
+  if ((e->left = measure(e, term, e->left, 0)) < 0) return OVER;
+  return enif_get_int64(e->env, term, &value) ? put_number(e, value) : by_vm(e, term);
+}
+
 static enum outcome put_float(struct encoder *e, ERL_NIF_TERM term) {
   double value;
   uint64_t bits;
-  if (!spend(e, 9) || !enif_get_double(e->env, term, &value)) return LEAVE_TO_ELIXIR;
+  if (!spend(e, 9)) return OVER;
+  if (!enif_get_double(e->env, term, &value)) return LEAVE_TO_ELIXIR;
   if (!room(e, 9)) return NO_ROOM;
   memcpy(&bits, &value, 8);
   *e->out = 70;
@@ -152,71 +158,40 @@ static enum outcome put_float(struct encoder *e, ERL_NIF_TERM term) {
   return DONE;
 }
 
-/* Headers of binaries: reference counted, on the heap, a part. OTP 27 has no first one, and counts bits. */
-static int bits_layout(const uint64_t *thing, struct layout *layout) {
-  uint64_t from = 0, to;
-  switch (thing[0] & 0x3F) {
-  case 0x20: /* on the heap: size */
-    to = thing[1];
-    break;
-  case 0x24: /* a part, or outside of the heap: base, start, end */
-    from = thing[2];
-    to = thing[3];
-    break;
-  default:
-    return 0;
-  }
-  layout->size = (to - from) / 8;
-  layout->aligned = from % 8 == 0 && (to - from) % 8 == 0;
-  return 1;
-}
-
-int binary_layout(ERL_NIF_TERM term, struct layout *layout) {
-  if ((term & 3) != 2) return 0; /* boxed */
-  const uint64_t *thing = (const uint64_t *)(uintptr_t)(term - 2);
-  if (counts_bits) return bits_layout(thing, layout);
-  switch (thing[0] & 0x3F) {
-  case 0x20: /* reference counted */
-  case 0x24: /* on the heap */
-    layout->size = thing[1];
-    layout->aligned = 1;
-    return 1;
-  case 0x28: { /* a part: size, offset, bits beyond, bit offset */
-    const uint8_t *bits = (const uint8_t *)(thing + 3);
-    layout->size = thing[1];
-    layout->aligned = bits[0] == 0 && bits[1] == 0;
-    return 1;
-  }
-  default:
-    return 0;
-  }
-}
-
-static enum outcome put_binary(struct encoder *e, ERL_NIF_TERM term, enum verdict *verdict) {
-  struct layout layout;
-  ErlNifBinary binary;
-  if (!binary_layout(term, &layout) || !layout.aligned || (long)layout.size > e->left ||
-      !spend(e, 5 + (long)layout.size) || !enif_inspect_binary(e->env, term, &binary)) {
-    return LEAVE_TO_ELIXIR;
-  }
-  if (verdict) *verdict = secrets_name(binary.data, binary.size);
-  if (!room(e, 5)) return NO_ROOM;
+enum outcome put_bytes(struct encoder *e, const struct bits *bits, unsigned long count, enum verdict *verdict) {
+  if (!room(e, 5 + count)) return NO_ROOM;
   *e->out = 109;
-  big_endian(e->out + 1, binary.size, 4);
-  e->out += 5;
-  return raw(e, binary.data, binary.size);
+  big_endian(e->out + 1, count, 4);
+  layout_copy(e->out + 5, bits, count);
+  if (verdict) *verdict = secrets_name(e->out + 5, count);
+  e->out += 5 + count;
+  return DONE;
 }
 
-/* What may be the name of something: tells whether of a secret. Within a key nothing is looked for. */
-static enum outcome put_name(struct encoder *e, ERL_NIF_TERM term, enum verdict *verdict, int depth, int key) {
+static enum outcome put_bits(struct encoder *e, ERL_NIF_TERM term, enum verdict *verdict) {
+  struct bits bits;
+  if (!layout_bits(term, &bits)) return LEAVE_TO_ELIXIR;
+  unsigned long count = bits.bytes + !!bits.rest;
+  if ((long)count > e->left || !spend(e, 5 + (long)count)) return OVER;
+  if (!bits.rest) return put_bytes(e, &bits, count, verdict);
+  if (!room(e, 6 + count)) return NO_ROOM;
+  *e->out = 77; /* BIT_BINARY_EXT */
+  big_endian(e->out + 1, count, 4);
+  e->out[5] = (uint8_t)bits.rest;
+  layout_copy(e->out + 6, &bits, count);
+  e->out += 6 + count;
+  return DONE;
+}
+
+enum outcome put_name(struct encoder *e, ERL_NIF_TERM term, enum verdict *verdict, int depth, int key) {
   int redacting = e->redacting;
   *verdict = PLAIN;
   if (redacting) {
     switch (enif_term_type(e->env, term)) {
     case ERL_NIF_TERM_TYPE_ATOM:
-      return spend(e, 12) ? put_atom(e, term, verdict) : LEAVE_TO_ELIXIR;
+      return spend(e, 12) ? put_atom(e, term, verdict) : OVER;
     case ERL_NIF_TERM_TYPE_BITSTRING:
-      return put_binary(e, term, verdict);
+      return put_bits(e, term, verdict);
     default:
       break;
     }
@@ -227,53 +202,56 @@ static enum outcome put_name(struct encoder *e, ERL_NIF_TERM term, enum verdict 
   return outcome;
 }
 
-/* The value that belongs to a name. */
-static enum outcome put_named(struct encoder *e, ERL_NIF_TERM term, enum verdict verdict, int depth) {
-  if (verdict == PLAIN) return put(e, term, depth);
-  if (verdict == UNKNOWN || !spend(e, sizeof REDACTED - 1)) return LEAVE_TO_ELIXIR;
+enum outcome put_redacted(struct encoder *e) {
   e->redacted = 1;
   return raw(e, REDACTED, sizeof REDACTED - 1);
 }
 
-/* The VM writes a list of bytes as a string, and so do we: each was written as two bytes. */
-static void string(struct encoder *e, uint8_t *start, uint32_t count) {
-  start[0] = 107;
-  big_endian(start + 1, count, 2);
-  for (uint32_t i = 0; i < count; i++) start[3 + i] = start[6 + 2 * i];
-  e->out = start + 3 + count;
+/* The value that belongs to a name. A secret counts as what it is: whether something is cut must not depend on it. */
+static enum outcome put_named(struct encoder *e, ERL_NIF_TERM term, enum verdict verdict, int depth) {
+  if (verdict == PLAIN) return put(e, term, depth);
+  if (verdict == UNKNOWN) return LEAVE_TO_ELIXIR;
+  if ((e->left = measure(e, term, e->left, depth)) < 0) return OVER;
+  return put_redacted(e);
+}
+
+enum outcome end_list(struct encoder *e, uint8_t *start, uint32_t count, uint32_t bytes, int improper) {
+  if (!improper && bytes == count && count && count < 65536) {
+    /* The VM writes a list of bytes as a string, and so do we. Each was written as two. */
+    start[0] = 107;
+    big_endian(start + 1, count, 2);
+    for (uint32_t i = 0; i < count; i++) start[3 + i] = start[6 + 2 * i];
+    e->out = start + 3 + count;
+    return DONE;
+  }
+  start[0] = 108;
+  big_endian(start + 1, count, 4);
+  return improper ? DONE : raw(e, (const uint8_t *)"j", 1);
 }
 
 static enum outcome put_list(struct encoder *e, ERL_NIF_TERM list, int depth) {
   ERL_NIF_TERM head;
-  if (enif_is_empty_list(e->env, list)) {
-    if (!spend(e, 1)) return LEAVE_TO_ELIXIR;
-    if (!room(e, 1)) return NO_ROOM;
-    *e->out++ = 106;
-    return DONE;
-  }
+  if (enif_is_empty_list(e->env, list)) return spend(e, 1) ? raw(e, (const uint8_t *)"j", 1) : OVER;
   if (!room(e, 5)) return NO_ROOM;
   uint8_t *start = e->out;
   uint32_t count = 0, bytes = 0;
   e->out += 5;
   for (; enif_get_list_cell(e->env, list, &head, &list); count++) {
-    if (!spend(e, 2)) return LEAVE_TO_ELIXIR;
+    if (!spend(e, 2)) return OVER;
     uint8_t *item = e->out;
     enum outcome outcome = put(e, head, depth + 1);
     if (outcome != DONE) return outcome;
     bytes += *item == 97;
   }
-  if (bytes == count && count < 65536 && enif_is_empty_list(e->env, list)) {
-    if (!spend(e, 1)) return LEAVE_TO_ELIXIR;
-    string(e, start, count);
-    return DONE;
+  if (!enif_is_empty_list(e->env, list)) { /* what an improper list ends in */
+    end_list(e, start, count, bytes, 1);
+    return put(e, list, depth + 1);
   }
-  start[0] = 108;
-  big_endian(start + 1, count, 4);
-  return put(e, list, depth + 1); /* the end, or what an improper list ends in */
+  return spend(e, 1) ? end_list(e, start, count, bytes, 0) : OVER;
 }
 
 /* An entry of a stack trace with arguments, some of which may be secret by the names of parameters. */
-static int stack_entry(struct encoder *e, const ERL_NIF_TERM *elements, int arity) {
+int stack_entry(struct encoder *e, const ERL_NIF_TERM *elements, int arity) {
   return arity == 4 && enif_is_atom(e->env, elements[0]) && enif_is_atom(e->env, elements[1]) &&
          enif_is_list(e->env, elements[2]) && !enif_is_empty_list(e->env, elements[2]) &&
          enif_is_list(e->env, elements[3]);
@@ -283,7 +261,7 @@ static enum outcome put_tuple(struct encoder *e, ERL_NIF_TERM tuple, int depth) 
   const ERL_NIF_TERM *elements;
   int arity;
   if (!enif_get_tuple(e->env, tuple, &arity, &elements)) return LEAVE_TO_ELIXIR;
-  if (arity > e->left || !spend(e, arity ? 5 : 2)) return LEAVE_TO_ELIXIR;
+  if (arity > e->left || !spend(e, arity ? 5 : 2)) return OVER;
   if (!room(e, 5)) return NO_ROOM;
   if (arity < 256) {
     *e->out++ = 104;
@@ -311,16 +289,20 @@ static enum outcome put_tuple(struct encoder *e, ERL_NIF_TERM tuple, int depth) 
   return DONE;
 }
 
+int may_hide(struct encoder *e, ERL_NIF_TERM map, int *is_struct) {
+  ERL_NIF_TERM module;
+  *is_struct = enif_get_map_value(e->env, map, atom_struct, &module) && enif_is_atom(e->env, module);
+  return *is_struct && e->redacting && !secrets_plain_struct(module);
+}
+
 static enum outcome put_map(struct encoder *e, ERL_NIF_TERM map, int depth) {
   size_t size;
+  int is_struct;
   ErlNifMapIterator iterator;
   ERL_NIF_TERM key, value;
   if (!enif_get_map_size(e->env, map, &size)) return LEAVE_TO_ELIXIR;
-  if ((long)size * 4 > e->left || !spend(e, 5)) return LEAVE_TO_ELIXIR;
-  /* A struct may be secret by its name, or have fields that its author hides: Elixir tells which are not. */
-  if (e->redacting && enif_get_map_value(e->env, map, atom_struct, &value) && enif_is_atom(e->env, value) &&
-      !secrets_plain_struct(value))
-    return LEAVE_TO_ELIXIR;
+  if ((long)size * 4 > e->left || !spend(e, 5)) return OVER;
+  if (may_hide(e, map, &is_struct)) return LEAVE_TO_ELIXIR;
   if (!room(e, 5)) return NO_ROOM;
   *e->out = 116;
   big_endian(e->out + 1, size, 4);
@@ -337,18 +319,18 @@ static enum outcome put_map(struct encoder *e, ERL_NIF_TERM map, int depth) {
   return outcome;
 }
 
-static enum outcome put(struct encoder *e, ERL_NIF_TERM term, int depth) {
+enum outcome put(struct encoder *e, ERL_NIF_TERM term, int depth) {
   ErlNifPid local;
   if (depth > DEEPEST) return LEAVE_TO_ELIXIR;
   switch (enif_term_type(e->env, term)) {
   case ERL_NIF_TERM_TYPE_ATOM:
-    return spend(e, 12) ? put_atom(e, term, NULL) : LEAVE_TO_ELIXIR;
+    return spend(e, 12) ? put_atom(e, term, NULL) : OVER;
   case ERL_NIF_TERM_TYPE_INTEGER:
     return put_integer(e, term);
   case ERL_NIF_TERM_TYPE_FLOAT:
     return put_float(e, term);
   case ERL_NIF_TERM_TYPE_BITSTRING:
-    return put_binary(e, term, NULL);
+    return put_bits(e, term, NULL);
   case ERL_NIF_TERM_TYPE_LIST:
     return put_list(e, term, depth);
   case ERL_NIF_TERM_TYPE_TUPLE:
@@ -356,18 +338,28 @@ static enum outcome put(struct encoder *e, ERL_NIF_TERM term, int depth) {
   case ERL_NIF_TERM_TYPE_MAP:
     return put_map(e, term, depth);
   case ERL_NIF_TERM_TYPE_PID:
-    if (!spend(e, 27)) return LEAVE_TO_ELIXIR;
+    if (!spend(e, 27)) return OVER;
     return enif_get_local_pid(e->env, term, &local) ? encode_pid(e, term) : identifier(e, term, NULL);
   case ERL_NIF_TERM_TYPE_PORT:
   case ERL_NIF_TERM_TYPE_REFERENCE:
-    return spend(e, 27) ? identifier(e, term, NULL) : LEAVE_TO_ELIXIR;
-  default: /* functions: Elixir says which */
-    return LEAVE_TO_ELIXIR;
+    return spend(e, 27) ? identifier(e, term, NULL) : OVER;
+  default: /* a function, which is always replaced */
+    return OVER;
   }
 }
 
 enum outcome encode(struct encoder *e, ERL_NIF_TERM term) {
+  long budget = e->left;
+  uint8_t *start = e->out;
   if (!room(e, 1)) return NO_ROOM;
   *e->out++ = 131;
-  return put(e, term, 0);
+  enum outcome outcome = put(e, term, 0);
+  e->whole = outcome != OVER;
+  if (!e->whole) {
+    e->out = start + 1;
+    e->redacted = 0;
+    e->left = LONG_MAX / 2; /* from here on whatever is written whole was measured before */
+    outcome = cut(e, term, budget, 0);
+  }
+  return e->deep && outcome == DONE ? LEAVE_TO_ELIXIR : outcome;
 }

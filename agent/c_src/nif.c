@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "functions.h"
+#include "layout.h"
 #include "origin.h"
 #include "secrets.h"
 #include "tracer.h"
@@ -20,7 +22,10 @@ static int frame_site(ErlNifEnv *env, const ERL_NIF_TERM argv[], struct what *wh
   return 1;
 }
 
-/* enter(site, args): the name of the frame, 0 when nothing is recorded, or the atom that leaves it to Elixir. */
+/* What leaves it to Elixir: a function to tell about before it is tried again, or the atom. */
+static ERL_NIF_TERM left(const struct what *what) { return what->unknown ? what->unknown : atom_hard; }
+
+/* enter(site, args): the name of the frame, 0 when nothing is recorded, or what leaves it to Elixir. */
 static ERL_NIF_TERM enter(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
   (void)argc;
   int arity;
@@ -31,7 +36,7 @@ static ERL_NIF_TERM enter(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
   if (!enif_get_uint(env, argv[0], &site) || !enif_get_tuple(env, argv[1], &arity, &args)) return enif_make_badarg(env);
   what.site = site;
   if (redacting && arity && secrets_has_site(site)) return atom_hard;
-  if (write_event(env, &what, arity ? &argv[1] : NULL, budget_argument, NULL) == LEAVE_TO_ELIXIR) return atom_hard;
+  if (write_event(env, &what, arity ? &argv[1] : NULL, budget_argument, NULL) == LEAVE_TO_ELIXIR) return left(&what);
   return enif_make_int64(env, what.frame);
 }
 
@@ -48,7 +53,7 @@ static ERL_NIF_TERM valued(ErlNifEnv *env, const ERL_NIF_TERM argv[], uint8_t ki
   if (!writer_on()) return atom_ok;
   if (!frame_site(env, argv, &what)) return enif_make_badarg(env);
   if (redacting && secrets_has_site(what.site)) return atom_hard;
-  return write_event(env, &what, &argv[2], budget, NULL) == LEAVE_TO_ELIXIR ? atom_hard : atom_ok;
+  return write_event(env, &what, &argv[2], budget, NULL) == LEAVE_TO_ELIXIR ? left(&what) : atom_ok;
 }
 
 static ERL_NIF_TERM enter0(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
@@ -100,7 +105,7 @@ static ERL_NIF_TERM changed(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[])
     return enif_make_badarg(env);
   what.flags = (uint8_t)flags;
   const ERL_NIF_TERM *term = enif_is_identical(argv[2], atom_none) ? NULL : &argv[2];
-  return write_event(env, &what, term, budget_state, NULL) == LEAVE_TO_ELIXIR ? atom_hard : atom_ok;
+  return write_event(env, &what, term, budget_state, NULL) == LEAVE_TO_ELIXIR ? left(&what) : atom_ok;
 }
 
 /* put(kind, flags, aux, frame, site, value): an event whose value Elixir has encoded. Returns its time. */
@@ -194,6 +199,7 @@ static ERL_NIF_TERM configure(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[
   budget_exit = budget_reason;
   secrets_forget();
   origin_forget();
+  functions_forget();
   while (enif_get_list_cell(env, list, &word, &list)) {
     if (!enif_inspect_binary(env, word, &text) || !secrets_word(text.data, (unsigned)text.size))
       return atom_false;
@@ -245,16 +251,32 @@ static ERL_NIF_TERM step(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
   return atom_ok;
 }
 
-/* layout(term): {Size, Aligned} as read from the VM's memory, or false. */
-static ERL_NIF_TERM layout(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+/* learn_function(function, bytes): what stands for it, in External Term Format. ok, or false when there is no room. */
+static ERL_NIF_TERM learn_function(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
   (void)argc;
-  struct layout found;
-  if (!binary_layout(argv[0], &found)) return atom_false;
-  return enif_make_tuple2(env, enif_make_uint64(env, found.size), enif_make_int(env, found.aligned));
+  ErlNifBinary bytes;
+  if (!enif_is_fun(env, argv[0]) || !enif_inspect_binary(env, argv[1], &bytes) || bytes.size < 2)
+    return enif_make_badarg(env);
+  return functions_learn(argv[0], bytes.data + 1, bytes.size - 1) ? atom_ok : atom_false;
 }
 
-/* encoded(term, budget, redacting, room): for tests, what an event would carry: {Redacted, Binary}; or the atom that
- * leaves it to Elixir; or false when it does not fit into `room` bytes. */
+/* layout(term): as read from the VM's memory, of a bit string {Bytes, Bits, the first hundred or fewer bytes}, of a
+ * large integer its bytes in External Term Format, or false. */
+static ERL_NIF_TERM layout(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+  (void)argc;
+  struct bits found;
+  unsigned long bytes = layout_integer(argv[0]);
+  ERL_NIF_TERM copy;
+  if (bytes) return enif_make_uint64(env, bytes);
+  if (!layout_bits(argv[0], &found)) return atom_false;
+  bytes = found.bytes + !!found.rest;
+  if (bytes > 100) bytes = 100;
+  layout_copy(enif_make_new_binary(env, bytes, &copy), &found, bytes);
+  return enif_make_tuple3(env, enif_make_uint64(env, found.bytes), enif_make_uint(env, found.rest), copy);
+}
+
+/* encoded(term, budget, redacting, room): for tests, what an event would carry: {Flags, Binary}; or what leaves it to
+ * Elixir; or false when it does not fit into `room` bytes. */
 static ERL_NIF_TERM encoded(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
   (void)argc;
   long budget;
@@ -269,16 +291,14 @@ static ERL_NIF_TERM encoded(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[])
   uint8_t *out = malloc(room);
   /* Twice: from an empty cache and from a full one. */
   for (int round = 0; e.cache && out && round < 2; round++) {
-    e.left = budget;
-    e.out = out;
-    e.end = out + room;
+    e = (struct encoder){.env = env, .cache = e.cache, .redacting = e.redacting, .left = budget, .out = out, .end = out + room};
     enum outcome outcome = encode(&e, argv[0]);
     if (outcome == DONE) {
       size_t size = (size_t)(e.out - out);
       memcpy(enif_make_new_binary(env, size, &binary), out, size);
-      result = enif_make_tuple2(env, enif_make_int(env, e.redacted), binary);
+      result = enif_make_tuple2(env, enif_make_int(env, (e.redacted ? REDACTED : 0) | (e.cut ? TRUNCATED : 0)), binary);
     } else {
-      result = outcome == NO_ROOM ? atom_false : atom_hard;
+      result = outcome == NO_ROOM ? atom_false : e.unknown ? e.unknown : atom_hard;
     }
   }
   free(out);
@@ -294,6 +314,7 @@ static int load(ErlNifEnv *env, void **data, ERL_NIF_TERM info) {
   atom_none = enif_make_atom(env, "$elixirscope_none");
   atom_false = enif_make_atom(env, "false");
   encode_setup(env);
+  layout_setup();
   origin_setup(env);
   tracer_setup(env);
   clock_setup();
@@ -327,6 +348,7 @@ static ErlNifFunc functions[] = {
     {"trace_collector", 1, tracer_collector, 0},
     {"trace_serving", 1, tracer_serving, 0},
     {"trace_named", 2, tracer_named, 0},
+    {"learn_function", 2, learn_function, 0},
     {"layout", 1, layout, 0},
     {"encoded", 4, encoded, 0},
 };

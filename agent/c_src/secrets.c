@@ -5,7 +5,6 @@
 
 #define WORDS 64
 #define WORD_BYTES 64
-#define NAME_BYTES 200
 #define SITES 65536u /* powers of two */
 #define STRUCTS 4096u
 

@@ -7,11 +7,13 @@
 /* A name holds no secret, it does, or only Elixir can tell (it is not ASCII). */
 enum verdict { PLAIN = 0, SECRET = 1, UNKNOWN = 2 };
 
+#define NAME_BYTES 200 /* what is longer is no name; its beginning may still be one */
+
 /* Forgets all words and structs. */
 void secrets_forget(void);
 /* Adds a word, in lower case. 0 when there is no room for it. */
 int secrets_word(const uint8_t *word, unsigned length);
-/* The verdict over a name; only its first 200 bytes count. */
+/* The verdict over a name; only its first NAME_BYTES count. */
 enum verdict secrets_name(const uint8_t *name, unsigned long length);
 /* Marks a site, from one thread at a time. */
 void secrets_site(uint32_t site);

@@ -1,6 +1,8 @@
 #include "tracer.h"
 
+#include "encode.h"
 #include "origin.h"
+#include "pairing.h"
 #include "writer.h"
 
 long budget_message, budget_exit;
@@ -8,7 +10,7 @@ long budget_message, budget_exit;
 static ERL_NIF_TERM tag_send, tag_nobody, tag_receive, tag_spawn, tag_spawned, tag_exit, tag_call, tag_status,
     tag_in, tag_out, tag_register, tag_unregister, tag_return;
 static ERL_NIF_TERM linking[4];
-static ERL_NIF_TERM key_extra, key_matched, atom_trace, atom_discard, atom_trace_ts, atom_ok;
+static ERL_NIF_TERM key_extra, key_matched, atom_numbered, atom_trace, atom_discard, atom_trace_ts, atom_ok;
 static _Atomic uint64_t collector; /* the process that makes events of what is not common; 0: none */
 
 void tracer_setup(ErlNifEnv *env) {
@@ -32,6 +34,7 @@ void tracer_setup(ErlNifEnv *env) {
   key_extra = enif_make_atom(env, "extra");
   key_matched = enif_make_atom(env, "match_spec_result");
   atom_trace = enif_make_atom(env, "trace");
+  atom_numbered = enif_make_atom(env, "$elixirscope_numbered");
   atom_discard = enif_make_atom(env, "discard");
   atom_trace_ts = enif_make_atom(env, "trace_ts");
   atom_ok = enif_make_atom(env, "ok");
@@ -46,10 +49,13 @@ ERL_NIF_TERM tracer_enabled(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[])
 
 /* What is not common takes the way of the portable engine, as the trace message it would have been. It is made in a
  * place of its own: the heap of the traced process is the program's, and so is the time of its next collection. */
-static void tell(ErlNifEnv *env, const ERL_NIF_TERM argv[], ERL_NIF_TERM extra) {
+static void tell(ErlNifEnv *env, const ERL_NIF_TERM argv[], ERL_NIF_TERM extra, int numbered) {
   ErlNifPid to = {.pid = atomic_load_explicit(&collector, memory_order_acquire)};
   ErlNifEnv *own = enif_alloc_env();
   ERL_NIF_TERM ts = enif_make_int64(own, writer_tick()), term = enif_make_copy(own, argv[3]);
+  /* A message both of whose ends are told or written here: the collector would number it by what is left of it. */
+  if (numbered && !fits(env, argv[3], budget_message))
+    term = enif_make_tuple3(own, atom_numbered, enif_make_int64(own, pairing_part(env, argv[3])), term);
   ERL_NIF_TERM message =
       extra ? enif_make_tuple6(own, atom_trace_ts, argv[2], argv[0], term, enif_make_copy(own, extra), ts)
             : enif_make_tuple5(own, atom_trace_ts, argv[2], argv[0], term, ts);
@@ -67,17 +73,17 @@ static void sent(ErlNifEnv *env, const ERL_NIF_TERM argv[], ERL_NIF_TERM to) {
   struct what what = {.kind = SEND, .flags = argv[0] == tag_nobody ? NO_RECEIVER : 0, .pid = argv[2]};
   if (enif_is_atom(env, to)) {
     ERL_NIF_TERM pid = origin_named(to);
-    if (!pid || what.flags) return tell(env, argv, to);
+    if (!pid || what.flags) return tell(env, argv, to, 1);
     to = pid;
   }
   if (enif_is_pid(env, to)) {
     if (origin_plumbing(to)) return;
-    if (!local(env, to)) return tell(env, argv, to);
+    if (!local(env, to)) return tell(env, argv, to, 0);
     what.peer = to;
   } else if (!enif_is_ref(env, to)) { /* a name at a node, a port */
-    return tell(env, argv, to);
+    return tell(env, argv, to, 0);
   }
-  if (write_event(env, &what, &argv[3], budget_message, NULL) == LEAVE_TO_ELIXIR) tell(env, argv, to);
+  if (write_event(env, &what, &argv[3], budget_message, NULL) == LEAVE_TO_ELIXIR) tell(env, argv, to, 1);
 }
 
 static void received(ErlNifEnv *env, const ERL_NIF_TERM argv[], ERL_NIF_TERM matched) {
@@ -87,23 +93,23 @@ static void received(ErlNifEnv *env, const ERL_NIF_TERM argv[], ERL_NIF_TERM mat
   if (!matched || !enif_get_tuple(env, matched, &arity, &from) || arity != 2) return;
   if (enif_is_pid(env, from[1])) {
     if (origin_plumbing(from[1])) return;
-    if (!local(env, from[1])) return tell(env, argv, matched);
+    if (!local(env, from[1])) return tell(env, argv, matched, 0);
     what.peer = from[1];
   }
-  if (write_event(env, &what, &argv[3], budget_message, NULL) == LEAVE_TO_ELIXIR) tell(env, argv, matched);
+  if (write_event(env, &what, &argv[3], budget_message, NULL) == LEAVE_TO_ELIXIR) tell(env, argv, matched, 1);
 }
 
 static void linked(ErlNifEnv *env, const ERL_NIF_TERM argv[], uint8_t kind) {
   struct what what = {.kind = kind, .pid = argv[2], .peer = argv[3]};
   /* A port at the other end has no life of its own in the film. */
   if (!enif_is_pid(env, argv[3]) || origin_plumbing(argv[3])) return;
-  if (!local(env, argv[3])) return tell(env, argv, 0);
+  if (!local(env, argv[3])) return tell(env, argv, 0, 0);
   write_event(env, &what, NULL, 0, NULL);
 }
 
 static void plain(ErlNifEnv *env, const ERL_NIF_TERM argv[], uint8_t kind, int valued, long budget) {
   struct what what = {.kind = kind, .pid = argv[2]};
-  if (write_event(env, &what, valued ? &argv[3] : NULL, budget, NULL) == LEAVE_TO_ELIXIR) tell(env, argv, 0);
+  if (write_event(env, &what, valued ? &argv[3] : NULL, budget, NULL) == LEAVE_TO_ELIXIR) tell(env, argv, 0, 0);
 }
 
 /* trace(tag, state, tracee, term, options) */
@@ -122,14 +128,14 @@ ERL_NIF_TERM tracer_trace(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
   } else if (tag == tag_in || tag == tag_out) {
     plain(env, argv, tag == tag_in ? SCHEDULED_IN : SCHEDULED_OUT, 0, 0);
   } else if (tag == tag_spawn || tag == tag_spawned) {
-    if (!origin_born(env, tag == tag_spawn ? argv[3] : argv[2], extra)) tell(env, argv, extra);
+    if (!origin_born(env, tag == tag_spawn ? argv[3] : argv[2], extra)) tell(env, argv, extra, 0);
   } else if (tag == tag_exit) {
     plain(env, argv, EXIT, 1, budget_exit);
   } else if (tag == tag_register || tag == tag_unregister) {
     if (tag == tag_register) origin_name(argv[3], argv[2]);
     plain(env, argv, tag == tag_register ? REGISTER : UNREGISTER, 1, budget_message);
   } else if (tag == tag_return) {
-    tell(env, argv, extra);
+    tell(env, argv, extra, 0);
   } else {
     for (uint8_t i = 0; i < 4; i++)
       if (tag == linking[i]) linked(env, argv, LINK + i);

@@ -1,5 +1,7 @@
 #include "writer.h"
 
+#include "pairing.h"
+
 #include <sched.h>
 #include <string.h>
 
@@ -107,6 +109,7 @@ enum outcome write_event(ErlNifEnv *env, struct what *what, const ERL_NIF_TERM *
                         .redacting = redacting};
     if (term) {
       outcome = encode(&e, *term);
+      what->unknown = e.unknown;
       if (outcome == NO_ROOM && whole) outcome = LEAVE_TO_ELIXIR; /* too long a value, not too small a ring */
     } else if (!bytes) {
       outcome = DONE;
@@ -123,10 +126,11 @@ enum outcome write_event(ErlNifEnv *env, struct what *what, const ERL_NIF_TERM *
                             .peer = peer,
                             .site = what->site,
                             .kind = what->kind,
-                            .flags = what->flags | (e.redacted ? REDACTED : 0),
+                            .flags = what->flags | (e.redacted ? REDACTED : 0) | (e.cut ? TRUNCATED : 0),
                             .aux = what->aux,
                             .value_length = (uint32_t)(e.out - value)};
-      if (what->kind == SEND || what->kind == RECEIVE) event.ref = (int64_t)enif_hash(ERL_NIF_PHASH2, *term, 0);
+      if (what->kind == SEND || what->kind == RECEIVE) 
+        event.ref = e.whole ? pairing_whole(*term) : pairing_part(env, *term);
       head(record, length, RECORD_EVENT);
       memcpy(record + RECORD_HEAD, &event, EVENT_BYTES);
       ring_commit(&w->ring, length);

@@ -17,7 +17,7 @@
 
 enum kind { CALL = 1, RETURN = 2, TAIL = 3, BIND = 4, STATE = 10, EXIT = 22, LINK = 23, REGISTER = 27, UNREGISTER = 28,
             SEND = 29, RECEIVE = 30, SCHEDULED_IN = 36, SCHEDULED_OUT = 37 };
-enum { REDACTED = 2, NO_RECEIVER = 16 };
+enum { TRUNCATED = 1, REDACTED = 2, NO_RECEIVER = 16 };
 
 /* As in docs/format.md; little endian as all machines we build for. */
 struct event {
@@ -57,6 +57,7 @@ struct what {
   uint32_t site;
   ErlNifSInt64 frame; /* for CALL: set to its own time */
   ERL_NIF_TERM pid, peer;
+  ERL_NIF_TERM unknown; /* set with LEAVE_TO_ELIXIR: a function that it is to tell about, or 0 */
 };
 
 /* Writes one event. `term` is encoded within `budget`; or `bytes` is the value as it stands; or

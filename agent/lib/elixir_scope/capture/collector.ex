@@ -7,7 +7,7 @@ defmodule ElixirScope.Capture.Collector do
   """
 
   use ElixirScope.Capture.Event
-  alias ElixirScope.Capture.{Batch, FrameFile, Ingestor, Names, Plumbing, Redaction, TraceMessage}
+  alias ElixirScope.Capture.{Batch, FrameFile, Ingestor, Names, Native, Plumbing, Redaction, TraceMessage}
 
   @batch_bytes 65_536
   @idle_ms 20
@@ -105,6 +105,7 @@ defmodule ElixirScope.Capture.Collector do
   end
 
   defp add_trace(state, trace) do
+    Native.learn_all(elem(trace, 3))
     {kept?, plumbing} = Plumbing.keep?(state.plumbing, trace)
     state = %{state | plumbing: plumbing, names: Names.learn(state.names, trace)}
 

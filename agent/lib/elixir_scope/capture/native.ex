@@ -6,7 +6,7 @@ defmodule ElixirScope.Capture.Native do
   Whenever something is not as it must be, the portable engine records instead and the recording says why.
   """
 
-  alias ElixirScope.Capture.{InstrumentationRuntime, Meta, NativeDrainer, NativeRuntime, Redaction}
+  alias ElixirScope.Capture.{InstrumentationRuntime, Meta, NativeDrainer, NativeRuntime, Redaction, Value}
 
   @key {__MODULE__, :rings}
   @runtime {__MODULE__, :runtime}
@@ -34,32 +34,28 @@ defmodule ElixirScope.Capture.Native do
   defp loaded({:error, {:reload, _}}), do: :ok
   defp loaded({:error, {_, text}}), do: {:error, to_string(text)}
 
-  # The library reads sizes of binaries from the VM's memory. Only where it reads them right.
+  # The library reads binaries, and the sizes of large integers, in the VM's memory. Only where it reads them right.
   defp layouts do
-    big = :binary.copy("0123456789", 100)
+    big = for n <- 1..125, into: <<>>, do: <<n * 2_654_435_761::64>>
     <<_::8, part::binary>> = big
     <<_::3, askew::binary-size(900), _::bitstring>> = big
-    <<bits::bitstring-size(13), _::bitstring>> = big
+    <<_::6, a, b::5, _::bitstring>> = big
+    <<_::6, bits::bitstring-size(13), _::bitstring>> = big
+    whole = [big, part, askew, <<big::binary, "more">>, :binary.copy("abc"), ""]
 
-    expected = [
-      {"", {0, 1}},
-      {:binary.copy("abc"), {3, 1}},
-      {big, {1000, 1}},
-      {part, {999, 1}},
-      {askew, {900, 0}},
-      {bits, {1, 0}},
-      {<<big::binary, "more">>, {1004, 1}},
-      {Bitwise.bsl(1, 100), false},
-      {[1], false},
-      {self(), false},
-      {fn -> big end, false},
-      {make_ref(), false},
-      {%{a: big}, false}
-    ]
+    read =
+      Enum.all?(whole, &(NativeRuntime.layout(&1) == {byte_size(&1), 0, binary_part(&1, 0, min(byte_size(&1), 100))}))
+
+    read = read and NativeRuntime.layout(bits) == {1, 5, <<a, b::5, 0::3>>}
+    numbers = for bits <- [64, 200, 2040, 9000], sign <- [-1, 1], do: sign * Bitwise.bsl(1, bits)
+    sized = Enum.all?(numbers, &(NativeRuntime.layout(&1) == :erlang.external_size(&1)))
+
+    others =
+      Enum.all?([[1], self(), fn -> big end, make_ref(), %{a: big}, 1.0, 7], &(NativeRuntime.layout(&1) == false))
 
     # It takes the VM's own unit of time to be nanoseconds.
     if System.convert_time_unit(1, :second, :native) == 1_000_000_000 and
-         Enum.all?(expected, fn {term, layout} -> NativeRuntime.layout(term) == layout end),
+         read and sized and others,
        do: :ok,
        else: {:error, "this VM lays out its terms in a way that is not known"}
   end
@@ -235,6 +231,35 @@ defmodule ElixirScope.Capture.Native do
     if rings() != [], do: NativeRuntime.plain_struct(module)
     :ok
   end
+
+  @doc "Tells C what stands for a function; whether it has room for that."
+  @spec learn(fun) :: boolean
+  def learn(function) do
+    {marker, false} = Value.clip(function, 0)
+    NativeRuntime.learn_function(function, :erlang.term_to_binary(marker, minor_version: 2)) == :ok
+  end
+
+  # So many terms are looked at.
+  @looked 500
+
+  @doc "Tells C about the functions in a term that it left to us, as far as it is worth to look."
+  def learn_all(term) do
+    if rings() != [], do: learn_all([term], @looked)
+    :ok
+  end
+
+  defp learn_all([], _left), do: :ok
+  defp learn_all(_terms, 0), do: :ok
+
+  defp learn_all([term | terms], left) do
+    if is_function(term), do: learn(term)
+    learn_all(inside(term, terms), left - 1)
+  end
+
+  defp inside([head | tail], terms), do: [head, tail | terms]
+  defp inside(term, terms) when is_tuple(term) and tuple_size(term) < @looked, do: Tuple.to_list(term) ++ terms
+  defp inside(term, terms) when is_map(term) and map_size(term) < @looked, do: Map.values(term) ++ terms
+  defp inside(_term, terms), do: terms
 
   # None with the portable engine.
   defp rings, do: :persistent_term.get(@key, [])

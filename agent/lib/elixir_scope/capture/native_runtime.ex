@@ -2,8 +2,9 @@ defmodule ElixirScope.Capture.NativeRuntime do
   @moduledoc """
   What `InstrumentationRuntime` is, with the way out of the process written in C (`agent/c_src`).
 
-  The C functions encode a value within its budget straight into the ring of the scheduler they run on. What does not
-  fit its budget or is not common they leave to this module, which then cuts, redacts and encodes it as the portable
+  The C functions cut and encode a value within its budget straight into the ring of the scheduler they run on. What
+  takes knowledge that only Elixir has they leave to this module: a function they were not told of they return, and are
+  called again when they are; of all else they return an atom, and it is cut, redacted and encoded as the portable
   engine does. Nothing here may be called before `ElixirScope.Capture.Native` has loaded the library.
   """
 
@@ -16,8 +17,8 @@ defmodule ElixirScope.Capture.NativeRuntime do
   @doc "See `InstrumentationRuntime.call/2`."
   def call(site, args) do
     case enter(site, args) do
-      @hard -> slowly(@call, 0, 0, site, args, :argument)
-      frame -> frame
+      frame when is_integer(frame) -> frame
+      hard -> if told?(hard), do: call(site, args), else: slowly(@call, 0, 0, site, args, :argument)
     end
   end
 
@@ -26,7 +27,10 @@ defmodule ElixirScope.Capture.NativeRuntime do
 
   @doc "See `InstrumentationRuntime.return/3`."
   def return(frame, site, value) do
-    if leave(frame, site, value) == @hard, do: slowly(@return, 0, frame, site, value, :argument)
+    with hard when hard != :ok <- leave(frame, site, value) do
+      if told?(hard), do: return(frame, site, value), else: slowly(@return, 0, frame, site, value, :argument)
+    end
+
     value
   end
 
@@ -41,7 +45,10 @@ defmodule ElixirScope.Capture.NativeRuntime do
 
   @doc "See `InstrumentationRuntime.bind/3`."
   def bind(frame, site, values) do
-    if bound(frame, site, values) == @hard, do: slowly(@bind, 0, frame, site, values, :binding)
+    with hard when hard != :ok <- bound(frame, site, values) do
+      if told?(hard), do: bind(frame, site, values), else: slowly(@bind, 0, frame, site, values, :binding)
+    end
+
     :ok
   end
 
@@ -57,17 +64,30 @@ defmodule ElixirScope.Capture.NativeRuntime do
       if before != @none and :erts_debug.same(before, state) do
         changed(frame, site, @none, @unchanged)
       else
-        if changed(frame, site, state, 0) == @hard, do: slowly(@state, 1, frame, site, state, :state)
+        new_state(frame, site, state)
       end
     end
 
     result
   end
 
+  defp new_state(frame, site, state) do
+    with hard when hard != :ok <- changed(frame, site, state, 0) do
+      if told?(hard), do: new_state(frame, site, state), else: slowly(@state, 1, frame, site, state, :state)
+    end
+  end
+
   defp failure(kind, frame, site, value) do
-    if failed(frame, site, value, kind) == @hard, do: slowly(kind, 0, frame, site, value, :reason)
+    with hard when hard != :ok <- failed(frame, site, value, kind) do
+      if told?(hard), do: failure(kind, frame, site, value), else: slowly(kind, 0, frame, site, value, :reason)
+    end
+
     :ok
   end
+
+  # Whether it is worth to try again: each function is told of once.
+  defp told?(@hard), do: false
+  defp told?(function), do: Native.learn(function)
 
   # As the portable engine and its collector do. The time of the event; for a call, the name of its frame. To find out
   # what a struct hides takes messages, which none of the program's processes may get for our sake: an event with a
@@ -174,6 +194,8 @@ defmodule ElixirScope.Capture.NativeRuntime do
   def trace_serving(_pid), do: missing()
   @doc "A process had this name before tracing began."
   def trace_named(_name, _pid), do: missing()
+  @doc "What stands for a function, in External Term Format: `:ok`, or `false` where there is no room for more."
+  def learn_function(_function, _bytes), do: missing()
   @doc false
   def layout(_term), do: missing()
   @doc false

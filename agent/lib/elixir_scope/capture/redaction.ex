@@ -99,6 +99,11 @@ defmodule ElixirScope.Capture.Redaction do
     if named?(key, rules), do: {key, @redacted}, else: {key, walk(value, rules)}
   end
 
+  # A name that was cut is still one.
+  defp walk({{:"$elixirscope", :binary, beginning, _} = key, value}, rules) when is_binary(beginning) do
+    if named?(key, rules), do: {key, @redacted}, else: {key, walk(value, rules)}
+  end
+
   # An entry of a stack trace may carry the arguments.
   defp walk({module, function, args, location}, rules)
        when is_atom(module) and is_atom(function) and is_list(args) and is_list(location) do
@@ -155,7 +160,10 @@ defmodule ElixirScope.Capture.Redaction do
     key |> binary_part(0, min(byte_size(key), @name_bytes)) |> String.downcase() |> secret?(rules)
   end
 
-  defp named?({:"$elixirscope", :binary, prefix, _}, rules), do: named?(prefix, rules)
+  # What is not shown of a name may be what makes it one of a secret.
+  defp named?({:"$elixirscope", :binary, prefix, size}, rules),
+    do: byte_size(prefix) < min(size, @name_bytes) or named?(prefix, rules)
+
   defp named?(_, _), do: false
 
   defp secret?(name, %{words: words}), do: Enum.any?(words, &String.contains?(name, &1))

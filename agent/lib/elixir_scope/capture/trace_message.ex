@@ -19,8 +19,9 @@ defmodule ElixirScope.Capture.TraceMessage do
   def event(trace, budgets, _names), do: event(trace, budgets)
 
   defp event({:trace_ts, pid, :receive, message, {_node, from}, ts}, budgets) do
+    {message, number} = numbered(message)
     {value, cut?} = Value.clip(message, budgets.message)
-    {:"$es", @receive, cut(cut?), 0, ts, 0, 0, pid, from, hash(value), value}
+    {:"$es", @receive, cut(cut?), 0, ts, 0, 0, pid, from, number || hash(value), value}
   end
 
   defp event({:trace_ts, pid, :spawn, child, mfa, ts}, budgets), do: born(@spawn, pid, child, mfa, ts, budgets)
@@ -56,10 +57,11 @@ defmodule ElixirScope.Capture.TraceMessage do
   defp event(_, _), do: nil
 
   defp sent(pid, message, to, peer, ts, budgets, flags) do
+    {message, number} = numbered(message)
     {value, cut?} = Value.clip(message, budgets.message)
     # Without a receiver the name is what there is to tell.
     told = if peer == nil and (is_atom(to) or is_tuple(to)), do: {to, value}, else: value
-    {:"$es", @send, Bitwise.bor(flags, cut(cut?)), 0, ts, 0, 0, pid, peer, hash(value), told}
+    {:"$es", @send, Bitwise.bor(flags, cut(cut?)), 0, ts, 0, 0, pid, peer, number || hash(value), told}
   end
 
   defp born(kind, pid, other, mfa, ts, budgets) do
@@ -76,7 +78,11 @@ defmodule ElixirScope.Capture.TraceMessage do
   defp cut(true), do: @truncated
   defp cut(false), do: 0
 
+  # C has numbered a message that does not fit its budget, for its other end may be in a ring.
+  defp numbered({:"$elixirscope_numbered", number, message}), do: {message, number}
+  defp numbered(message), do: {message, nil}
+
   # Both ends of a message see the same term, cut by the same rule.
-  # The range that C has too (enif_hash): both engines give a message the same number.
+  # The range that C has too (enif_hash): both engines give a whole message the same number.
   defp hash(value), do: :erlang.phash2(value)
 end
