@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "calls.h"
 #include "functions.h"
 #include "layout.h"
 #include "origin.h"
@@ -34,6 +35,7 @@ static ERL_NIF_TERM enter(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
   unsigned site;
   if (!writer_on()) return enif_make_int(env, 0);
   if (!enif_get_uint(env, argv[0], &site) || !enif_get_tuple(env, argv[1], &arity, &args)) return enif_make_badarg(env);
+  if (calls_spent(site)) return enif_make_int(env, 0);
   what.site = site;
   if (redacting && arity && secrets_has_site(site)) return atom_hard;
   if (write_event(env, &what, arity ? &argv[1] : NULL, budget_argument, NULL) == LEAVE_TO_ELIXIR) return left(&what);
@@ -62,6 +64,7 @@ static ERL_NIF_TERM enter0(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) 
   unsigned site;
   if (!writer_on()) return enif_make_int(env, 0);
   if (!enif_get_uint(env, argv[0], &site)) return enif_make_badarg(env);
+  if (calls_spent(site)) return enif_make_int(env, 0);
   what.site = site;
   write_event(env, &what, NULL, 0, NULL);
   return enif_make_int64(env, what.frame);
@@ -349,6 +352,12 @@ static ErlNifFunc functions[] = {
     {"trace_serving", 1, tracer_serving, 0},
     {"trace_named", 2, tracer_named, 0},
     {"learn_function", 2, learn_function, 0},
+    {"calls_begin", 0, calls_begin, 0},
+    {"calls_limit", 1, calls_limit, 0},
+    {"calls_block", 2, calls_block, 0},
+    {"calls_place", 1, calls_place, 0},
+    {"calls_charge", 2, calls_charge, 0},
+    {"calls_turn", 1, calls_turn, 0},
     {"layout", 1, layout, 0},
     {"encoded", 4, encoded, 0},
 };

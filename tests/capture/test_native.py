@@ -47,6 +47,9 @@ Process.sleep(:infinity)
 """
 
 
+# Every number is wanted, however quickly they come.
+EVERY_NUMBER = 'every_call = ["Counting"]\n'
+
 RECORD = (sys.executable, "-m", "elixirscope.cli.main", "record", "--engine", "native")
 
 
@@ -223,9 +226,10 @@ def test_a_small_shared_memory_is_left_to_the_program(tmp_path: Path, megabytes:
 
 def test_after_kill_9_nothing_that_was_committed_is_missing(tmp_path: Path) -> None:
     (tmp_path / "counting.exs").write_text(COUNTING)
+    (tmp_path / "plan.toml").write_text(EVERY_NUMBER)
     path = tmp_path / "r.scope"
     run = subprocess.Popen(
-        [*RECORD, "-o", str(path), "--", "elixir", "counting.exs"],
+        [*RECORD, "--plan", "plan.toml", "-o", str(path), "--", "elixir", "counting.exs"],
         cwd=tmp_path,
         env=environment(),
         stdout=subprocess.PIPE,

@@ -5,8 +5,8 @@ defmodule ElixirScope.Capture.CallBudgetTest do
   use ExUnit.Case, async: false
   import ElixirScope.Test.Folder
   alias ElixirScope.AST.Support
-  alias ElixirScope.Capture.{Ingestor, InstrumentationRuntime}
-  alias ElixirScope.Test.{Pipeline, RawFiles}
+  alias ElixirScope.Capture.{Ingestor, InstrumentationRuntime, NativeRuntime}
+  alias ElixirScope.Test.{NativeLibrary, Pipeline, RawFiles}
 
   setup :own_folder
 
@@ -14,8 +14,10 @@ defmodule ElixirScope.Capture.CallBudgetTest do
   @callback_site 700_002
   @own_block 0x2000_0000 + 77 * 4096
 
-  defp start(%{tmp_dir: dir}, changes) do
-    pipeline = Pipeline.start(dir, changes)
+  @native NativeLibrary.load()
+
+  defp start(%{tmp_dir: dir}, changes, engine \\ :portable) do
+    pipeline = Pipeline.start(dir, changes, engine)
     on_exit(fn -> if Process.alive?(pipeline.owner), do: Pipeline.stop(pipeline) end)
     pipeline
   end
@@ -23,11 +25,11 @@ defmodule ElixirScope.Capture.CallBudgetTest do
   defp announce(module, sites), do: Ingestor.put_sites(module, %{file: "x.ex"}, sites)
   defp function(id, name, detail \\ %{}), do: {id, :function, name, 1, 3, ["x"], detail}
 
-  defp calls(site, count) do
+  defp calls(site, count, runtime \\ InstrumentationRuntime) do
     for n <- 1..count do
-      frame = InstrumentationRuntime.call(site, {n})
-      InstrumentationRuntime.bind(frame, site, {n})
-      InstrumentationRuntime.return(frame, site, n)
+      frame = runtime.call(site, {n})
+      runtime.bind(frame, site, {n})
+      runtime.return(frame, site, n)
     end
   end
 
@@ -42,16 +44,24 @@ defmodule ElixirScope.Capture.CallBudgetTest do
   defp recorded(dir, site),
     do: for(%{site: ^site} = event <- RawFiles.events(dir), do: event.kind) |> Enum.frequencies()
 
-  test "calls beyond the budget of their function are counted, whole frames at a time, whoever makes them", context do
-    pipeline = start(context, "limits => \#{calls_per_second => 100, calls_percent => 1000000}")
+  for {engine, runtime} <- [portable: InstrumentationRuntime, native: NativeRuntime] do
+    with {:native, {:error, reason}} <- {engine, @native}, do: @tag(skip: reason)
+
+    test "calls beyond the budget of their function are counted, whole frames at a time: #{engine}", context do
+      left_out(context, unquote(engine), unquote(runtime))
+    end
+  end
+
+  defp left_out(context, engine, runtime) do
+    pipeline = start(context, "limits => \#{calls_per_second => 100, calls_percent => 1000000}", engine)
     announce(Hot, [function(@site, :hot), function(@callback_site, :handle_info, %{callback: :handle_info})])
     announce(Cold, [function(@own_block, :cold)])
 
     for _ <- 1..4 do
       Task.async(fn ->
-        calls(@site, 3_000)
-        calls(@callback_site, 500)
-        calls(@own_block, 20)
+        calls(@site, 3_000, runtime)
+        calls(@callback_site, 500, runtime)
+        calls(@own_block, 20, runtime)
       end)
     end
     |> Task.await_many(60_000)

@@ -8,9 +8,10 @@ import select
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
@@ -19,6 +20,8 @@ from elixirscope.errors import TargetError
 # Evaluated before the command's own code. `-s` would end a VM that cannot load the agent (a release in
 # embedded mode, a plain `erl` without Elixir, a cache that was emptied); this lets it run, unrecorded.
 BOOT = "catch 'Elixir.ElixirScope.Boot':start()"
+
+_LATER = 10  # a nice value
 
 # What another process may send us, meaning the command. A terminal sends the first two to the whole
 # foreground group, the command included: then we only have to survive them.
@@ -49,11 +52,19 @@ def launch(
                 f"cannot run {command[0]}: {error.strerror or error}", "check that it is a program"
             ) from error
         forwarded.to(child)
-        beside = threading.Thread(target=meanwhile, daemon=True)
+        beside = threading.Thread(target=_gently, args=(meanwhile,), daemon=True)
         beside.start()
         status = forwarded.wait(child)
         beside.join()
     return 128 - status if status < 0 else status
+
+
+def _gently(meanwhile: Callable[[], None]) -> None:
+    """Run `meanwhile` in this thread, after the command where there are not processors enough for both."""
+    if sys.platform == "linux":  # elsewhere threads have no priority of their own
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LATER)
+    meanwhile()
 
 
 def check_command(command: Sequence[str]) -> None:

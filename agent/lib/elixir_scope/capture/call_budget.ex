@@ -14,6 +14,7 @@ defmodule ElixirScope.Capture.CallBudget do
   """
 
   import Bitwise
+  alias ElixirScope.Capture.{Native, NativeRuntime}
   alias ElixirScope.Plan
 
   @key {__MODULE__, :current}
@@ -76,8 +77,10 @@ defmodule ElixirScope.Capture.CallBudget do
           kind in @kinds and id < @ids and not is_map_key(detail, :callback),
           place = place(blocks, places, id, last),
           place != 0,
-          :ets.insert_new(@sites, {place, subject(module, kind, function, arity, line, detail)}),
-          do: :atomics.put(places, @words * place, 0)
+          :ets.insert_new(@sites, {place, subject(module, kind, function, arity, line, detail)}) do
+        :atomics.put(places, @words * place, 0)
+        Native.calls_place(place)
+      end
     end
 
     :ok
@@ -108,7 +111,7 @@ defmodule ElixirScope.Capture.CallBudget do
 
       # Whoever comes second takes what the first has found; these places are then nobody's.
       case :atomics.compare_exchange(blocks, (id >>> @block_bits) + 1, 0, first) do
-        :ok -> first
+        :ok -> tap(first, &Native.calls_block(id >>> @block_bits, &1))
         found -> found
       end
     else
@@ -153,6 +156,17 @@ defmodule ElixirScope.Capture.CallBudget do
 
   def charge(_budget, _site, _bytes), do: :ok
 
+  @doc "As `charge/3`, of a call that C counts: Elixir also looks for secrets in what it cuts for C, and encodes it."
+  @spec charge_native(pos_integer, pos_integer) :: :ok
+  def charge_native(site, bytes) do
+    with {_, places} <- current() do
+      :atomics.add(places, @spent, 32 * bytes)
+      NativeRuntime.calls_charge(site, bytes >>> 5)
+    end
+
+    :ok
+  end
+
   @doc "What cutting arguments has cost until now, in ns, roughly."
   @spec spent() :: non_neg_integer
   def spent do
@@ -166,18 +180,27 @@ defmodule ElixirScope.Capture.CallBudget do
   @spec limit(pos_integer) :: :ok
   def limit(calls) do
     with {blocks, _} <- current(), do: :atomics.put(blocks, @limit, calls)
-    :ok
+    Native.calls_limit(calls)
   end
 
   @doc """
   Begins the next second: what was called and not recorded in the one before, `[{subject, calls, since}]`. From `since`
-  (native time; nil: from its beginning) until now no call of it was recorded.
+  (ns; 0: from its beginning) until now no call of it was recorded.
   """
-  @spec turn() :: [{subject, pos_integer, integer | nil}]
+  @spec turn() :: [{subject, pos_integer, integer}]
   def turn do
     case current() do
-      nil -> []
-      {_, places} -> turn(places, :atomics.get(places, @taken), [])
+      nil ->
+        []
+
+      {_, places} ->
+        # Somebody may be finding out that there are no more.
+        taken = min(:atomics.get(places, @taken), @places - 1)
+
+        for {place, calls, since} <- turn(places, taken, []) ++ Native.calls_turn(taken) do
+          [{_, subject}] = :ets.lookup(@sites, place)
+          {subject, calls, since}
+        end
     end
   end
 
@@ -190,12 +213,8 @@ defmodule ElixirScope.Capture.CallBudget do
     if :atomics.get(places, word) > 0, do: :atomics.put(places, word, 0)
 
     case :atomics.exchange(places, word + @left_out, 0) do
-      0 ->
-        turn(places, place - 1, all)
-
-      calls ->
-        [{_, subject}] = :ets.lookup(@sites, place)
-        turn(places, place - 1, [{subject, calls, if(since != 0, do: since)} | all])
+      0 -> turn(places, place - 1, all)
+      calls -> turn(places, place - 1, [{place, calls, :erlang.convert_time_unit(since, :native, :nanosecond)} | all])
     end
   end
 end

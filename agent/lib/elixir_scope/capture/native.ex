@@ -71,6 +71,8 @@ defmodule ElixirScope.Capture.Native do
         :persistent_term.put(@key, rings)
         :persistent_term.put({__MODULE__, :settings}, {plan.budgets, remembering(Redaction.rules(plan))})
         :persistent_term.put(@runtime, NativeRuntime)
+        NativeRuntime.calls_begin()
+        NativeRuntime.calls_limit(plan.limits.calls_per_second)
         hello
 
       {:error, reason} ->
@@ -221,6 +223,27 @@ defmodule ElixirScope.Capture.Native do
     if rings() != [], do: NativeRuntime.secret_site(site)
     :ok
   end
+
+  @doc "As `CallBudget` says, for calls that C counts."
+  def calls_block(block, first) do
+    if rings() != [], do: NativeRuntime.calls_block(block, first)
+    :ok
+  end
+
+  @doc "See `calls_block/2`."
+  def calls_place(place) do
+    if rings() != [], do: NativeRuntime.calls_place(place)
+    :ok
+  end
+
+  @doc "See `calls_block/2`."
+  def calls_limit(calls) do
+    if rings() != [], do: NativeRuntime.calls_limit(calls)
+    :ok
+  end
+
+  @doc "What C has left out in so many places: `[{place, calls, since}]`."
+  def calls_turn(places), do: if(rings() != [], do: NativeRuntime.calls_turn(places), else: [])
 
   @doc "The module that traces for the VM in place of a process; nil with the portable engine."
   @spec tracer() :: module | nil

@@ -9,7 +9,7 @@ defmodule ElixirScope.Capture.NativeRuntime do
   """
 
   use ElixirScope.Capture.Event
-  alias ElixirScope.Capture.{Ingestor, Native, Redaction, States, Value}
+  alias ElixirScope.Capture.{CallBudget, Ingestor, Native, Redaction, States, Value}
 
   @hard :"$elixirscope_hard"
   @redacted 2
@@ -26,6 +26,8 @@ defmodule ElixirScope.Capture.NativeRuntime do
   def call0(site), do: enter0(site)
 
   @doc "See `InstrumentationRuntime.return/3`."
+  def return(0, _site, value), do: value
+
   def return(frame, site, value) do
     with hard when hard != :ok <- leave(frame, site, value) do
       if told?(hard), do: return(frame, site, value), else: slowly(@return, 0, frame, site, value, :argument)
@@ -44,6 +46,8 @@ defmodule ElixirScope.Capture.NativeRuntime do
   end
 
   @doc "See `InstrumentationRuntime.bind/3`."
+  def bind(0, _site, _values), do: :ok
+
   def bind(frame, site, values) do
     with hard when hard != :ok <- bound(frame, site, values) do
       if told?(hard), do: bind(frame, site, values), else: slowly(@bind, 0, frame, site, values, :binding)
@@ -94,7 +98,9 @@ defmodule ElixirScope.Capture.NativeRuntime do
   # struct not met before goes to a collector, which tells us then.
   defp slowly(kind, aux, frame, site, value, budget) do
     {budgets, rules} = Native.settings()
-    {value, cut?} = Value.clip(value, Map.fetch!(budgets, budget))
+    bytes = Map.fetch!(budgets, budget)
+    if kind == @call, do: CallBudget.charge_native(site, bytes)
+    {value, cut?} = Value.clip(value, bytes)
     cut = if cut?, do: @truncated, else: 0
 
     case redacted(value, site, rules) do
@@ -196,6 +202,18 @@ defmodule ElixirScope.Capture.NativeRuntime do
   def trace_named(_name, _pid), do: missing()
   @doc "What stands for a function, in External Term Format: `:ok`, or `false` where there is no room for more."
   def learn_function(_function, _bytes), do: missing()
+  @doc "Forgets how often what was called: see `CallBudget`, also for the five that follow."
+  def calls_begin, do: missing()
+  @doc "So many calls a second of a function are recorded."
+  def calls_limit(_calls), do: missing()
+  @doc "Where the places of a block of sites begin."
+  def calls_block(_block, _first), do: missing()
+  @doc "The site of this place may be left out."
+  def calls_place(_place), do: missing()
+  @doc "A call of this site costs as much as so many."
+  def calls_charge(_site, _calls), do: missing()
+  @doc "What was left out, of so many places: `[{place, calls, since}]`, in ns."
+  def calls_turn(_taken), do: missing()
   @doc false
   def layout(_term), do: missing()
   @doc false

@@ -240,10 +240,8 @@ defmodule ElixirScope.Capture.PipelineManager do
 
     if left_out != [] do
       calls =
-        for {subject, calls, since} <- left_out do
-          since = if since, do: :erlang.convert_time_unit(since, :native, :nanosecond), else: state.turned
-          {subject, calls, unix(since)}
-        end
+        for {subject, calls, since} <- left_out,
+            do: {subject, calls, unix(if(since == 0, do: state.turned, else: since))}
 
       Meta.write(%{what: :counted, until_unix_ns: unix(now), calls_per_second: state.calls.limit, calls: calls})
     end

@@ -1,0 +1,108 @@
+#include "calls.h"
+
+#include <stdatomic.h>
+#include <stdint.h>
+#include <string.h>
+
+#define IDS 0x40000000u /* ids from here on are not limited */
+#define BLOCK_BITS 12
+#define IN_BLOCK ((1u << BLOCK_BITS) - 1)
+#define PLACES 131072u
+
+/* Zero pages until they are used. */
+static _Atomic uint32_t blocks[IDS >> BLOCK_BITS]; /* where the places of a block begin; 0: it has none */
+static struct {
+  _Atomic int64_t cost, left_out, since;
+  _Atomic int64_t limited; /* whether the site was announced and may be left out */
+} places[PLACES];
+static _Atomic int64_t limit;
+
+static unsigned place_of(unsigned site) {
+  uint32_t first = site < IDS ? atomic_load_explicit(&blocks[site >> BLOCK_BITS], memory_order_acquire) : 0;
+  unsigned place = first ? first + (site & IN_BLOCK) : 0;
+  return place < PLACES && atomic_load_explicit(&places[place].limited, memory_order_relaxed) ? place : 0;
+}
+
+int calls_spent(unsigned site) {
+  unsigned place = place_of(site);
+  if (!place) return 0;
+  if (atomic_fetch_add_explicit(&places[place].cost, 1, memory_order_relaxed) <
+      atomic_load_explicit(&limit, memory_order_relaxed))
+    return 0;
+  if (atomic_fetch_add_explicit(&places[place].left_out, 1, memory_order_relaxed) == 0)
+    atomic_store_explicit(&places[place].since, enif_monotonic_time(ERL_NIF_NSEC), memory_order_relaxed);
+  return 1;
+}
+
+static ERL_NIF_TERM ok(ErlNifEnv *env) { return enif_make_atom(env, "ok"); }
+
+/* calls_begin(): forgets all places. */
+ERL_NIF_TERM calls_begin(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+  (void)argc, (void)argv;
+  for (unsigned n = 0; n < IDS >> BLOCK_BITS; n++)
+    if (blocks[n]) blocks[n] = 0;
+  for (unsigned n = 0; n < PLACES; n++)
+    if (places[n].limited) memset(&places[n], 0, sizeof places[n]);
+  return ok(env);
+}
+
+/* calls_limit(calls): so many in a second. */
+ERL_NIF_TERM calls_limit(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+  (void)argc;
+  ErlNifSInt64 calls;
+  if (!enif_get_int64(env, argv[0], &calls)) return enif_make_badarg(env);
+  atomic_store_explicit(&limit, calls, memory_order_relaxed);
+  return ok(env);
+}
+
+/* calls_block(block, first): where its places begin. */
+ERL_NIF_TERM calls_block(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+  (void)argc;
+  unsigned block, first;
+  if (!enif_get_uint(env, argv[0], &block) || !enif_get_uint(env, argv[1], &first) || block >= IDS >> BLOCK_BITS ||
+      first >= PLACES)
+    return enif_make_badarg(env);
+  atomic_store_explicit(&blocks[block], first, memory_order_release);
+  return ok(env);
+}
+
+/* calls_place(place): its site may be left out. */
+ERL_NIF_TERM calls_place(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+  (void)argc;
+  unsigned place;
+  if (!enif_get_uint(env, argv[0], &place) || place >= PLACES) return enif_make_badarg(env);
+  atomic_store_explicit(&places[place].limited, 1, memory_order_relaxed);
+  return ok(env);
+}
+
+/* calls_charge(site, calls): one call of this site costs as much as so many. */
+ERL_NIF_TERM calls_charge(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+  (void)argc;
+  unsigned site, calls;
+  if (!enif_get_uint(env, argv[0], &site) || !enif_get_uint(env, argv[1], &calls)) return enif_make_badarg(env);
+  unsigned place = place_of(site);
+  if (place) atomic_fetch_add_explicit(&places[place].cost, calls, memory_order_relaxed);
+  return ok(env);
+}
+
+/* calls_turn(taken): [{Place, Calls, Since}] of what was left out, in so many places; all begins anew. */
+ERL_NIF_TERM calls_turn(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+  (void)argc;
+  unsigned taken;
+  if (!enif_get_uint(env, argv[0], &taken) || taken >= PLACES) return enif_make_badarg(env);
+  ERL_NIF_TERM all = enif_make_list(env, 0);
+  for (unsigned n = 1; n <= taken; n++) {
+    if (!atomic_load_explicit(&places[n].cost, memory_order_relaxed)) continue;
+    /* The time first: once the count is taken, that of the next second may come. It may also be a moment late. */
+    int64_t since = atomic_load_explicit(&places[n].left_out, memory_order_relaxed)
+                        ? atomic_exchange_explicit(&places[n].since, 0, memory_order_relaxed)
+                        : 0;
+    atomic_store_explicit(&places[n].cost, 0, memory_order_relaxed);
+    int64_t calls = atomic_exchange_explicit(&places[n].left_out, 0, memory_order_relaxed);
+    if (calls)
+      all = enif_make_list_cell(
+          env, enif_make_tuple3(env, enif_make_uint(env, n), enif_make_int64(env, calls), enif_make_int64(env, since)),
+          all);
+  }
+  return all;
+}
