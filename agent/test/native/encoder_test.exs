@@ -123,7 +123,7 @@ defmodule ElixirScope.Native.EncoderTest do
     assert encoded({1, one}, 512, 1) == one
   end
 
-  test "it keeps to the room it has, and to the bytes it is given", %{seed: seed} do
+  test "it keeps to the room it has, and to the bytes it is given" do
     for _ <- 1..@rounds do
       term = Terms.random(3)
       room = :rand.uniform(400) - 1
