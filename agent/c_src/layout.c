@@ -27,12 +27,19 @@ int layout_bits(ERL_NIF_TERM term, struct bits *bits) {
   if (!thing) return 0;
   unsigned tag = thing[0] & 0x3F;
   if (counts_bits) {
-    if (tag == 0x20) /* on the heap: size, data */
+    if (tag == 0x20) { /* on the heap: size, data */
       set(bits, thing + 2, 0, thing[1]);
-    else if (tag == 0x24) /* a part, or outside of the heap: base and flags, start, end */
-      set(bits, (const void *)(uintptr_t)(thing[1] & ~(uint64_t)3), thing[2], thing[3]);
-    else
+    } else if (tag == 0x24) { /* a part, or outside of the heap: base and flags, start, end, the whole */
+      const uint64_t *of = boxed(thing[4]);
+      if (!of) return 0;
+      uint64_t base = thing[1] & ~(uint64_t)3;
+      /* What is on the heap moves, and what something may be appended to too: the base is as it once was. */
+      if ((of[0] & 0x3F) == 0x20) base = (uint64_t)(uintptr_t)(of + 2);
+      else if (thing[1] & 3) base = of[1] + 32;
+      set(bits, (const void *)(uintptr_t)base, thing[2], thing[3]);
+    } else {
       return 0;
+    }
     return 1;
   }
   if (tag == 0x20) { /* outside of the heap: size, two more, data */

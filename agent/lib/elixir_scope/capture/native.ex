@@ -41,7 +41,13 @@ defmodule ElixirScope.Capture.Native do
     <<_::3, askew::binary-size(900), _::bitstring>> = big
     <<_::6, a, b::5, _::bitstring>> = big
     <<_::6, bits::bitstring-size(13), _::bitstring>> = big
-    whole = [big, part, askew, <<big::binary, "more">>, :binary.copy("abc"), ""]
+    small = :binary.copy(binary_part(big, 0, 60))
+    <<_, little::binary>> = small
+    <<_::5, odd::binary-size(40), _::bitstring>> = small
+    grown = for n <- 1..20, do: Enum.reduce(1..40, <<>>, fn m, all -> <<all::binary, n, m>> end)
+    # What was elsewhere in memory before.
+    :erlang.garbage_collect()
+    whole = [big, part, askew, small, little, odd, <<big::binary, "more">>, :binary.copy("abc"), "" | grown]
 
     read =
       Enum.all?(whole, &(NativeRuntime.layout(&1) == {byte_size(&1), 0, binary_part(&1, 0, min(byte_size(&1), 100))}))
