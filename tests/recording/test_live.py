@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from elixirscope.correlate.correlator import EventCorrelator
+from elixirscope.recording import live as live_module
 from elixirscope.recording.format import META_SHARD, FrameType
-from elixirscope.recording.live import FLUSHED, Live
+from elixirscope.recording.live import WAITS, Live
 from elixirscope.recording.recording import Recording
 from elixirscope.recording.schema import TABLES
 from elixirscope.recording.terms import Atom, Term
@@ -24,7 +26,7 @@ def test_what_is_written_is_seen_when_it_is_old_enough(tmp_path: Path) -> None:
         writer.term(FrameType.PROCESSES, [(0, pid(100))])
         write_events(writer, [1, 2, 3])
         writer.flush()
-        now[0] = START + FLUSHED + 2500
+        now[0] = START + WAITS + 2500
         assert live.refresh()
         assert not live.refresh()
         other.term(FrameType.PROCESSES, [(0, pid(101))])
@@ -48,7 +50,7 @@ def test_a_frame_that_is_half_written_is_read_when_it_is_whole(tmp_path: Path) -
         for path in (whole / "raw").iterdir():
             data = path.read_bytes()
             (tmp_path / "half" / "raw" / path.name).write_bytes(data[: len(data) * share // 40])
-        live._joiner.grow(tmp_path / "half" / "raw")
+        live._joiner.grow(tmp_path / "half" / "raw", START)
     assert live.refresh(whole=True)
     recording = live.recording
     assert recording is not None
@@ -65,7 +67,7 @@ def test_followed_to_its_end_it_holds_what_is_sealed(tmp_path: Path, steps: int)
     now = [0]
     live = Live(shop, correlate=EventCorrelator, now=lambda: now[0])
     for step in range(1, steps + 1):
-        now[0] = FLUSHED + first + (last - first) * step // steps
+        now[0] = WAITS + first + (last - first) * step // steps
         assert live.refresh(whole=step == steps)
         assert live.recording is not None
     shown = live.recording
@@ -87,8 +89,59 @@ def test_modules_and_nodes_that_come_later_are_known_then(tmp_path: Path) -> Non
             write_events(writer, [number], site=site)
             writer.flush()
             meta.flush()
-            now[0] = START + FLUSHED + 1000 * number + 1
+            now[0] = START + WAITS + 1000 * number + 1
             assert live.refresh()
     recording = live.recording
     assert recording is not None
     assert recording.table("calls").column("function").to_pylist() == ["f7", "f8"]
+
+
+def test_it_waits_as_long_as_events_lately_took_to_be_written(tmp_path: Path) -> None:
+    (tmp_path / "raw").mkdir()
+    now, ms = [START], 1_000_000
+    live = Live(tmp_path, correlate=correlate, now=lambda: now[0])
+    waits = [live.waits]
+    with writer_of(tmp_path / "raw", "0") as writer:
+        for at, delay in ((1, 9), (100, 60), (600, 9), (1_400, 9), (2_600, 9)):
+            write_events(writer, [1_000 * at])
+            writer.flush()
+            (path,) = (tmp_path / "raw").iterdir()
+            written = START + (at + delay) * ms
+            os.utime(path, ns=(written, written))
+            now[0] = written + ms
+            live.refresh()
+            waits.append(live.waits // ms)
+    assert waits == [WAITS, 9 + 20, 60 + 20, 60 + 20, 60 + 20, 9 + 20]
+    now[0] += 10**9
+    live.refresh()
+    assert live.recording is not None
+    assert live.recording.info.events == 5
+
+
+def test_what_is_told_seldom_is_made_up_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the whole is not told, new processes have a row at least; later it is told all the same."""
+    shop = make_shop(tmp_path / "shop.scope", 3_000, processes=20, state_bytes=100)
+    sealed = Recording.open(shop, correlate=EventCorrelator)
+    due = [True]
+    monkeypatch.setattr(live_module._Seldom, "due", property(lambda _: due[0]))
+    now = [sealed.info.started_unix_ns + WAITS]
+    live = Live(shop, correlate=EventCorrelator, now=lambda: now[0])
+    now[0] += 100  # a few births
+    assert live.refresh()
+    due[0] = False
+    now[0] += sealed.info.duration_ns + 1
+    assert live.refresh()
+    assert not live.refresh()
+    early = live.recording
+    assert early is not None
+    expected = sealed.table("processes").to_pylist()
+    processes = early.table("processes").to_pylist()
+    assert [(row["process"], row["pid"]) for row in processes] == [(row["process"], row["pid"]) for row in expected]
+    assert processes[-1]["label"] == processes[-1]["pid"]
+    due[0] = True
+    assert live.refresh()
+    assert not live.refresh()
+    assert live.recording is not None
+    assert live.recording.table("processes").to_pylist() == expected
+    assert live.recording.table("calls").to_pylist() == sealed.table("calls").to_pylist()
+    assert early.table("processes").to_pylist() == processes

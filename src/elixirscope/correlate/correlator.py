@@ -19,8 +19,9 @@ from elixirscope.correlate.processes import Lives, processes_table
 from elixirscope.correlate.restarts import join_restarts
 from elixirscope.correlate.states import States
 from elixirscope.correlate.testruns import TestRuns
-from elixirscope.recording.changes import Changes, MemoryTables
+from elixirscope.recording.changes import Changes
 from elixirscope.recording.log import Log
+from elixirscope.recording.memory import MemoryTables
 
 
 class EventCorrelator:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import PurePosixPath
 
 import numpy as np
@@ -36,6 +37,11 @@ class Raised:
     caught_event: int = NONE
     caught_call: int = NONE  # the frame that caught it
     exit_event: int = NONE
+
+    @cached_property
+    def described(self) -> tuple[str, str]:
+        """Its type and what it says."""
+        return describe(self.class_, self.reason)
 
 
 class Flights:
@@ -183,7 +189,7 @@ def _best(modules: set[str], entries: list[Entry]) -> Entry | None:
 
 def _table(log: Log, raised: list[Raised]) -> pa.Table:
     files = _files(log)
-    types = [describe(each.class_, each.reason) for each in raised]
+    types = [each.described for each in raised]
     places = [_place(each.where, files) for each in raised]
 
     def known(numbers: list[int]) -> list[int | None]:

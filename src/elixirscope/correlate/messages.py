@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -97,6 +98,9 @@ class _Asked:
     answered_at: int = NONE
 
 
+_FEW: Final = 1000
+
+
 class Mail:
     """Pairs sends with receives and replies with requests, slice by slice. Between slices it keeps sends and strays
     of the last `WAIT` ns, and calls without a reply."""
@@ -106,6 +110,7 @@ class Mail:
         self._shapes: list[Shape] = []  # of the waiting
         self._strays = np.empty((0, 4), np.int64)  # receives without a send: sender, receiver, hash, time
         self._asked: dict[bytes, _Asked] = {}
+        self._many = _FEW  # calls, when to look which of them are over
         self._count = 0  # rows in the table
 
     def take(self, log: Log, lossy: set[int], calls: Calls) -> Messages:
@@ -257,9 +262,13 @@ class Mail:
         self._waiting = kept
         self._shapes = [found.distinct[look] for look in found.looks[number].tolist()]
         self._strays = self._strays[self._strays[:, 3] >= now - WAIT]
-        gone = [ref for ref, call in self._asked.items() if call.answered_at != NONE and call.answered_at < now - WAIT]
-        for ref in gone:
-            del self._asked[ref]
+        if len(self._asked) > self._many:  # not each time: all that are kept are looked at
+            gone = [
+                ref for ref, call in self._asked.items() if call.answered_at != NONE and call.answered_at < now - WAIT
+            ]
+            for ref in gone:
+                del self._asked[ref]
+            self._many = 2 * len(self._asked) + _FEW
 
 
 LOST = "events were lost, and nothing in the message tells it from an equal one"

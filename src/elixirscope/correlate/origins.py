@@ -37,7 +37,8 @@ class Origins:
 
     def askers(self, lives: list[Life]) -> tuple[Ints, Ints]:
         """The rows of calls that the lives of processes explain, and for each a CALL event."""
-        rows, process, first = np.concatenate([np.empty((0, 3), np.int64), *self._rows]).T
+        self._rows = [np.concatenate([np.empty((0, 3), np.int64), *self._rows])]
+        rows, process, first = self._rows[0].T
         spawners = np.full(len(lives), NONE)
         for number in np.unique(process).tolist():
             spawners[number] = _spawner(lives, number)

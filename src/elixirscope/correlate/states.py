@@ -103,7 +103,8 @@ class States:
         inherited = [(row, found) for row, owner in self._firsts if (found := _inherited(lives, owner, finals)) != NONE]
         rows, before = np.array(inherited, dtype=np.int64).reshape(-1, 2).T
         restarts = patch("states", rows, previous=known(before), restart=np.ones(len(rows), dtype=bool))
-        rows, owners = np.concatenate([np.empty((0, 2), np.int64), *self._unplaced]).T
+        self._unplaced = [np.concatenate([np.empty((0, 2), np.int64), *self._unplaced])]
+        rows, owners = self._unplaced[0].T
         return restarts + patch("states", rows, module=each(owners, lambda n: lives[n].module))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +40,13 @@ def raw_paths(raw_dir: Path) -> list[Path]:
         ) from error
 
 
+class Grown(NamedTuple):
+    """What was written since the last look."""
+
+    late: int  # events that came too late for a slice that was taken already
+    delay: int | None  # ns from an event to when it was in its file, at most, by the machine's clock; None: not known
+
+
 class Joiner:
     """Gives one slice after the other; keeps the numbers of processes, sites and values from one to the next."""
 
@@ -59,6 +66,7 @@ class Joiner:
         self._processes = _Processes(self._vms)
         self._sites: dict[int, Site] = {}
         self._site_numbers: list[dict[int, int]] = []  # per VM the dense number of each of its ids
+        self._described = (0, 0)  # VMs and modules, when sites were numbered last
         self._describe_sites()
         self._final = np.empty(0, np.int32)  # of each provisional process its number, -1 for one not seen yet
         self._keys: list[ProcessKey] = []
@@ -92,36 +100,46 @@ class Joiner:
             for file in self._files:
                 file.release()
 
-    def grow(self, raw_dir: Path) -> int:
-        """Read what was written since to a recording that is still being made. Gives how many events came too late for
-        a slice that was taken already."""
+    def grow(self, raw_dir: Path, now: int) -> Grown:
+        """Read what was written since to a recording that is still being made. `now`: Unix time in ns."""
         known = {file.name: file for file in self._files}
         fresh = list[RawFile]()
         before = dict[str, int]()
+        read = list[RawFile]()
         for path in raw_paths(raw_dir):
             name = path.stem.rpartition("-")[0] or path.stem
             file = known.get(path.name) or RawFile(path.name, name, memoryview(b""), None)
             before[file.name] = len(file.batches)
-            read_on(file, path, growing=True)
+            if not read_on(file, path, growing=True):
+                continue
+            read.append(file)
             if file.name not in known and file.header is not None:
                 fresh.append(file)
         self._vms.add(fresh)
         self._files += fresh
         self._dedup.buffers[:] = [file.data for file in self._files]
-        self._describe_sites()
+        describing = len(self._vms.files), sum(len(file.modules) for file in self._files)
+        if describing != self._described:
+            self._describe_sites()
+            self._described = describing
         if not self._count:
             self._start = self._earliest()
-        return sum(
-            int((times < _own(self._cut, self._shift(file))).sum())
-            for file in self._files
-            for times in file.times(before.get(file.name, 0))
-        )
+        late, delay = 0, list[int]()
+        for file in read:
+            if file.header is None:
+                continue
+            for times in file.times(before[file.name]):
+                late += int((times < _own(self._cut, self._shift(file))).sum())
+            if file.written is not None and file.written <= now:  # else the clock was set
+                delay.append(file.written - self._shift(file) - int(file.batches["first"][-1]))
+        return Grown(late, max(delay, default=None))
 
     def until(self, time: int) -> Log:
         """The slice of what happened since the last one and before `time` (Unix ns)."""
         since, self._cut = self._cut, max(time, self._cut)
         log = self._slice(since, self._cut)
         for file in self._files:
+            file.forget(_own(self._cut, self._shift(file)))
             file.release()
         return log
 

@@ -6,27 +6,40 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from elixirscope.recording.changes import MemoryTables
 from elixirscope.recording.coverage import Uncovered
 from elixirscope.recording.joiner import Joiner
 from elixirscope.recording.log import Log
 from elixirscope.recording.manifest import Manifest
+from elixirscope.recording.memory import MemoryTables
 from elixirscope.recording.recording import Recording
+from elixirscope.recording.schema import TABLES
 from elixirscope.recording.sealer import Built, Correlate, facts_of, raw_sizes, truncated_in
 from elixirscope.recording.sources import relative_files
 from elixirscope.recording.values import RawValues, Slices
 
-FLUSHED: Final = 130_000_000
-"""ns after which an event is in its file: collectors write at least every 100 ms."""
+WAITS: Final = 130_000_000
+"""ns after which an event is taken to be in its file, while nothing is known of that."""
+
+_MARGIN: Final = 20_000_000
+_LATELY: Final = 1_000_000_000
+_CHEAP_S: Final = 0.01
+_SHARE: Final = 10
 
 
 class Live:
     """Follows the raw files of a recording, in memory. What it shows is provisional: the recording is sealed anew when
-    it is finished, and events that came later than `FLUSHED` are only in that; until then they are counted."""
+    it is finished, and events that were written later than expected are only in that; until then they are counted.
+
+    A look costs what is new. What is known of processes, exceptions, sites and tests as a whole is told anew each time
+    while that is cheap, and else for a tenth of the time.
+    """
 
     def __init__(self, path: Path, *, correlate: Correlate, now: Callable[[], int] = time.time_ns) -> None:
         """`now`: Unix time in ns."""
@@ -35,41 +48,164 @@ class Live:
         self._correlator = correlate()
         self._joiner = Joiner([])
         self._tables = MemoryTables()
-        self._places = [np.empty((0, 3), np.int64)]
+        self._delay = _Delay()
+        self._seldom = _Seldom()
+        self._places = _Places()
         self._buffers: list[memoryview] = []
         self._log: Log | None = None
-        self._late = self._truncated = 0
+        self.late = 0  # events that were written too late to be shown
+        self._truncated = 0
+        self._told: dict[tuple[str, str], _Told] = {}
+        self._unfinished = False
+        self._introduced = 0  # processes that have a row
+
+    @property
+    def waits(self) -> int:
+        """ns that an event is waited for: as long as events lately took to be written, and some more."""
+        return self._delay.most + _MARGIN if self._delay.most is not None else WAITS
 
     def refresh(self, *, whole: bool = False) -> bool:
-        """Take in what happened since, but for the last `FLUSHED` ns; `whole`: all that is written. False when that is
+        """Take in what happened since, but for what may not be written yet; `whole`: all that is. False when that is
         nothing. Raises as `Recording.open` does."""
-        self._late += self._joiner.grow(self.path / "raw")
-        log = self._joiner.until(2**61 if whole else self._now() - FLUSHED)
-        if not len(log.rows):
+        now = self._now()
+        grown = self._joiner.grow(self.path / "raw", now)
+        self.late += grown.late
+        self._delay.saw(grown.delay, now)
+        log = self._joiner.until(2**61 if whole else now - self.waits)
+        if len(log.rows):
+            self._tables.take(self._correlator.take(log))
+            self._places.append(log.values.places())
+            self._buffers = self._joiner.buffers
+            self._truncated += truncated_in(log)
+            self._log = log
+            self._unfinished = True
+        elif self._log is None or not self._unfinished:
             return False
+        if whole or self._seldom.due:
+            with self._seldom:
+                self._finish(log)
+        elif len(log.rows):
+            self._introduce(log)
+        else:
+            return False
+        return True
+
+    def _finish(self, log: Log) -> None:
+        """Tell what is known as a whole."""
         root = manifest.cwd if (manifest := Manifest.load(self.path)) else ""
-        taken, finished = self._correlator.take(log), self._correlator.finish(log)
-        self._tables.take(taken)
+        finished = self._correlator.finish(log)
         for name, rows in finished.rows.items():
             self._tables.replace(name, relative_files(rows, root))
         for patch in finished.patches:
-            self._tables.patch(*patch)
-        self._places.append(log.values.places())
-        self._buffers = self._joiner.buffers
-        self._truncated += truncated_in(log)
-        self._log = log
-        return True
+            for column, values in patch.columns.items():
+                told = self._told.setdefault((patch.table, column), _Told())
+                changed = told.changed(patch.rows, values)
+                self._tables.patch(patch.table, patch.rows[changed], {column: values.take(pa.array(changed))})
+        self._unfinished, self._introduced = False, len(log.processes)
+
+    def _introduce(self, log: Log) -> None:
+        """Rows for processes that are new, until more is told of them."""
+        fresh = log.processes[self._introduced :]
+        numbers = list(range(self._introduced, len(log.processes)))
+        pids = [key.pid_text for key in fresh]
+        known: dict[str, list[Any]] = {"process": numbers, "node": [key.node for key in fresh], "pid": pids}
+        known |= {"label": pids, "kind": ["process"] * len(fresh), "start": [int(log.rows["at"][0])] * len(fresh)}
+        known |= {name: [0] * len(fresh) for name in ("incarnation", "events", "lost")}
+        rows = [known.get(name, [None] * len(fresh)) for name in TABLES["processes"].names]
+        kinds = [pa.string() if pa.types.is_dictionary(kind) else kind for kind in TABLES["processes"].types]
+        columns = [pa.array(values, kind) for values, kind in zip(rows, kinds, strict=True)]
+        texts = [column.dictionary_encode() if pa.types.is_string(column.type) else column for column in columns]
+        self._tables.append("processes", pa.table(texts, names=TABLES["processes"].names).cast(TABLES["processes"]))
+        self._introduced = len(log.processes)
 
     @property
     def recording(self) -> Recording | None:
         """The recording as of the last `refresh`; None while there is nothing in it."""
         if self._log is None:
             return None
-        self._places = [np.concatenate(self._places)]
-        log = replace(self._log, values=RawValues(Slices(self._buffers, self._places[0])))
+        log = replace(self._log, values=RawValues(Slices(self._buffers, self._places.all)))
         tables = self._tables.all()
         rows = {name: table.num_rows for name, table in tables.items()}
         facts = facts_of(log, raw_sizes(self.path), truncated=self._truncated, rows=rows)
-        if self._late:
-            facts.coverage.append(Uncovered(f"{self._late:,} events", "they were written too late to be shown live"))
+        if self.late:
+            facts.coverage.append(Uncovered(f"{self.late:,} events", "they were written too late to be shown live"))
         return Recording(self.path, Manifest.load(self.path), facts, Built(facts, tables, log))
+
+
+class _Delay:
+    """How long events took to be written, at most, in the last seconds. As the machine's clock has it: when that is
+    set, this is off by as much, and so are the times of events."""
+
+    def __init__(self) -> None:
+        self._spans: list[tuple[int, int]] = []  # (since when, ns at most): the present span and the one before
+        self.most: int | None = None
+
+    def saw(self, delay: int | None, now: int) -> None:
+        """One more, now."""
+        if delay is None:
+            return
+        if not self._spans or not 0 <= now - self._spans[-1][0] < _LATELY:
+            self._spans = [*self._spans[-1:], (now, delay)]
+        else:
+            since, most = self._spans[-1]
+            self._spans[-1] = (since, max(most, delay))
+        self.most = max(most for _, most in self._spans)
+
+
+class _Seldom:
+    """Work that is done each time while it is cheap, and else for a share of the time."""
+
+    def __init__(self) -> None:
+        self._next = self._began = 0.0
+
+    @property
+    def due(self) -> bool:
+        return time.monotonic() >= self._next
+
+    def __enter__(self) -> None:
+        self._began = time.thread_time()
+
+    def __exit__(self, *_: object) -> None:
+        cost = time.thread_time() - self._began
+        self._next = time.monotonic() + (cost * (_SHARE - 1) if cost > _CHEAP_S else 0)
+
+
+class _Places:
+    """Where values lie, one row each; grows without moving what was given out."""
+
+    def __init__(self) -> None:
+        self._rows = np.empty((1024, 3), np.int64)
+        self._count = 0
+
+    def append(self, rows: npt.NDArray[np.int64]) -> None:
+        count = self._count + len(rows)
+        if count > len(self._rows):
+            before = self.all
+            self._rows = np.empty((2 * count, 3), np.int64)
+            self._rows[: len(before)] = before
+        self._rows[self._count : count] = rows
+        self._count = count
+
+    @property
+    def all(self) -> npt.NDArray[np.int64]:
+        return self._rows[: self._count]
+
+
+class _Told:
+    """What was last told of rows of a column, so that only news are told again."""
+
+    def __init__(self) -> None:
+        self._rows = np.empty(0, np.int64)
+        self._values: pa.Array | None = None
+
+    def changed(self, rows: npt.NDArray[np.int64], values: pa.Array) -> npt.NDArray[np.int64]:
+        """Which of `rows` have other values than before."""
+        plain = values.cast(pa.string()) if pa.types.is_dictionary(values.type) else values
+        news = np.ones(len(rows), dtype=bool)
+        if self._values is not None:
+            place = pc.index_in(pa.array(rows), pa.array(self._rows))
+            before = self._values.take(place)
+            same = pc.or_kleene(pc.equal(before, plain), pc.and_(before.is_null(), plain.is_null()))
+            news = ~np.asarray(pc.and_(place.is_valid(), pc.fill_null(same, False)))
+        self._rows, self._values = rows, plain
+        return np.flatnonzero(news)

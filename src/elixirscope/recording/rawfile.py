@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -46,6 +47,7 @@ class RawFile:
     ended: bool = False
     read: int = 0  # bytes
     told_lost: int = 0  # events that frames say were dropped
+    written: int | None = None  # Unix ns, when the last of `batches` was; None: not known
 
     @cached_property
     def events(self) -> npt.NDArray[np.void]:
@@ -78,6 +80,11 @@ class RawFile:
         for start, count, *_ in self.batches[first:].tolist():
             yield np.frombuffer(self.data, EVENT, count, start)["ts"]
 
+    def forget(self, until: int) -> None:
+        """Keep no account of batches of which all was before `until`: nobody asks for their events again."""
+        if len(self.batches) and int(self.batches["last"].min()) < until:
+            self.batches = self.batches[self.batches["last"] >= until]
+
     def release(self) -> None:
         """Have the memory of what was read so far back: it is read from the file again when asked for."""
         if isinstance(self.data.obj, mmap.mmap):
@@ -95,11 +102,13 @@ def read_raw_file(path: Path) -> RawFile:
     return file
 
 
-def read_on(file: RawFile, path: Path, *, growing: bool = False) -> None:
-    """Read what was written to `path` since. `growing`: a frame that is not there to its end is left for later."""
+def read_on(file: RawFile, path: Path, *, growing: bool = False) -> bool:
+    """Read what was written to `path` since. `growing`: a frame that is not there to its end is left for later, and
+    the answer is whether there was anything to look at."""
+    with suppress(OSError):  # what is wrong is said when it is mapped
+        if growing and path.stat().st_size < max(file.read + 1, FILE_HEADER.size):
+            return False
     data = file.data = map_file(path)
-    if growing and (len(data) < FILE_HEADER.size or len(data) == file.read):
-        return
     file.header = file.header or read_header(data)
     batches: list[tuple[int, int, int, int, int]] = []
     for item in scan(data, path.name, file.read):
@@ -123,7 +132,11 @@ def read_on(file: RawFile, path: Path, *, growing: bool = False) -> None:
             # The sum holds but the content does not: the same to us as damage.
             file.gaps.append(Gap(path.name, item.offset, end))
     file.batches = np.concatenate([file.batches, np.array(batches, BATCH)])
+    if growing:
+        about = path.stat()
+        file.written = about.st_mtime_ns if batches and about.st_size == file.read else None
     file.release()
+    return True
 
 
 def _take_term(file: RawFile, frame: Frame) -> None:

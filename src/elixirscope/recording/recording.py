@@ -115,8 +115,12 @@ class Recording:
         else made, as int64."""
         if self._columns is not None:
             return self._columns.numbers(table, column)
-        values = self.table(table).column(column).combine_chunks().cast(pa.int64())
-        return np.asarray(pc.fill_null(values, -1))
+        values = self.table(table).column(column)
+        found, done = np.empty(len(values), np.int64), 0
+        for chunk in values.chunks:
+            found[done : done + len(chunk)] = np.asarray(pc.fill_null(chunk.cast(pa.int64()), -1))
+            done += len(chunk)
+        return found
 
     @cached_property
     def arrays(self) -> Arrays:

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 from elixirscope import __version__
 from elixirscope.errors import EnvironmentProblem
-from elixirscope.recording.changes import Changes, Correlator, MemoryTables
+from elixirscope.recording.changes import Changes, Correlator
 from elixirscope.recording.columns import COLUMNS, ColumnStore
 from elixirscope.recording.coverage import Uncovered, uncovered
 from elixirscope.recording.durable import locked, sync_folder, write_file
@@ -29,6 +29,7 @@ from elixirscope.recording.format import FORMAT_VERSION, Flag
 from elixirscope.recording.joiner import Joiner, raw_paths
 from elixirscope.recording.log import Log
 from elixirscope.recording.manifest import Manifest
+from elixirscope.recording.memory import MemoryTables
 from elixirscope.recording.schema import SCHEMA_VERSION, TABLES
 from elixirscope.recording.sources import relative_files
 from elixirscope.recording.values import ValueWriter, write_values

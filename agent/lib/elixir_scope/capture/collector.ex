@@ -11,7 +11,7 @@ defmodule ElixirScope.Capture.Collector do
 
   @batch_bytes 65_536
   @idle_ms 20
-  @oldest_ns 100_000_000
+  @oldest_ns 30_000_000
   # So many messages to a name may wait until somebody is known to have had it.
   @held 100
   # How often the VM's tracer looks at its queue, in trace messages.

@@ -1,0 +1,148 @@
+"""The tables of a recording in memory, grown and changed slice by slice; what was shown before stays as it was."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from itertools import pairwise
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from elixirscope.recording.changes import Changes
+from elixirscope.recording.schema import TABLES
+
+CHUNK: Final = 1 << 16
+"""Rows from which on a chunk is added to no more. A change copies the chunks that it touches, so the cost of showing a
+slice follows the slice, not what is there already."""
+
+Numbers = npt.NDArray[np.int64]
+
+
+class MemoryTables:
+    """All tables of the schema in memory, grown and changed as a `ColumnStore` is."""
+
+    def __init__(self) -> None:
+        self._tables = {name: _Table(schema) for name, schema in TABLES.items()}
+
+    def append(self, table: str, rows: pa.Table) -> None:
+        """Add rows."""
+        self._tables[table].append(rows)
+
+    def patch(self, table: str, rows: Numbers, columns: dict[str, pa.Array]) -> None:
+        """Give new contents to some columns of the rows numbered `rows`."""
+        self._tables[table].patch(rows, columns)
+
+    def take(self, changes: Changes) -> None:
+        """All of these."""
+        for name, rows in changes.rows.items():
+            self.append(name, rows)
+        for patch in changes.patches:
+            self.patch(*patch)
+
+    def replace(self, table: str, rows: pa.Table) -> None:
+        """Have a table hold just these."""
+        self._tables[table] = _Table(TABLES[table])
+        self.append(table, rows)
+
+    def all(self) -> dict[str, pa.Table]:
+        """The tables as they are now. Later changes leave these as they are."""
+        return {name: table.shown() for name, table in self._tables.items()}
+
+
+class _Table:
+    """One table: per column chunks of rows, texts as the numbers of their words."""
+
+    def __init__(self, schema: pa.Schema) -> None:
+        self._schema = schema
+        self._words = [_Words(field.type) if pa.types.is_dictionary(field.type) else None for field in schema]
+        self._chunks: list[list[pa.Array]] = [[] for _ in schema]
+        self._ends: list[int] = []  # of the chunks, in rows
+        self._new: list[pa.Table] = []
+        self._changed: defaultdict[str, list[tuple[Numbers, pa.Array]]] = defaultdict(list)
+        self._shown: pa.Table | None = None
+
+    def append(self, rows: pa.Table) -> None:
+        if rows.num_rows:
+            self._new.append(rows)
+
+    def patch(self, rows: Numbers, columns: dict[str, pa.Array]) -> None:
+        for name, values in columns.items():
+            self._changed[name].append((rows, values))
+
+    def shown(self) -> pa.Table:
+        if self._new or self._changed or self._shown is None:
+            self._grow()
+            self._change()
+            self._shown = self._put_together()
+        return self._shown
+
+    def _grow(self) -> None:
+        if not self._new:
+            return
+        count = sum(table.num_rows for table in self._new)
+        start = self._ends[-2] if len(self._ends) > 1 else 0
+        open_ = bool(self._ends) and self._ends[-1] - start < CHUNK
+        for place, chunks in enumerate(self._chunks):
+            parts = [chunks.pop()] if open_ else []
+            parts += [self._plain(place, chunk) for table in self._new for chunk in table.column(place).chunks]
+            chunks.append(parts[0] if len(parts) == 1 else pa.concat_arrays(parts))
+        end = self._ends[-1] if self._ends else 0
+        self._ends[len(self._ends) - open_ :] = [end + count]
+        self._new = []
+
+    def _change(self) -> None:
+        ends = np.array(self._ends, np.int64)
+        for name, changes in self._changed.items():
+            place = self._schema.get_field_index(name)
+            rows = np.concatenate([rows for rows, _ in changes])
+            values = pa.concat_arrays([self._plain(place, values) for _, values in changes])
+            order = np.argsort(rows, kind="stable")  # of several for one row the last counts
+            rows, chunk = rows[order], np.searchsorted(ends, rows[order], side="right")
+            bounds = [*np.flatnonzero(np.diff(chunk, prepend=-1)).tolist(), len(rows)]
+            for first, last in pairwise(bounds):
+                number = int(chunk[first])
+                before = self._chunks[place][number]
+                index = np.arange(len(before))
+                index[rows[first:last] - (int(ends[number]) - len(before))] = len(before) + np.arange(last - first)
+                fresh = values.take(pa.array(order[first:last]))
+                self._chunks[place][number] = pa.concat_arrays([before, fresh]).take(pa.array(index))
+        self._changed.clear()
+
+    def _put_together(self) -> pa.Table:
+        columns = []
+        for field, words, chunks in zip(self._schema, self._words, self._chunks, strict=True):
+            arrays = chunks if words is None else [words.spelled(chunk) for chunk in chunks]
+            columns.append(pa.chunked_array(arrays, field.type))
+        return pa.Table.from_arrays(columns, schema=self._schema)
+
+    def _plain(self, place: int, values: Any) -> pa.Array:
+        words = self._words[place]
+        if isinstance(values, pa.ChunkedArray):
+            values = values.combine_chunks()
+        return values if words is None else words.numbered(values)
+
+
+class _Words:
+    """The distinct texts of a column: one dictionary for all of its chunks."""
+
+    def __init__(self, kind: pa.DataType) -> None:
+        self._kind = kind
+        self._codes: dict[str, int] = {}
+        self._texts = pa.array([], pa.string())
+
+    def numbered(self, values: pa.DictionaryArray) -> pa.Array:
+        """The numbers of these texts' words; new ones get the next."""
+        own = values.dictionary.to_pylist()
+        fresh = [text for text in own if text not in self._codes]
+        if fresh:
+            for text in fresh:
+                self._codes.setdefault(text, len(self._codes))
+            self._texts = pa.concat_arrays([self._texts, pa.array(list(self._codes)[len(self._texts) :], pa.string())])
+        codes = pa.array([self._codes[text] for text in own], self._kind.index_type)
+        return codes.take(values.indices)
+
+    def spelled(self, numbers: pa.Array) -> pa.DictionaryArray:
+        """The texts of these numbers."""
+        return pa.DictionaryArray.from_arrays(numbers, self._texts, safe=False)

@@ -1,0 +1,96 @@
+"""Tables in memory that grow and change, beside a list of rows that does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from elixirscope.recording import memory
+from elixirscope.recording.memory import MemoryTables
+from elixirscope.recording.schema import TABLES
+
+SCHEMA = TABLES["links"]
+VALUES = {
+    pa.int64(): st.none() | st.integers(-(2**63), 2**63 - 1),
+    pa.int32(): st.none() | st.integers(-(2**31), 2**31 - 1),
+    pa.bool_(): st.none() | st.booleans(),
+    pa.dictionary(pa.int32(), pa.string()): st.none() | st.sampled_from(["", "a", "ü", "lost"]),
+    pa.dictionary(pa.int8(), pa.string()): st.sampled_from(["link", "monitor"]),
+}
+rows = st.lists(st.fixed_dictionaries({field.name: VALUES[field.type] for field in SCHEMA}), max_size=12)
+numbers = st.lists(st.integers(0, 10_000), min_size=1, max_size=6)
+steps = st.lists(st.tuples(rows, numbers, rows, st.booleans()), max_size=12)
+
+
+def column(name: str, values: list[Any]) -> pa.Array:
+    kind = SCHEMA.field(name).type
+    if pa.types.is_dictionary(kind):
+        return pa.array(values, pa.string()).dictionary_encode().cast(kind)
+    return pa.array(values, kind)
+
+
+def table(added: list[dict[str, Any]]) -> pa.Table:
+    return pa.table([column(name, [row[name] for row in added]) for name in SCHEMA.names], schema=SCHEMA)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def small_chunks() -> Any:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(memory, "CHUNK", 8)
+        yield
+
+
+@settings(max_examples=200, deadline=None)
+@given(steps)
+def test_what_grows_and_changes_is_as_a_list_of_rows_would_be(
+    steps: list[tuple[list[dict[str, Any]], list[int], list[dict[str, Any]], bool]],
+) -> None:
+    tables, plain = MemoryTables(), list[dict[str, Any]]()
+    shown = list[tuple[pa.Table, list[dict[str, Any]]]]()
+    for added, places, contents, look in steps:
+        tables.append("links", table(added))
+        plain += [dict(row) for row in added]
+        patched = [(place % len(plain), row) for place, row in zip(places, contents, strict=False)] if plain else []
+        if patched:
+            names = ["until", "reason", "certain", "kind"]
+            given = {name: column(name, [row[name] for _, row in patched]) for name in names}
+            tables.patch("links", np.array([place for place, _ in patched]), given)
+            for place, row in patched:
+                plain[place] |= {name: row[name] for name in names}
+        if look:
+            shown.append((tables.all()["links"], [dict(row) for row in plain]))
+    shown.append((tables.all()["links"], plain))
+    for seen, expected in shown:  # after all of it: what was shown stays as it was
+        assert seen.schema.equals(SCHEMA)
+        assert seen.to_pylist() == expected
+        assert all(seen.column(name).unify_dictionaries().combine_chunks() is not None for name in ("kind", "reason"))
+
+
+def test_a_change_copies_only_the_chunks_it_touches() -> None:
+    row = {"event": 1, "at": 1, "until": None, "kind": "link", "process": 1, "peer": 2, "certain": True, "reason": None}
+    tables = MemoryTables()
+    for number in range(100):
+        tables.append("links", table([row | {"event": number}]))
+        tables.all()
+    before = tables.all()["links"]
+    tables.patch("links", np.array([50]), {"until": pa.array([7])})
+    tables.append("links", table([row]))
+    after = tables.all()["links"]
+    assert after.column("until").to_pylist() == [*[None] * 50, 7, *[None] * 50]
+
+    def copied(name: str) -> int:
+        held = {chunk.buffers()[1].address for chunk in before.column(name).chunks}
+        return sum(chunk.buffers()[1].address not in held for chunk in after.column(name).chunks)
+
+    assert before.column("event").num_chunks == 13
+    assert (copied("event"), copied("until")) == (1, 2)
+
+
+def test_a_table_without_news_is_not_made_again() -> None:
+    tables = MemoryTables()
+    assert tables.all()["links"] is tables.all()["links"]
