@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from elixirscope.film import Film
-from tests.web.pages import go, settled
+from elixirscope.pictures import record
+from elixirscope.web.server import serving
+from tests.web.pages import go, open_page, settled
 
 pytestmark = [pytest.mark.beam, pytest.mark.browser]
 
@@ -40,3 +43,40 @@ def test_a_process_is_chosen_with_the_keyboard(sky: Page) -> None:
     node.focus()
     sky.keyboard.press("Enter")
     expect(sky.get_by_test_id("constellation").locator(".node.on")).to_have_count(1)
+
+
+def test_in_space_it_turns_zooms_and_chooses_by_keyboard(sky: Page) -> None:
+    sky.locator("body").press("u")
+    canvas = sky.get_by_test_id("sky")
+    expect(canvas).to_have_attribute("data-drawn", re.compile(r"[1-9]\d*"))
+    expect(sky.get_by_test_id("sky-3d")).to_have_attribute("aria-pressed", "true")
+    turned, zoomed = canvas.get_attribute("data-yaw"), canvas.get_attribute("data-zoom")
+    canvas.focus()
+    sky.keyboard.press("ArrowRight")
+    expect(canvas).not_to_have_attribute("data-yaw", str(turned))
+    sky.keyboard.press("+")
+    expect(canvas).not_to_have_attribute("data-zoom", str(zoomed))
+    sky.keyboard.press("0")
+    expect(canvas).to_have_attribute("data-zoom", str(zoomed))
+    about = sky.get_by_test_id("sky-about").text_content()
+    sky.keyboard.press("PageDown")
+    expect(sky.get_by_test_id("sky-about")).not_to_have_text(str(about))
+    sky.locator("body").press("u")
+    expect(sky.get_by_test_id("constellation")).to_be_visible()
+
+
+def test_hundreds_of_processes_are_painted(browser: Browser, tmp_path: Path, complaints: list[str]) -> None:
+    names = [f"w{number}" for number in range(320)]
+    lines = [f"processes: top, pool, {', '.join(names)}", " 1 top starts pool supervising Pool as Pool"]
+    lines += [f" {number + 2} pool starts {name} running Worker" for number, name in enumerate(names)]
+    lines += [" 400 w3 -> w4 cast {:job, 1}", " 500 w5 exits :normal"]
+    with serving(Film.open(record("\n".join(lines) + "\n", tmp_path / "many.scope"))) as server:
+        page = open_page(browser, server.url, complaints)
+        page.locator("body").press("End")
+        page.get_by_test_id("tab-constellation").click()
+        if "all" not in (page.get_by_test_id("everybody").text_content() or ""):
+            page.get_by_test_id("everybody").click()
+        expect(page.get_by_test_id("sky")).to_have_attribute("data-drawn", re.compile(r"^32\d$"))
+        expect(page.get_by_test_id("sky-about")).to_contain_text("alive")
+        page.close()
+    assert complaints == []

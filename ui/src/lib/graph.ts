@@ -61,7 +61,8 @@ export function arrange(nodes: GraphNode[], edges: GraphEdge[], columns = 8): La
     const leaves = below.every((child) => !children.has(child.process))
     let taken = 0
     if (leaves && below.length > 4) {
-      const wide = Math.ceil(below.length / Math.ceil(below.length / 4))
+      const most = Math.max(4, Math.ceil(Math.sqrt(below.length * 0.8))) // about as wide as high
+      const wide = Math.ceil(below.length / Math.ceil(below.length / most))
       below.forEach((child, index) => {
         put(child, left + (index % wide), row + 1 + Math.floor(index / wide))
       })
@@ -83,7 +84,7 @@ export function arrange(nodes: GraphNode[], edges: GraphEdge[], columns = 8): La
   for (const root of roots.filter((node) => children.has(node.process))) left += place(root, left, 0)
   const alone = roots.filter((node) => !children.has(node.process))
   const treeHeight = Math.round(height / GAP_Y)
-  const room = Math.max(2, columns - left)
+  const room = Math.max(2, columns - left, Math.ceil(Math.sqrt(alone.length * 0.8)))
   const wide = Math.max(1, Math.min(room, Math.ceil(alone.length / Math.max(1, treeHeight))))
   alone.forEach((node, index) => put(node, left + (index % wide), Math.floor(index / wide)))
   return { placed, width: Math.max(width, GAP_X), height: Math.max(height, GAP_Y) }

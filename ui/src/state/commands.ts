@@ -8,6 +8,7 @@ import { lanes } from './lanes.svelte'
 import { live } from './live.svelte'
 import { notebook } from './notebook.svelte'
 import { player } from './player.svelte'
+import { sky3d } from './sky.svelte'
 import { viewport } from './viewport.svelte'
 
 /** Everything the keyboard can do, in one place: the palette and the list of shortcuts read it too. */
@@ -180,6 +181,12 @@ export const commands: Command[] = [
     keys: 'y',
     match: key('y'),
     run: () => causality.show(causality.form === 'spacetime' ? 'chain' : 'spacetime'),
+  },
+  {
+    title: 'Constellation in space (3D), or flat',
+    keys: 'u',
+    match: key('u'),
+    run: () => sky3d.toggle(),
   },
   { title: 'Show the shortcuts', keys: '?', match: key('?'), run: () => (desk.overlay = 'shortcuts') },
   {
