@@ -28,9 +28,12 @@ defmodule ElixirScope.Boot do
 
   defp begin(dir) do
     raw = Path.join(dir, "raw")
+    # Reading code takes most of the time until the program may start, so it is read while all else is prepared.
+    loading = spawn_monitor(&load/0)
 
     with {:ok, plan} <- Plan.load(Path.join(dir, "plan.terms")),
          :ok <- writable(raw),
+         :ok <- done(loading),
          :ok <- start_application(raw, plan) do
       Compiler.Hooks.install()
       # A script is the program; Mix is only what starts it, and tells us when.
@@ -45,6 +48,20 @@ defmodule ElixirScope.Boot do
     end
   end
 
+  # Now, and not from the first recorded process that needs one: it would wait for the code server, and the path may
+  # be pruned by then.
+  defp load do
+    Application.load(:elixir_scope)
+    :code.ensure_modules_loaded(Application.spec(:elixir_scope, :modules) || [])
+  end
+
+  # What is not loaded now, is when it is needed.
+  defp done({pid, ref}) do
+    receive do
+      {:DOWN, ^ref, :process, ^pid, _} -> :ok
+    end
+  end
+
   defp writable(raw) do
     case File.mkdir_p(raw) do
       :ok ->
@@ -56,11 +73,6 @@ defmodule ElixirScope.Boot do
   end
 
   defp start_application(raw, plan) do
-    Application.load(:elixir_scope)
-    # Now, and not from the first recorded process that needs one: it would wait for the code server, and the path may
-    # be pruned by then.
-    :code.ensure_modules_loaded(Application.spec(:elixir_scope, :modules) || [])
-
     Application.put_env(:elixir_scope, :recording, %{
       dir: raw,
       plan: plan,

@@ -91,16 +91,17 @@ defmodule ElixirScope.Compiler.CacheTest do
     for block <- 1..:atomics.info(claims).size, do: :atomics.put(claims, block, 7)
     assert {{:ok, _, {_, [:id]}}, :made_for_now} = made_again(cache, "one")
 
-    # More than a block has are not kept.
+    # More than a block has go on into the next one, if that is free.
     anew()
-
-    entry =
-      Cache.fetch(cache, "huge", :project, fn
-        nil -> {:ok, "", {%{}, []}}
-        next -> {:ok, "", {%{}, for(_ <- 1..5_000, do: next.())}}
-      end)
-
-    assert entry == {:ok, "", {%{}, []}}
+    huge = fn next -> {:ok, "", {%{}, for(_ <- 1..5_000, do: if(next, do: {next.()}, else: :id))}} end
+    assert {:ok, "", {%{}, [{first} | _] = ids}} = made = Cache.fetch(cache, "huge", :project, huge)
+    assert ids == for(n <- 0..4_999, do: {first + n})
+    assert Cache.fetch(cache, "huge", :project, fn _ -> flunk("it was kept") end) == made
+    anew()
+    {_, :made} = fetch(cache, "three")
+    claims = :persistent_term.get({Cache, :claims})
+    :atomics.put(claims, Bitwise.bsr(first - 0x2000_0000, 12) + 2, 7)
+    assert {:ok, "", {%{}, [:id | _]}} = Cache.fetch(cache, "huge", :project, huge)
   end
 
   test "without a place for it everything is made", %{plan: plan, tmp_dir: dir} do
@@ -113,6 +114,9 @@ defmodule ElixirScope.Compiler.CacheTest do
 
   test "what was not used for longest goes when there is too much", %{plan: plan, tmp_dir: dir} do
     cache = Cache.open(plan)
+    anew()
+    {_, :made} = fetch(cache, "one")
+    File.rm!(Path.join(cache.dir, dir |> files() |> hd() |> Path.basename()))
     now = System.os_time(:second)
 
     for n <- 1..10 do

@@ -21,7 +21,7 @@ defmodule ElixirScope.Capture.CallBudget do
   @sites :elixir_scope_places
   # Ids from here on are of the compile-time door, and not limited.
   @ids 0x4000_0000
-  # From here on a module has its block for itself.
+  # From here on a module has its blocks for itself.
   @kept_ids 0x2000_0000
   @block_bits 12
   @blocks @ids >>> @block_bits
@@ -103,7 +103,9 @@ defmodule ElixirScope.Capture.CallBudget do
 
   # Places for a block: as many as the module has, where it has the block for itself.
   defp taken(blocks, places, id, last) do
-    size = if id >= @kept_ids, do: (last &&& @block - 1) + 1, else: @block
+    size =
+      if id >= @kept_ids and id >>> @block_bits == last >>> @block_bits, do: (last &&& @block - 1) + 1, else: @block
+
     first = :atomics.add_get(places, @taken, size) - size + 1
 
     if first + size <= @places do

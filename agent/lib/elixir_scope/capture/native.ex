@@ -8,6 +8,8 @@ defmodule ElixirScope.Capture.Native do
 
   alias ElixirScope.Capture.{InstrumentationRuntime, Meta, NativeDrainer, NativeRuntime, Redaction, Value}
 
+  alias ElixirScope.Plan
+
   @key {__MODULE__, :rings}
   @runtime {__MODULE__, :runtime}
   # Shards from here on are rings.
@@ -100,7 +102,9 @@ defmodule ElixirScope.Capture.Native do
     with :ok <- NativeRuntime.discard(), :ok <- configured(plan) do
       # One for each scheduler, and one for whoever else may come.
       count = :erlang.system_info(:schedulers) + 1
-      wanted = div(plan.limits.memory_bytes, count - 1)
+      # Making them takes time with their size, and lives of processes alone need little.
+      wanted =
+        if Plan.records_code?(plan) or plan.messages, do: div(plan.limits.memory_bytes, count - 1), else: @smallest
 
       with {:error, _} <- rings_in(@memory, dir, count, wanted), do: rings_in(dir, dir, count, wanted)
     end

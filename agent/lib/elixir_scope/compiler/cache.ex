@@ -13,6 +13,8 @@ defmodule ElixirScope.Compiler.Cache do
   @block_bits 12
   @block 4096
   @blocks 131_072
+  # Among the claims: whether anything was written.
+  @written @blocks + 1
   # Between the ids given out at run time and those of the compile-time door.
   @first_id 0x2000_0000
   @claims {__MODULE__, :claims}
@@ -77,7 +79,8 @@ defmodule ElixirScope.Compiler.Cache do
 
     if claim(block, whose + 1) do
       path = Path.join(cache.dir, Base.encode16(key, case: :lower))
-      with :none <- read(path), do: make(path, block, make)
+      entry = with :none <- read(path), do: make(path, block, make)
+      if all_claimed?(entry, block, whose + 1), do: entry, else: make.(nil)
     else
       make.(nil)
     end
@@ -87,14 +90,17 @@ defmodule ElixirScope.Compiler.Cache do
     counter = :atomics.new(1, [])
     first = @first_id + Bitwise.bsl(block, @block_bits)
     made = make.(fn -> first + :atomics.add_get(counter, 1, 1) - 1 end)
-
-    cond do
-      # More sites than a block has.
-      :atomics.get(counter, 1) > @block -> make.(nil)
-      match?({:skip, {:compile, _}}, made) -> made
-      true -> tap(made, &write(path, &1))
-    end
+    unless match?({:skip, {:compile, _}}, made), do: write(path, made)
+    made
   end
+
+  # A module with more sites than a block has goes on into those that follow.
+  defp all_claimed?({:ok, _, {_, sites}}, block, whose) do
+    last = block + div(max(length(sites) - 1, 0), @block)
+    last < @blocks and Enum.all?(Enum.drop(block..last, 1), &claim(&1, whose))
+  end
+
+  defp all_claimed?(_skipped, _block, _whose), do: true
 
   # Whether nobody else in this VM has had this block. A module that is defined again as it was has the ids that it had.
   defp claim(block, whose), do: :atomics.compare_exchange(claims(), block + 1, 0, whose) in [:ok, whose]
@@ -105,7 +111,7 @@ defmodule ElixirScope.Compiler.Cache do
         {@claims, self()},
         fn ->
           with nil <- :persistent_term.get(@claims, nil) do
-            :persistent_term.put(@claims, :atomics.new(@blocks, []))
+            :persistent_term.put(@claims, :atomics.new(@blocks + 1, []))
             :persistent_term.get(@claims)
           end
         end,
@@ -130,14 +136,20 @@ defmodule ElixirScope.Compiler.Cache do
     content = :erlang.term_to_binary(entry)
     temporary = "#{path}.#{:os.getpid()}"
     with :ok <- File.write(temporary, [:erlang.md5(content), content]), do: File.rename(temporary, path)
+    :atomics.put(claims(), @written, 1)
   end
 
-  @doc "Removes what was not used for longest when there is too much."
+  @doc "Removes what was not used for longest when there is too much, if this VM has added anything."
   @spec trim(t, non_neg_integer, non_neg_integer) :: :ok
   def trim(cache, most \\ @most_bytes, kept \\ @kept_bytes)
   def trim(nil, _most, _kept), do: :ok
 
-  def trim(%{dir: dir}, most, kept) do
+  def trim(cache, most, kept) do
+    if :atomics.get(claims(), @written) == 1, do: remove(cache.dir, most, kept)
+    :ok
+  end
+
+  defp remove(dir, most, kept) do
     files =
       for name <- ls(dir), path = Path.join(dir, name), {:ok, stat} <- [File.stat(path, time: :posix)] do
         {stat.mtime, stat.size, path}
@@ -157,8 +169,6 @@ defmodule ElixirScope.Compiler.Cache do
         end
       end)
     end
-
-    :ok
   end
 
   defp ls(dir) do
