@@ -7,7 +7,6 @@
 
 #define ITEM 24
 #define NEVER (-1000000000000L) /* fits, whatever the budget */
-#define SMALL_LIMIT 0x7FFFFFFFFFFFFFFL
 
 /* What a container has left for its items, and how many of them did not fit what they were looked at with. */
 struct purse {

@@ -141,8 +141,8 @@ enum outcome put_number(struct encoder *e, ErlNifSInt64 value) {
 
 static enum outcome put_integer(struct encoder *e, ERL_NIF_TERM term) {
   ErlNifSInt64 value;
-  if ((e->left = measure(e, term, e->left, 0)) < 0) return OVER;
-  return enif_get_int64(e->env, term, &value) ? put_number(e, value) : by_vm(e, term);
+  if (!enif_get_int64(e->env, term, &value)) return (e->left = measure(e, term, e->left, 0)) < 0 ? OVER : by_vm(e, term);
+  return spend(e, value < SMALL_LIMIT && value > -SMALL_LIMIT ? 5 : 12) ? put_number(e, value) : OVER;
 }
 
 static enum outcome put_float(struct encoder *e, ERL_NIF_TERM term) {

@@ -18,6 +18,7 @@ enum outcome { DONE, OVER, LEAVE_TO_ELIXIR, NO_ROOM };
 #define PIDS 512
 #define KEPT_BYTES 60
 #define DEEPEST 400
+#define SMALL_LIMIT 0x7FFFFFFFFFFFFFFL /* in the measure of Value, integers below are small */
 
 /* Encodings of atoms and local pids, which are immediate terms: the word itself is the key. */
 struct kept {

@@ -21,7 +21,7 @@ static int map(struct ring *ring, int fd, uint64_t size) {
   /* One stretch of addresses, then the file over it and its records once more behind. */
   uint8_t *base = mmap(NULL, whole, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (base == MAP_FAILED) return errno;
-  int flags = MAP_SHARED | MAP_FIXED; /* pages when they are first used: not while the program waits to start */
+  int flags = MAP_SHARED | MAP_FIXED; /* no pages yet: the program waits to start */
   uint8_t *again = base + RING_HEADER + size;
   if (mmap(base, RING_HEADER + size, PROT_READ | PROT_WRITE, flags, fd, 0) == MAP_FAILED ||
       mmap(again, size, PROT_READ | PROT_WRITE, flags, fd, RING_HEADER) == MAP_FAILED) {
@@ -64,6 +64,16 @@ int ring_create(struct ring *ring, const char *path, uint64_t size, uint32_t sha
   atomic_thread_fence(memory_order_release);
   memcpy(ring->file->magic, "ELXRING1", 8); /* last: without it there is nothing to recover */
   return 0;
+}
+
+void ring_warm(struct ring *ring) {
+#ifdef MADV_POPULATE_WRITE
+  /* A part at a time: others of this process may want to map something. Where the kernel cannot, pages come when used. */
+  const uint64_t part = 1 << 20;
+  for (uint64_t at = 0; at < ring->size && !madvise(ring->data + at, part, MADV_POPULATE_WRITE);) at += part;
+#else
+  (void)ring;
+#endif
 }
 
 void ring_unmap(struct ring *ring) {

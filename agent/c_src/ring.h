@@ -51,6 +51,8 @@ struct ring {
 int ring_create(struct ring *ring, const char *path, uint64_t size, uint32_t shard, const char *link);
 /* How many bytes are free in a folder; 0 where that cannot be told. */
 uint64_t ring_free(const char *folder);
+/* Has its pages at hand before they are needed. */
+void ring_warm(struct ring *ring);
 /* Unmaps and closes; the file stays. */
 void ring_unmap(struct ring *ring);
 

@@ -55,7 +55,10 @@ defmodule ElixirScope.Capture.NativeDrainer do
   end
 
   @impl true
-  def handle_continue(:drain, state), do: {:noreply, again(drain(state))}
+  def handle_continue(:drain, state) do
+    NativeRuntime.warm(state.ring.number)
+    {:noreply, again(drain(state))}
+  end
 
   @impl true
   def handle_info(:drain, state), do: {:noreply, again(drain(state))}

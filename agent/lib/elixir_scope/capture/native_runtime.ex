@@ -172,6 +172,8 @@ defmodule ElixirScope.Capture.NativeRuntime do
   `{:error, errno}`.
   """
   def create(_path, _size, _shard, _link), do: missing()
+  @doc "Maps the pages of ring `n`, for whoever else would wait for each when first used."
+  def warm(_n), do: missing()
   @doc "How many bytes are free in a folder; 0 where that cannot be told."
   def free_bytes(_folder), do: missing()
   @doc "Gives up all rings."
