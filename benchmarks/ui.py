@@ -168,7 +168,7 @@ def measure(page: Page, url: str, bars: Bars) -> None:
     hand.anywhere()
     bars.add("frames while panning", hand.smooth(hand.pan), 55, "/s", least=True)
     bars.add("frames while zooming", hand.smooth(hand.zoom), 55, "/s", least=True)
-    minutes = 1 if os.environ.get("QUICK") else 10
+    minutes = float(os.environ["MINUTES"]) if "MINUTES" in os.environ else 1 if os.environ.get("QUICK") else 10
     acts = (hand.zoom, hand.pan, hand.select)
     until, used = time.monotonic() + 60 * minutes, 0
     while time.monotonic() < until:

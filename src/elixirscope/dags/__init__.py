@@ -50,6 +50,9 @@ class Dags:
             self.causality,
         ]
 
-    def frame_at(self, moment: Moment) -> Picture:
-        """What all seven show at a moment. Raises `NotFoundError` for an event or process that does not exist."""
-        return frame_at(self, moment)
+    def frame_at(self, moment: Moment, *, graph: bool = True) -> Picture:
+        """What all seven show at a moment, the graph of all processes if wanted.
+
+        Raises `NotFoundError` for an event or process that does not exist.
+        """
+        return frame_at(self, moment, graph=graph)

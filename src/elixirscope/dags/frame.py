@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from elixirscope.dags.code import FrameRow
 from elixirscope.dags.picture import Binding, Gap, Picture, Waiting
 from elixirscope.dags.processgraph import mailboxes
+from elixirscope.dags.state import StateView
 from elixirscope.errors import NotFoundError
 from elixirscope.moment import Moment
 from elixirscope.query.labels import EventRow
@@ -19,9 +21,11 @@ if TYPE_CHECKING:
 
 _CAUSES = 12
 _MAILBOX_MOST = 500
+_LATELY = 64  # events of a process among which it is seen whom it deals with
+_SERVERS = frozenset({"gen_server", "gen_statem", "agent"})
 
 
-def frame_at(dags: Dags, moment: Moment) -> Picture:
+def frame_at(dags: Dags, moment: Moment, *, graph: bool = True) -> Picture:
     """See `Dags.frame_at`."""
     query = dags.query
     event = _event(dags, moment)
@@ -31,6 +35,7 @@ def frame_at(dags: Dags, moment: Moment) -> Picture:
     stack = dags.code.stack(event) if event is not None else []
     bindings = _bindings(dags, event) if event is not None else []
     innermost = stack[0] if stack and not stack[0].remote else None
+    state = dags.state.view(event) if event is not None else None
     return Picture(
         moment=Moment(
             at=at, process=process, event=event, call=innermost.call if innermost else None, value=moment.value
@@ -39,9 +44,10 @@ def frame_at(dags: Dags, moment: Moment) -> Picture:
         stack=stack,
         bindings=bindings,
         source=_source(dags, row, innermost, bindings) if row is not None else None,
-        state=dags.state.view(event) if event is not None else None,
+        state=state,
+        beside=_beside(dags, event, at, stack) if event is not None and state is None else None,
         mailbox=_mailbox(dags, process, at) if process is not None else [],
-        graph=dags.interaction.graph(at),
+        graph=dags.interaction.graph(at) if graph else None,
         causes=dags.causality.why(event, limit=_CAUSES) if event is not None else [],
         performance=dags.performance.spent(innermost.call) if innermost else None,
         coverage=[Gap(row.subject, row.reason) for row in query.recording.info.coverage],
@@ -58,6 +64,23 @@ def _event(dags: Dags, moment: Moment) -> int | None:
             f"there is no process {moment.process} in this recording", "`elixirscope processes` lists them"
         )
     return dags.query.event_at(moment.at, moment.process)
+
+
+def _beside(dags: Dags, event: int, at: int, stack: list[FrameRow]) -> StateView | None:
+    """The state of the server that a process without one deals with: the one it talked to most of late, else the
+    one on whose behalf it acts."""
+    process = dags.query.event(event)["process"]
+    mine = dags.query.events_of(process)
+    last = int(np.searchsorted(mine, event, side="right"))
+    peers = dags.query.column("events", "peer")[mine[max(0, last - _LATELY) : last]]
+    talk = [peer for peer, _ in Counter(peers[peers >= 0].tolist()).most_common()]
+    for peer in [*talk, *(frame.process for frame in stack if frame.remote)]:
+        row = dags.query.process_row(peer)
+        if peer != process and row is not None and row["kind"] in _SERVERS:
+            known = dags.query.event_at(at, peer)
+            if known is not None and (view := dags.state.view(known)) is not None:
+                return view
+    return None
 
 
 def _bindings(dags: Dags, event: int) -> list[Binding]:

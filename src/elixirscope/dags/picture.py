@@ -53,8 +53,9 @@ class Picture(msgspec.Struct, frozen=True):
     bindings: list[Binding]
     source: SourceView | None
     state: StateView | None
+    beside: StateView | None  # where the process keeps no state: of the server that it deals with
     mailbox: list[Waiting]
-    graph: Graph
+    graph: Graph | None  # None where it was not asked for
     causes: list[Step]
     performance: Spent | None
     coverage: list[Gap]

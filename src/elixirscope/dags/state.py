@@ -123,9 +123,11 @@ class StateDag(SqlDag):
                 parts.append(f"from {self.labels.process(message['from_process'])}")
         return " ".join(parts) or None
 
-    def history(self, process: int) -> list[Version]:
-        """All versions of a process, the first first."""
-        return [self._version(row) for row in self._versions(process)]
+    def history(self, process: int, *, offset: int = 0, limit: int | None = None) -> list[Version]:
+        """The versions of a process, the first first; a page of them, whose values alone are then decoded."""
+        numbers = self.query.indexes.numbers("states", "process", process)
+        page = numbers[offset:] if limit is None else numbers[offset : offset + limit]
+        return [self._version(row) for row in self.query.indexes.take("states", page)]
 
     def changed(self, process: int, path: str, at: int) -> Blame:
         """Who last changed `path` of the state of `process` at or before `at` (ns), and what it changed there."""

@@ -34,6 +34,7 @@ _QUESTIONS: dict[str, Callable[[Film, Parameters], Any]] = {
     "/timeline": questions.timeline,
     "/overview": questions.overview,
     "/frame": questions.frame,
+    "/graph": questions.graph,
     "/step": questions.step,
     "/messages": questions.messages,
     "/states": questions.states,

@@ -10,6 +10,7 @@ from elixirscope.dags import Picture
 from elixirscope.dags.causality import Relation
 from elixirscope.dags.critical import CriticalPath
 from elixirscope.dags.dataflow import Flow
+from elixirscope.dags.processgraph import Graph
 from elixirscope.dags.retro import Retro
 from elixirscope.dags.retro import retro as retro_of
 from elixirscope.dags.spacetime import SpaceTime, space_time
@@ -88,7 +89,12 @@ def overview(film: Film, ask: Parameters) -> Overview:
 
 def frame(film: Film, ask: Parameters) -> Picture:
     """The synchronised picture at a moment."""
-    return film.dags.frame_at(ask.moment())
+    return film.dags.frame_at(ask.moment(), graph=False)
+
+
+def graph(film: Film, ask: Parameters) -> Graph:
+    """The processes at a time, and what passed between them."""
+    return film.dags.interaction.graph(ask.number("at"))
 
 
 def step(film: Film, ask: Parameters) -> Answer:
@@ -118,9 +124,12 @@ def messages(film: Film, ask: Parameters) -> pages.MessagePage:
 
 
 def states(film: Film, ask: Parameters) -> Answer:
-    """The history of one process's state."""
-    process = ask.number("process")
-    return {"process": process, "versions": film.dags.state.history(process)}
+    """A page of the history of one process's state."""
+    process, offset = ask.number("process"), max(0, ask.number("offset", 0))
+    limit = max(0, min(ask.number("limit", 200), _MOST))
+    versions = film.dags.state.history(process, offset=offset, limit=limit)
+    total = film.query.count("states", "process", process)
+    return {"process": process, "versions": versions, "offset": offset, "total": total}
 
 
 def diff(film: Film, ask: Parameters) -> Answer:

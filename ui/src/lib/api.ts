@@ -99,8 +99,9 @@ export const api = {
       { ...q, processes: q.processes?.join(',') },
       signal,
     ),
-  states: (process: number, signal?: Signal) =>
-    get<{ process: number; versions: T.Version[] }>('states', { process }, signal),
+  graph: (at: number, signal?: Signal) => get<T.Graph>('graph', { at }, signal),
+  states: (process: number, offset: number, limit: number, signal?: Signal) =>
+    get<T.Versions>('states', { process, offset, limit }, signal),
   diff: (a: number, b: number, signal?: Signal) => get<{ changes: T.Change[] }>('diff', { a, b }, signal),
   children: (call: number, signal?: Signal) =>
     get<{ calls: T.Call[]; total: number }>('calls', { call }, signal),

@@ -211,6 +211,14 @@ export interface Change {
   after: string | null
 }
 
+/** A page of a state's history: its version numbers begin at `offset`. */
+export interface Versions {
+  process: number
+  versions: Version[]
+  offset: number
+  total: number
+}
+
 export interface StateAt {
   process: number
   version: number
@@ -261,6 +269,11 @@ export interface Step {
   reason: string | null
 }
 
+export interface Graph {
+  nodes: GraphNode[]
+  edges: GraphEdge[]
+}
+
 export interface Picture {
   moment: Moment
   event: EventRow | null
@@ -269,7 +282,7 @@ export interface Picture {
   source: Source | null
   state: StateAt | null
   mailbox: Waiting[]
-  graph: { nodes: GraphNode[]; edges: GraphEdge[] }
+  beside: StateAt | null
   causes: Step[]
   performance: {
     self_ns: number | null
