@@ -39,16 +39,25 @@ _WATCH: Final = """
 (() => {
   const bench = window.bench = { painted: null, started: null, done: null, frames: [] }
   const busy = () => document.querySelector('[data-testid=cinema]')?.dataset.busy !== 'false'
+  // What the page has yet to draw: the callbacks that it waits for.
+  const frame = window.requestAnimationFrame.bind(window), cancel = window.cancelAnimationFrame.bind(window)
+  const drawings = new Set()
+  window.requestAnimationFrame = (draw) => {
+    const id = frame((now) => { drawings.delete(id); draw(now) })
+    drawings.add(id)
+    return id
+  }
+  window.cancelAnimationFrame = (id) => { drawings.delete(id); cancel(id) }
   const watch = (now) => {
     bench.frames.push(now)
     if (bench.painted === null && Number(document.querySelector('canvas')?.dataset.drawn) > 0) bench.painted = now
-    requestAnimationFrame(watch)
+    frame(watch)
   }
-  requestAnimationFrame(watch)
+  frame(watch)
   const rest = () => {
-    if (busy()) return requestAnimationFrame(rest)
-    // What was drawn before this callback is presented by the time of the next one.
-    requestAnimationFrame(() => { if (busy()) rest(); else bench.done = performance.now() })
+    if (busy() || drawings.size > 0) return frame(rest)
+    // What was drawn before now is presented by the time of the next frame.
+    frame(() => { if (busy() || drawings.size > 0) rest(); else bench.done = performance.now() })
   }
   for (const kind of ['pointerdown', 'pointermove', 'wheel', 'keydown'])
     addEventListener(kind, (event) => {
