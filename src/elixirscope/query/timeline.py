@@ -16,9 +16,9 @@ from elixirscope.query.labels import Labels
 from elixirscope.query.passage import passages
 from elixirscope.recording.format import Kind
 
-SPANS_MOST: Final = 4_000
-MESSAGES_MOST: Final = 3_000
-MARKS_MOST: Final = 2_000
+SPANS_MOST: Final = 2_000
+MESSAGES_MOST: Final = 1_500
+MARKS_MOST: Final = 1_000
 _BUCKET_PX: Final = 3
 
 _MARKS: Final = {

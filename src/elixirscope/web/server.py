@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import socket
 import threading
 from collections.abc import Iterator
@@ -52,6 +53,8 @@ class Server:
 
     def run(self) -> None:
         """Serve until interrupted or `stop`."""
+        # What is loaded by now stays: looking through it for garbage again and again takes tens of milliseconds.
+        gc.freeze()
         try:
             self._server.run(sockets=[self._socket])
         except KeyboardInterrupt:
