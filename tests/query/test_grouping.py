@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from elixirscope.query import grouping
-from elixirscope.query.grouping import Chosen, Groups, ascends, group, group_by
+from elixirscope.query.grouping import Chosen, Groups, ascends, group, group_by, regroup
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -29,6 +29,15 @@ def test_groups_hold_the_rows_of_each_key(keys: list[int], kind: type) -> None:
     assert [order[starts[key] : starts[key + 1]].tolist() for key in range(10)] == [
         np.flatnonzero(column == key).tolist() for key in range(10)
     ]
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 9), max_size=40), st.lists(st.integers(0, 14), max_size=40))
+def test_groups_of_a_column_that_grew_are_those_of_all_of_it(before: list[int], added: list[int]) -> None:
+    keys = np.array(before + added, np.int64)
+    found = regroup(*group(keys[: len(before)], 10, np.empty), keys, 15)
+    for grown, whole in zip(found, group(keys, 15, np.empty), strict=True):
+        assert grown.tolist() == whole.tolist()
 
 
 @settings(deadline=None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from elixirscope.recording import memory
-from elixirscope.recording.memory import MemoryTables
+from elixirscope.recording.memory import MemoryTables, Piece
 from elixirscope.recording.schema import TABLES
 
 SCHEMA = TABLES["links"]
@@ -46,12 +47,12 @@ def small_chunks() -> Any:
 
 
 @settings(max_examples=200, deadline=None)
-@given(steps)
+@given(steps, st.randoms())
 def test_what_grows_and_changes_is_as_a_list_of_rows_would_be(
-    steps: list[tuple[list[dict[str, Any]], list[int], list[dict[str, Any]], bool]],
+    steps: list[tuple[list[dict[str, Any]], list[int], list[dict[str, Any]], bool]], random: Random
 ) -> None:
     tables, plain = MemoryTables(), list[dict[str, Any]]()
-    shown = list[tuple[pa.Table, list[dict[str, Any]]]]()
+    shown = list[tuple[pa.Table, dict[tuple[str, str], Piece], list[dict[str, Any]]]]()
     for added, places, contents, look in steps:
         tables.append("links", table(added))
         plain += [dict(row) for row in added]
@@ -63,10 +64,14 @@ def test_what_grows_and_changes_is_as_a_list_of_rows_would_be(
             for place, row in patched:
                 plain[place] |= {name: row[name] for name in names}
         if look:
-            shown.append((tables.all()["links"], [dict(row) for row in plain]))
-    shown.append((tables.all()["links"], plain))
-    for seen, expected in shown:  # after all of it: what was shown stays as it was
+            shown.append((tables.all()["links"], tables.pieces(), [dict(row) for row in plain]))
+    shown.append((tables.all()["links"], tables.pieces(), plain))
+    # After all of it: what was shown stays as it was. The editions' numbers are asked for in any order.
+    for seen, pieces, expected in random.sample(shown, len(shown)):
         assert seen.schema.equals(SCHEMA)
+        for name in ("event", "until"):
+            numbers = pieces["links", name].upto(seen.column(name))
+            assert numbers.tolist() == [-1 if row[name] is None else row[name] for row in expected]
         assert seen.to_pylist() == expected
         assert all(seen.column(name).unify_dictionaries().combine_chunks() is not None for name in ("kind", "reason"))
 
@@ -94,3 +99,26 @@ def test_a_change_copies_only_the_chunks_it_touches() -> None:
 def test_a_table_without_news_is_not_made_again() -> None:
     tables = MemoryTables()
     assert tables.all()["links"] is tables.all()["links"]
+
+
+def test_a_column_that_only_grew_is_one_piece_for_all_editions() -> None:
+    row = {"event": 1, "at": 1, "until": None, "kind": "link", "process": 1, "peer": 2, "certain": True, "reason": None}
+    tables = MemoryTables()
+
+    def edition(name: str) -> tuple[Piece, Any]:
+        tables.append("links", table([row]))
+        shown = tables.all()["links"]
+        piece = tables.pieces()["links", name]
+        return piece, piece.upto(shown.column(name))
+
+    edition("event")
+    edition("event")  # with room for more
+    (piece, earlier), (same, later) = edition("event"), edition("event")
+    assert piece is same
+    assert np.shares_memory(earlier, later)
+    assert not later.flags.writeable
+    before, _ = edition("until")
+    tables.patch("links", np.array([0]), {"until": pa.array([7])})
+    after, numbers = edition("until")
+    assert before is not after
+    assert numbers.tolist() == [7, *[-1] * 5]

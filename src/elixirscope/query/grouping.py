@@ -86,6 +86,24 @@ def group(
     return order, starts
 
 
+def regroup(
+    order: NDArray[Any], starts: NDArray[np.int64], keys: NDArray[Any], groups: int
+) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """What `group` makes of `keys`, given what it made of the first `len(order)` of them, all of which had a group."""
+    done = len(order)
+    fresh, fresh_starts = group(keys[done:], groups, np.empty)
+    before, new = np.diff(starts, append=np.full(groups + 1 - len(starts), done)), np.diff(fresh_starts)
+    whole = np.zeros(groups + 1, np.int64)
+    np.cumsum(before + new, out=whole[1:])
+    places = np.arange(len(fresh)) + np.repeat(whole[:-1] + before - fresh_starts[:-1], new)
+    old = np.ones(int(whole[-1]), np.bool_)
+    old[places] = False
+    joined = np.empty(len(old), number_type(len(keys)))
+    joined[old] = order
+    joined[places] = fresh + done
+    return joined, whole
+
+
 def group_by(keys: NDArray[Any], allocate: Allocate) -> tuple[NDArray[Any], ...]:
     """What `Groups` is made of, for any column: (row numbers, starts, shift)."""
     highest = max((int(keys[part].max(initial=-1)) for part in parts(len(keys))), default=-1)

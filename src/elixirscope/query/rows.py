@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pyarrow as pa
 
-from elixirscope.query.grouping import Chosen, Groups, ascends, group, group_by
+from elixirscope.query.grouping import Chosen, Groups, ascends, group, group_by, regroup
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -120,7 +120,17 @@ class Rows:
         count = self.process_count
 
         def make(allocate: Allocate) -> tuple[NDArray[Any], ...]:
-            return group(processes if choose is None else Chosen(processes, choose), count, allocate)
+            if choose is not None:
+                return group(Chosen(processes, choose), count, allocate)
+            derived = self.recording.derived("events", "process")
+            before: tuple[NDArray[Any], NDArray[Any]] | None = derived.get(name)
+            if before is not None and len(before[0]) <= len(processes) and len(before[1]) <= count + 1:
+                found = regroup(*before, processes, count)
+            else:
+                found = group(processes, count, allocate)
+            if len(found[0]) == len(processes):  # each has a process
+                derived[name] = found
+            return found
 
         order, starts = self.arrays(name, make)
         return order, starts

@@ -129,7 +129,7 @@ class Live:
         facts = facts_of(log, raw_sizes(self.path), truncated=self._truncated, rows=rows)
         if self.late:
             facts.coverage.append(Uncovered(f"{self.late:,} events", "they were written too late to be shown live"))
-        return Recording(self.path, Manifest.load(self.path), facts, Built(facts, tables, log))
+        return Recording(self.path, Manifest.load(self.path), facts, Built(facts, tables, log, self._tables.pieces()))
 
 
 class _Delay:

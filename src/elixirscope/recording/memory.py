@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import defaultdict
 from itertools import pairwise
 from typing import Any, Final
@@ -9,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from elixirscope.recording.changes import Changes
 from elixirscope.recording.schema import TABLES
@@ -50,6 +52,43 @@ class MemoryTables:
         """The tables as they are now. Later changes leave these as they are."""
         return {name: table.shown() for name, table in self._tables.items()}
 
+    def pieces(self) -> dict[tuple[str, str], Piece]:
+        """The columns by table and name, of the tables as last shown."""
+        return {
+            (name, column): piece
+            for name, table in self._tables.items()
+            for column, piece in zip(TABLES[name].names, table.pieces, strict=True)
+        }
+
+
+class Piece:
+    """A column of whole numbers in one piece, shared by all editions between which it has only grown. Safe to use from
+    several threads."""
+
+    def __init__(self) -> None:
+        self.derived: dict[str, Any] = {}  # whatever others made of it, for the next edition to begin with
+        self._numbers = np.empty(0, np.int64)
+        self._filled = 0
+        self._lock = threading.Lock()
+
+    def upto(self, column: pa.ChunkedArray) -> Numbers:
+        """What `column` holds, as one edition has it: -1 where null, not to be written to."""
+        with self._lock:
+            if len(column) > len(self._numbers):
+                before = self._numbers[: self._filled]
+                self._numbers = np.empty(2 * len(column) if self._filled else len(column), np.int64)
+                self._numbers[: self._filled] = before
+            end = 0
+            for chunk in column.chunks:
+                start, end = end, end + len(chunk)
+                if end > self._filled:
+                    fresh = chunk.slice(self._filled - start)
+                    self._numbers[self._filled : end] = np.asarray(pc.fill_null(fresh.cast(pa.int64()), -1))
+                    self._filled = end
+            found = self._numbers[: len(column)]
+            found.flags.writeable = False
+            return found
+
 
 class _Table:
     """One table: per column chunks of rows, texts as the numbers of their words."""
@@ -62,6 +101,7 @@ class _Table:
         self._new: list[pa.Table] = []
         self._changed: defaultdict[str, list[tuple[Numbers, pa.Array]]] = defaultdict(list)
         self._shown: pa.Table | None = None
+        self.pieces = [Piece() for _ in schema]
 
     def append(self, rows: pa.Table) -> None:
         if rows.num_rows:
@@ -96,6 +136,7 @@ class _Table:
         ends = np.array(self._ends, np.int64)
         for name, changes in self._changed.items():
             place = self._schema.get_field_index(name)
+            self.pieces[place] = Piece()
             rows = np.concatenate([rows for rows, _ in changes])
             values = pa.concat_arrays([self._plain(place, values) for _, values in changes])
             order = np.argsort(rows, kind="stable")  # of several for one row the last counts

@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -23,6 +21,7 @@ from elixirscope.recording.format import FORMAT_VERSION
 from elixirscope.recording.frames import newer_format
 from elixirscope.recording.joiner import raw_paths
 from elixirscope.recording.manifest import Manifest
+from elixirscope.recording.memory import Piece
 from elixirscope.recording.packed import is_packed, located, packed_content
 from elixirscope.recording.schema import TABLES
 from elixirscope.recording.sealer import SEGMENTS, VALUES, Built, Correlate, Progress, Seal
@@ -115,12 +114,16 @@ class Recording:
         else made, as int64."""
         if self._columns is not None:
             return self._columns.numbers(table, column)
-        values = self.table(table).column(column)
-        found, done = np.empty(len(values), np.int64), 0
-        for chunk in values.chunks:
-            found[done : done + len(chunk)] = np.asarray(pc.fill_null(chunk.cast(pa.int64()), -1))
-            done += len(chunk)
-        return found
+        return self._piece(table, column).upto(self.table(table).column(column))
+
+    def derived(self, table: str, column: str) -> dict[str, Any]:
+        """What was made of a column when it was shorter and else the same, as that of a recording that grows; to be
+        added to."""
+        return self._piece(table, column).derived
+
+    def _piece(self, table: str, column: str) -> Piece:
+        shared = self._built.pieces if self._built is not None else {}
+        return shared.get((table, column)) or Piece()
 
     @cached_property
     def arrays(self) -> Arrays:

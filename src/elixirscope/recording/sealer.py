@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Final, TypeAlias
@@ -29,7 +29,7 @@ from elixirscope.recording.format import FORMAT_VERSION, Flag
 from elixirscope.recording.joiner import Joiner, raw_paths
 from elixirscope.recording.log import Log
 from elixirscope.recording.manifest import Manifest
-from elixirscope.recording.memory import MemoryTables
+from elixirscope.recording.memory import MemoryTables, Piece
 from elixirscope.recording.schema import SCHEMA_VERSION, TABLES
 from elixirscope.recording.sources import relative_files
 from elixirscope.recording.values import ValueWriter, write_values
@@ -72,6 +72,7 @@ class Built:
     seal: Seal
     tables: dict[str, pa.Table]
     log: Log
+    pieces: dict[tuple[str, str], Piece] = field(default_factory=dict)  # columns, where the recording still grows
 
 
 class AsyncWriterPool:
