@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,11 +50,15 @@ def command(
         click.echo(plan.dumps(), nl=False)
 
 
-def _hits(recording: str) -> dict[str, int]:
+def _hits(recording: str) -> Counter[str]:
+    """Calls of each function, those that were only counted among them."""
     import elixirscope
 
-    rows = elixirscope.open(recording).query.rows(
+    recorded = elixirscope.open(recording)
+    rows = recorded.query.rows(
         "SELECT module || '.' || function || '/' || arity AS name, count(*) AS hits FROM calls"
         " WHERE module IS NOT NULL GROUP BY ALL"
     )
-    return {row["name"]: row["hits"] for row in rows}
+    hits = Counter({row["name"]: row["hits"] for row in rows})
+    hits.update({row.function: row.calls for row in recorded.info.coverage if row.function is not None})
+    return hits

@@ -17,10 +17,15 @@ _MOST_ROWS: Final = 50  # of one sort; the rest is summed up in one row
 
 
 class Uncovered(msgspec.Struct, frozen=True):
-    """`subject` was not, or not wholly, recorded, because of `reason`. Both are text to show."""
+    """`subject` was not, or not wholly, recorded, because of `reason`. Both are text to show.
+
+    `function` is the one of which `calls` were only counted.
+    """
 
     subject: str
     reason: str
+    function: str | None = None
+    calls: int = 0
 
 
 def uncovered(log: Log) -> list[Uncovered]:
@@ -89,15 +94,14 @@ def _steps(log: Log) -> Iterator[Uncovered]:
 
 def _counted(log: Log) -> Iterator[Uncovered]:
     """Functions that were called too often, the most frequent first."""
-    calls: Counter[tuple[str, int]] = Counter()
+    calls: Counter[tuple[str, str | None, int]] = Counter()
     for one in counted(log):
         name = str(one.callee)
         named = {"fn": f"a function in {name}, line {one.line}", "external": f"{name} in line {one.line}"}
-        calls[named.get(one.kind, name), one.limit] += one.calls
-    for (name, limit), count in calls.most_common():
-        yield Uncovered(
-            f"calls of {name}", f"{count:,} were only counted: its calls cost more than {limit:,} small ones a second"
-        )
+        calls[named.get(one.kind, name), None if one.kind in named else name, one.limit] += one.calls
+    for (name, function, limit), count in calls.most_common():
+        why = f"{count:,} were only counted: its calls cost more than {limit:,} small ones a second"
+        yield Uncovered(f"calls of {name}", why, function, count)
 
 
 def _moment(step: dict[str, Any], log: Log) -> str:
