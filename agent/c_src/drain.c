@@ -63,6 +63,23 @@ ERL_NIF_TERM drain(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
                           enif_make_int64(env, first), enif_make_int64(env, last));
 }
 
+/* lost_by(ring): [{Pid, Count}] of events that were dropped since the last time, as far as it is known whose they were.
+ * Asked before `drain`, no more than that says. */
+ERL_NIF_TERM lost_by(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+  (void)argc;
+  struct writer *w = reader(env, argv[0]);
+  if (!w) return enif_make_badarg(env);
+  ERL_NIF_TERM all = enif_make_list(env, 0);
+  for (unsigned n = 0; n < LOSERS; n++) {
+    if (!atomic_load_explicit(&w->losers[n].count, memory_order_relaxed)) continue;
+    ERL_NIF_TERM pid = atomic_load_explicit(&w->losers[n].pid, memory_order_relaxed); /* a local one: a word */
+    ERL_NIF_TERM count = enif_make_uint64(env, atomic_exchange_explicit(&w->losers[n].count, 0, memory_order_acq_rel));
+    if (pid && pid == atomic_load_explicit(&w->losers[n].pid, memory_order_relaxed))
+      all = enif_make_list_cell(env, enif_make_tuple2(env, pid, count), all);
+  }
+  return all;
+}
+
 /* advance(ring, tail, file_bytes, lost_told, events): what was drained is safe. */
 ERL_NIF_TERM advance(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
   (void)argc;

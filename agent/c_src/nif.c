@@ -344,6 +344,7 @@ static ErlNifFunc functions[] = {
     {"changed", 4, changed, 0},
     {"put_encoded", 6, put_encoded, 0},
     {"drain", 2, drain, 0},
+    {"lost_by", 1, lost_by, 0},
     {"advance", 5, advance, 0},
     {"mark", 1, mark, 0},
     {"create", 4, create, ERL_NIF_DIRTY_JOB_IO_BOUND},

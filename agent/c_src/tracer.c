@@ -60,7 +60,7 @@ static void tell(ErlNifEnv *env, const ERL_NIF_TERM argv[], ERL_NIF_TERM extra, 
       extra ? enif_make_tuple6(own, atom_trace_ts, argv[2], argv[0], term, enif_make_copy(own, extra), ts)
             : enif_make_tuple5(own, atom_trace_ts, argv[2], argv[0], term, ts);
   /* Copied once more: handing over the environment would count as a step of the program's seq_trace. */
-  if (!to.pid || !enif_send(env, &to, NULL, message)) writer_lose();
+  if (!to.pid || !enif_send(env, &to, NULL, message)) writer_lose(argv[2]);
   enif_free_env(own);
 }
 

@@ -71,9 +71,20 @@ int64_t writer_tick(void) {
   return ts;
 }
 
-void writer_lose(void) {
-  struct writer *w = mine();
+/* The place of another process is taken when the reader has taken what was counted there. */
+static void lose(struct writer *w, ERL_NIF_TERM pid) {
+  unsigned at = (unsigned)(pid * 0x9E3779B97F4A7C15ull >> 40) & (LOSERS - 1);
   ring_lose(&w->ring);
+  if (atomic_load_explicit(&w->losers[at].pid, memory_order_relaxed) != pid) {
+    if (!pid || atomic_load_explicit(&w->losers[at].count, memory_order_acquire)) return;
+    atomic_store_explicit(&w->losers[at].pid, pid, memory_order_relaxed);
+  }
+  atomic_fetch_add_explicit(&w->losers[at].count, 1, memory_order_release);
+}
+
+void writer_lose(ERL_NIF_TERM pid) {
+  struct writer *w = mine();
+  lose(w, pid);
   done(w);
 }
 
@@ -136,7 +147,7 @@ enum outcome write_event(ErlNifEnv *env, struct what *what, const ERL_NIF_TERM *
       ring_commit(&w->ring, length);
     }
   }
-  if (outcome == NO_ROOM) ring_lose(&w->ring);
+  if (outcome == NO_ROOM) lose(w, what->pid);
   done(w);
   return outcome;
 }

@@ -13,6 +13,7 @@
 #define VALUE_BYTES 65536u /* of one value at most; what is larger takes the way through Elixir */
 #define RINGS 1025
 #define KNOWN 2048 /* a power of two */
+#define LOSERS 256 /* a power of two */
 #define NO_PEER 0xFFFFFFFFu
 
 enum kind { CALL = 1, RETURN = 2, TAIL = 3, BIND = 4, STATE = 10, EXIT = 22, LINK = 23, REGISTER = 27, UNREGISTER = 28,
@@ -40,6 +41,12 @@ struct writer {
     ERL_NIF_TERM pid;
     uint32_t index;
   } known[KNOWN];
+  /* Whose events were dropped since the reader looked, as far as there are places. Each is counted in the ring first:
+   * what is counted here is never more than that. */
+  struct {
+    _Atomic uint64_t pid;
+    _Atomic uint64_t count;
+  } losers[LOSERS];
   struct cache cache;
 };
 
@@ -67,11 +74,12 @@ enum outcome write_event(ErlNifEnv *env, struct what *what, const ERL_NIF_TERM *
 
 /* A time like that of an event, for one that goes another way. */
 int64_t writer_tick(void);
-/* Counts an event that went another way and did not arrive. */
-void writer_lose(void);
+/* Counts an event of this process that went another way and did not arrive. */
+void writer_lose(ERL_NIF_TERM pid);
 
 /* The functions in drain.c, for whoever reads. */
 ERL_NIF_TERM drain(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]);
+ERL_NIF_TERM lost_by(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]);
 ERL_NIF_TERM advance(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]);
 ERL_NIF_TERM mark(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]);
 

@@ -91,41 +91,55 @@ defmodule ElixirScope.Capture.NativeDrainer do
 
   defp drain(%{ring: %{number: n}} = state) do
     {tail, _, told, _} = NativeRuntime.mark(n)
+    losers = NativeRuntime.lost_by(n)
 
     case NativeRuntime.drain(n, @chunk) do
       {:empty, ^told} ->
         state
 
       {:empty, lost} ->
-        write(state, tail, lost, lost - told, {[], <<>>, <<>>, 0, nil, nil})
+        write(state, tail, lost, losses(lost - told, losers), {[], <<>>, <<>>, 0, nil, nil})
 
       {tail, lost, processes, events, values, count, first, last} ->
-        state = write(state, tail, lost, lost - told, {processes, events, values, count, first, last})
+        batch = {processes, events, values, count, first, last}
+        state = write(state, tail, lost, losses(lost - told, losers), batch)
         if byte_size(events) + byte_size(values) > div(@chunk, 2), do: drain(state), else: state
     end
   end
 
-  defp write(%{failed: nil, file: file} = state, tail, lost, loss, batch) do
+  # Rows of a LOSS frame: by process as far as it is known, nil for the others (a drainer may have died with what it knew).
+  defp losses(0, _losers), do: []
+
+  defp losses(loss, losers) do
+    case loss - Enum.sum(for {_, count} <- losers, do: count) do
+      0 -> losers
+      others -> [{nil, others} | losers]
+    end
+  end
+
+  defp sum(losses), do: Enum.sum(for {_, count} <- losses, do: count)
+
+  defp write(%{failed: nil, file: file} = state, tail, lost, losses, batch) do
     {_, _, _, before} = NativeRuntime.mark(state.ring.number)
 
     with :ok <- write_processes(file, elem(batch, 0)),
-         :ok <- write_losses(file, loss),
-         :ok <- write_events(file, batch, loss),
+         :ok <- write_losses(file, losses, :overload),
+         :ok <- write_events(file, batch, sum(losses)),
          {:ok, bytes} <- :file.position(file, :cur) do
       NativeRuntime.advance(state.ring.number, tail, bytes, lost, before + elem(batch, 3))
       state
     else
       {:error, reason} ->
         FrameFile.complain(reason)
-        write(%{state | failed: reason}, tail, lost, loss, batch)
+        write(%{state | failed: reason}, tail, lost, losses, batch)
     end
   end
 
   # The disk is full or gone: the ring is emptied all the same, and what was in it is lost.
-  defp write(state, tail, lost, loss, batch) do
+  defp write(state, tail, lost, losses, batch) do
     {_, bytes, _, events} = NativeRuntime.mark(state.ring.number)
     NativeRuntime.advance(state.ring.number, tail, bytes, lost, events)
-    %{state | unwritten: state.unwritten + loss + elem(batch, 3)}
+    %{state | unwritten: state.unwritten + sum(losses) + elem(batch, 3)}
   end
 
   defp write_processes(_file, []), do: :ok
@@ -135,9 +149,12 @@ defmodule ElixirScope.Capture.NativeDrainer do
     FrameFile.write_term(file, :processes, processes, count: length(processes))
   end
 
-  defp write_losses(file, loss, reason \\ :overload)
-  defp write_losses(_file, 0, _reason), do: :ok
-  defp write_losses(file, loss, reason), do: FrameFile.write_term(file, :loss, [{nil, loss, reason}])
+  defp write_losses(_file, [], _reason), do: :ok
+
+  defp write_losses(file, losses, reason) do
+    rows = for {pid, count} <- losses, do: {pid, count, reason}
+    FrameFile.write_term(file, :loss, rows, count: length(rows))
+  end
 
   defp write_events(_file, {_, _, _, 0, _, _}, 0), do: :ok
 
@@ -174,5 +191,6 @@ defmodule ElixirScope.Capture.NativeDrainer do
     FrameFile.write_term(state.file, :end, %{events: events, lost: lost})
   end
 
-  defp finish(state), do: write_losses(state.file, state.unwritten, state.failed)
+  defp finish(%{unwritten: 0}), do: :ok
+  defp finish(state), do: write_losses(state.file, [{nil, state.unwritten}], state.failed)
 end

@@ -159,6 +159,9 @@ defmodule ElixirScope.Capture.NativeRuntime do
   @doc "What ring `n` holds, about `limit` bytes of it; it stays there until `advance/5`."
   def drain(_ring, _limit), do: missing()
 
+  @doc "Of whose events ring `n` had to drop how many since the last time, as far as it knows; asked before `drain/2`."
+  def lost_by(_n), do: missing()
+
   @doc """
   Says that all before `tail`, `events` events, is in the first `bytes` bytes of the ring's file of frames, and that
   `lost` are told there.
