@@ -164,7 +164,8 @@ defmodule ElixirScope.AST.Walker do
 
   def expr({tag, anno, template, qualifiers} = e, position, env, st) when tag in [:lc, :bc, :mc] do
     {qualifiers, st} = Enum.map_reduce(qualifiers, st, &qualifier(&1, env, &2))
-    {template, st} = expr(template, nil, env, st)
+    # Since OTP 29 there may be several.
+    {template, st} = part(template, env, st)
     result({tag, anno, template, qualifiers}, e, position, env, st)
   end
 
