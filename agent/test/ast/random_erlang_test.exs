@@ -6,7 +6,7 @@ defmodule ElixirScope.AST.RandomErlangTest do
 
   import ElixirScope.AST.Support
 
-  @modules 10
+  @modules 8
   @functions 8
 
   test "random Erlang modules do the same plain and instrumented" do

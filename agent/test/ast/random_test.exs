@@ -6,7 +6,7 @@ defmodule ElixirScope.AST.RandomTest do
 
   import ElixirScope.AST.Support
 
-  @modules 10
+  @modules 8
   @functions 8
 
   test "random modules do the same plain and instrumented" do
@@ -30,12 +30,27 @@ defmodule ElixirScope.AST.RandomTest do
     end
   end
 
+  defmodule Partner do
+    @moduledoc false
+    # A recursion through two modules, of which one is instrumented.
+    def pong(n, x), do: apply(Subject, :ping, [n, x])
+  end
+
   defp module do
     functions = for f <- 1..@functions, do: "def f#{f}(a, n) do\n#{body(f, ["a", "n"], 4)}\nend\n"
 
     """
     defmodule Subject do
+    defstruct [:a, b: 1]
+    defmacrop twice(x), do: quote(do: {unquote(x), unquote(x)})
+    defguardp small(x) when is_integer(x) and x < 3
+    defdelegate size(x), to: Kernel, as: :map_size
     #{functions}
+    def many(x, y) when small(x) and y > x, do: {:small, e(y)}
+    def many(%__MODULE__{a: a, b: b}, _), do: {a, b}
+    def many([x | rest], y), do: {many(x, y), rest}
+    def many(_, x), do: e(x)
+    def ping(n, x), do: if(n > 0, do: ElixirScope.AST.RandomTest.Partner.pong(n - 1, x), else: e(x))
     def e(x), do: (send(self(), x); x)
     def with_default(x \\\\ :default, y \\\\ 2), do: {x, y}
     def down(n), do: if(n > 0, do: down(n - 1), else: n)
@@ -70,7 +85,7 @@ defmodule ElixirScope.AST.RandomTest do
     sub = fn -> expr(f, vars, depth - 1) end
     inner = fn more -> body(f, more ++ vars, depth - 2) end
 
-    "(" <> compound(:rand.uniform(36), f, vars, sub, inner) <> ")"
+    "(" <> compound(:rand.uniform(46), f, vars, sub, inner) <> ")"
   end
 
   defp compound(kind, f, vars, sub, inner) do
@@ -182,6 +197,36 @@ defmodule ElixirScope.AST.RandomTest do
 
       36 ->
         "(case {#{sub.()}, #{sub.()}} do\n{x, x} -> x\n{%{k: k}, _} -> #{inner.(["k"])}\n{<<c, _::bits>>, _} -> c\n#{maybe("{o, _} when is_tuple(o) or is_list(o) -> o\n_ -> #{literal()}")}\nend)"
+
+      37 ->
+        "twice(#{sub.()})"
+
+      38 ->
+        "many(%__MODULE__{a: #{sub.()}, b: #{pick(vars)}}, #{sub.()})"
+
+      39 ->
+        "many(#{sub.()}, #{sub.()})"
+
+      40 ->
+        "ping(#{pick(["3", "0"])}, #{sub.()})"
+
+      41 ->
+        "size(#{sub.()})"
+
+      42 ->
+        "#{sub.()} |> e() |> then(fn t -> #{inner.(["t"])} end) |> tap(&e/1)"
+
+      43 ->
+        "(try do\n#{inner.([])}\nrescue\ne in [ArithmeticError, ErlangError] -> #{pick(["reraise e, __STACKTRACE__", "reraise ArgumentError, [message: inspect(e)], __STACKTRACE__"])}\nend)"
+
+      44 ->
+        "raise(#{pick(["ArgumentError", "KeyError, key: " <> sub.(), "\"s\""])})"
+
+      45 ->
+        "for(i <- List.wrap(#{sub.()}), {:ok, j} <- [{:ok, i}, #{literal()}], <<k <- \"ab\">>, k != j, do: {i, j, e(k)})"
+
+      46 ->
+        "with({:ok, w} when w != #{literal()} <- #{sub.()}, [h | _] <- List.wrap(w), do: (#{inner.(["w", "h"])}))"
     end
   end
 
