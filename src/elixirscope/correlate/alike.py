@@ -47,6 +47,38 @@ class Arguments(NamedTuple):
     refs: tuple[bytes, ...] = ()
 
 
+class Parts(NamedTuple):
+    """Some parts of each of many terms: `content` has them all, `of` the place of each one's term, ascending, and `at`
+    where in `content` it is."""
+
+    of: Ints
+    at: Ints
+    content: list[bytes]
+
+    @classmethod
+    def join(cls, of: list[Ints], content: list[bytes]) -> Parts:
+        """Those of several groups of terms; `of`: the places of the terms of each."""
+        joined = np.concatenate([np.empty(0, np.int64), *of])
+        order = np.argsort(joined, kind="stable")
+        return cls(joined[order], order, content)
+
+    def of_term(self, place: int) -> tuple[bytes, ...]:
+        """The parts of one term."""
+        first, end = np.searchsorted(self.of, [place, place + 1]).tolist()
+        return tuple(self.content[number] for number in self.at[first:end].tolist())
+
+
+class AllArguments(NamedTuple):
+    """The arguments of many calls."""
+
+    parts: Parts
+    refs: Parts
+
+    def of_call(self, place: int) -> Arguments:
+        """Those of one call."""
+        return Arguments(self.parts.of_term(place), self.refs.of_term(place))
+
+
 def shapes(values: RawValues, ids: Ints) -> list[Shape]:
     """The shapes of messages."""
     found: list[Shape] = [Shape("info", None)] * len(ids)
@@ -58,18 +90,20 @@ def shapes(values: RawValues, ids: Ints) -> list[Shape]:
     return found
 
 
-def all_arguments(values: RawValues, ids: Ints) -> list[Arguments]:
+def all_arguments(values: RawValues, ids: Ints) -> AllArguments:
     """The arguments in encoded tuples."""
-    found = [Arguments()] * len(ids)
+    of_parts, of_refs = list[Ints](), list[Ints]()
+    parts, refs = list[bytes](), list[bytes]()
     for group in alike(values, ids):
         spans = elements(group.example)
-        refs = [ref for start, _ in spans[:2] if (ref := from_reference(group.example, start)) is not None]
-        columns = [group.part(span) for span in spans]
-        of_refs = [group.part(ref) for ref in refs]
-        for number, place in enumerate(group.places.tolist()):
-            parts = tuple(column[number] or b"" for column in columns)
-            found[place] = Arguments(parts, tuple(column[number] or b"" for column in of_refs))
-    return found
+        for span in spans:
+            of_parts.append(group.places)
+            parts += (part or b"" for part in group.part(span))
+        for start, _ in spans[:2]:
+            if (found := from_reference(group.example, start)) is not None:
+                of_refs.append(group.places)
+                refs += (ref or b"" for ref in group.part(found))
+    return AllArguments(Parts.join(of_parts, parts), Parts.join(of_refs, refs))
 
 
 def alike(values: RawValues, ids: Ints) -> Iterator[Alike]:

@@ -2,35 +2,24 @@
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
-from collections.abc import Iterable
-from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from elixirscope.correlate.alike import Arguments, all_arguments
 from elixirscope.correlate.calls import Calls
-from elixirscope.correlate.columns import NONE, Ints, known, patch
+from elixirscope.correlate.columns import NONE, Ints, known, lookup, patch
 from elixirscope.correlate.messages import Messages
+from elixirscope.correlate.serving import Asked, Callbacks, Offered, serve
 from elixirscope.correlate.shapes import Shape
 from elixirscope.recording.changes import Patch
 from elixirscope.recording.format import Flag
-from elixirscope.recording.log import Log, Site
+from elixirscope.recording.log import Log
 
 Mask = npt.NDArray[np.bool_]
 Entries = npt.NDArray[np.void]
 Places = dict[int, Ints]  # process → events
 _NOTHING = np.empty(0, np.int64)
-
-# callback → the kinds of message it is given
-_GIVEN = {
-    "handle_call": ("call",),
-    "handle_cast": ("cast",),
-    "handle_info": ("info", "down", "exit", "timer", "reply", "io", "system"),
-    "handle_event": ("call", "cast", "info", "down", "exit", "timer", "reply"),
-}
 
 
 class Handled(NamedTuple):
@@ -81,15 +70,13 @@ class Mailboxes:
         handled, asker = np.full(len(calls.event), NONE), np.full(len(calls.event), NONE)
         entries, seen, arrived, base = self._enter(log, messages)
         taken = np.zeros(len(entries), dtype=bool)
-        callbacks = {n: given for n, site in log.sites.items() if (given := _given(site)) is not None}
+        callbacks = Callbacks(log.sites)
         patches: list[Patch] = []
         new = np.arange(calls.older, len(calls.event))
-        frames = new[np.isin(calls.site[new], list(callbacks))] if callbacks else new[:0]
-        owner = calls.process[frames]
+        frames = new[np.isin(calls.site[new], callbacks.sites)]
         if len(frames):
-            boxes = self._boxes(entries, seen, calls, frames, arrived, base)
-            frames = frames[np.isin(owner, list(boxes))]
-            found = self._serve(log, calls, frames, callbacks, boxes, (arrived, base))
+            owner = calls.process[frames]
+            found = self._serve(log, calls, frames, callbacks, (entries, seen, arrived, base))
             hit = found != NONE
             entry, frame = found[hit], frames[hit]
             taken[entry] = True
@@ -143,58 +130,44 @@ class Mailboxes:
         seen = self._shapes + [messages.distinct[look] for look in messages.looks[numbers].tolist()]
         return np.concatenate([self._waiting, fresh]), seen, arrived, base
 
-    def _boxes(
-        self, entries: Entries, seen: list[Shape], calls: Calls, frames: Ints, arrived: Places, base: Ints
-    ) -> dict[int, _Mailbox]:
-        """The mailboxes of the processes in which these callbacks run."""
-        owners, firsts = np.unique(calls.process[frames], return_index=True)
-        theirs = np.flatnonzero(np.isin(entries["receiver"], owners))
-        if not len(theirs):
-            return {}
-        theirs = theirs[np.argsort(entries["receiver"][theirs], kind="stable")]
-        having, starts = np.unique(entries["receiver"][theirs], return_index=True)
-        received, ranks = entries["receive"].tolist(), entries["rank"].tolist()
-        cut = set(np.flatnonzero(entries["cut"]).tolist())
-        begins = dict(zip(owners.tolist(), calls.event[frames[firsts]].tolist(), strict=True))
-        boxes = {}
-        for owner, part in zip(having.tolist(), np.split(theirs, starts[1:]), strict=True):
-            mine = part.tolist()
-            if not self._serves[owner]:
-                before = int(base[owner]) + int(np.searchsorted(arrived.get(owner, _NOTHING), begins[owner]))
-                mine = [n for n in mine if ranks[n] >= before - BEFORE]
-            boxes[owner] = _Mailbox(seen, received, ranks, mine, cut)
-        return boxes
-
     def _serve(
         self,
         log: Log,
         calls: Calls,
         frames: Ints,
-        callbacks: dict[int, tuple[tuple[str, ...], bool]],
-        boxes: dict[int, _Mailbox],
-        came: tuple[Places, Ints],
+        callbacks: Callbacks,
+        mail: tuple[Entries, list[Shape], Places, Ints],
     ) -> Ints:
         """For each frame the entry that it handles, or -1."""
-        arrived, base = came
-        events = calls.event[frames]
-        places = events - log.first
-        values, cut = log.column("value")[places], (log.column("flags")[places] & int(Flag.TRUNCATED)) != 0
-        distinct, where = np.unique(values, return_inverse=True)
-        unknown = int(distinct[:1].tolist() == [NONE])
-        shown = [Arguments()] * unknown + all_arguments(log.values, distinct[unknown:])
-        process = calls.process[frames]
-        oldest = np.empty(len(frames), np.int64)
+        entries, seen, arrived, base = mail
+        events, process = calls.event[frames], calls.process[frames]
+        came = np.empty(len(frames), np.int64)  # messages that came to the process before the frame
         by_owner = np.argsort(process, kind="stable")
         owners, starts = np.unique(process[by_owner], return_index=True)
         for owner, mine in zip(owners.tolist(), np.split(by_owner, starts[1:]), strict=False):
-            before = np.searchsorted(arrived.get(owner, _NOTHING), events[mine])
-            oldest[mine] = base[owner] + before - LONGEST
-        columns = (column.tolist() for column in (events, process, calls.site[frames], where, cut, oldest))
-        taken = list[int]()
-        for event, owner, site, number, shortened, rank in zip(*columns, strict=True):
-            kinds, declared = callbacks[site]
-            taken.append(boxes[owner].take(kinds, shown[number], event, shortened, declared, rank))
-        return np.array(taken, dtype=np.int64)
+            came[mine] = base[owner] + np.searchsorted(arrived.get(owner, _NOTHING), events[mine])
+        # Where no callback has run, older messages than a few are not waited for.
+        first = by_owner[starts]
+        since = np.full(len(log.processes), np.iinfo(np.int64).max)
+        since[owners] = np.where(self._serves[owners], np.iinfo(np.int64).min, came[first] - BEFORE)
+        waiting = np.flatnonzero(entries["rank"] >= since[entries["receiver"]])
+        places = events - log.first
+        asked = Asked(
+            process=process,
+            event=events,
+            site=calls.site[frames],
+            value=log.column("value")[places],
+            cut=(log.column("flags")[places] & int(Flag.TRUNCATED)) != 0,
+            oldest=came - LONGEST,
+        )
+        offered = Offered(
+            process=entries["receiver"][waiting],
+            received=entries["receive"][waiting],
+            rank=entries["rank"][waiting],
+            cut=entries["cut"][waiting],
+            shapes=[seen[number] for number in waiting.tolist()],
+        )
+        return lookup(waiting, serve(log, callbacks, asked, offered))
 
     def _keep(self, entries: Entries, seen: list[Shape], taken: Mask) -> None:
         behind = self._counts[entries["receiver"]] - entries["rank"]
@@ -213,88 +186,3 @@ def _inherited(calls: Calls, handled: Ints) -> Ints:
         if (further == source).all():
             return handled[source]
         source = further
-
-
-def _given(site: Site) -> tuple[tuple[str, ...], bool] | None:
-    """The kinds of message that a function is given as a callback, and whether it is declared to be one."""
-    if site.kind != "function":
-        return None
-    if site.callback is not None:
-        name = site.callback.split("/")[0]
-        if name in _GIVEN:
-            return _GIVEN[name], True
-        return (_GIVEN["handle_event"], True) if site.behaviour and "statem" in site.behaviour else None
-    if (site.function, site.arity) in (("handle_call", 3), ("handle_cast", 2), ("handle_info", 2)):
-        return _GIVEN[site.function], False
-    return None
-
-
-class _Mailbox:
-    """The messages of one process that no frame has handled yet. Queues are made when first asked for."""
-
-    def __init__(
-        self, shapes: list[Shape], received: list[int], ranks: list[int], mine: list[int], cut: set[int]
-    ) -> None:
-        self._received = received  # receive event of each message
-        self._ranks = ranks
-        self._shapes = shapes
-        self._mine = mine
-        self._waiting = set(mine)
-        self._cut = cut  # those whose content was cut to its budget
-
-    @cached_property
-    def _by_ref(self) -> dict[bytes, deque[int]]:
-        """The calls with each reference."""
-        queues: defaultdict[bytes, deque[int]] = defaultdict(deque)
-        for message in self._mine:
-            seen = self._shapes[message]
-            if seen.kind == "call" and seen.ref is not None:
-                queues[seen.ref].append(message)
-        return dict(queues)
-
-    @cached_property
-    def _by_body(self) -> dict[str, dict[bytes, deque[int]]]:
-        queues: defaultdict[str, defaultdict[bytes, deque[int]]] = defaultdict(lambda: defaultdict(deque))
-        for message in self._mine:
-            seen = self._shapes[message]
-            queues[seen.kind][seen.body].append(message)
-        return {kind: dict(bodies) for kind, bodies in queues.items()}
-
-    @cached_property
-    def _by_kind(self) -> dict[str, deque[int]]:
-        queues: defaultdict[str, deque[int]] = defaultdict(deque)
-        for message in self._mine:
-            queues[self._shapes[message].kind].append(message)
-        return queues
-
-    def take(
-        self, kinds: tuple[str, ...], args: Arguments, before: int, cut: bool, declared: bool, oldest_rank: int
-    ) -> int:
-        """The message that a callback called with `args` at event `before` handles, or -1; none below `oldest_rank`.
-
-        What is only named like a callback must show the very content; order alone does not make it one.
-        """
-        found = NONE
-        if "call" in kinds and args.refs:
-            asked = [self._by_ref[ref] for ref in args.refs if ref in self._by_ref]
-            found = self._oldest(asked, before, oldest_rank)
-        if found == NONE and args.parts:
-            same = [bodies for kind in kinds if (bodies := self._by_body.get(kind))]
-            queues = [bodies[part] for bodies in same for part in args.parts if part in bodies]
-            found = self._oldest(queues, before, oldest_rank)
-        if found == NONE and declared:
-            fitting = (queue for kind in kinds if (queue := self._by_kind.get(kind)))
-            oldest = self._oldest(fitting, before, oldest_rank)
-            if cut or not args.parts or oldest in self._cut:
-                found = oldest
-        self._waiting.discard(found)
-        return found
-
-    def _oldest(self, queues: Iterable[deque[int]], before: int, oldest_rank: int) -> int:
-        best, received = NONE, self._received
-        for queue in queues:
-            while queue and (queue[0] not in self._waiting or self._ranks[queue[0]] < oldest_rank):
-                queue.popleft()
-            if queue and received[queue[0]] < before and (best == NONE or received[queue[0]] < received[best]):
-                best = queue[0]
-        return best

@@ -208,22 +208,25 @@ class Mail:
         """A reply carries the reference of its request. The first answer counts; later ones are strays, and known
         for `WAIT` ns."""
         asked = self._asked
+        chosen = np.array(found.of_kind("call", "reply"), dtype=np.int64)
+        chosen = chosen[chosen >= found.older]
         at = np.where(found.sent_at == NONE, found.received_at, found.sent_at)
-        for number in found.of_kind("call", "reply"):
-            seen = found.distinct[found.looks[number]]
-            if seen.ref is None or number < found.older:
+        arrays = (found.looks, found.event, at, found.row, found.sender, found.addressed, found.receiver)
+        columns = (array[chosen].tolist() for array in arrays)
+        for number, look, event, time, row, sender, addressed, receiver in zip(chosen.tolist(), *columns, strict=True):
+            seen = found.distinct[look]
+            if seen.ref is None:
                 continue
-            event, time = int(found.event[number]), int(at[number])
             if seen.kind == "call":
                 before = asked.get(seen.ref)
                 if before is None or (before.answered_at != NONE and time - before.answered_at > WAIT):
-                    asked[seen.ref] = _Asked(event, int(found.row[number]), int(found.sender[number]))
+                    asked[seen.ref] = _Asked(event, row, sender)
             elif (request := asked.get(seen.ref)) is not None:
-                if found.addressed[number] not in (NONE, request.sender):
+                if addressed not in (NONE, request.sender):
                     continue
                 if request.answered_at != NONE and time - request.answered_at > WAIT:
                     continue
-                if found.receiver[number] == NONE:  # sent to an alias, and not seen to arrive
+                if receiver == NONE:  # sent to an alias, and not seen to arrive
                     found.receiver[number] = request.sender
                 found.request[number] = request.event
                 if request.answered_at == NONE:

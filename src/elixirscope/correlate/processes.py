@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
 from collections import defaultdict
 from copy import copy
 from dataclasses import dataclass, field
@@ -96,6 +95,35 @@ def bare(pid: str) -> str:
     return pid.removeprefix("#PID")
 
 
+class _Told:
+    """The messages of a slice that may have told their receivers what to do, and the last ones before it."""
+
+    def __init__(self, messages: Messages, telling: Ints, last: dict[int, tuple[int, Heard]]) -> None:
+        """`telling`: numbers of messages, in order of receiver and receive."""
+        self._messages, self._telling, self._last = messages, telling, last
+        self._received = messages.receive[telling]
+        self.owners, starts = np.unique(messages.receiver[telling], return_index=True)
+        self.ends = np.append(starts[1:], len(telling))[: len(starts)]
+        self._spans = dict(
+            zip(self.owners.tolist(), zip(starts.tolist(), self.ends.tolist(), strict=True), strict=True)
+        )
+
+    def heard(self, number: int) -> tuple[int, Heard]:
+        """A message: its receive event, and what was heard."""
+        messages = self._messages
+        seen = messages.distinct[int(messages.looks[number])]
+        return int(messages.receive[number]), Heard(seen, int(messages.sender_call[number]))
+
+    def before(self, process: int, event: int) -> Heard | None:
+        """What a process received last before an event."""
+        first, end = self._spans.get(process, (0, 0))
+        place = first + int(np.searchsorted(self._received[first:end], event))
+        if place > first:
+            return self.heard(int(self._telling[place - 1]))[1]
+        received, heard = self._last.get(process, (NONE, None))
+        return heard if received < event else None
+
+
 class Lives:
     """Follows all processes through the slices. What they are called and whom they replaced is found at the end."""
 
@@ -121,19 +149,17 @@ class Lives:
         for number, frame in zip(firsts.tolist(), where.tolist(), strict=True):
             self._first_sites.setdefault(number, int(site[frame]))
 
-    def _hear(self, messages: Messages) -> dict[int, list[tuple[int, Heard]]]:
+    def _hear(self, messages: Messages) -> _Told:
         """What each process received that makes a supervisor start or stop children, after the last before."""
-        heard = {process: [last] for process, last in self._heard.items()}
         telling = np.array(messages.of_kind("exit", "call", "cast", "system"), dtype=np.int64)
         telling = telling[messages.receive[telling] != NONE]
-        telling = telling[np.argsort(messages.receive[telling], kind="stable")]
-        columns = (messages.receive, messages.receiver, messages.looks, messages.sender_call)
-        for receive, receiver, look, call in zip(*(column[telling].tolist() for column in columns), strict=True):
-            heard.setdefault(receiver, []).append((receive, Heard(messages.distinct[look], call)))
-        self._heard = {process: all_[-1] for process, all_ in heard.items()}
-        return heard
+        telling = telling[np.lexsort((messages.receive[telling], messages.receiver[telling]))]
+        told = _Told(messages, telling, dict(self._heard))
+        for process, number in zip(told.owners.tolist(), telling[told.ends - 1].tolist(), strict=True):
+            self._heard[process] = told.heard(number)
+        return told
 
-    def _births_and_deaths(self, log: Log, calls: Calls, heard: dict[int, list[tuple[int, Heard]]]) -> None:
+    def _births_and_deaths(self, log: Log, calls: Calls, heard: _Told) -> None:
         of_events = calls.of_events
         kinds = (Kind.SPAWN, Kind.SPAWNED, Kind.EXIT, Kind.REGISTER)
         for place in np.flatnonzero(np.isin(log.column("kind"), kinds)).tolist():
@@ -157,9 +183,7 @@ class Lives:
                 if life.spawn == NONE or (kind == Kind.SPAWN and not life.seen_spawning):
                     life.spawn, life.spawn_at, life.seen_spawning = event, at, kind == Kind.SPAWN
                     life.spawn_call = int(of_events[place])
-                    before = heard.get(life.parent, [])
-                    last = bisect_left(before, event, key=lambda one: one[0]) - 1
-                    life.told = before[last][1] if last >= 0 else None
+                    life.told = heard.before(life.parent, event)
                 if value != NONE:
                     _origin(life, log.values.term(value))
 
