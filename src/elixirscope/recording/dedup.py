@@ -27,7 +27,7 @@ class Dedup:
     def __init__(self, buffers: list[memoryview]) -> None:
         self.buffers = buffers
         self._index: ValueIndex | None = None  # made for the second slice: the first has nothing to compare with
-        self._before: Numbers | None = None  # places of the first slice's values
+        self._before: tuple[Numbers, dict[int, bytes]] | None = None  # of the first slice's values: places, digests
 
     def take(self, rows: npt.NDArray[np.void], places: Numbers) -> RawValues:
         """Give every row of the next slice its value's id, and the values of the slice.
@@ -35,26 +35,31 @@ class Dedup:
         places: for each row the number of a buffer, and where in it the value starts and how long it is; 0 for none.
         """
         with_value = np.flatnonzero(places[:, 2])
-        ids, found = _distinct(places[with_value], self.buffers)
+        ids, found, digests = _distinct(places[with_value], self.buffers)
         rows["value"] = -1
         if self._before is None:
-            self._before = found
+            self._before = found, digests
             rows["value"][with_value] = ids
             return RawValues(Slices(self.buffers, found), fresh=np.arange(len(found)))
         if self._index is None:
             self._index = ValueIndex()
-            self._index.ids(self._digests(self._before))
+            self._index.ids(self._digests(*self._before))
         known = self._index.count
-        numbers = self._index.ids(self._digests(found))
+        numbers = self._index.ids(self._digests(found, digests))
         rows["value"][with_value] = numbers[ids]
         order = np.argsort(numbers, kind="stable")
         return RawValues(Slices(self.buffers, found[order], numbers[order]), fresh=np.arange(known, self._index.count))
 
-    def _digests(self, places: Numbers) -> npt.NDArray[np.uint64]:
-        """XXH3-128 of each value, as two numbers."""
+    def _digests(self, places: Numbers, known: dict[int, bytes]) -> npt.NDArray[np.uint64]:
+        """XXH3-128 of each value, as two numbers; `known`: of some of them."""
         buffers = self.buffers
-        columns = zip(*(places[:, column].tolist() for column in range(3)), strict=True)
-        joined = b"".join([xxh3_128_digest(buffers[number][start : start + size]) for number, start, size in columns])
+        columns = enumerate(zip(*(places[:, column].tolist() for column in range(3)), strict=True))
+        joined = b"".join(
+            [
+                known.get(value) or xxh3_128_digest(buffers[number][start : start + size])
+                for value, (number, start, size) in columns
+            ]
+        )
         return np.frombuffer(joined, "<u8").reshape(-1, 2)
 
 
@@ -101,28 +106,24 @@ class ValueIndex:
             self._runs.append((keys[order], rest, ids))
 
 
-def _distinct(chosen: Numbers, buffers: list[memoryview]) -> tuple[Numbers, Numbers]:
-    """For each of these places the number of its value, in order of first appearance, and the first place of each."""
+def _distinct(chosen: Numbers, buffers: list[memoryview]) -> tuple[Numbers, Numbers, dict[int, bytes]]:
+    """For each of these places the number of its value, in order of first appearance; the first place of each; and
+    the digests of those that were compared by them."""
     codes, count = np.full(len(chosen), -1), 0
     short = chosen[:, 2] <= _SHORT
     by_file = [np.flatnonzero(short & (chosen[:, 0] == number)) for number in range(len(buffers))]
     found = [
-        _encoded(buffer, chosen[mine, 1], chosen[mine, 2])
+        (mine, _parts(buffer, chosen[mine, 1], chosen[mine, 2]))
         for buffer, mine in zip(buffers, by_file, strict=True)
         if len(mine)
     ]
     # All short values are compared in one way, or equal ones of two files would not be known as such.
-    encodings = [encoding for encoding in found if encoding is not None]
-    dictionaries = list[pa.Array]()
-    if len(encodings) == len(found):
-        for mine, encoded in zip((mine for mine in by_file if len(mine)), encodings, strict=True):
-            codes[mine] = encoded.indices.to_numpy() + count
-            count += len(encoded.dictionary)
-            dictionaries.append(encoded.dictionary)
-    if len(dictionaries) > 1:
-        same = pa.concat_arrays(dictionaries).dictionary_encode().indices.to_numpy()
-        known = codes >= 0
-        codes[known] = same[codes[known]]
+    parts = [(mine[part[1]], part[0]) for mine, part in found if part is not None]
+    if parts and len(parts) == len(found):
+        encoded = pa.chunked_array([values for _, values in parts]).dictionary_encode()
+        for (mine, _), chunk in zip(parts, encoded.chunks, strict=True):
+            codes[mine] = chunk.indices.to_numpy()
+        count = len(encoded.chunk(0).dictionary)
     rest = np.flatnonzero(codes < 0)
     digests: dict[bytes, int] = {}
     columns = zip(*(chosen[rest, column].tolist() for column in range(3)), strict=True)
@@ -130,14 +131,19 @@ def _distinct(chosen: Numbers, buffers: list[memoryview]) -> tuple[Numbers, Numb
         digests.setdefault(xxh3_128_digest(buffers[number][start : start + size]), count + len(digests))
         for number, start, size in columns
     ]
-    ids = pa.array(codes).dictionary_encode().indices.to_numpy()
-    first = np.empty(int(ids.max(initial=-1)) + 1, np.int64)
-    first[ids[::-1]] = np.arange(len(ids) - 1, -1, -1)
-    return ids, chosen[first]
+    count += len(digests)
+    first = np.empty(count, np.int64)
+    first[codes[::-1]] = np.arange(len(codes) - 1, -1, -1)
+    begins = np.zeros(len(codes), dtype=bool)
+    begins[first] = True
+    numbers = (np.cumsum(begins) - 1)[first]  # of each code
+    ids = numbers[codes]
+    known = dict(zip(numbers[count - len(digests) :].tolist(), digests, strict=True))
+    return ids, chosen[np.flatnonzero(begins)], known
 
 
-def _encoded(buffer: memoryview, starts: Numbers, sizes: Numbers) -> pa.DictionaryArray | None:
-    """These parts of a buffer, as a dictionary of the distinct ones; None when they overlap."""
+def _parts(buffer: memoryview, starts: Numbers, sizes: Numbers) -> tuple[pa.Array, Numbers] | None:
+    """These parts of a buffer in order of their starts, and that order; None when they overlap."""
     order = np.argsort(starts, kind="stable")
     bounds = np.stack([starts[order], starts[order] + sizes[order]], axis=1).ravel()
     if (np.diff(bounds) < 0).any():
@@ -145,7 +151,4 @@ def _encoded(buffer: memoryview, starts: Numbers, sizes: Numbers) -> pa.Dictiona
     # One array over the whole buffer, of which every other element is a value and the rest lies between.
     whole = [None, pa.py_buffer(bounds), pa.py_buffer(buffer)]
     parts = pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(bounds) - 1, whole)
-    encoded = parts.take(pa.array(np.arange(0, len(bounds), 2))).dictionary_encode()
-    back = np.empty(len(order), np.int64)
-    back[order] = encoded.indices.to_numpy()
-    return pa.DictionaryArray.from_arrays(back, encoded.dictionary)
+    return parts.take(pa.array(np.arange(0, len(bounds), 2))), order
