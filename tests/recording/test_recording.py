@@ -101,6 +101,22 @@ def test_segments_of_another_schema_are_made_again(recording: Path) -> None:
         Recording.open(recording, correlate=refuse)
 
 
+def test_segments_whose_seal_is_damaged_are_made_again(recording: Path) -> None:
+    before = Recording.open(recording, correlate=correlate)
+    path = recording / "segments" / "seal.json"
+    path.write_bytes(path.read_bytes().replace(b'"elixirscope_version": "', b'"elixirscope_version": "\xf2'))
+    after = Recording.open(recording, correlate=correlate)
+    assert all(before.table(name).equals(after.table(name)) for name in TABLES)
+
+
+def test_segments_of_the_layout_before_are_made_again(recording: Path) -> None:
+    Recording.open(recording, correlate=correlate)
+    path = recording / "segments" / "seal.json"
+    path.write_bytes(path.read_bytes().replace(b',\n "layout": 2', b""))
+    with pytest.raises(AssertionError, match="is sealed"):
+        Recording.open(recording, correlate=refuse)
+
+
 def test_a_growing_recording_opens_with_what_is_written(tmp_path: Path) -> None:
     recording = make_recording(tmp_path / "r", state="recording")
     with writer_of(recording / "raw", "9") as writer:

@@ -57,7 +57,7 @@ def _memory(root: Path) -> Path:
 def _recall(memory: Path) -> _Facts:
     try:
         return msgspec.msgpack.decode(memory.read_bytes(), type=_Facts)
-    except (OSError, msgspec.DecodeError):
+    except (OSError, UnicodeDecodeError, msgspec.DecodeError):
         return {}  # read again: the memory only saves time
 
 

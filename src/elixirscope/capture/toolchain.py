@@ -108,7 +108,7 @@ def _memory_file(elixir: str) -> Path | None:
 def _recall(file: Path) -> Toolchain | None:
     try:
         return msgspec.json.decode(file.read_bytes(), type=Toolchain)
-    except (OSError, msgspec.DecodeError):
+    except (OSError, UnicodeDecodeError, msgspec.DecodeError):
         return None  # asked again: the memory only saves time
 
 

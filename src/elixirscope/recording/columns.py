@@ -222,7 +222,7 @@ class ColumnStore:
 def _read_commit(folder: Path) -> _Commit:
     try:
         commit = msgspec.json.decode((folder / _COMMIT).read_bytes(), type=_Commit)
-    except (OSError, msgspec.MsgspecError) as error:
+    except (OSError, UnicodeDecodeError, msgspec.MsgspecError) as error:
         raise NotFoundError(f"there are no columns in {folder}: {error}", "open the recording: they are made") from None
     if (commit.layout, commit.schema_version) != (_LAYOUT, SCHEMA_VERSION):
         raise NotFoundError(f"the columns in {folder} are of another version", "open the recording: they are made")

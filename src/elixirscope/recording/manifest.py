@@ -49,7 +49,7 @@ class Manifest(msgspec.Struct, frozen=True):
             ) from error
         try:
             return msgspec.json.decode(encoded, type=cls)
-        except msgspec.MsgspecError as error:
+        except (UnicodeDecodeError, msgspec.MsgspecError) as error:
             version = _version(encoded)
             if version is not None:
                 return cls(version, "?", [], "", 0)
@@ -66,6 +66,6 @@ def _version(encoded: bytes) -> int | None:
     """The format version of a manifest that is otherwise not as ours are, if it is newer than ours."""
     try:
         version = msgspec.json.decode(encoded, type=_Versioned).format_version
-    except msgspec.MsgspecError:
+    except (UnicodeDecodeError, msgspec.MsgspecError):
         return None
     return version if version > FORMAT_VERSION else None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +16,7 @@ import pyarrow.parquet as pq
 
 from elixirscope.errors import NotFoundError
 from elixirscope.recording.columns import COLUMNS, ColumnStore
+from elixirscope.recording.derived import complete
 from elixirscope.recording.sealer import SEGMENTS, Progress, Seal, identity
 
 _BATCH: Final = 1 << 17  # rows held at once
@@ -44,7 +46,10 @@ def make(recording: Path, seal: Seal, progress: Progress | None = None) -> Colum
         for table in seal.rows:
             with pq.ParquetFile(recording / SEGMENTS / f"{table}.parquet") as file:
                 for batch in file.iter_batches(_BATCH):
-                    store.append(table, pa.Table.from_batches([batch]))
+                    store.append(
+                        table, complete(table, pa.Table.from_batches([batch]), partial(store.numbers, "events"))
+                    )
+            store.commit()  # what other tables take from events is read from there
         store.commit(identity(seal), sync=True)
         store.close()
         if columns.exists():

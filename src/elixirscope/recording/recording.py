@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from elixirscope.recording import mapping, sealer
 from elixirscope.recording.arrays import INDEX, Arrays
 from elixirscope.recording.columns import COLUMNS, ColumnStore
 from elixirscope.recording.coverage import Uncovered
+from elixirscope.recording.derived import complete
 from elixirscope.recording.durable import locked
 from elixirscope.recording.format import FORMAT_VERSION
 from elixirscope.recording.frames import newer_format
@@ -132,7 +133,8 @@ class Recording:
         return Arrays(self.path if kept else None, sealer.identity(self._seal))
 
     def parquet(self, name: str) -> list[Path]:
-        """The Parquet files of a table; none when the recording could not be sealed (use `table`)."""
+        """The Parquet files of a table, without what events tell (see `derived`); none when the recording could not be
+        sealed (use `table`)."""
         return [] if self._built is not None else [self._file(name)]
 
     @cached_property
@@ -200,8 +202,8 @@ class Recording:
         try:
             content = packed_content(path)
             source = path if content is None else pa.BufferReader(content)
-            return pq.read_table(source, memory_map=True).cast(TABLES[name])
-        except (OSError, ValueError, pa.ArrowException) as error:
+            return complete(name, pq.read_table(source, memory_map=True), partial(self.numbers, "events"))
+        except (OSError, ValueError, LookupError, pa.ArrowException) as error:
             raise RecordingError(
                 f"{path} cannot be read: {error}", f"remove {path.parent}: it is made again from the raw recording"
             ) from error

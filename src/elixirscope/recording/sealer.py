@@ -24,6 +24,7 @@ from elixirscope.errors import EnvironmentProblem
 from elixirscope.recording.changes import Changes, Correlator
 from elixirscope.recording.columns import COLUMNS, ColumnStore
 from elixirscope.recording.coverage import Uncovered, uncovered
+from elixirscope.recording.derived import LAYOUT, stored
 from elixirscope.recording.durable import locked, sync_folder, write_file
 from elixirscope.recording.format import FORMAT_VERSION, Flag
 from elixirscope.recording.joiner import Joiner, raw_paths
@@ -43,7 +44,7 @@ _SEAL: Final = "seal.json"
 _ROW_GROUP: Final = 128 * 1024
 LARGE: Final = 500_000
 """Events from which on a recording is sealed slice by slice, through mapped columns; others are sealed in memory."""
-SLICE: Final = 1 << 20
+SLICE: Final = 1 << 18
 """Events in a slice, about."""
 
 
@@ -63,6 +64,7 @@ class Seal(msgspec.Struct, frozen=True):
     coverage: list[Uncovered]
     rows: dict[str, int]  # of each table
     engines: list[str] = []  # how events left the VMs: portable, native
+    layout: int = 1  # of the Parquet files
 
 
 @dataclass
@@ -128,9 +130,10 @@ def sealed(recording_dir: Path) -> Seal | None:
     segments = recording_dir / SEGMENTS
     try:
         found = msgspec.json.decode((segments / _SEAL).read_bytes(), type=Seal)
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, UnicodeDecodeError, msgspec.MsgspecError):
         return None
-    current = found.schema_version == SCHEMA_VERSION and found.elixirscope_version == __version__
+    made = (found.schema_version, found.layout, found.elixirscope_version)
+    current = made == (SCHEMA_VERSION, LAYOUT, __version__)
     whole = all((segments / name).is_file() for name in (VALUES, *(f"{table}.parquet" for table in TABLES)))
     return found if current and whole and found.raw == raw_sizes(recording_dir) else None
 
@@ -188,7 +191,7 @@ def _stream(recording_dir: Path, joiner: Joiner, raw: dict[str, int], tell: Prog
         store.commit(identity(facts), sync=True)
         tell(f"writing {total:,} events")
         for name in TABLES:
-            write_file(segments / f"{name}.parquet", _parquet(store.table(name)))
+            write_file(segments / f"{name}.parquet", _parquet(name, store.table(name)))
         store.close()
         _write_seal(segments, facts)
         return facts
@@ -230,6 +233,7 @@ def facts_of(log: Log, raw: dict[str, int], *, truncated: int, rows: dict[str, i
         coverage=uncovered(log),
         engines=sorted({str(meta["engine"]) for meta in log.metas if "engine" in meta}),
         rows=rows,
+        layout=LAYOUT,
     )
 
 
@@ -246,7 +250,7 @@ def write(recording_dir: Path, built: Built) -> None:
         with AsyncWriterPool() as pool:
             pool.write(segments / VALUES, lambda file: write_values(built.log.values.new(), file))
             for name in TABLES:
-                pool.write(segments / f"{name}.parquet", _parquet(built.tables[name]))
+                pool.write(segments / f"{name}.parquet", _parquet(name, built.tables[name]))
         _write_seal(segments, built.seal)
         return built.seal
 
@@ -289,14 +293,14 @@ def _write_seal(segments: Path, facts: Seal) -> None:
     write_file(segments / _SEAL, lambda file: file.write(encoded))
 
 
-def _parquet(table: pa.Table) -> Callable[[BinaryIO], object]:
+def _parquet(name: str, table: pa.Table) -> Callable[[BinaryIO], object]:
     about = {b"elixirscope.schema_version": b"%d" % SCHEMA_VERSION, b"elixirscope.format": b"%d" % FORMAT_VERSION}
-    described = table.replace_schema_metadata(about)
+    described = stored(name, table).replace_schema_metadata(about)
     # Numbers of events and times ascend, or nearly so: their differences are small.
-    numbers = [field.name for field in table.schema if field.type == pa.int64()]
+    numbers = [field.name for field in described.schema if field.type == pa.int64()]
     options = {
         "compression": "zstd",
-        "use_dictionary": [name for name in table.column_names if name not in numbers],
+        "use_dictionary": [name for name in described.column_names if name not in numbers],
         "column_encoding": dict.fromkeys(numbers, "DELTA_BINARY_PACKED"),
     }
 

@@ -122,7 +122,7 @@ def _read_index(folder: Path) -> dict[str, Copied]:
         return msgspec.json.decode(path.read_bytes(), type=dict[str, Copied])
     except FileNotFoundError:
         return {}
-    except msgspec.MsgspecError:
+    except (UnicodeDecodeError, msgspec.MsgspecError):
         return {}  # damaged: as if no source had been kept
     except OSError as error:
         raise EnvironmentProblem(

@@ -30,7 +30,7 @@ class Address(msgspec.Struct, frozen=True):
             if file.stat().st_mode & 0o077 or file.stat().st_uid != os.getuid():
                 return cls.new()  # others could have read, or written it
             return msgspec.json.decode(file.read_bytes(), type=cls)
-        except (OSError, msgspec.MsgspecError):
+        except (OSError, UnicodeDecodeError, msgspec.MsgspecError):
             return cls.new()
 
     def keep(self, recording: Path) -> None:

@@ -318,7 +318,7 @@ def query(film: Film, body: bytes, cancellation: Cancellation | None = None) -> 
     """Anyone's SQL, sandboxed."""
     try:
         asked = msgspec.json.decode(body, type=_Question)
-    except msgspec.DecodeError as error:
+    except (UnicodeDecodeError, msgspec.DecodeError) as error:
         raise UsageError(f"the question is not understood: {error}", 'send {"sql": "select …"}') from error
     result = film.query.sql(asked.sql, limit=max(1, min(asked.limit, 10_000)), cancellation=cancellation)
     return {
