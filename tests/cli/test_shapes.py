@@ -46,7 +46,7 @@ def test_info(ask: Any) -> None:
     assert info["events"] > info["calls"] > 0
     assert min(info["messages"], info["states"], info["processes"], info["bytes"], info["duration_ns"]) > 0
     for gap in info["coverage"]:
-        assert gap.keys() == {"subject", "reason"}
+        assert gap.keys() == {"subject", "reason", "function", "calls"}
 
 
 def test_state(ask: Any) -> None:

@@ -21,7 +21,7 @@ from elixirscope.web.server import Server, serving
 from tests.conftest import environment
 from tests.web.pages import open_page
 
-pytestmark = pytest.mark.beam
+pytestmark = [pytest.mark.beam, pytest.mark.browser]
 
 COUNTS_UNTIL_TOLD = """\
 defmodule Counter do
