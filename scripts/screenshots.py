@@ -102,9 +102,9 @@ def sequence(page: Page) -> None:
 def state_diff(page: Page) -> None:
     """Two versions of a state, far apart."""
     page.keyboard.press("Alt+3")
-    page.get_by_test_id("compare-from").fill("3")
+    page.get_by_test_id("compare-from").fill("1")
     page.get_by_test_id("compare-from").press("Enter")
-    page.get_by_test_id("change-path").nth(2).wait_for()
+    page.get_by_test_id("change-path").nth(1).wait_for()
 
 
 def who_changed(page: Page) -> None:

@@ -1,5 +1,14 @@
 import { describe, expect, it } from 'vitest'
-import { shortText } from './names'
+import { argumentsText, shortText } from './names'
+
+describe('arguments', () => {
+  it('stand between parentheses without the braces of their tuple', () => {
+    expect(argumentsText('{{:put, "A1"}, %{a: 1}}')).toBe('{:put, "A1"}, %{a: 1}')
+    expect(argumentsText('{}')).toBe('')
+    expect(argumentsText('{%{"A1" => nil, …')).toBe('%{"A1" => nil, …')
+    expect(argumentsText('not a tuple')).toBe('not a tuple')
+  })
+})
 
 describe('labels in narrow columns', () => {
   it('keep the last name of a module before a function', () => {

@@ -44,6 +44,7 @@ export function remember(key: string, value: unknown): void {
 
 const saved: Partial<Saved> = remembered(KEY)
 const wide = innerWidth >= 1600
+const wall = innerWidth >= 2560
 const preferred = matchMedia('(prefers-color-scheme: light)').matches ? 'light' : 'dark'
 const size = (value: unknown, otherwise: number): number =>
   typeof value === 'number' && Number.isFinite(value) ? value : otherwise
@@ -52,8 +53,8 @@ class Desk {
   theme = $state<'dark' | 'light'>(
     saved.theme === 'light' || saved.theme === 'dark' ? saved.theme : preferred,
   )
-  left = $state(size(saved.left, wide ? 300 : 244))
-  right = $state(size(saved.right, wide ? 520 : 392))
+  left = $state(size(saved.left, wall ? 400 : wide ? 300 : 244))
+  right = $state(size(saved.right, wall ? 820 : wide ? 520 : 392))
   bottom = $state(size(saved.bottom, Math.round(innerHeight * 0.34)))
   code = $state(size(saved.code, 0.54))
   arrangement = $state.raw<Arrangement>(restore(saved.arrangement))
