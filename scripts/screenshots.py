@@ -152,6 +152,52 @@ def flow(page: Page) -> None:
     page.get_by_test_id("hop").first.wait_for()
 
 
+def flow_forward(page: Page) -> None:
+    """Where a value went."""
+    tab(page, "values")
+    page.get_by_test_id("binding").filter(has_text="customer").get_by_test_id("binding-forward").click()
+    page.get_by_test_id("hop").first.wait_for()
+
+
+def space_time(page: Page) -> None:
+    """What could have influenced an event, what could come of it, and what is concurrent with it."""
+    tall(page, "causes")
+    page.get_by_test_id("causes-spacetime").click()
+    page.get_by_test_id("dot").first.wait_for()
+
+
+def relation(page: Page) -> None:
+    """Two moments compared: the shortest way from one to the other."""
+    page.locator("body").press("b")
+    page.get_by_test_id("evidence").nth(2).click()
+    page.get_by_test_id("relation").locator("summary").click()
+    page.get_by_test_id("relation-step").first.wait_for()
+
+
+def find(page: Page) -> None:
+    """Every place of a value, by its shape, and as marks on the timeline."""
+    page.locator("body").press("7")
+    page.keyboard.type("{:put, _, _}")
+    page.get_by_test_id("find-hit").first.wait_for()
+    page.get_by_test_id("find-mark").click()
+
+
+def why_not(page: Page) -> None:
+    """Why something did not happen."""
+    page.locator("body").press("7")
+    page.keyboard.type("{:refund, _}")
+    page.get_by_test_id("find-why-not").click()
+    page.get_by_test_id("verdict").wait_for()
+
+
+def space(page: Page) -> None:
+    """All processes in space."""
+    tall(page, "constellation")
+    page.get_by_test_id("everybody").click()
+    page.get_by_test_id("sky-3d").click()
+    page.locator("[data-testid=sky][data-drawn]").wait_for()
+
+
 def query(page: Page) -> None:
     """A result as a chart."""
     tall(page, "query")
@@ -188,8 +234,14 @@ SCENES: dict[str, Callable[[Page], None]] = {
     "who-changed": who_changed,
     "retroactive-print": retro,
     "constellation": lambda page: tall(page, "constellation"),
+    "constellation-3d": space,
     "causes": causes,
+    "space-time": space_time,
+    "two-moments": relation,
     "flow": flow,
+    "flow-forward": flow_forward,
+    "find": find,
+    "why-not": why_not,
     "query": query,
     "notebook": notebook,
     "error": error,
