@@ -43,12 +43,14 @@ def test_where_a_value_went(page: Page, film: Film) -> None:
 
 def test_the_space_time_diagram_from_the_keyboard(page: Page, delivered: tuple[int, int]) -> None:
     go(page, delivered[1])
+    page.locator("body").press("f")
     page.locator("body").press("y")
     expect(page.get_by_test_id("spacetime")).to_be_visible()
     settled(page)
     mine = page.locator(f"[data-testid=dot][data-event='{delivered[1]}']")
     expect(mine).to_have_class(re.compile(r"\bsame\b"))
-    expect(page.locator("[data-testid=dot].concurrent").first).to_be_attached()
+    sent = page.locator(f"[data-testid=dot][data-event='{delivered[0]}']")
+    expect(sent).to_have_class(re.compile(r"\bbefore\b"))
     mine.focus()
     page.keyboard.press("ArrowUp")
     page.keyboard.press("Enter")
