@@ -146,6 +146,9 @@ defmodule ElixirScope.Native.EngineTest do
     Enum.each(drainers(), &:sys.suspend/1)
     [{pid, _}] = in_processes(1, fn _ -> for n <- 1..60_000, do: NativeRuntime.call(1, {n}) end)
     Enum.each(drainers(), &:sys.resume/1)
+    PipelineManager.flush()
+    # What is dropped has cost the program as well: the kill switch and the limit of calls are to know.
+    assert Native.paid() == 60_000
     Pipeline.stop(pipeline)
     lost = Enum.sum(for {^pid, count, :overload} <- RawFiles.losses(dir), do: count)
     assert Enum.all?(RawFiles.losses(dir), &match?({^pid, _, :overload}, &1))

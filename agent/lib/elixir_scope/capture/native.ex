@@ -224,9 +224,16 @@ defmodule ElixirScope.Capture.Native do
     :ok
   end
 
-  @doc "How many events are in the files of the rings."
-  @spec written() :: non_neg_integer
-  def written, do: Enum.sum(for %{number: n} <- rings(), do: n |> NativeRuntime.mark() |> elem(3))
+  @doc "How many events the program has paid for: those in the files of the rings, and those there was no room for."
+  @spec paid() :: non_neg_integer
+  def paid do
+    Enum.sum(
+      for %{number: n} <- rings() do
+        {_tail, _bytes, lost, events} = NativeRuntime.mark(n)
+        lost + events
+      end
+    )
+  end
 
   @doc "Values of this site hold secrets."
   def secret_site(site) do
