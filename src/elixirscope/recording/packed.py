@@ -21,7 +21,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any, Final, Self, cast
 
 from elixirscope.errors import EnvironmentProblem, RecordingError
-from elixirscope.recording.ranges import HttpFile
+from elixirscope.recording.ranges import HttpFile, Positioned
 
 SUFFIX: Final = ".scopez"
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
@@ -55,33 +55,18 @@ def packed_content(path: object) -> memoryview | None:
     return path.mapped() if isinstance(path, PackedPath) else None
 
 
-class _View(io.RawIOBase):
+class _View(Positioned):
     """Mapped bytes as a file."""
 
     def __init__(self, data: memoryview) -> None:
         super().__init__()
         self._data = data
-        self._at = 0
 
-    def readable(self) -> bool:
-        return True
+    def _bytes(self) -> int:
+        return len(self._data)
 
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = 0 if whence == io.SEEK_SET else self._at if whence == io.SEEK_CUR else len(self._data)
-        self._at = max(0, base + offset)
-        return self._at
-
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
-        part = self._data[self._at : self._at + len(buffer)]
-        buffer[: len(part)] = part
-        self._at += len(part)
-        return len(part)
+    def _part(self, start: int, end: int) -> memoryview:
+        return self._data[start:end]
 
 
 class Pack:

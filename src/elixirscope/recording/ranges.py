@@ -15,20 +15,20 @@ _KEPT: Final = 64  # blocks
 _TIMEOUT: Final = 60
 
 
-class HttpFile(io.RawIOBase):
-    """Bytes at an address whose server answers ranges. Small reads come from blocks that are kept, large ones directly.
+class Positioned(io.RawIOBase):
+    """A file that is only read, anywhere: `_bytes` says how long it is, `_part` gives any stretch."""
 
-    Raises `EnvironmentProblem` for a server that cannot be reached, does not answer ranges, or whose file changes.
-    """
-
-    def __init__(self, address: str) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._address = address
         self._at = 0
-        self._blocks: OrderedDict[int, bytes] = OrderedDict()
-        self._size: int | None = None
-        self.fetched = 0  # bytes that came over the net
-        self._fetch(0, 1)
+
+    def _bytes(self) -> int:
+        """How many there are."""
+        raise NotImplementedError
+
+    def _part(self, start: int, end: int) -> bytes | memoryview:
+        """Those from `start` to before `end`, which is not beyond the last."""
+        raise NotImplementedError
 
     def readable(self) -> bool:
         """It is."""
@@ -44,24 +44,44 @@ class HttpFile(io.RawIOBase):
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         """Move the next read."""
-        size = self._size or 0
-        self._at = max(0, offset + (0 if whence == io.SEEK_SET else self._at if whence == io.SEEK_CUR else size))
+        base = 0 if whence == io.SEEK_SET else self._at if whence == io.SEEK_CUR else self._bytes()
+        self._at = max(0, base + offset)
         return self._at
 
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
         """Fill `buffer` as far as the file goes."""
-        end = min(self._at + len(buffer), self._size or 0)
+        end = min(self._at + len(buffer), self._bytes())
         if end <= self._at:
             return 0
-        if end - self._at >= _BLOCK:
-            found = self._fetch(self._at, end)
-        else:
-            found = b"".join(self._block(n) for n in range(self._at // _BLOCK, (end - 1) // _BLOCK + 1))
-            start = self._at % _BLOCK
-            found = found[start : start + end - self._at]
-        buffer[: len(found)] = found
-        self._at += len(found)
-        return len(found)
+        part = self._part(self._at, end)
+        buffer[: len(part)] = part
+        self._at += len(part)
+        return len(part)
+
+
+class HttpFile(Positioned):
+    """Bytes at an address whose server answers ranges. Small reads come from blocks that are kept, large ones directly.
+
+    Raises `EnvironmentProblem` for a server that cannot be reached, does not answer ranges, or whose file changes.
+    """
+
+    def __init__(self, address: str) -> None:
+        super().__init__()
+        self._address = address
+        self._blocks: OrderedDict[int, bytes] = OrderedDict()
+        self._size: int | None = None
+        self.fetched = 0  # bytes that came over the net
+        self._fetch(0, 1)
+
+    def _bytes(self) -> int:
+        return self._size or 0
+
+    def _part(self, start: int, end: int) -> bytes:
+        if end - start >= _BLOCK:
+            return self._fetch(start, end)
+        found = b"".join(self._block(n) for n in range(start // _BLOCK, (end - 1) // _BLOCK + 1))
+        first = start % _BLOCK
+        return found[first : first + end - start]
 
     def _block(self, number: int) -> bytes:
         if number not in self._blocks:

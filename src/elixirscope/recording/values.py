@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from itertools import accumulate, chain, islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol, TypeAlias
 
@@ -223,8 +223,10 @@ class ValueWriter:
         for packed in pool.map(_packed, tasks):
             for data in packed:
                 self._starts.append(self._starts[-1] + self._file.write(data))
-        for block in blocks:
-            self._ends.append(np.fromiter(accumulate(map(len, block)), np.uint32, len(block)))
+        sizes = np.fromiter(map(len, chain.from_iterable(blocks)), np.int64)
+        ends = np.cumsum(sizes)
+        starts = (ends - sizes)[::PER_BLOCK]  # of each block: all but the last are full
+        self._ends.append((ends - np.repeat(starts, PER_BLOCK)[: len(ends)]).astype(np.uint32))
 
 
 def write_values(values: Iterable[Raw | memoryview], file: BinaryIO) -> None:
