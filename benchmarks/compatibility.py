@@ -51,7 +51,9 @@ def run(project: Path, way: str, formatter: Path, into: Way) -> None:
     """One run of the suite; what it says goes nowhere, unless no test ran."""
     with tempfile.TemporaryDirectory(prefix="elixirscope-compatibility-") as work:
         results, info = Path(work) / "results", Path(work) / "info.json"
-        flags = f"{os.environ.get('ERL_AFLAGS', '')} -pa {formatter}".strip()
+        # Loaded at once: since Elixir 1.15 Mix takes what is no dependency off the path.
+        load = "-s code ensure_modules_loaded Elixir.ResultsFormatter"
+        flags = f"{os.environ.get('ERL_AFLAGS', '')} -pa {formatter} {load}".strip()
         environment = {**os.environ, "COMPATIBILITY_RESULTS": str(results), "ERL_AFLAGS": flags}
         command = [
             "mix",
