@@ -75,7 +75,8 @@ class ValueIndex:
 
     def ids(self, digests: npt.NDArray[np.uint64]) -> Numbers:
         """The ids of distinct values; those not seen before are given the next ones, in order."""
-        high, low = digests[:, 0], digests[:, 1].astype(np.uint32)
+        order = np.argsort(digests[:, 0], kind="stable")  # looked up in order, neighbours meet the same memory
+        high, low = digests[order, 0], digests[order, 1].astype(np.uint32)
         found = np.full(len(high), -1)
         for keys, rest, ids in self._runs:
             place = np.searchsorted(keys, high)
@@ -88,14 +89,16 @@ class ValueIndex:
                 if not again.any():
                     break
                 place = np.where(again, place + 1, len(keys))
-        new = np.flatnonzero(found < 0)
-        found[new] = np.arange(self.count, self.count + len(new))
+        fresh = found < 0
+        numbers = np.empty(len(found), np.int64)
+        numbers[order] = found
+        new = np.flatnonzero(numbers < 0)
+        numbers[new] = np.arange(self.count, self.count + len(new))
         self.count += len(new)
         if len(new):
-            order = np.argsort(high[new], kind="stable")
-            self._runs.append((high[new][order], low[new][order], found[new][order].astype(np.uint32)))
+            self._runs.append((high[fresh], low[fresh], numbers[order[fresh]].astype(np.uint32)))
             self._merge()
-        return found
+        return numbers
 
     def _merge(self) -> None:
         while len(self._runs) > 1 and len(self._runs[-2][0]) <= min(2 * len(self._runs[-1][0]), _LONGEST_RUN):
