@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from elixirscope.query import grouping
-from elixirscope.query.grouping import Chosen, Groups, ascends, group, group_by, regroup
+from elixirscope.query.grouping import Chosen, Grouped, Groups, ascends, group, regroup, shift_of
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -32,11 +32,20 @@ def test_groups_hold_the_rows_of_each_key(keys: list[int], kind: type) -> None:
 
 
 @settings(deadline=None)
-@given(st.lists(st.integers(0, 9), max_size=40), st.lists(st.integers(0, 14), max_size=40))
-def test_groups_of_a_column_that_grew_are_those_of_all_of_it(before: list[int], added: list[int]) -> None:
-    keys = np.array(before + added, np.int64)
-    found = regroup(*group(keys[: len(before)], 10, np.empty), keys, 15)
-    for grown, whole in zip(found, group(keys, 15, np.empty), strict=True):
+@given(
+    st.lists(st.integers(-1, 9), max_size=40),
+    st.lists(st.integers(-1, 14), max_size=40),
+    st.integers(0, 2),
+    st.booleans(),
+)
+def test_groups_of_a_column_that_grew_are_those_of_all_of_it(
+    before: list[int], added: list[int], shift: int, chosen: bool
+) -> None:
+    column = np.array(before + added, np.int64)
+    keys = Chosen(column, lambda part: column[part] % 2 == 0) if chosen else column
+    known = Chosen(column[: len(before)], lambda part: column[part] % 2 == 0) if chosen else column[: len(before)]
+    earlier = Grouped(*group(known, 10, np.empty, shift=shift), len(before), shift)
+    for grown, whole in zip(regroup(earlier, keys, 15), group(keys, 15, np.empty, shift=shift), strict=True):
         assert grown.tolist() == whole.tolist()
 
 
@@ -44,8 +53,8 @@ def test_groups_of_a_column_that_grew_are_those_of_all_of_it(before: list[int], 
 @given(st.lists(st.integers(-1, 10**7) | st.integers(0, 3), max_size=40))
 def test_any_column_has_its_rows_by_key(keys: list[int]) -> None:
     column = np.array(keys, np.int64)
-    order, starts, shift = group_by(column, np.empty)
-    groups = Groups(column, order, starts, int(shift[0]))
+    shift, count = shift_of(column)
+    groups = Groups(column, *group(column, count, np.empty, shift=shift), shift)
     for key in {*keys, 5, 10**8} - {-1}:
         assert groups.rows(key).tolist() == np.flatnonzero(column == key).tolist()
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from elixirscope.query.coordinator import QueryCoordinator
-from elixirscope.query.grouping import group, number_type, parts
+from elixirscope.query.grouping import number_type, parts
 from elixirscope.recording.format import Kind
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def _index(query: QueryCoordinator, sort: str) -> tuple[NDArray[Any], ...]:
 
 def _states(query: QueryCoordinator, allocate: Allocate) -> tuple[NDArray[Any], NDArray[Any]]:
     """Events that made a version of a state, by process: not every STATE event did."""
-    rows, starts = group(query.column("states", "process"), query.indexes.process_count, allocate)
+    rows, starts = query.indexes.grouped("states", "process")
     states, events = query.column("states", "state"), allocate(len(rows), number_type(query.event_count))
     for part in parts(len(rows)):
         events[part] = states[rows[part]]

@@ -7,7 +7,7 @@ keys where keys are as many as events: then a group holds a few rows, which are 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
@@ -86,31 +86,52 @@ def group(
     return order, starts
 
 
-def regroup(
-    order: NDArray[Any], starts: NDArray[np.int64], keys: NDArray[Any], groups: int
-) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """What `group` makes of `keys`, given what it made of the first `len(order)` of them, all of which had a group."""
-    done = len(order)
-    fresh, fresh_starts = group(keys[done:], groups, np.empty)
-    before, new = np.diff(starts, append=np.full(groups + 1 - len(starts), done)), np.diff(fresh_starts)
-    whole = np.zeros(groups + 1, np.int64)
-    np.cumsum(before + new, out=whole[1:])
-    places = np.arange(len(fresh)) + np.repeat(whole[:-1] + before - fresh_starts[:-1], new)
-    old = np.ones(int(whole[-1]), np.bool_)
-    old[places] = False
-    joined = np.empty(len(old), number_type(len(keys)))
-    joined[old] = order
-    joined[places] = fresh + done
-    return joined, whole
+class Grouped(NamedTuple):
+    """What `group` made of the first `rows` rows of a column."""
+
+    order: NDArray[Any]
+    starts: NDArray[np.int64]
+    rows: int
+    shift: int
 
 
-def group_by(keys: NDArray[Any], allocate: Allocate) -> tuple[NDArray[Any], ...]:
-    """What `Groups` is made of, for any column: (row numbers, starts, shift)."""
+def regroup(before: Grouped, keys: NDArray[Any] | Chosen, groups: int) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """What `group` makes of `keys`, which have grown since: only what is new is sorted."""
+    fresh, fresh_starts = group(_Rest(keys, before.rows), groups, np.empty, shift=before.shift)
+    missing = np.full(groups + 1 - len(before.starts), before.starts[-1])
+    old, new = np.diff(before.starts, append=missing), np.diff(fresh_starts)
+    starts = np.zeros(groups + 1, np.int64)
+    np.cumsum(old + new, out=starts[1:])
+    places = np.arange(len(fresh)) + np.repeat(starts[:-1] + old - fresh_starts[:-1], new)
+    there = np.ones(int(starts[-1]), np.bool_)
+    there[places] = False
+    order = np.empty(len(there), number_type(len(keys)))
+    order[there] = before.order
+    order[places] = fresh + before.rows
+    return order, starts
+
+
+class _Rest(Chosen):
+    """The keys from row `first` on."""
+
+    def __init__(self, keys: NDArray[Any] | Chosen, first: int) -> None:
+        self._all, self._first = keys, first
+
+    def __len__(self) -> int:
+        return len(self._all) - self._first
+
+    def __getitem__(self, part: slice) -> NDArray[Any]:
+        found: NDArray[Any] = self._all[slice(part.start + self._first, part.stop + self._first)]
+        return found
+
+
+def shift_of(keys: NDArray[Any]) -> tuple[int, int]:
+    """How `Groups` divides any column: (shift, groups)."""
     highest = max((int(keys[part].max(initial=-1)) for part in parts(len(keys))), default=-1)
     shift = 0
     while (highest >> shift) > max(len(keys) // _ROWS_PER_GROUP, 1 << 16):
         shift += 1
-    return *group(keys, (highest >> shift) + 1, allocate, shift=shift), np.array([shift], np.int64)
+    return shift, (highest >> shift) + 1
 
 
 def ascends(keys: NDArray[Any]) -> bool:

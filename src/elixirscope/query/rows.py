@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pyarrow as pa
 
-from elixirscope.query.grouping import Chosen, Groups, ascends, group, group_by, regroup
+from elixirscope.query.grouping import Chosen, Grouped, Groups, ascends, group, regroup, shift_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -58,15 +58,44 @@ class Rows:
         with self._lock:
             if (table, column) not in self._groups:
                 keys = self.column(table, column)
-                order, starts, shift = self.arrays(f"{table}.{column}", lambda allocate: group_by(keys, allocate))
+
+                def make(allocate: Allocate) -> tuple[NDArray[Any], ...]:
+                    shift, groups = shift_of(keys)
+                    found = self._group(table, column, "by key", keys, groups, allocate, shift=shift)
+                    return *found, np.array([shift], np.int64)
+
+                order, starts, shift = self.arrays(f"{table}.{column}", make)
                 self._groups[table, column] = Groups(keys, order, starts, int(shift[0]))
             return self._groups[table, column].rows(key)
 
     def grouped(self, table: str, column: str) -> tuple[NDArray[Any], NDArray[Any]]:
         """(rows by a column that holds process numbers, where each process starts)."""
         keys, count = self.column(table, column), self.process_count
-        order, starts = self.arrays(f"{table}.by_{column}", lambda allocate: group(keys, count, allocate))
+        order, starts = self.arrays(
+            f"{table}.by_{column}", lambda allocate: self._group(table, column, "by process", keys, count, allocate)
+        )
         return order, starts
+
+    def _group(
+        self,
+        table: str,
+        column: str,
+        name: str,
+        keys: NDArray[Any] | Chosen,
+        groups: int,
+        allocate: Allocate,
+        *,
+        shift: int = 0,
+    ) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        """`group` of the rows by a column, of a recording that grows from what was made of the edition before."""
+        derived = self.recording.derived(table, column)
+        before: Grouped | None = derived.get(name)
+        if before and before.shift == shift and before.rows <= len(keys) and len(before.starts) <= groups + 1:
+            found = regroup(before, keys, groups)
+        else:
+            found = group(keys, groups, allocate, shift=shift)
+        derived[name] = Grouped(*found, len(keys), shift)
+        return found
 
     def numbers_before(self, table: str, column: str, key: int, order: str, below: int, limit: int) -> NDArray[Any]:
         """The last `limit` rows with `column` = `key` and `order` < `below`, the latest first."""
@@ -82,7 +111,14 @@ class Rows:
     def ascending(self, table: str, column: str) -> bool:
         """Whether a column is in order, so that it is its own index."""
         keys = self.column(table, column)
-        (answer,) = self.arrays(f"{table}.{column}.ascends", lambda _: (np.array([ascends(keys)]),))
+
+        def make(_: Allocate) -> tuple[NDArray[Any], ...]:
+            derived = self.recording.derived(table, column)
+            answer, rows = derived.get("ascends", (True, 0))
+            derived["ascends"] = (answer and (rows >= len(keys) > 0 or ascends(keys[max(rows - 1, 0) :])), len(keys))
+            return (np.array([derived["ascends"][0]]),)
+
+        (answer,) = self.arrays(f"{table}.{column}.ascends", make)
         return bool(answer[0])
 
     def between(self, table: str, column: str, low: int, high: int) -> tuple[int, int]:
@@ -115,24 +151,15 @@ class Rows:
     def by_process(
         self, name: str, choose: Callable[[slice], NDArray[np.bool_]] | None = None
     ) -> tuple[NDArray[Any], NDArray[Any]]:
-        """(event numbers by process, where each process starts): of all events, or of those that `choose` keeps."""
+        """(event numbers by process, where each process starts): of all events, or of those that `choose` keeps. It may
+        only look at the events' own kinds: what it said of an event holds for later editions."""
         processes = self.column("events", "process")
         count = self.process_count
 
-        def make(allocate: Allocate) -> tuple[NDArray[Any], ...]:
-            if choose is not None:
-                return group(Chosen(processes, choose), count, allocate)
-            derived = self.recording.derived("events", "process")
-            before: tuple[NDArray[Any], NDArray[Any]] | None = derived.get(name)
-            if before is not None and len(before[0]) <= len(processes) and len(before[1]) <= count + 1:
-                found = regroup(*before, processes, count)
-            else:
-                found = group(processes, count, allocate)
-            if len(found[0]) == len(processes):  # each has a process
-                derived[name] = found
-            return found
-
-        order, starts = self.arrays(name, make)
+        keys = processes if choose is None else Chosen(processes, choose)
+        order, starts = self.arrays(
+            name, lambda allocate: self._group("events", "process", name, keys, count, allocate)
+        )
         return order, starts
 
     @property
