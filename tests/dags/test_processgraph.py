@@ -38,7 +38,7 @@ def test_at_any_moment(example_recording: Path) -> None:
     messages = query.recording.table("messages")
     for _ in range(25):
         since, at = sorted(random.randint(0, duration) for _ in range(2))
-        graph = process_graph(query, film.dags.state.labels, at, since)
+        graph = process_graph(query, at, since)
         waiting = query.rows(_WAITING, [at, at])
         found = messages.take(mailboxes(query, at)).column("message").to_pylist()
         assert found == [row["message"] for row in waiting]

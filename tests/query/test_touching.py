@@ -66,12 +66,12 @@ def test_what_touches_a_window_is_what_a_scan_finds(
         [end, start, chosen, chosen],
     )
     kinds = [Kind.STATE, Kind.RAISE, Kind.SPAWN]
-    events = touching.events(query, "tested", kinds, start, end, chosen, 5)
-    assert events.tolist() == scanned(
+    events = [one for _, mine in touching.events(query, "tested", kinds, start, end, chosen) for one in mine.tolist()]
+    assert sorted(events) == scanned(
         query,
         f"""select e.event as n from raw.events e left join raw.states v on v.state = e.event where e.at >= ?
         and e.at <= ? and list_contains(?, e.process) and e.kind in ({", ".join(str(k.value) for k in kinds)})
-        and (e.kind <> {Kind.STATE.value} or v.state is not null) order by 1 limit 5""",
+        and (e.kind <> {Kind.STATE.value} or v.state is not null) order by 1""",
         [start, end, chosen],
     )
     for many, found in ((frames, touching.frames), (messages, touching.messages)):

@@ -72,6 +72,17 @@ def test_marks_stand_out(sale: Drawn) -> None:
     assert [(mark.kind, mark.at) for mark in seats.marks] == [("register", 1_000), ("state", 3_000), ("state", 25_000)]
 
 
+def test_marks_that_are_too_close_are_counted(sale: Drawn) -> None:
+    def of(width: int) -> tuple[list[tuple[str, int, int]], bool]:
+        film = timeline(sale.query, 0, 33_001, width)
+        lane = next(lane for lane in film.lanes if lane.process == sale.process("seats"))
+        return [(mark.kind, mark.at, mark.count) for mark in lane.marks], film.truncated.marks
+
+    assert of(3) == ([("register", 1_000, 1), ("state", 3_000, 2)], True)
+    marks, _ = of(3_000)
+    assert marks == [("register", 1_000, 1), ("state", 3_000, 1), ("state", 25_000, 1)]
+
+
 def test_an_empty_window_is_refused(sale: Drawn) -> None:
     with pytest.raises(UsageError):
         timeline(sale.query, 5, 5)

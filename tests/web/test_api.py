@@ -92,6 +92,7 @@ def test_state_history_and_diff(client: httpx.Client, film: Film) -> None:
     process = film.query.rows("select process from raw.states group by 1 order by count(*) desc limit 1")[0]["process"]
     versions = ask(client, "states", process=process)["versions"]
     assert [version["version"] for version in versions] == list(range(len(versions)))
+    assert ask(client, "event", event=versions[-1]["state"])["process"] == process
     changes = ask(client, "diff", a=versions[0]["state"], b=versions[-1]["state"])["changes"]
     assert changes
     assert {"path", "op", "before", "after"} <= changes[0].keys()

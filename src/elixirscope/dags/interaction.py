@@ -57,7 +57,7 @@ class InteractionDag(SqlDag):
     def graph(self, at: int, window: int | None = None) -> Graph:
         """Who lived at `at` (ns), and what passed in the `window` ns before it (default: 1/50 of the recording)."""
         window = window if window is not None else max(int(self.query.recording.info.duration_ns) // 50, 1_000_000)
-        return process_graph(self.query, self.labels, at, at - window)
+        return process_graph(self.query, at, at - window)
 
 
 __all__ = ["Graph", "GraphEdge", "GraphNode", "InteractionDag"]

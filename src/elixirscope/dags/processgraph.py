@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from elixirscope.query.coordinator import QueryCoordinator
-    from elixirscope.query.labels import Labels
 
     Numbers = NDArray[np.int64]
 
@@ -51,7 +50,7 @@ class Graph(msgspec.Struct, frozen=True):
     edges: list[GraphEdge]
 
 
-def process_graph(query: QueryCoordinator, labels: Labels, at: int, since: int) -> Graph:
+def process_graph(query: QueryCoordinator, at: int, since: int) -> Graph:
     """Who lived at `at` (ns), and what passed in (since, at]."""
     times = query.column("events", "at")
     first, last = (int(n) for n in np.searchsorted(times, [since, at], side="right"))
@@ -62,7 +61,7 @@ def process_graph(query: QueryCoordinator, labels: Labels, at: int, since: int) 
     nodes = [
         GraphNode(
             row["process"],
-            labels.process(row["process"]),
+            str(row["label"] or row["pid"]),
             row["kind"],
             row["end"] is None or row["end"] > at,
             _of(active, row["process"]),

@@ -7,7 +7,7 @@ is an event number and an event number a row, each found by one binary search.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 
 _STEP: Final = 512  # rows: a page of 8-byte numbers
+_NULL: Final = -1  # null, in columns of whole numbers
 
 
 class Rows:
@@ -213,6 +214,20 @@ class Rows:
         found: list[dict[str, Any]] = self.gather(table, numbers).to_pylist()
         return found
 
+    def select(self, table: str, numbers: NDArray[Any], *names: str) -> Iterator[tuple[Any, ...]]:
+        """Some columns of rows by number: many times quicker than `take`, for thousands of rows."""
+        schema = self.recording.table(table).schema
+        texts = [name for name in names if not pa.types.is_integer(schema.field(name).type)]
+        gathered = self.gather(table, numbers, texts) if texts else None
+        columns = []
+        for name in names:
+            if gathered is not None and name in texts:
+                columns.append(_listed(gathered.column(name)))
+            else:
+                found: list[Any] = self.column(table, name)[numbers].tolist()
+                columns.append([None if value == _NULL else value for value in found] if _NULL in found else found)
+        return zip(*columns, strict=True)
+
     def events(self, process: int, numbers: NDArray[Any]) -> pa.Table:
         """Events of one process that follow one another there: three of their columns need not be read."""
         table = self.recording.table("events")
@@ -232,8 +247,10 @@ class Rows:
         ]
         return pa.table(columns, schema=table.schema)
 
-    def gather(self, table: str, numbers: NDArray[Any]) -> pa.Table:
-        """Rows by number. Batch by batch, for Arrow's own `take` goes through every chunk of a large table."""
+    def gather(self, table: str, numbers: NDArray[Any], names: list[str] | None = None) -> pa.Table:
+        """Rows by number, of the columns `names` or of all. Batch by batch, for Arrow's own `take` goes through every
+        chunk of a large table.
+        """
         with self._lock:
             if table not in self._batches:
                 batches = self.recording.table(table).to_batches()
@@ -241,6 +258,9 @@ class Rows:
                 self._batches[table] = (batches, ends)
             batches, ends = self._batches[table]
         numbers = numbers.astype(np.int64)
+        schema = self.recording.table(table).schema
+        if names is not None:
+            batches, schema = [batch.select(names) for batch in batches], pa.schema([schema.field(n) for n in names])
         if len(batches) == 1:  # as mapped tables are
             return pa.Table.from_batches([batches[0].take(pa.array(numbers))])
         order = np.argsort(numbers, kind="stable")
@@ -250,8 +270,17 @@ class Rows:
             start = int(ends[number]) - batches[number].num_rows
             low, high = np.searchsorted(ascending, [start, int(ends[number])])
             parts.append(batches[number].take(pa.array(ascending[low:high] - start)))
-        found = pa.Table.from_batches(parts, schema=self.recording.table(table).schema)
+        found = pa.Table.from_batches(parts, schema=schema)
         return found if (np.diff(order) == 1).all() else found.take(pa.array(np.argsort(order)))
+
+
+def _listed(column: pa.ChunkedArray) -> list[Any]:
+    """What a column holds, by way of NumPy, which is quicker than a scalar of Arrow for each value."""
+    found: list[Any] = []
+    for chunk in column.chunks:
+        plain = chunk.dictionary_decode() if pa.types.is_dictionary(chunk.type) else chunk
+        found += plain.to_numpy(zero_copy_only=False).tolist()
+    return found
 
 
 def _place(ascending: NDArray[Any], value: int) -> int:

@@ -4,22 +4,22 @@ part of it."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import msgspec
+import numpy as np
 
 from elixirscope.errors import UsageError
 from elixirscope.query import touching
 from elixirscope.query.coordinator import QueryCoordinator
 from elixirscope.query.density import coded, densities, edges, whole
-from elixirscope.query.labels import Labels
 from elixirscope.query.passage import passages
 from elixirscope.recording.format import Kind
 
 SPANS_MOST: Final = 2_000
 MESSAGES_MOST: Final = 1_500
-MARKS_MOST: Final = 1_000
 _BUCKET_PX: Final = 3
+_MARK_PX: Final = 3
 
 _MARKS: Final = {
     Kind.STATE: "state",
@@ -32,6 +32,10 @@ _MARKS: Final = {
     Kind.TEST_START: "test",
     Kind.TEST_END: "test",
 }
+_SORT_NAMES: Final = sorted(set(_MARKS.values()))
+_SORTS: Final = np.zeros(max(Kind) + 1, np.int64)  # kind → place in _SORT_NAMES, of the kinds in _MARKS
+for _kind, _name in _MARKS.items():
+    _SORTS[_kind] = _SORT_NAMES.index(_name)
 _RARE: Final = [k for k in _MARKS if k not in (Kind.STATE, Kind.SPAWN, Kind.REGISTER)]
 
 
@@ -61,12 +65,15 @@ class Span(msgspec.Struct, frozen=True):
 
 
 class Mark(msgspec.Struct, frozen=True):
-    """A moment that stands out."""
+    """A moment that stands out, or the first of `count` of one kind that are too close to each other to be drawn.
+    `calm`: an exit that was meant.
+    """
 
     event: int
     at: int
     kind: str
-    label: str
+    count: int
+    calm: bool
 
 
 class Lane(msgspec.Struct, omit_defaults=True):
@@ -97,6 +104,7 @@ class Cut(msgspec.Struct, frozen=True):
 
     spans: bool
     messages: bool
+    marks: bool
 
 
 class Timeline(msgspec.Struct, frozen=True):
@@ -159,10 +167,11 @@ def timeline(
             found = lanes[process].spans
             assert found is not None
             found.append(span)
-    for process, mark in _marks(query, start, end, chosen, every=spans is not None):
+    marks = _marks(query, start, end, width, chosen, every=spans is not None)
+    for process, mark in marks:
         lanes[process].marks.append(mark)
     arrows = _arrows(query, start, end, chosen)
-    cut = Cut(spans=spans is None, messages=arrows is None)
+    cut = Cut(spans=spans is None, messages=arrows is None, marks=any(mark.count > 1 for _, mark in marks))
     if through and arrows is not None:
         arrows += [
             Arrow(p.message, p.start, p.end, p.sent_at, p.received_at, "passage", None, False, p.via)
@@ -177,22 +186,23 @@ def _spans(query: QueryCoordinator, start: int, end: int, processes: list[int]) 
     numbers = touching.frames(query, start, end, processes, SPANS_MOST)
     if numbers is None:
         return None
-    rows = query.indexes.take("calls", numbers)
-    return [
-        (
-            r["process"],
-            Span(
-                r["call"], r["start"], r["end"], r["depth"], _short(r), r["outcome"], r["module"], bool(r["external"])
-            ),
-        )
-        for r in rows
-    ]
+    columns = ("process", "call", "start", "end", "depth", "module", "function", "arity", "outcome", "external")
+    names: dict[tuple[str | None, str, int], str] = {}
+    found = []
+    for process, call, begun, ended, depth, module, function, arity, outcome, external in query.indexes.select(
+        "calls", numbers, *columns
+    ):
+        key = (module, function, arity)
+        if key not in names:
+            names[key] = _short(*key)
+        found.append((process, Span(call, begun, ended, depth, names[key], outcome, module, bool(external))))
+    return found
 
 
-def _short(row: dict[str, Any]) -> str:
+def _short(module: str | None, function: str, arity: int) -> str:
     """The last part of the module is enough in a lane that shows its process."""
-    module = str(row["module"] or "").rsplit(".", 1)[-1]
-    return f"{module}.{row['function']}/{row['arity']}" if module else f"{row['function']}/{row['arity']}"
+    last = (module or "").rsplit(".", 1)[-1]
+    return f"{last}.{function}/{arity}" if last else f"{function}/{arity}"
 
 
 def _densities(query: QueryCoordinator, start: int, end: int, width: int, processes: list[int]) -> dict[int, Density]:
@@ -225,16 +235,27 @@ def _life(query: QueryCoordinator, process: int, start: int, bucket: int, count:
 
 
 def _marks(
-    query: QueryCoordinator, start: int, end: int, processes: list[int], *, every: bool
+    query: QueryCoordinator, start: int, end: int, width: int, processes: list[int], *, every: bool
 ) -> list[tuple[int, Mark]]:
-    """Exceptions, exits, tests and marks; states, spawns and names too when the window is close (`every`)."""
+    """Exceptions, exits, tests and marks; states, spawns and names too when the window is close (`every`). Those of one
+    kind that a lane has in the same few pixels are one mark, which counts them.
+    """
     kinds = [*_MARKS] if every else _RARE
-    numbers = touching.events(query, "marks" if every else "rare", kinds, start, end, processes, MARKS_MOST)
-    labels = Labels(query)
-    return [
-        (r["process"], Mark(r["event"], r["at"], _MARKS[Kind(r["kind"])], labels.event(r["event"])))
-        for r in query.indexes.take("events", numbers)
-    ]
+    bounds, _ = edges(start, end, max(1, width // _MARK_PX))
+    places = query.indexes.places("events", "at", bounds)
+    at, numbers = query.column("events", "at"), query.column("events", "kind")
+    found = []
+    for process, mine in touching.events(query, "marks" if every else "rare", kinds, start, end, processes):
+        bucket = np.searchsorted(places, mine, side="right")
+        sorts = _SORTS[numbers[mine]]
+        _, first, counts = np.unique(bucket * len(_SORT_NAMES) + sorts, return_index=True, return_counts=True)
+        order = np.argsort(first)
+        row = query.process_row(process) or {}
+        for place, count in zip(first[order].tolist(), counts[order].tolist(), strict=True):
+            event, sort = int(mine[place]), _SORT_NAMES[int(sorts[place])]
+            calm = sort == "exit" and row.get("exit_kind") in ("normal", "shutdown")
+            found.append((process, Mark(event, int(at[event]), sort, count, calm)))
+    return found
 
 
 def _arrows(query: QueryCoordinator, start: int, end: int, processes: list[int]) -> list[Arrow] | None:
@@ -242,17 +263,5 @@ def _arrows(query: QueryCoordinator, start: int, end: int, processes: list[int])
     numbers = touching.messages(query, start, end, set(processes), MESSAGES_MOST)
     if numbers is None:
         return None
-    rows = query.indexes.take("messages", numbers)
-    return [
-        Arrow(
-            r["message"],
-            r["from_process"],
-            r["to_process"],
-            r["sent_at"],
-            r["received_at"],
-            r["kind"],
-            r["tag"],
-            bool(r["certain"]),
-        )
-        for r in rows
-    ]
+    columns = ("message", "from_process", "to_process", "sent_at", "received_at", "kind", "tag", "certain")
+    return [Arrow(*row) for row in query.indexes.select("messages", numbers, *columns)]

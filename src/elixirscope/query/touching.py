@@ -6,7 +6,7 @@ rows reaches at most: one long frame costs one block.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -90,29 +90,25 @@ def messages(
 
 
 def events(
-    query: QueryCoordinator,
-    name: str,
-    kinds: Collection[Kind],
-    start: int,
-    end: int,
-    processes: Sequence[int],
-    most: int,
-) -> NDArray[np.int64]:
-    """The first `most` events of `kinds` (called `name`) that `processes` had in [start, end] ns; of STATE only those
-    that made a version."""
+    query: QueryCoordinator, name: str, kinds: Collection[Kind], start: int, end: int, processes: Sequence[int]
+) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    """(process, numbers) of the events of `kinds` (called `name`) that `processes` had in [start, end] ns, ascending;
+    of STATE only those that made a version."""
     numbers = query.column("events", "kind")
     others = [kind.value for kind in kinds if kind is not Kind.STATE]
     order, starts = query.indexes.by_process(f"events.{name}", lambda part: np.isin(numbers[part], others))
     bounds = query.indexes.between("events", "at", start, end + 1)
-    found = [np.empty(0, np.int64)]
     for process in processes:
         lists = [events_of(query, "states", process)] if Kind.STATE in kinds else []
         if 0 <= process < len(starts) - 1:
             lists.append(order[int(starts[process]) : int(starts[process + 1])])
+        found = []
         for mine in lists:
             low, high = np.searchsorted(mine, np.array(bounds, mine.dtype))
-            found.append(mine[low : min(high, low + most)].astype(np.int64))
-    return np.sort(np.concatenate(found))[:most]
+            if high > low:
+                found.append(mine[low:high].astype(np.int64))
+        if found:
+            yield process, np.sort(np.concatenate(found))
 
 
 def _reach(indexes: Rows, name: str, length: int, ends: Callable[[slice], NDArray[np.int64]]) -> NDArray[np.int64]:

@@ -35,6 +35,7 @@ _QUESTIONS: dict[str, Callable[[Film, Parameters], Any]] = {
     "/overview": questions.overview,
     "/frame": questions.frame,
     "/graph": questions.graph,
+    "/event": questions.event,
     "/step": questions.step,
     "/messages": questions.messages,
     "/states": questions.states,

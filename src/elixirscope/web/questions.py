@@ -23,6 +23,7 @@ from elixirscope.query.children import Children, children, part_at
 from elixirscope.query.engine import Cancellation
 from elixirscope.query.flame import VIEWS, Flame
 from elixirscope.query.flame import flame as flame_of
+from elixirscope.query.labels import EventRow
 from elixirscope.query.plain import plain
 from elixirscope.query.search import HitPage, is_pattern
 from elixirscope.query.search import find as find_values
@@ -95,6 +96,11 @@ def frame(film: Film, ask: Parameters) -> Picture:
 def graph(film: Film, ask: Parameters) -> Graph:
     """The processes at a time, and what passed between them."""
     return film.dags.interaction.graph(ask.number("at"))
+
+
+def event(film: Film, ask: Parameters) -> EventRow:
+    """One event: what happened, where in the code, and with what value."""
+    return film.dags.state.labels.row(ask.number("event"))
 
 
 def step(film: Film, ask: Parameters) -> Answer:

@@ -102,6 +102,7 @@ export const api = {
   graph: (at: number, signal?: Signal) => get<T.Graph>('graph', { at }, signal),
   states: (process: number, offset: number, limit: number, signal?: Signal) =>
     get<T.Versions>('states', { process, offset, limit }, signal),
+  event: (event: number, signal?: Signal) => get<T.EventRow>('event', { event }, signal),
   diff: (a: number, b: number, signal?: Signal) => get<{ changes: T.Change[] }>('diff', { a, b }, signal),
   children: (call: number, signal?: Signal) =>
     get<{ calls: T.Call[]; total: number }>('calls', { call }, signal),

@@ -44,11 +44,20 @@ describe('lanes', () => {
   it('find marks before spans before the lane', () => {
     const box = layout([section(tree)], new Set(), new Set(), new Map([[0, 1]]), 600).boxes[0]
     if (!box) throw new Error('no lane')
-    const span = { call: 7, start: 100, end: 300, depth: 0, label: 'f', outcome: 'returned' }
+    const span = {
+      call: 7,
+      start: 100,
+      end: 300,
+      depth: 0,
+      label: 'f',
+      outcome: 'returned',
+      module: null,
+      external: false,
+    }
     const lane = {
       process: 0,
       spans: [span, { ...span, call: 8, start: 150, end: 200, depth: 1 }],
-      marks: [{ event: 9, at: 500, kind: 'state', label: 'v1' }],
+      marks: [{ event: 9, at: 500, kind: 'state', count: 1, calm: false }],
     } as Lane
     const at = (x: number, depth: number) =>
       hit(box, lane, { from: 0, to: 1000 }, 1000, x, spanTop(box, depth) + 2)

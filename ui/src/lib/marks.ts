@@ -24,8 +24,7 @@ export function marks(pen: Pen, scene: Scene, box: LaneBox, all: Mark[]): void {
     const place = `${mark.kind}${x}`
     if (x < -6 || x > width + 6 || place === before) continue
     before = place
-    const calm = mark.kind === 'exit' && /:?normal|:?shutdown/.test(mark.label)
-    const colour = calm ? colours.faint : colours[MARKS[mark.kind] ?? 'mark']
+    const colour = mark.calm ? colours.faint : colours[MARKS[mark.kind] ?? 'mark']
     pen.drawImage(stamp(mark.kind, colour, colours.ground), x - STAMP / 2, y - STAMP / 2, STAMP, STAMP)
   }
 }

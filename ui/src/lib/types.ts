@@ -126,7 +126,8 @@ export interface Mark {
   event: number
   at: number
   kind: string
-  label: string
+  count: number // of this kind in the same few pixels, this being the first
+  calm: boolean // an exit that was meant
 }
 
 export interface Lane {
@@ -161,7 +162,7 @@ export interface TimelineData {
   detail: 'density' | 'spans'
   lanes: Lane[]
   messages: Arrow[]
-  truncated: { spans: boolean; messages: boolean }
+  truncated: { spans: boolean; messages: boolean; marks: boolean }
 }
 
 export interface EventRow extends Location {

@@ -1,8 +1,22 @@
 import { api } from '../lib/api'
 import { clamp, fit, pan, reveal, type Viewport, zoom } from '../lib/scale'
+import { Lru } from '../lib/lru'
+import { LONGEST, type Tile, tileOf, weigh } from '../lib/tiles'
 import type { Lane, Overview, TimelineData } from '../lib/types'
 import { recording } from './recording.svelte'
 import { edition, Resource } from './resource.svelte'
+
+/** Bytes of answers that are kept. */
+const KEPT = 48e6
+
+/** How long (ms) the hand must rest before more is asked for than is in view. */
+const AHEAD = 120
+
+interface Question extends Tile {
+  key: string
+  processes: number[]
+  through: number[]
+}
 
 /** What part of the recording the timeline shows, and the tile of data that covers it. */
 class ViewportStore {
@@ -22,6 +36,9 @@ class ViewportStore {
   deepest = $state.raw<ReadonlyMap<number, number>>(new Map())
 
   #through = '' // the hidden processes of the tile at hand
+  #around: number | null = null // where it was last zoomed
+  #ahead: ReturnType<typeof setTimeout> | undefined
+  readonly #kept = new Lru<TimelineData>(KEPT)
   #edition = 0 // and the edition of the recording that it is of
 
   readonly span = $derived(this.view.to - this.view.from)
@@ -42,10 +59,12 @@ class ViewportStore {
   }
 
   zoom(factor: number, around: number): void {
+    this.#around = around
     this.set(zoom(this.view, factor, around, recording.duration))
   }
 
   pan(share: number): void {
+    this.#around = null
     this.set(pan(this.view, share, recording.duration))
   }
 
@@ -81,22 +100,51 @@ class ViewportStore {
       data.to >= Math.min(recording.duration, to)
     ) {
       const coarse = (data.to - data.from) / (to - from)
-      const exact = data.detail === 'spans' && !data.truncated.spans && !data.truncated.messages
-      if (exact ? coarse < 60 : coarse < 2.4 && coarse > 0.9) return
+      const exact = data.detail === 'spans' && !Object.values(data.truncated).some(Boolean)
+      if (exact ? coarse < 60 : coarse < LONGEST && coarse > 0.9) return
     }
-    const margin = (to - from) / 2
-    const low = Math.max(0, Math.floor(from - margin))
-    const high = Math.min(recording.duration, Math.ceil(to + margin))
-    const width = Math.round((this.width * (high - low)) / (to - from))
     const passing = through.join()
     const asked = edition.count
-    this.tile.load(`${low}-${high}-${width}-${processes.join()}-${passing}`, async (signal) => {
-      const answer = await api.timeline(low, high, Math.max(width, 50), processes, through, signal)
+    const wanted = this.#question(this.view, processes, through)
+    clearTimeout(this.#ahead)
+    this.tile.load(wanted.key, async (signal) => {
+      const answer = await this.#answer(wanted, signal)
       this.#through = passing
       this.#edition = asked
       this.#measure(answer)
+      this.#ahead = setTimeout(() => this.#prefetch(processes, through), AHEAD)
       return answer
     })
+  }
+
+  #question(view: Viewport, processes: number[], through: number[]): Question {
+    const tile = tileOf(view, this.width, recording.duration)
+    const key = [edition.count, tile.low, tile.high, tile.width, processes.join(), through.join()].join(' ')
+    return { ...tile, key, processes, through }
+  }
+
+  async #answer({ key, low, high, width, processes, through }: Question, signal?: AbortSignal) {
+    const known = this.#kept.get(key)
+    if (known) return known
+    const answer = await api.timeline(low, high, width, processes, through, signal)
+    this.#kept.set(key, answer, weigh(answer))
+    return answer
+  }
+
+  /** The tiles of one level closer and one level wider, while the hand rests. */
+  #prefetch(processes: number[], through: number[]): void {
+    const middle = this.#around ?? (this.view.from + this.view.to) / 2
+    const wanted = [1.6, 0.6]
+      .map((factor) =>
+        this.#question(zoom(this.view, factor, middle, recording.duration), processes, through),
+      )
+      .find(({ key }) => !this.#kept.has(key))
+    if (!wanted || this.tile.busy) return
+    // What fails here fails again, and is told, when it is needed.
+    void this.#answer(wanted).then(
+      () => (this.#ahead = setTimeout(() => this.#prefetch(processes, through), AHEAD)),
+      () => undefined,
+    )
   }
 
   /** The strip of the whole recording: asked once. */

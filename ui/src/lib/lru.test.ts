@@ -1,0 +1,21 @@
+import { expect, test } from 'vitest'
+import { Lru } from './lru'
+
+test('keeps what was used last, within its weight', () => {
+  const kept = new Lru<string>(10)
+  kept.set('a', 'A', 4)
+  kept.set('b', 'B', 4)
+  expect(kept.get('a')).toBe('A')
+  kept.set('c', 'C', 4)
+  expect([kept.has('a'), kept.has('b'), kept.has('c')]).toEqual([true, false, true])
+  expect(kept.weight).toBe(8)
+})
+
+test('replaces a value and its weight, and keeps nothing too heavy', () => {
+  const kept = new Lru<string>(10)
+  kept.set('a', 'A', 4)
+  kept.set('a', 'AA', 6)
+  expect([kept.get('a'), kept.weight]).toEqual(['AA', 6])
+  kept.set('b', 'B', 11)
+  expect([kept.get('b'), kept.get('a'), kept.weight]).toEqual([undefined, 'AA', 6])
+})
