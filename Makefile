@@ -70,7 +70,7 @@ compatibility: .make/install .make/elixir .make/compiler ## other people's suite
 	$(BIN)/python benchmarks/compatibility.py --rounds $(ROUNDS) --write docs/compatibility.md $(PROJECTS)
 
 .PHONY: bench-capture
-bench-capture: .make/install .make/elixir .make/compiler ## what recording costs, against the bars (QUICK=1, JSON=PATH, SUITES=folder)
+bench-capture: .make/install .make/elixir .make/compiler ## what recording costs, against the bars (QUICK=1, JSON=PATH, SUITES=folder, ROUNDS=n of them)
 	@$(BIN)/python benchmarks/capture.py
 
 .PHONY: fuzz-native

@@ -26,7 +26,7 @@ from typing import Any, Final
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from suites import timed_runs
+import suites
 
 from elixirscope.capture.native import native_library
 from elixirscope.capture.toolchain import find_toolchain
@@ -215,6 +215,18 @@ def load_bars(bars: Bars, seconds: int) -> None:
         bars.at_most(f"burst of 1 M events in a second, {engine}: lost", figures["b.lost"], 0)
 
 
+def overload_bars(bars: Bars) -> None:
+    """A disk that does not take anything, as the program sees it: collectors or drainers that stand still."""
+    for engine in ("native", "portable"):
+        figures = run_script("overload", ENGINE=engine, RUNS=3)
+        bars.at_least(
+            f"speed with a stopped collector ÷ recorded, {engine}",
+            figures.get(f"overload_{engine}.share"),
+            0.9,
+            note=f"{figures.get(f'overload_{engine}.lost', 0):,.0f} counted as lost",
+        )
+
+
 def loading_bars(bars: Bars) -> None:
     """Instrumentation at load time, of modules of Elixir's own tools."""
     with tempfile.TemporaryDirectory(prefix="elixirscope-bench-") as cache:
@@ -226,16 +238,19 @@ def loading_bars(bars: Bars) -> None:
 
 
 def suite_bars(bars: Bars, folder: str | None) -> None:
-    """Real suites, wall clock recorded ÷ plain, the median over the projects."""
-    projects = sorted(path for path in Path(folder).iterdir() if (path / "mix.exs").exists()) if folder else []
-    ratios: dict[str, list[float]] = {"debug": [], "full": [], "minimal": []}
-    for project in projects:
-        for intent, (plain, recorded) in timed_runs(project, 7, list(ratios)):
-            ratios[intent].append(statistics.median(recorded) / statistics.median(plain))
+    """Real suites, wall clock of the program recorded ÷ plain, the median over the projects."""
+    projects = sorted(path for path in Path(folder).iterdir() if any(path.glob("test/**/*_test.exs"))) if folder else []
+    intents = list(suites.INTENTS)
+    measured = [suites.measure(project, int(os.environ.get("ROUNDS", "7")), intents) for project in projects]
     for intent, bar in (("debug", 1.10), ("full", 1.5), ("minimal", 1.02)):
-        note = f"{len(projects)} projects" if projects else "SUITES=folder of checkouts"
-        measured = statistics.median(ratios[intent]) if projects else None
-        bars.at_most(f"suites, {intent}: recorded ÷ plain", measured, bar, note=note)
+        ratio, note = None, "SUITES=folder of checkouts"
+        if measured:
+            ratio = statistics.median(suite.ratio(intent) for suite in measured)
+            whole = statistics.median(suite.ratio(intent, command=True) for suite in measured)
+            note = f"{len(measured)} projects; the whole command × {whole:.2f}"
+        bars.at_most(f"suites, {intent}: recorded ÷ plain", ratio, bar, note=note)
+    if measured:
+        print("\n".join(["", suites.head(intents), *(suite.row() for suite in measured)]))
 
 
 def main() -> int:
@@ -255,6 +270,7 @@ def main() -> int:
     event_bars(bars, figures)
     message_bars(bars)
     load_bars(bars, seconds)
+    overload_bars(bars)
     loading_bars(bars)
     suite_bars(bars, os.environ.get("SUITES"))
     print(

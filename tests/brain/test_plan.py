@@ -56,6 +56,14 @@ def test_any_plan_survives_its_file(functions: list[Rule], reason: str, keys: li
     assert Plan.parse(plan.dumps()) == plan
 
 
+def test_only_a_minimal_plan_records_lives_alone() -> None:
+    assert [intent for intent in INTENTS if Plan.of_intent(intent).lives_only] == ["minimal"]
+    minimal = Plan.of_intent("minimal")
+    assert not msgspec.structs.replace(minimal, functions=(Rule("A.b/1", "calls"),)).lives_only
+    assert msgspec.structs.replace(minimal, modules=(Rule("A", "off"),)).lives_only
+    assert not msgspec.structs.replace(minimal, messages=True).lives_only
+
+
 def test_every_rule_has_a_reason(shop: Path) -> None:
     for intent in INTENTS:
         plan = make_plan(analyze(shop), intent, budget=0.3)

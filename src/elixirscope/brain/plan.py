@@ -74,6 +74,12 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     functions: tuple[Rule, ...] = ()
     modules: tuple[Rule, ...] = ()
 
+    @property
+    def lives_only(self) -> bool:
+        """Whether nothing is recorded but the lives of processes and the tests."""
+        levels = {self.default, self.dependencies, *(rule.level for rule in (*self.functions, *self.modules))}
+        return levels == {"off"} and not self.messages and not self.scheduling
+
     @classmethod
     def of_intent(cls, intent: Intent) -> Plan:
         """The plan of an intent before anything is known about the code."""

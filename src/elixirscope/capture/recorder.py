@@ -59,7 +59,8 @@ def record(
     toolchain = find_toolchain()
     check_command(command)
     ebin = compiled_agent(toolchain, announce)
-    library = choose_library(engine, toolchain, announce)
+    # Loading a library is quick, but takes longer than all it could save where few events are recorded.
+    library = choose_library("portable" if engine == "auto" and plan.lives_only else engine, toolchain, announce)
     if library:
         sweep(announce)
     path = _make_folder(output)

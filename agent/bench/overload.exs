@@ -1,0 +1,56 @@
+# The speed of a recorded process while nobody takes its events, as a share of its speed while somebody does. ENGINE, DIR,
+# RUNS. `RESULT overload_ENGINE.share`, and `overload_ENGINE.lost`: events that were dropped and counted.
+
+Code.require_file("support.exs", __DIR__)
+alias ElixirScope.Capture.{Ingestor, InstrumentationRuntime, NativeRuntime, PipelineManager}
+
+defmodule Bench.Overload do
+  # More than collectors and rings hold.
+  @pairs 1_000_000
+
+  def main do
+    dir = System.fetch_env!("DIR")
+    runs = String.to_integer(System.get_env("RUNS", "9"))
+    wanted = String.to_atom(System.fetch_env!("ENGINE"))
+    engine = Bench.start(dir, wanted)
+
+    if engine == wanted do
+      runtime = if engine == :native, do: NativeRuntime, else: InstrumentationRuntime
+
+      ways = [
+        {"taken", fn -> measure(runtime) end},
+        {"stopped", fn -> stopped(engine, fn -> measure(runtime) end) end}
+      ]
+
+      [{_, taken}, {_, stopped}] = Bench.medians(ways, runs)
+      PipelineManager.close()
+      {_, lost} = Bench.written(dir)
+      Bench.result("overload_#{engine}.share", taken / stopped)
+      Bench.result("overload_#{engine}.lost", lost)
+    end
+  end
+
+  # As fast as it goes, so that events are dropped while they are taken, too.
+  defp measure(runtime) do
+    Bench.in_fresh_process(@pairs, 2, fn ->
+      frame = runtime.call(1, {1, :b})
+      runtime.return(frame, 2, {:ok, 1})
+    end)
+  end
+
+  defp stopped(engine, fun) do
+    takers = takers(engine)
+    Enum.each(takers, &:erlang.suspend_process/1)
+    time = fun.()
+    Enum.each(takers, &:erlang.resume_process/1)
+    PipelineManager.flush()
+    time
+  end
+
+  defp takers(:portable), do: Ingestor.collectors()
+
+  defp takers(:native),
+    do: for(n <- 0..:erlang.system_info(:schedulers), pid = Process.whereis(:"elixir_scope_drainer_#{n}"), do: pid)
+end
+
+Bench.Overload.main()
