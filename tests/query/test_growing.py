@@ -12,6 +12,7 @@ from elixirscope.correlate.correlator import EventCorrelator
 from elixirscope.film import Film
 from elixirscope.moment import Moment
 from elixirscope.query import density, grouping
+from elixirscope.query.grouping import Grouped
 from elixirscope.query.timeline import overview, timeline
 from elixirscope.recording.live import WAITS, Live
 from elixirscope.recording.recording import Recording
@@ -42,10 +43,13 @@ def test_each_edition_is_answered_as_one_that_was_not_there_before(
 ) -> None:
     shop = make_shop(tmp_path / "shop.scope", 2_000, processes=20, state_bytes=100)
     sealed = Recording.open(shop, correlate=EventCorrelator).info
-    regrouped, regroup = list[int](), grouping.regroup
-    monkeypatch.setattr(
-        "elixirscope.query.rows.regroup", lambda *given: regrouped.append(given[0].rows) or regroup(*given)
-    )
+    regrouped = list[int]()
+
+    def regroup(before: Grouped, keys: Any, groups: int) -> Any:
+        regrouped.append(before.rows)
+        return grouping.regroup(before, keys, groups)
+
+    monkeypatch.setattr("elixirscope.query.rows.regroup", regroup)
     now = [0]
     live = Live(shop, correlate=EventCorrelator, now=lambda: now[0])
     for step in range(1, STEPS + 1):
