@@ -40,11 +40,21 @@ defmodule Bench.Overload do
 
   defp stopped(engine, fun) do
     takers = takers(engine)
-    Enum.each(takers, &:erlang.suspend_process/1)
+    Enum.each(takers, &suspend/1)
     time = fun.()
     Enum.each(takers, &:erlang.resume_process/1)
     PipelineManager.flush()
     time
+  end
+
+  # Refused by OTP 25 with `internal_error` now and then while the other runs native code that may block, as files are.
+  defp suspend(pid, times \\ 100) do
+    :erlang.suspend_process(pid)
+  rescue
+    error in ErlangError ->
+      if times == 0 or not Process.alive?(pid), do: reraise(error, __STACKTRACE__)
+      :erlang.yield()
+      suspend(pid, times - 1)
   end
 
   defp takers(:portable), do: Ingestor.collectors()
