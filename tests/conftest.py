@@ -15,9 +15,11 @@ import pytest
 from elixirscope.correlate.correlator import EventCorrelator
 from elixirscope.recording.log import read_log
 
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # A shell's background jobs ignore Ctrl-C, and all that they start does: programs under test could not be told.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# A shell's background jobs ignore what a terminal sends, and all that they start does: programs under test could not
+# be told.
+for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGQUIT, signal.SIG_DFL)):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, handler)
 
 ROOT = Path(__file__).resolve().parent.parent
 Run = Callable[..., "subprocess.CompletedProcess[str]"]

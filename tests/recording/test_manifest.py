@@ -114,6 +114,6 @@ def test_coverage_says_whose_calls_were_only_counted() -> None:
         log.metas.append(told)
     reason = "were only counted: its calls cost more than 5,000 small ones a second"
     assert uncovered(log) == [
-        Uncovered("calls of a function in Shop.all/1, line 9", f"30,000 {reason}"),
-        Uncovered("calls of Shop.price/1", f"10,000 {reason}"),
+        Uncovered("calls of a function in Shop.all/1, line 9", f"30,000 {reason}", None, 30_000),
+        Uncovered("calls of Shop.price/1", f"10,000 {reason}", "Shop.price/1", 10_000),
     ]

@@ -36,6 +36,8 @@ def test_the_keyboard_walks_the_flame_graph_and_opens_a_call(flame: Page) -> Non
     before = flame.get_by_test_id("moment").inner_text()
     flame.keyboard.press("Enter")
     expect(flame.get_by_test_id("moment")).not_to_have_text(before, use_inner_text=True)
+    settled(flame)
+    expect(graph).to_have_attribute("data-busy", "false")  # a new graph begins unzoomed
     graph.focus()
     flame.keyboard.press("ArrowRight")
     flame.keyboard.press("z")
