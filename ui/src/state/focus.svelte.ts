@@ -131,6 +131,11 @@ class Focus {
     const moment = this.moment
     if (!moment) return
     const { at, process, event, call } = moment
+    const shown = this.picture.value?.moment
+    if (at < 0 && event !== null && shown?.event === event) {
+      // A link to the event that is shown already: its picture will not be asked for again.
+      this.moment = { at: shown.at, process: process ?? shown.process, event, call }
+    }
     this.picture.load(formatMoment(moment), async (signal) => {
       const question = at < 0 ? { event, call } : { at, process, event, call }
       const picture = await api.frame(question, signal)
