@@ -9,6 +9,7 @@ from elixirscope.correlate.links import Links
 from elixirscope.correlate.messages import Messages
 from elixirscope.correlate.pairing import WAIT, pair
 from elixirscope.correlate.processes import Life, Lives
+from elixirscope.kernels import I32, I64, kernel
 from elixirscope.recording.format import Kind
 from elixirscope.recording.log import Log
 
@@ -26,15 +27,8 @@ class Causes:
     def previous(self, log: Log) -> Ints:
         """Per event the event before it in its process, or -1."""
         self._last = np.concatenate([self._last, np.full(len(log.processes) - len(self._last), NONE)])
-        order = log.by_process
-        process = log.column("process")[order]
-        before = np.empty(len(order), dtype=np.int64)
-        before[1:] = order[:-1] + log.first
-        firsts = np.flatnonzero(np.diff(process, prepend=NONE))
-        before[firsts] = self._last[process[firsts]]
-        previous = np.empty(len(order), dtype=np.int64)
-        previous[order] = before
-        self._last[process[firsts]] = order[np.append(firsts[1:], len(order)) - 1] + log.first
+        previous = np.empty(len(log.rows), np.int64)
+        _previous(log.column("process"), log.first, self._last, previous)
         return previous
 
     def take(self, log: Log, previous: Ints, lives: Lives, messages: Messages, links: Links) -> tuple[Ints, set[int]]:
@@ -59,6 +53,15 @@ class Causes:
             left = waiting[:, 2] >= log.column("at")[-1] - WAIT
             left[pairs.cause] = False
             self._asked[asked] = waiting[left]
+
+
+@kernel
+def _previous(process: I32, first: int, last: I64, previous: I64) -> None:
+    """Per event the event before it in its process. `last`: of each process, moved on."""
+    for place in range(len(process)):
+        owner = process[place]
+        previous[place] = last[owner]
+        last[owner] = first + place
 
 
 def _births(log: Log, previous: Ints, lives: list[Life], cause: Ints) -> None:

@@ -1,0 +1,211 @@
+"""Kernels: loops over arrays, written once as plain Python, compiled by Numba where there is enough to do.
+
+A kernel takes one-dimensional arrays (contiguous, of the very types its parameters name), numbers and truth values,
+and fills arrays; it gives nothing or a number. Its first array says how much work a call is. Until a kernel has been
+given enough it runs as it is written, over `memoryview`s of its arrays: a small recording waits neither for Numba to
+be imported nor for a compiler. Both ways do the same; a kernel must not rely on integers of 64 bits that wrap around,
+nor look beyond the end of an array, which nobody checks once it is compiled.
+
+What was compiled is kept in the user's cache folder, under a digest of the kernel, of the kernels it calls and of the
+constants it names. Any number of processes may compile the same at the same time: they write the same, whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cached_property, update_wrapper
+from pathlib import Path
+from threading import RLock
+from types import FunctionType
+from typing import Any, Final, Generic, Literal, ParamSpec, Protocol, TypeVar, get_type_hints
+
+import numpy as np
+
+P = ParamSpec("P")
+R = TypeVar("R", covariant=True)
+
+Way = Literal["by size", "interpreted", "compiled"]
+
+ENOUGH: Final = 50_000
+"""Elements from which on a kernel that was compiled before is loaded; importing Numba takes a quarter of a second."""
+ENOUGH_TO_COMPILE: Final = 300_000
+"""Elements from which on one that nobody has compiled yet is compiled, which takes about a second."""
+
+_way: Way = "by size"
+_compiling: Final = RLock()
+
+
+class Column(Protocol):
+    """An array as a kernel sees it. Kernels name one of the types below."""
+
+    def __getitem__(self, place: int, /) -> int: ...
+    def __setitem__(self, place: int, value: int, /) -> None: ...
+    def __len__(self) -> int: ...
+
+
+class I64(Column, Protocol):
+    """int64"""
+
+
+class I32(Column, Protocol):
+    """int32"""
+
+
+class I16(Column, Protocol):
+    """int16"""
+
+
+class U64(Column, Protocol):
+    """uint64"""
+
+
+class U32(Column, Protocol):
+    """uint32"""
+
+
+class U16(Column, Protocol):
+    """uint16"""
+
+
+class U8(Column, Protocol):
+    """uint8"""
+
+
+class Bits(Protocol):
+    """bool"""
+
+    def __getitem__(self, place: int, /) -> bool: ...
+    def __setitem__(self, place: int, value: bool, /) -> None: ...
+    def __len__(self) -> int: ...
+
+
+class Bytes(Column, Protocol):
+    """uint8, only read: what is mapped from a file"""
+
+
+_TYPES: Final = {
+    I64: "int64[::1]",
+    I32: "int32[::1]",
+    I16: "int16[::1]",
+    U64: "uint64[::1]",
+    U32: "uint32[::1]",
+    U16: "uint16[::1]",
+    U8: "uint8[::1]",
+    Bits: "boolean[::1]",
+    Bytes: "Array(uint8, 1, 'C', readonly=True)",
+    int: "int64",
+    bool: "boolean",
+    type(None): "void",
+}
+
+
+class Kernel(Generic[P, R]):
+    """A function that is compiled once it has been given enough to do."""
+
+    def __init__(self, function: Callable[P, R]) -> None:
+        assert isinstance(function, FunctionType)
+        self.plain = function
+        update_wrapper(self, function)
+        self._seen = 0
+        self._compiled: Callable[..., R] | None = None
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        assert not kwargs, "a kernel's arguments are given in order"
+        if self._compiled is None or _way == "interpreted":
+            self._seen += next(len(each) for each in args if isinstance(each, np.ndarray))
+            if not self._is_due():
+                return self._interpreted(*(each.data if isinstance(each, np.ndarray) else each for each in args))
+        return self._ready()(*args)
+
+    def _is_due(self) -> bool:
+        if _way != "by size":
+            return _way == "compiled"
+        return self._seen >= ENOUGH and (self._seen >= ENOUGH_TO_COMPILE or any(self._cache.glob("**/*.nbi")))
+
+    @property
+    def _others(self) -> dict[str, Kernel[..., Any]]:
+        """The kernels that this one calls."""
+        named = ((name, self.plain.__globals__.get(name)) for name in self.plain.__code__.co_names)
+        return {name: other for name, other in named if isinstance(other, Kernel)}
+
+    @cached_property
+    def _interpreted(self) -> Callable[..., R]:
+        return self._with({name: other._interpreted for name, other in self._others.items()})
+
+    def _with(self, others: dict[str, Any]) -> FunctionType:
+        """The function, calling these in place of other kernels."""
+        plain = self.plain
+        made = FunctionType(plain.__code__, {**plain.__globals__, **others}, plain.__name__, plain.__defaults__)
+        made.__module__, made.__qualname__ = plain.__module__, plain.__qualname__
+        return made
+
+    @cached_property
+    def _signature(self) -> str:
+        hints = get_type_hints(self.plain)
+        result = _TYPES[hints.pop("return")]
+        return f"{result}({', '.join(_TYPES[kind] for kind in hints.values())})"
+
+    @cached_property
+    def digest(self) -> str:
+        """Of all that its machine code depends on, but for Numba and the processor, of which Numba takes care."""
+        code, known = self.plain.__code__, self.plain.__globals__
+        told = [self._signature, sys.version, code.co_code.hex(), *map(repr, (code.co_consts, code.co_varnames))]
+        for name in code.co_names:
+            value = known.get(name)
+            told.append(value.digest if isinstance(value, Kernel) else f"{name}={value!r}")
+        return hashlib.sha256("\n".join(told).encode()).hexdigest()
+
+    @property
+    def _cache(self) -> Path:
+        return cache_folder() / f"{self.plain.__name__}-{self.digest[:20]}"
+
+    def _compile(self) -> Callable[..., R]:
+        import numba
+        from numba import types
+
+        function = self._with({name: other._ready() for name, other in self._others.items()})
+        signature = eval(self._signature, {**vars(types)})
+        options: dict[str, Any] = {"nopython": True, "nogil": True}
+        config: Any = numba.config
+        before = config.CACHE_DIR
+        try:
+            self._cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+            config.CACHE_DIR = str(self._cache)  # asked for when a function is given its cache, then no more
+            compiled: Callable[..., R] = numba.jit(signature, cache=True, **options)(function)
+        except (OSError, RuntimeError):  # a full disk, a folder that is not ours: the answer does not depend on it
+            compiled = numba.jit(signature, **options)(function)
+        finally:
+            config.CACHE_DIR = before
+        return compiled
+
+    def _ready(self) -> Callable[..., R]:
+        with _compiling:
+            if self._compiled is None:
+                self._compiled = self._compile()
+            return self._compiled
+
+
+def kernel(function: Callable[P, R]) -> Kernel[P, R]:
+    """Make a kernel of a function over arrays, whose parameters and result are annotated with the types above."""
+    return Kernel(function)
+
+
+@contextmanager
+def run(way: Way) -> Iterator[None]:
+    """Have all kernels run in one way, whatever there is to do."""
+    global _way
+    before, _way = _way, way
+    try:
+        yield
+    finally:
+        _way = before
+
+
+def cache_folder() -> Path:
+    """Where compiled kernels are kept: under `$XDG_CACHE_HOME`, by default `~/.cache`."""
+    root = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(root) if root.startswith("/") else Path.home() / ".cache") / "elixirscope" / "kernels"

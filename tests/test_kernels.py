@@ -1,0 +1,107 @@
+"""Kernels: both ways do the same, and when which one is taken."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from elixirscope import kernels
+from elixirscope.kernels import I64, U8, Bits, Bytes, Kernel, kernel, run
+
+_STEP = 3
+
+
+def _of_byte(byte: int, odd: bool) -> int:
+    return byte * _STEP if odd else -byte
+
+
+_scaled = kernel(_of_byte)
+
+
+def _running_sum(data: Bytes, odd: Bits, sums: I64) -> int:
+    total = 0
+    for place in range(len(data)):
+        total += _scaled(data[place], odd[place])
+        sums[place] = total
+    return total
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return tmp_path / "elixirscope" / "kernels"
+
+
+def _asked(loop: Kernel[..., int], data: bytes) -> tuple[int, list[int]]:
+    odd = np.frombuffer(data, np.uint8) % 2 == 1
+    sums = np.zeros(len(data), np.int64)
+    return loop(np.frombuffer(data, np.uint8), odd, sums), sums.tolist()
+
+
+def test_both_ways_do_the_same(cache: Path) -> None:
+    with run("interpreted"):
+        plain = _asked(kernel(_running_sum), bytes(range(10)))
+        assert not cache.exists()
+    with run("compiled"):
+        assert _asked(kernel(_running_sum), bytes(range(10))) == plain
+    assert plain[0] == 3 * (1 + 3 + 5 + 7 + 9) - (2 + 4 + 6 + 8)
+    assert {path.name.rpartition("-")[0] for path in cache.iterdir()} == {"_running_sum", "_of_byte"}
+
+
+def test_a_kernel_is_compiled_when_there_is_enough_to_do(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernels, "ENOUGH", 20)
+    monkeypatch.setattr(kernels, "ENOUGH_TO_COMPILE", 40)
+    loop = kernel(_running_sum)
+    for _ in range(3):
+        _asked(loop, bytes(10))
+        assert not cache.exists()
+    _asked(loop, bytes(10))
+    assert list(cache.glob("**/*.nbi"))
+    again = kernel(_running_sum)  # as another process: what was compiled is there
+    _asked(again, bytes(10))
+    assert again._compiled is None
+    _asked(again, bytes(10))
+    assert again._compiled is not None
+
+
+def test_machine_code_is_that_of_this_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    digests = {kernel(_running_sum).digest}
+    monkeypatch.setitem(globals(), "_scaled", kernel(lambda byte, odd: byte))
+    monkeypatch.setattr(kernels, "get_type_hints", lambda _: {"byte": int, "odd": bool, "return": int})
+    digests.add(kernel(_running_sum).digest)
+    monkeypatch.undo()
+    monkeypatch.setitem(globals(), "_STEP", 4)
+    digests.add(kernel(_of_byte).digest)
+    monkeypatch.undo()
+    digests.add(kernel(_of_byte).digest)
+    assert len(digests) == 4
+
+
+def test_a_cache_that_cannot_be_written_costs_only_time(cache: Path) -> None:
+    cache.parent.mkdir()
+    cache.write_text("in the way")
+    with run("compiled"):
+        assert _asked(kernel(_running_sum), b"\1\2")[0] == 1
+
+
+def test_what_a_kernel_may_not_write_is_refused() -> None:
+    def writes(data: U8) -> None:
+        data[0] = 1
+
+    mapped = np.frombuffer(b"abc", np.uint8)
+    for way in ("interpreted", "compiled"):
+        with run(way), pytest.raises(TypeError):
+            kernel(writes)(mapped)
+
+
+def test_numba_is_not_imported_for_a_small_recording() -> None:
+    script = (
+        "import sys; from tests.correlate.drawn import Drawn\n"
+        "Drawn('a  b\\n|--:hello-->|'); print('numba' in sys.modules)"
+    )
+    told = subprocess.run([sys.executable, "-c", script], check=True, stdout=subprocess.PIPE, text=True)
+    assert told.stdout.strip() == "False"
