@@ -1,4 +1,4 @@
-"""Frames of all processes at once against the walk from event to event."""
+"""Frames as the kernel finds them, in both ways, against the walk over one process after the other."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from elixirscope.correlate.calls import find_calls
-from elixirscope.correlate.nesting import Named
-from elixirscope.correlate.walk import Known, Walk
-from elixirscope.recording.counted import LeftOut
+from elixirscope.kernels import Way, run
 from elixirscope.recording.format import Kind
 from elixirscope.recording.log import Callee, Log, Site
 from elixirscope.recording.terms import Atom
 from tests.correlate.oracle import Event
-from tests.correlate.test_properties import PROCESSES, log_of
+from tests.correlate.test_properties import PROCESSES, log_of, streams
+from tests.correlate.walked import Walk
+
+WAYS: list[Way] = ["interpreted", "compiled"]
 
 SITES = {
     1: Site(1, "function", "Shop", "f1", 1),
@@ -56,9 +57,9 @@ def programs(draw: st.DrawFn) -> list[Event]:
 Frame = tuple[int, int, int, int, int, int]
 
 
-def walked(log: Log) -> tuple[list[Frame], dict[int, int]]:
+def walked(log: Log, lossy: set[int]) -> tuple[list[Frame], dict[int, int]]:
     """Every process event by event: (event, parent, tail_of, depth, end, outcome) of each frame, and each event's."""
-    walk = Walk(log, set(), Known(0, {}, LeftOut(log)))
+    walk = Walk(log, lossy)
     walk.run(log.by_process, log.column("process")[log.by_process])
     event = [*walk.event, -1]  # -1 is none
     columns = ([event[n] for n in walk.parent], [event[n] for n in walk.tail_of], walk.depth, walk.end_event)
@@ -66,9 +67,9 @@ def walked(log: Log) -> tuple[list[Frame], dict[int, int]]:
     return frames, {at: event[n] for at, n in zip(log.by_process.tolist(), walk.of_event, strict=True)}
 
 
-def at_once(log: Log) -> tuple[list[Frame], dict[int, int]]:
-    """The same by vectors."""
-    calls = find_calls(log, set())
+def found(log: Log, lossy: set[int]) -> tuple[list[Frame], dict[int, int]]:
+    """The same by the kernel."""
+    calls = find_calls(log, lossy)
     above = (calls.event_of(calls.parent), calls.event_of(calls.tail_of))
     columns = (calls.event, *above, calls.depth, calls.end_event, calls.outcome)
     frames = list(zip(*(column.tolist() for column in columns), strict=True))
@@ -76,8 +77,15 @@ def at_once(log: Log) -> tuple[list[Frame], dict[int, int]]:
 
 
 @settings(max_examples=400, deadline=None)
-@given(programs(), st.lists(st.tuples(st.integers(1, 3), st.integers(0, 60), st.integers(0, 60)), max_size=2))
-def test_vectors_find_what_the_walk_finds(events: list[Event], left_out: list[tuple[int, int, int]]) -> None:
+@given(
+    programs() | streams(),
+    st.lists(st.tuples(st.integers(1, 3), st.integers(0, 60), st.integers(0, 60)), max_size=2),
+    st.sets(st.integers(0, PROCESSES - 1), max_size=1),
+    st.sampled_from(WAYS),
+)
+def test_the_kernel_finds_what_the_walk_finds(
+    events: list[Event], left_out: list[tuple[int, int, int]], lossy: set[int], way: Way
+) -> None:
     log = log_of(events)
     log.sites = SITES
     for number, since, until in left_out:  # calls of this function were only counted
@@ -85,8 +93,8 @@ def test_vectors_find_what_the_walk_finds(events: list[Event], left_out: list[tu
         subject = (Atom(f"Elixir.{site.module}"), Atom(site.kind), Atom(site.function), site.arity, 1)
         told = {"what": Atom("counted"), "until_unix_ns": until, "calls_per_second": 1}
         log.metas.append(told | {"calls": [(subject, 1, since)]})
-    assert not Named(log, log.by_process).irregular()  # so that nothing is walked but what follows odd tail calls
-    assert at_once(log) == walked(log)
+    with run(way):
+        assert found(log, lossy) == walked(log, lossy)
 
 
 def test_deep_recursion_is_nested_too() -> None:

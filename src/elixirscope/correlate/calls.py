@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from elixirscope.correlate.columns import NONE, Ints, ints, known, lookup, patch, table
-from elixirscope.correlate.nesting import Named, Nesting
-from elixirscope.correlate.walk import OPEN, OUTCOMES, RETURNED, Known, Walk, name_of
+from elixirscope.correlate.columns import NONE, Ints, known, lookup, patch, table
+from elixirscope.correlate.walk import OUTCOMES, RETURNED, Places, name_of, standing, walk
 from elixirscope.recording.changes import Patch
 from elixirscope.recording.counted import LeftOut
 from elixirscope.recording.format import Flag, Kind
-from elixirscope.recording.log import EVENT_ROW, Log
+from elixirscope.recording.log import Log
 
 
 @dataclass
@@ -49,122 +49,88 @@ class Calls:
 
 
 class Frames:
-    """Finds frames slice by slice. Between slices it keeps the CALLs of what is open, and both ends of frames that
-    ended by a tail call while something may still run on their behalf: put before a slice, they say where it begins."""
+    """Finds frames slice by slice. Between slices it keeps those that are open, and those that ended by a tail call
+    while something may still run on their behalf."""
 
     def __init__(self) -> None:
-        self._kept = np.empty(0, EVENT_ROW)  # in order of event
-        self._rows = np.empty(0, np.int64)  # of each kept CALL
-        self._messages = np.empty((0, 2), np.int64)
-        self._haunted: set[int] = set()  # processes with more such frames than one at their end: to be walked
-        self._continued: dict[int, int] = {}  # of kept CALLs, which other one each continues
+        self._kept = {name: np.empty(0, np.int64) for name in _OF_FRAME}
+        self._told = {name: np.empty(0, np.int64) for name in ("row", "message", "account")}
+        self._top = np.empty(0, np.int64)  # of each process the innermost frame
+        self._ghost = np.empty(0, np.int64)  # … and ghost
+        self._places = Places()
         self._count = 0  # frames in the table
 
     def take(self, log: Log, lossy: set[int]) -> Calls:
         """The frames of the next slice. `lossy`: processes with lost events, whose silent ends may be lost returns."""
-        count = len(self._kept)
-        together = log if not count else Log(np.concatenate([self._kept, log.rows]), log.processes, log.sites)
-        known = Known(count, self._continued, LeftOut(log))
-        found, self._alive, self._ghosts = _find(together, lossy | self._haunted, lossy, known)
-        older = int(np.searchsorted(found.event, count))
-        self._together = together
-        found.older = older
-        is_call = self._kept["kind"] == Kind.CALL
-        found.row = np.concatenate(
-            [self._rows[is_call], np.arange(self._count, self._count + len(found.event) - older)]
+        older, size = len(self._kept["event"]), len(log.processes)
+        kind, site = log.column("kind"), log.column("site")
+        more = int(np.count_nonzero(kind == Kind.CALL))
+        self._top, self._ghost = (np.append(each, np.full(size - len(each), NONE)) for each in (self._top, self._ghost))
+        loses = np.zeros(size, dtype=bool)
+        loses[list(lossy)] = True
+        self._places.know(log, np.flatnonzero(np.bincount(site)), LeftOut(log))
+        places = self._places
+        frames = {name: np.append(kept, np.empty(more, np.int64)) for name, kept in self._kept.items()}
+        of_event = np.empty(len(kind), np.int64)
+        walk(
+            kind,
+            log.column("process"),
+            log.column("frame"),
+            site,
+            log.column("at"),
+            log.first,
+            loses,
+            *(places.function, places.home, places.callee, places.sort, places.left_out, places.spans),
+            self._top,
+            self._ghost,
+            of_event,
+            older,
+            *frames.values(),
         )
-        found.message, found.account = self._messages[is_call].T
-        self._count += len(found.event) - older
-        self._local_end = found.end_event
-        self._local_event = found.event
-        events = together.column("event")
-        found.end_event = lookup(events, found.end_event)
-        found.event = events[found.event]
-        found.of_event = found.of_event[count:]
-        return found
+        self._frames = frames
+        row = np.append(self._told["row"], np.arange(self._count, self._count + more))
+        self._count += more
+        return Calls(
+            event=frames["event"],
+            process=frames["process"],
+            site=frames["site"],
+            parent=frames["parent"],
+            tail_of=frames["tail_of"],
+            depth=frames["depth"],
+            end_event=frames["end_event"],
+            outcome=frames["outcome"],
+            of_event=of_event,
+            row=row,
+            message=self._told["message"],
+            account=self._told["account"],
+            older=older,
+        )
 
     def keep(self, calls: Calls, message: Ints, account: Ints) -> None:
         """Keep what the next slice needs. Per frame the message that it handles, and on whose account it runs."""
-        ghosts = np.array(sorted(self._ghosts), dtype=np.int64)
-        frames = np.concatenate([np.array(sorted(self._alive), dtype=np.int64), ghosts])
-        places = np.concatenate([self._local_event[frames], self._local_end[ghosts]])
-        nothing = np.full(len(ghosts), NONE)
-        order = np.argsort(places, kind="stable")
-        self._kept = self._together.rows[places[order]]
-        self._rows = np.concatenate([calls.row[frames], nothing])[order]
-        pairs = np.stack([message[frames], account[frames]], axis=1)
-        self._messages = np.concatenate([pairs, np.stack([nothing, nothing], axis=1)])[order]
-        owners, number = np.unique(calls.process[ghosts], return_counts=True)
-        ends = dict(zip(self._kept["process"].tolist(), self._kept["kind"].tolist(), strict=True))
-        plain = np.array([ends[owner] == Kind.TAIL for owner in owners.tolist()], dtype=bool)
-        self._haunted = set(owners[(number > 1) | ~plain].tolist())
-        kept = np.concatenate([frames, ghosts])[order].tolist()
-        place = {frame: number for number, frame in reversed([*enumerate(kept)])}  # of its CALL
-        laid = set(ghosts.tolist())
-        before = zip(frames.tolist(), calls.tail_of[frames].tolist(), strict=True)
-        self._continued = {place[frame]: place[other] for frame, other in before if other in laid}
-        del self._together
+        frames = self._frames
+        stays = np.zeros(len(calls.event), dtype=bool)
+        standing(self._top, self._ghost, frames["parent"], frames["below"], stays)
+        new = np.where(stays, np.cumsum(stays) - 1, NONE)
+        self._kept = {
+            name: lookup(new, column[stays]) if name in _LINKS else column[stays] for name, column in frames.items()
+        }
+        self._told = {"row": calls.row[stays], "message": message[stays], "account": account[stays]}
+        self._top, self._ghost = lookup(new, self._top), lookup(new, self._ghost)
+        del self._frames
+
+
+_OF_FRAME: Final = (
+    *("event", "process", "name", "site", "parent", "depth", "tail_of", "end_event", "outcome"),
+    *("level", "below", "called", "left_at"),
+)
+"""What `walk` knows of each frame, in the order of its parameters."""
+_LINKS: Final = ("parent", "tail_of", "below")
 
 
 def find_calls(log: Log, lossy: set[int]) -> Calls:
     """The frames of a whole recording."""
     return Frames().take(log, lossy)
-
-
-def _find(log: Log, apart: set[int], lossy: set[int], before: Known) -> tuple[Calls, set[int], set[int]]:
-    """Pairs, nests and unwinds; events are places in the log. Also the frames on the stacks in the end, and those
-    that ended by a tail call on whose behalf something may still run.
-
-    All processes at once, except those `apart` or whose events do not nest: these are walked one by one.
-    """
-    order = log.by_process
-    process = log.column("process")[order]
-    named = Named(log, order)
-    irregular = named.irregular() | apart
-    walked = np.isin(process, list(irregular)) if irregular else np.zeros(len(order), dtype=bool)
-    regular = order[~walked]
-    nesting = Nesting(log, Named(log, regular) if irregular else named, before)
-    walk = Walk(log, lossy, before)
-    walk.run(order[walked], process[walked])
-    done = len(nesting.event)
-
-    def moved(frames: list[int]) -> Ints:
-        numbers = ints(frames)
-        return np.where(numbers == NONE, NONE, numbers + done)
-
-    event = np.concatenate([nesting.event, ints(walk.event)])
-    of_event = np.full(len(order), NONE)
-    of_event[regular] = nesting.of_event
-    of_event[order[walked]] = moved(walk.of_event)
-    # They are numbered process by process; number them in event order instead.
-    by_event = np.argsort(event, kind="stable")
-    new = np.empty(len(by_event), dtype=np.int64)
-    new[by_event] = np.arange(len(by_event))
-
-    def column(vector: Ints, walked: Ints) -> Ints:
-        return np.concatenate([vector, walked])[by_event]
-
-    def numbers(vector: Ints, walked: list[int]) -> set[int]:
-        return set(new[np.concatenate([vector, moved(walked)])].tolist())
-
-    alive = numbers(np.flatnonzero(nesting.outcome == OPEN), [n for stack, _ in walk.left.values() for n in stack])
-    left = [n for _, ghosts in walk.left.values() for n in ghosts]
-    ghosts = numbers(np.array(sorted(nesting.ghosts), dtype=np.int64), left)
-    found = Calls(
-        event=event[by_event],
-        process=log.column("process")[event[by_event]].astype(np.int64),
-        site=log.column("site")[event[by_event]].astype(np.int64),
-        parent=lookup(new, column(nesting.parent, moved(walk.parent))),
-        tail_of=lookup(new, column(nesting.tail_of, moved(walk.tail_of))),
-        depth=column(nesting.depth, ints(walk.depth)),
-        end_event=column(nesting.end_event, ints(walk.end_event)),
-        outcome=column(nesting.outcome, ints(walk.outcome)),
-        of_event=lookup(new, of_event),
-        row=np.empty(0, np.int64),
-        message=np.empty(0, np.int64),
-        account=np.empty(0, np.int64),
-    )
-    return found, alive, ghosts
 
 
 def _ends(log: Log, calls: Calls, frames: Ints) -> dict[str, pa.Array]:

@@ -1,16 +1,21 @@
-"""Frames one event after the other, with a stack: the plain way, for processes that vectors cannot take in one go.
+"""Frames, one event after the other, with a stack for each process.
 
 Frames are named by the process and the timestamp that their CALL carried, so an event always says which frame it
 belongs to; whatever lies deeper on the stack has then ended without an event of its own, which is how exceptions
 unwind. A tail call ends the frame; the frame that continues it stands at the same depth and names it in `tail_of`.
+
+Until the frame below it stirs, a frame that ended by a tail call is a ghost: what runs now runs on its behalf.
+Stacks are linked lists: a frame's parent is what lies below it, and so is the ghost below a ghost.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from typing import NamedTuple
+from typing import Final
+
+import numpy as np
 
 from elixirscope.correlate.columns import NONE, Ints
+from elixirscope.kernels import I32, I64, U8, Bits, kernel
 from elixirscope.recording.counted import LeftOut
 from elixirscope.recording.format import Kind
 from elixirscope.recording.log import Callee, Log, Site
@@ -18,6 +23,12 @@ from elixirscope.recording.log import Callee, Log, Site
 OUTCOMES = ("returned", "tail", "raised", "open")
 RETURNED, TAIL, RAISED, OPEN = range(4)
 CODE = (Kind.RETURN, Kind.TAIL, Kind.BIND, Kind.CAUGHT, Kind.RAISE, Kind.STATE)  # what names its frame
+
+_NONE: Final = -1
+_UNKNOWN: Final = -2  # function of a site that is not described
+_CALL, _RETURN, _TAIL, _CAUGHT = int(Kind.CALL), int(Kind.RETURN), int(Kind.TAIL), int(Kind.CAUGHT)
+_RAISE, _STATE, _EXIT = int(Kind.RAISE), int(Kind.STATE), int(Kind.EXIT)
+_IS_FN, _IS_FUNCTION = 1, 2
 
 
 def name_of(site: Site) -> Callee:
@@ -27,143 +38,168 @@ def name_of(site: Site) -> Callee:
     return Callee(site.module, site.function, site.arity)
 
 
-class Ghost(NamedTuple):
-    """A frame that ended by a tail call, until the frame below it stirs: what runs now runs on its behalf."""
+class Places:
+    """What the sites of frames and tail calls say, by number; functions are numbered as they come."""
 
-    frame: int
-    level: int  # frames that were open below it
-    callee: Callee | None  # None: a closure
-    at: int  # when it ended
+    def __init__(self) -> None:
+        self._functions: dict[tuple[object, ...], int] = {}
+        self.function = np.empty(0, np.int64)  # that a frame of the site runs
+        self.home = np.empty(0, np.int64)  # the same without its arity
+        self.callee = np.empty(0, np.int64)  # of a tail call; -1: a closure
+        self.sort = np.empty(0, np.uint8)
+        self.left_out = np.empty(0, np.int64)  # which in `spans` is the first of each site
+        self.spans = np.empty(0, np.int64)  # from, until: calls in these times were not recorded
+
+    def know(self, log: Log, numbers: Ints, left_out: LeftOut) -> None:
+        """Look at the sites with these numbers."""
+        size = int(numbers.max(initial=0)) + 1 - len(self.function)
+        if size > 0:
+            self.function = np.append(self.function, np.full(size, _UNKNOWN))
+            self.home = np.append(self.home, np.full(size, _UNKNOWN))
+            self.callee = np.append(self.callee, np.full(size, NONE))
+            self.sort = np.append(self.sort, np.zeros(size, np.uint8))
+        spans = dict[int, list[tuple[int, int]]]()
+        for number in numbers.tolist():
+            site = log.sites.get(number)
+            if site is None:
+                continue
+            name = name_of(site)
+            self.function[number] = self._number(name)
+            self.home[number] = self._number(name[:2])
+            self.callee[number] = NONE if site.callee is None else self._number(site.callee)
+            self.sort[number] = {"fn": _IS_FN, "function": _IS_FUNCTION}.get(site.kind, 0)
+            if left_out and (hidden := left_out.spans(site)):
+                spans[number] = hidden
+        counts = np.zeros(len(self.function) + 1, np.int64)
+        for number, hidden in spans.items():
+            counts[number + 1] = len(hidden)
+        self.left_out = np.cumsum(counts)
+        self.spans = np.array([hidden for number in sorted(spans) for hidden in spans[number]], np.int64).ravel()
+
+    def _number(self, name: tuple[object, ...]) -> int:
+        return self._functions.setdefault(tuple(name), len(self._functions))
 
 
-class Known(NamedTuple):
-    """The first `events` events of a log are older than what it is about: they only say what was open when that begins.
-    `continued`: of their CALLs, which other one each continues. `left_out`: calls that were not recorded."""
+@kernel
+def walk(
+    kind: U8,
+    process: I32,
+    name: I64,
+    site: I32,
+    at: I64,
+    first: int,
+    lossy: Bits,
+    function: I64,
+    home: I64,
+    callee: I64,
+    sort: U8,
+    left_out: I64,
+    spans: I64,
+    top: I64,
+    ghost: I64,
+    of_event: I64,
+    count: int,
+    event: I64,
+    owner: I64,
+    names: I64,
+    place: I64,
+    parent: I64,
+    depth: I64,
+    tail_of: I64,
+    end: I64,
+    outcome: I64,
+    level: I64,
+    below: I64,
+    called: I64,
+    left_at: I64,
+) -> None:
+    """Walk the events of a slice, in order of time; `first` is the number of its first.
 
-    events: int
-    continued: dict[int, int]
-    left_out: LeftOut
+    Of processes: whether they lost events, so that silent ends may be lost returns, their innermost frames and ghosts
+    (carried on). Of sites: as in `Places`. Of frames, of which there are `count` before: what `Calls` has, their names,
+    and as ghosts the number of frames open below them, the ghost below, the function called, and when they ended.
+    Found is for each event its frame, or the innermost that was open (`of_event`).
+    """
+    for number in range(len(kind)):
+        what, who = kind[number], process[number]
+        if what == _CALL:
+            height = depth[top[who]] + 1 if top[who] != _NONE else 0
+            where = site[number]
+            continued = _NONE
+            waiting = ghost[who]
+            while waiting != _NONE and level[waiting] == height and function[where] != _UNKNOWN:
+                named = called[waiting] == function[where] or (called[waiting] == _NONE and sort[where] == _IS_FN)
+                if named:
+                    for span in range(left_out[where], left_out[where + 1]):
+                        if spans[2 * span] <= at[number] and left_at[waiting] <= spans[2 * span + 1]:
+                            named = False
+                if named:
+                    continued = waiting
+                    ghost[who] = below[waiting]
+                    break
+                # It called code that is not recorded (Enum.map …), and that calls back a closure of the frame.
+                before = place[waiting]
+                if sort[where] == _IS_FN and sort[before] == _IS_FUNCTION and home[where] == home[before]:
+                    continued = waiting
+                    ghost[who] = waiting
+                    break
+                waiting = below[waiting]
+            event[count], owner[count], names[count], place[count] = first + number, who, name[number], where
+            parent[count], depth[count], tail_of[count] = top[who], height, continued
+            end[count], outcome[count], below[count] = _NONE, OPEN, _NONE
+            top[who] = count
+            of_event[number] = count
+            count += 1
+        elif name[number] != 0 and (_RETURN <= what <= _RAISE or what == _STATE):
+            frame = top[who]
+            while frame != _NONE and names[frame] > name[number]:
+                frame = parent[frame]
+            if frame == _NONE or names[frame] != name[number]:
+                of_event[number] = _NONE  # the CALL of this frame was lost, or is older than the recording
+                continue
+            if what == _CAUGHT or not lossy[who]:
+                inner = top[who]
+                while inner != frame:
+                    end[inner], outcome[inner] = first + number, RAISED
+                    inner = parent[inner]
+            top[who] = frame
+            waiting = ghost[who]
+            while waiting != _NONE and level[waiting] > depth[frame]:
+                waiting = below[waiting]
+            of_event[number] = frame
+            if what in (_RETURN, _TAIL):
+                end[frame], outcome[frame] = first + number, RETURNED
+                top[who] = parent[frame]
+                if what == _TAIL:
+                    # It takes the place of any earlier ghost that it does not continue.
+                    outcome[frame] = TAIL
+                    while waiting != _NONE and level[waiting] >= depth[frame] and waiting != tail_of[frame]:
+                        waiting = below[waiting]
+                    level[frame], below[frame], left_at[frame] = depth[frame], waiting, at[number]
+                    called[frame] = callee[site[number]]
+                    waiting = frame
+            ghost[who] = waiting
+        else:
+            height = depth[top[who]] + 1 if top[who] != _NONE else 0
+            here = ghost[who] != _NONE and level[ghost[who]] == height
+            of_event[number] = ghost[who] if here else top[who]
+            if what == _EXIT:
+                inner = top[who]
+                while inner != _NONE:
+                    end[inner], outcome[inner] = first + number, RAISED
+                    inner = parent[inner]
+                top[who] = ghost[who] = _NONE
 
 
-class Walk:
-    """The frames of some events, numbered as they were entered, in parallel lists; -1 is none."""
-
-    def __init__(self, log: Log, lossy: set[int], known: Known | None = None) -> None:
-        """`lossy`: processes with lost events, whose silent ends may be lost returns."""
-        self.log = log
-        self.lossy = lossy
-        self.known = known or Known(0, {}, LeftOut())
-        self.left: dict[int, tuple[list[int], list[int]]] = {}  # part → frames and ghosts at its end
-        self.event: list[int] = []
-        self.process: list[int] = []
-        self.site: list[int] = []
-        self.parent: list[int] = []
-        self.tail_of: list[int] = []
-        self.depth: list[int] = []
-        self.end_event: list[int] = []
-        self.outcome: list[int] = []
-        self.of_event: list[int] = []  # as the events that were walked
-
-    def run(self, order: Ints, parts: Ints) -> None:
-        """Walk the events `order`. `parts`: for each the part it is in; each part begins with an empty stack."""
-        rows = self.log.rows[order]
-        call, tail, returned, caught, exited = Kind.CALL, Kind.TAIL, Kind.RETURN, Kind.CAUGHT, Kind.EXIT
-        code = frozenset(CODE)
-        self.of_event = of_event = [NONE] * len(order)
-        current = NONE
-        stack: list[int] = []  # open frames
-        names: list[int] = []  # their ids as captured; ascending, for they are timestamps
-        ghosts: list[Ghost] = []
-        columns = (rows[name].tolist() for name in ("process", "kind", "frame", "site"))
-        numbered = enumerate(zip(order.tolist(), parts.tolist(), *columns, strict=True))
-        for place, (event, part, process, kind, frame, site) in numbered:
-            if part != current:
-                self._part_ends(current, stack, ghosts)
-                current, stack, names, ghosts = part, [], [], []
-            if kind == call:
-                if event < self.known.events:
-                    before = self.known.continued.get(event)
-                    continues = next((ghost.frame for ghost in ghosts if self.event[ghost.frame] == before), NONE)
-                else:
-                    continues = self._continues(ghosts, len(stack), site, event) if ghosts else NONE
-                of_event[place] = number = len(self.event)
-                self._open(event, process, site, stack[-1] if stack else NONE, continues, len(stack))
-                stack.append(number)
-                names.append(frame)
-            elif frame and kind in code:
-                level = bisect_right(names, frame)
-                if not level or names[level - 1] != frame:
-                    continue  # the CALL of this frame was lost, or is older than the recording
-                if level < len(stack):
-                    if kind == caught or process not in self.lossy:
-                        self._unwind(stack[level:], event)
-                    del stack[level:], names[level:]
-                while ghosts and ghosts[-1].level >= level:
-                    ghosts.pop()
-                of_event[place] = number = stack[-1]
-                if kind in (returned, tail):
-                    self.end_event[number] = event
-                    self.outcome[number] = RETURNED if kind == returned else TAIL
-                    stack.pop()
-                    names.pop()
-                    if kind == tail:
-                        self._leave(ghosts, number, len(stack), site, event < self.known.events)
-            else:
-                here = bool(ghosts) and ghosts[-1].level == len(stack)
-                of_event[place] = ghosts[-1].frame if here else stack[-1] if stack else NONE
-                if kind == exited:
-                    self._unwind(stack, event)
-                    stack, names, ghosts = [], [], []
-        self._part_ends(current, stack, ghosts)
-
-    def _part_ends(self, part: int, stack: list[int], ghosts: list[Ghost]) -> None:
-        if stack or ghosts:
-            self.left[part] = stack, [ghost.frame for ghost in ghosts]
-
-    def _open(self, event: int, process: int, site: int, parent: int, tail_of: int, depth: int) -> None:
-        self.event.append(event)
-        self.process.append(process)
-        self.site.append(site)
-        self.parent.append(parent)
-        self.tail_of.append(tail_of)
-        self.depth.append(depth)
-        self.end_event.append(NONE)
-        self.outcome.append(OPEN)
-
-    def _unwind(self, frames: list[int], event: int) -> None:
-        for number in frames:
-            self.end_event[number] = event
-            self.outcome[number] = RAISED
-
-    def _leave(self, ghosts: list[Ghost], number: int, level: int, site: int, known: bool) -> None:
-        """A frame has ended by a tail call: it takes the place of any earlier ghost that it does not continue. Of known
-        ghosts all are still there."""
-        while not known and ghosts and ghosts[-1].level >= level and ghosts[-1].frame != self.tail_of[number]:
-            ghosts.pop()
-        place = self.log.sites.get(site)
-        at = int(self.log.column("at")[self.end_event[number]])
-        ghosts.append(Ghost(number, level, place.callee if place else None, at))
-
-    def _continues(self, ghosts: list[Ghost], level: int, site: int, event: int) -> int:
-        """The frame whose tail call a CALL at this depth continues, or -1."""
-        called = self.log.sites.get(site)
-        if called is None:
-            return NONE
-        for place in range(len(ghosts) - 1, -1, -1):
-            ghost = ghosts[place]
-            if ghost.level != level:
-                return NONE
-            if (ghost.callee == name_of(called) or (ghost.callee is None and called.kind == "fn")) and not (
-                self.known.left_out
-                and self.known.left_out.may_hide(called, ghost.at, int(self.log.column("at")[event]))
-            ):
-                del ghosts[place:]
-                return ghost.frame
-            # It called code that is not recorded (Enum.map …), and that calls back a closure of the frame.
-            before = self.log.sites.get(self.site[ghost.frame])
-            if called.kind == "fn" and before is not None and before.kind == "function":
-                if name_of(called)[:2] != name_of(before)[:2]:
-                    continue
-                del ghosts[place + 1 :]
-                return ghost.frame
-        return NONE
+@kernel
+def standing(top: I64, ghost: I64, parent: I64, below: I64, stays: Bits) -> None:
+    """Mark the frames on all stacks, and the ghosts."""
+    for who in range(len(top)):
+        frame = top[who]
+        while frame != _NONE:
+            stays[frame] = True
+            frame = parent[frame]
+        frame = ghost[who]
+        while frame != _NONE:
+            stays[frame] = True
+            frame = below[frame]

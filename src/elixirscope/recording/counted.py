@@ -54,8 +54,7 @@ class LeftOut:
     def __bool__(self) -> bool:
         return bool(self._spans)
 
-    def may_hide(self, site: Site, start: int, end: int) -> bool:
-        """Whether a call of the function of `site` may have been left out between two times (ns from the start)."""
+    def spans(self, site: Site) -> list[tuple[int, int]]:
+        """The times (ns from the start) between which no call of the function of `site` was recorded."""
         callee = site.callee if site.kind == "external" and site.callee else None
-        spans = self._spans.get((site.kind == "fn", callee or Callee(site.module, site.function, site.arity)))
-        return spans is not None and any(since <= end and start <= until for since, until in spans)
+        return self._spans.get((site.kind == "fn", callee or Callee(site.module, site.function, site.arity)), [])
