@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from elixirscope.web.server import Server
-from tests.web.pages import PATIENCE_MS, go, settled
+from tests.web.pages import PATIENCE_MS, go, open_page, settled
 
 pytestmark = [pytest.mark.beam, pytest.mark.browser]
 
@@ -79,3 +79,39 @@ def test_a_link_reopens_the_whole_view(page: Page, browser: Browser, server: Ser
     settled(other)
     assert other.url == link
     other.close()
+
+
+def test_a_wall_screen_is_read_from_afar(browser: Browser, server: Server, complaints: list[str], sale: int) -> None:
+    def text_px(page: Page) -> float:
+        return float(page.evaluate("() => document.querySelector('header .brand').getBoundingClientRect().height"))
+
+    page = open_page(browser, server.url, complaints, width=3840, height=2160)
+    large = text_px(page)
+    go(page, sale)
+    # What is pointed at is what is hit, in any size.
+    box = page.get_by_test_id("canvas").bounding_box()
+    assert box
+    page.mouse.click(box["x"] + 700, box["y"] - 8)  # on the ruler: there are no marks that would draw it to themselves
+    head = page.get_by_test_id("playhead").bounding_box()
+    assert head
+    assert abs(head["x"] + head["width"] / 2 - box["x"] - 700) < 3
+    page.set_viewport_size({"width": 1280, "height": 800})
+    plain = text_px(page)
+    assert large == pytest.approx(1.6 * plain, rel=0.05)
+
+    page.get_by_test_id("size").click()
+    page.get_by_test_id("menu-item").filter(has_text="130 %").click()
+    page.keyboard.press("]")
+    assert text_px(page) == pytest.approx(1.5 * plain, rel=0.05)
+    page.reload()
+    settled(page)
+    assert text_px(page) == pytest.approx(1.5 * plain, rel=0.05)  # it is remembered
+    menu = page.get_by_test_id("size")
+    menu.click()
+    inside = page.get_by_test_id("menu").bounding_box()
+    assert inside
+    assert inside["x"] + inside["width"] <= 1280
+    page.get_by_test_id("menu-item").first.click()
+    assert text_px(page) == pytest.approx(plain, rel=0.05)
+    page.close()
+    assert complaints == []

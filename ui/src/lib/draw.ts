@@ -15,6 +15,7 @@ export type Colours = Record<
 export interface Scene {
   width: number
   height: number
+  scale: number // pixels of the screen for each px
   scroll: number
   view: Viewport
   boxes: LaneBox[]

@@ -25,7 +25,13 @@ export function marks(pen: Pen, scene: Scene, box: LaneBox, all: Mark[]): void {
     if (x < -6 || x > width + 6 || place === before) continue
     before = place
     const colour = mark.calm ? colours.faint : colours[MARKS[mark.kind] ?? 'mark']
-    pen.drawImage(stamp(mark.kind, colour, colours.ground), x - STAMP / 2, y - STAMP / 2, STAMP, STAMP)
+    pen.drawImage(
+      stamp(mark.kind, colour, colours.ground, scene.scale),
+      x - STAMP / 2,
+      y - STAMP / 2,
+      STAMP,
+      STAMP,
+    )
   }
 }
 
@@ -33,13 +39,12 @@ const STAMP = 18 // px
 const stamps = new Map<string, HTMLCanvasElement>()
 
 /** A symbol drawn once for each kind, colour and density of pixels, then copied. */
-function stamp(kind: string, colour: string, halo: string): HTMLCanvasElement {
-  const scale = devicePixelRatio || 1
+function stamp(kind: string, colour: string, halo: string, scale: number): HTMLCanvasElement {
   const key = `${kind} ${colour} ${halo} ${scale}`
   const known = stamps.get(key)
   if (known) return known
   const made = document.createElement('canvas')
-  made.width = made.height = STAMP * scale
+  made.width = made.height = Math.ceil(STAMP * scale)
   const pen = made.getContext('2d')
   pen?.scale(scale, scale)
   if (pen) symbol(pen, kind, STAMP / 2, STAMP / 2, colour, halo)

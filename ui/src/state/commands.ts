@@ -195,6 +195,14 @@ export const commands: Command[] = [
     match: key('t'),
     run: () => (desk.theme = desk.theme === 'dark' ? 'light' : 'dark'),
   },
+  { title: 'Draw everything larger', keys: ']', match: key(']'), run: () => desk.resize(1) },
+  { title: 'Draw everything smaller', keys: '[', match: key('['), run: () => desk.resize(-1) },
+  {
+    title: 'Draw everything in the size that suits this screen',
+    keys: '',
+    match: never,
+    run: () => (desk.size = null),
+  },
   {
     title: 'Copy a link to this moment',
     keys: 'l',

@@ -11,6 +11,7 @@ import {
   restore,
   show,
 } from '../lib/panels'
+import { SIZES, stepped, suited } from '../lib/size'
 
 const KEY = 'elixirscope.desk'
 
@@ -22,6 +23,7 @@ interface Saved {
   code: number // share of the right column
   arrangement: Arrangement
   folded: string[]
+  size: number | null // of everything; null is what suits the screen
 }
 
 /** What the browser kept under a name; nothing when storage is refused or holds something else. */
@@ -43,8 +45,10 @@ export function remember(key: string, value: unknown): void {
 }
 
 const saved: Partial<Saved> = remembered(KEY)
-const wide = innerWidth >= 1600
-const wall = innerWidth >= 2560
+const chosen = SIZES.find((one) => one === saved.size) ?? null
+const room = innerWidth / (chosen ?? suited(innerWidth, innerHeight))
+const wide = room >= 1600
+const wall = room >= 2300
 const preferred = matchMedia('(prefers-color-scheme: light)').matches ? 'light' : 'dark'
 const size = (value: unknown, otherwise: number): number =>
   typeof value === 'number' && Number.isFinite(value) ? value : otherwise
@@ -55,10 +59,17 @@ class Desk {
   )
   left = $state(size(saved.left, wall ? 400 : wide ? 300 : 244))
   right = $state(size(saved.right, wall ? 820 : wide ? 520 : 392))
-  bottom = $state(size(saved.bottom, Math.round(innerHeight * 0.34)))
+  bottom = $state(size(saved.bottom, Math.round((room / innerWidth) * innerHeight * 0.34)))
   code = $state(size(saved.code, 0.54))
   arrangement = $state.raw<Arrangement>(restore(saved.arrangement))
   folded = $state.raw<ReadonlySet<string>>(new Set(Array.isArray(saved.folded) ? saved.folded : []))
+  /** How large everything is drawn, when somebody chose; the screen in px as the browser has it. */
+  size = $state<number | null>(chosen)
+  screen = $state.raw({ width: innerWidth, height: innerHeight })
+  readonly zoom = $derived(this.size ?? suited(this.screen.width, this.screen.height))
+  /** Room for the desk, in the px that it is drawn in. */
+  readonly width = $derived(this.screen.width / this.zoom)
+  readonly height = $derived(this.screen.height / this.zoom)
   tall = $state(false) // the view below the timeline has the larger part
   overlay = $state<'palette' | 'shortcuts' | 'coverage' | null>(null)
   /** The panel that somebody drags to another place. */
@@ -66,9 +77,21 @@ class Desk {
 
   /** Applies the theme and keeps the arrangement; runs inside an effect. */
   keep(): void {
-    document.documentElement.dataset.theme = this.theme
-    const { theme, left, right, bottom, code, arrangement } = this
-    remember(KEY, { theme, left, right, bottom, code, arrangement, folded: [...this.folded] })
+    const root = document.documentElement
+    root.dataset.theme = this.theme
+    root.style.setProperty('--zoom', String(this.zoom))
+    const { theme, left, right, bottom, code, arrangement, size } = this
+    remember(KEY, { theme, left, right, bottom, code, arrangement, folded: [...this.folded], size })
+  }
+
+  /** Everything a step larger or smaller; the first step begins at what suits the screen. */
+  resize(by: 1 | -1): void {
+    this.size = stepped(this.zoom, by)
+  }
+
+  /** A pointer's place, or how far it went, in the px that the desk is drawn in. */
+  px(screen: number): number {
+    return screen / this.zoom
   }
 
   show(panel: Panel): void {

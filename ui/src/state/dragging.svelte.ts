@@ -25,8 +25,8 @@ class Dragging {
     const move = (now: PointerEvent): void => {
       if (desk.dragged === null && Math.hypot(now.clientX - left, now.clientY - top) < FAR) return
       desk.dragged = panel
-      this.x = now.clientX
-      this.y = now.clientY
+      this.x = desk.px(now.clientX)
+      this.y = desk.px(now.clientY)
       this.place = placeAt(now.clientX, now.clientY)
     }
     const drop = (): void => {

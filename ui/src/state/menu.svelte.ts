@@ -1,3 +1,5 @@
+import { desk } from './desk.svelte'
+
 /** The one menu that may be open, and the word that is said after something was done. */
 
 export interface Choice {
@@ -32,8 +34,8 @@ class Menu {
     const pointed = event instanceof MouseEvent && (event.clientX !== 0 || event.clientY !== 0)
     const box = target?.getBoundingClientRect()
     this.open = {
-      x: pointed ? event.clientX : (box?.left ?? 0),
-      y: pointed ? event.clientY : (box?.bottom ?? 0),
+      x: desk.px(pointed ? event.clientX : (box?.left ?? 0)),
+      y: desk.px(pointed ? event.clientY : (box?.bottom ?? 0)),
       label,
       choices,
       more: more ?? null,
