@@ -118,8 +118,12 @@ class Kernel(Generic[P, R]):
         if self._compiled is None or _way == "interpreted":
             self._seen += next(len(each) for each in args if isinstance(each, np.ndarray))
             if not self._is_due():
-                return self._interpreted(*(each.data if isinstance(each, np.ndarray) else each for each in args))
+                return self.interpreted(*(each.data if isinstance(each, np.ndarray) else each for each in args))
         return self._ready()(*args)
+
+    def expect(self, work: int) -> None:
+        """Say that a call will do more than its first array tells."""
+        self._seen += work
 
     def _is_due(self) -> bool:
         if _way != "by size":
@@ -133,8 +137,9 @@ class Kernel(Generic[P, R]):
         return {name: other for name, other in named if isinstance(other, Kernel)}
 
     @cached_property
-    def _interpreted(self) -> Callable[..., R]:
-        return self._with({name: other._interpreted for name, other in self._others.items()})
+    def interpreted(self) -> Callable[..., R]:
+        """The function as it is written, over whatever is indexed."""
+        return self._with({name: other.interpreted for name, other in self._others.items()})
 
     def _with(self, others: dict[str, Any]) -> FunctionType:
         """The function, calling these in place of other kernels."""

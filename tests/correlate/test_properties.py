@@ -10,12 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from elixirscope.correlate.correlator import EventCorrelator
-from elixirscope.correlate.shapes import arguments, shape, skip
-from elixirscope.recording import etf
 from elixirscope.recording.format import Kind
 from elixirscope.recording.log import EVENT_ROW, Callee, Log, ProcessKey, Site
 from elixirscope.recording.schema import TABLES
-from elixirscope.recording.terms import Atom, Ref
 from tests.correlate import oracle
 from tests.correlate.oracle import Event
 
@@ -128,38 +125,3 @@ def test_tables_have_exactly_their_schemas_and_come_out_the_same_again(events: l
         assert table.schema == TABLES[name]
         table.validate(full=True)
         assert table == EventCorrelator().correlate(log)[name]
-
-
-TERMS = st.recursive(
-    st.none().map(lambda _: Atom("nil"))
-    | st.integers(-(2**70), 2**70)
-    | st.floats(allow_nan=False)
-    | st.binary(max_size=20)
-    | st.text(max_size=10).map(Atom)
-    | st.integers(0, 2**32 - 1).map(lambda n: Ref("n@h", (n, 1, 2), 3)),
-    lambda inner: (
-        st.lists(inner, max_size=4)
-        | st.lists(inner, max_size=4).map(tuple)
-        | st.dictionaries(st.binary(max_size=4), inner, max_size=3)
-    ),
-    max_leaves=12,
-)
-
-
-@given(TERMS)
-def test_skipping_a_term_ends_where_it_ends(term: object) -> None:
-    data = etf.encode(term)
-    assert skip(data + b"rest", 1) == len(data)
-
-
-@given(st.lists(TERMS, max_size=5))
-def test_the_elements_of_a_tuple(terms: list[object]) -> None:
-    parts = arguments(etf.encode(tuple(terms)))
-    assert [etf.encode(term)[1:] for term in terms] == parts
-
-
-@given(TERMS, st.binary(max_size=6), st.integers(0, 60))
-def test_damaged_messages_still_have_a_shape(term: object, junk: bytes, at: int) -> None:
-    data = etf.encode((Atom("$gen_call"), (term, [term]), term))
-    shape(data[:at] + junk + data[at:])
-    shape(data[:at])

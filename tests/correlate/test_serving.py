@@ -1,4 +1,4 @@
-"""Callbacks served all at once against each served in its turn."""
+"""Callbacks served by the kernel against each served in its turn."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from elixirscope.correlate.alike import all_arguments
-from elixirscope.correlate.serving import Asked, Callbacks, Offered, one_by_one, serve
-from elixirscope.correlate.shapes import shape
+from elixirscope.correlate.columns import NONE
+from elixirscope.correlate.serving import Asked, Callbacks, Offered, serve
+from elixirscope.correlate.shapes import look
+from elixirscope.kernels import Way, run
 from elixirscope.recording import etf
-from elixirscope.recording.log import EVENT_ROW, Log, Site
+from elixirscope.recording.log import Site
 from elixirscope.recording.terms import Atom, Pid, Ref, Term
 from elixirscope.recording.values import RawValues
+from tests.correlate.mailbox import Mailbox, Message, look_at
 
+WAYS: list[Way] = ["interpreted", "compiled"]
 _SITES = {
     1: Site(1, "function", "M", "handle_call", 3, behaviour="GenServer", callback="handle_call/3"),
     2: Site(2, "function", "M", "handle_cast", 2, behaviour="GenServer", callback="handle_cast/2"),
@@ -21,6 +24,15 @@ _SITES = {
     4: Site(4, "function", "M", "handle_info", 2),  # only named like one
     5: Site(5, "function", "S", "handle_event", 4, behaviour=":gen_statem", callback="handle_event/4"),
 }
+_INFO = ("info", "down", "exit", "timer", "reply", "io", "system")
+_ANY = ("call", "cast", "info", "down", "exit", "timer", "reply")
+_GIVEN: dict[int, tuple[tuple[str, ...], bool]] = {
+    1: (("call",), True),
+    2: (("cast",), True),
+    3: (_INFO, True),
+    4: (_INFO, False),
+    5: (_ANY, True),
+}  # kinds of message that each is given, and whether it is declared a callback
 _froms = st.integers(1, 4).map(lambda n: (Pid("n@h", n, 0, 3), Ref("n@h", (n, 1, 2), 3)))
 _requests = st.sampled_from([Atom("pay"), (Atom("pay"), 1), (Atom("pay"), 2), Atom("refund")])
 _messages = st.one_of(
@@ -37,28 +49,40 @@ _steps = st.tuples(
 
 
 @settings(max_examples=400, deadline=None)
-@given(st.lists(_steps, min_size=1, max_size=40), st.integers(0, 3), st.booleans())
-def test_all_at_once_is_as_each_in_its_turn(
-    steps: list[tuple[int, bool, tuple[int, Term]]], longest: int, cut_any: bool
+@given(
+    st.lists(_steps, min_size=1, max_size=40),
+    st.integers(0, 3),
+    st.booleans(),
+    st.sampled_from(["interpreted", "compiled"]),
+)
+def test_each_callback_takes_what_it_would_take_in_its_turn(
+    steps: list[tuple[int, bool, tuple[int, Term]]], longest: int, cut_any: bool, way: Way
 ) -> None:
-    values, asked, offered = list[bytes](), list[list[int]](), list[list[int]]()
-    shapes, ranks = [], [0, 0, 0]
+    arguments, messages = list[bytes](), list[bytes]()
+    asked, offered, expected = list[list[int]](), list[list[int]](), list[int]()
+    boxes, ranks = [Mailbox() for _ in range(3)], [0, 0, 0]
     for event, (process, cut, (site, term)) in enumerate(steps):
+        cut = cut and cut_any
         if site:
-            values += [etf.encode(term)] if term is not None else []
-            value = len(values) - 1 if term is not None else -1
-            asked.append([process, event, site, value, cut and cut_any, ranks[process] - 3 * longest - 1])
+            arguments += [etf.encode(term)] if term is not None else []
+            value = len(arguments) - 1 if term is not None else -1
+            oldest = ranks[process] - 3 * longest - 1
+            asked.append([process, event, site, value, cut, oldest])
+            kinds, declared = _GIVEN[site]
+            given = term if isinstance(term, tuple) else ()
+            expected.append(boxes[process].take(kinds, given, event, cut, declared, oldest))
         else:
-            shapes.append(shape(etf.encode(term)))
-            offered.append([process, event, ranks[process], cut and cut_any])
+            messages.append(etf.encode(term))
+            offered.append([process, event, ranks[process], cut])
+            boxes[process].waiting.append(Message(look_at(term), event, ranks[process], cut))
             ranks[process] += 1
-    log = Log(np.empty(0, EVENT_ROW), [], _SITES, RawValues(values))
-    frames, mail = np.array(asked, np.int64).reshape(-1, 6), np.array(offered, np.int64).reshape(-1, 4)
-    callbacks, args = Callbacks(_SITES), frames[:, 3]
-    ran = Asked(frames[:, 0], frames[:, 1], frames[:, 2], args, frames[:, 4] == 1, frames[:, 5])
-    came = Offered(mail[:, 0], mail[:, 1], mail[:, 2], mail[:, 3] == 1, shapes)
-    distinct, where = np.unique(args, return_inverse=True)
-    unknown = int(distinct[:1].tolist() == [-1])
-    shown = all_arguments(log.values, distinct[unknown:])
-    plain = one_by_one(callbacks, ran, came, shown, where - unknown, np.arange(len(asked)))
-    assert serve(log, callbacks, ran, came).tolist() == plain.tolist()
+    frames, mail = (
+        np.array(asked, np.int64).reshape(-1, 6).T.copy(),
+        np.array(offered, np.int64).reshape(-1, 4).T.copy(),
+    )
+    with run(way):
+        looks = look(RawValues(messages), np.arange(len(messages)), {})
+        came = Offered(mail[0], mail[1], mail[2], mail[3] == 1, looks.kind, looks.reference, looks.body)
+        ran = Asked(frames[0], frames[1], frames[2], frames[3], frames[4] == 1, frames[5])
+        found = serve(RawValues(arguments), Callbacks(_SITES), ran, came)
+    assert [NONE if number == NONE else mail[1][number] for number in found.tolist()] == expected

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from elixirscope.correlate.correlator import EventCorrelator
+from elixirscope.kernels import run
 from elixirscope.recording import etf
 from elixirscope.recording.changes import Changes
 from elixirscope.recording.format import Flag, Kind
@@ -199,8 +200,11 @@ def in_slices(log: Log, cuts: Sequence[int]) -> dict[str, list[dict[str, Any]]]:
 
 
 def equal(log: Log, cuts: Sequence[int]) -> None:
-    whole: dict[str, pa.Table] = EventCorrelator.correlate(log)
-    sliced = in_slices(log, cuts)
+    """In slices by compiled kernels, as a whole by interpreted ones."""
+    with run("interpreted"):
+        whole: dict[str, pa.Table] = EventCorrelator.correlate(log)
+    with run("compiled"):
+        sliced = in_slices(log, cuts)
     for name in TABLES:
         assert sliced[name] == whole[name].to_pylist(), name
 

@@ -95,12 +95,12 @@ def _exit_signals(log: Log, lives: list[Life], links: Links, cause: Ints) -> set
 
 def _obituaries(log: Log, lives: Lives, messages: Messages, cause: Ints) -> None:
     """DOWN and EXIT messages come from the end of the process they name."""
-    for number in messages.of_kind("down", "exit"):
-        seen, receive = messages.distinct[messages.looks[number]], int(messages.receive[number])
+    for number in messages.of_kind("down", "exit").tolist():
+        subject, receive = messages.subjects.get(number), int(messages.receive[number])
         place = receive - log.first
-        if seen.subject is None or receive == NONE or cause[place] != NONE:
+        if subject is None or receive == NONE or cause[place] != NONE:
             continue
-        gone = lives.pids.of_bytes(seen.subject, int(log.column("vm")[place]))
+        gone = lives.pids.of_bytes(subject, int(log.column("vm")[place]))
         if gone != NONE and NONE < lives.all[gone].exit < receive:
             cause[place] = lives.all[gone].exit
 

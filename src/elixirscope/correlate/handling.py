@@ -11,15 +11,13 @@ from elixirscope.correlate.calls import Calls
 from elixirscope.correlate.columns import NONE, Ints, known, lookup, patch
 from elixirscope.correlate.messages import Messages
 from elixirscope.correlate.serving import Asked, Callbacks, Offered, serve
-from elixirscope.correlate.shapes import Shape
+from elixirscope.kernels import I64, kernel
 from elixirscope.recording.changes import Patch
 from elixirscope.recording.format import Flag
 from elixirscope.recording.log import Log
 
 Mask = npt.NDArray[np.bool_]
 Entries = npt.NDArray[np.void]
-Places = dict[int, Ints]  # process → events
-_NOTHING = np.empty(0, np.int64)
 
 
 class Handled(NamedTuple):
@@ -41,6 +39,9 @@ _ENTRY = np.dtype(
         ("receiver", "<i8"),
         ("rank", "<i8"),  # so many messages came to the process before
         ("call", "<i8"),  # the sender's frame
+        ("kind", "<i8"),
+        ("reference", "<i8"),
+        ("body", "<i8"),
         ("cut", "?"),  # its content was cut to its budget
     ]
 )
@@ -56,7 +57,6 @@ class Mailboxes:
 
     def __init__(self) -> None:
         self._waiting = np.empty(0, _ENTRY)
-        self._shapes: list[Shape] = []
         self._counts = np.zeros(0, np.int64)  # messages that came to each process
         self._serves = np.zeros(0, dtype=bool)  # processes in which a callback has run
 
@@ -68,15 +68,16 @@ class Mailboxes:
         it calls in its turn (of a behaviour on top of GenServer) run on the same account. An answer goes to who asked.
         """
         handled, asker = np.full(len(calls.event), NONE), np.full(len(calls.event), NONE)
-        entries, seen, arrived, base = self._enter(log, messages)
-        taken = np.zeros(len(entries), dtype=bool)
         callbacks = Callbacks(log.sites)
-        patches: list[Patch] = []
         new = np.arange(calls.older, len(calls.event))
-        frames = new[np.isin(calls.site[new], callbacks.sites)]
+        given = np.append(callbacks.kinds, np.zeros(max(0, int(calls.site.max(initial=0)) + 1 - len(callbacks.kinds))))
+        frames = new[given[calls.site[new]] != 0]
+        owner = calls.process[frames]
+        entries, came = self._enter(log, messages, calls.event[frames], owner)
+        taken = np.zeros(len(entries), dtype=bool)
+        patches: list[Patch] = []
         if len(frames):
-            owner = calls.process[frames]
-            found = self._serve(log, calls, frames, callbacks, (entries, seen, arrived, base))
+            found = self._serve(log, calls, frames, callbacks, entries, came)
             hit = found != NONE
             entry, frame = found[hit], frames[hit]
             taken[entry] = True
@@ -93,68 +94,49 @@ class Mailboxes:
                 handled_at=known(at[~mine]),
             )
             self._serves[owner] = True
-        self._keep(entries, seen, taken)
+        self._keep(entries, taken)
         handled[: calls.older] = calls.account
-        account = _inherited(calls, handled)
-        declared = [n for n, site in log.sites.items() if site.callback is not None]
+        account = handled.copy()
+        _inherit(calls.parent, calls.tail_of, account)
+        declared = np.zeros(len(given), dtype=bool)
+        declared[[n for n, site in log.sites.items() if site.callback is not None]] = True
         handled[: calls.older] = calls.message
-        inherits = np.isin(calls.site, declared)
+        inherits = declared[calls.site]
         inherits[: calls.older] = False
         return Handled(np.where(inherits, account, handled), account, asker, patches)
 
-    def _enter(self, log: Log, messages: Messages) -> tuple[Entries, list[Shape], Places, Ints]:
-        """All that wait or arrive, in order of arrival; the arrivals by process; and what came before the slice."""
+    def _enter(self, log: Log, messages: Messages, event: Ints, owner: Ints) -> tuple[Entries, Ints]:
+        """All that wait or arrive, in order of arrival; and for the callbacks of these events and processes how many
+        messages came to the process before."""
         size = len(log.processes)
         self._counts = np.concatenate([self._counts, np.zeros(size - len(self._counts), np.int64)])
         self._serves = np.concatenate([self._serves, np.zeros(size - len(self._serves), dtype=bool)])
-        base = self._counts.copy()
-        numbers = np.flatnonzero((messages.receive != NONE) & (messages.request == NONE))
-        numbers = numbers[messages.answers[numbers] == NONE]
+        numbers = np.flatnonzero((messages.receive != NONE) & (messages.request == NONE) & (messages.answers == NONE))
         numbers = numbers[np.argsort(messages.receive[numbers], kind="stable")]
         fresh = np.zeros(len(numbers), _ENTRY)
         fresh["message"], fresh["row"] = messages.event[numbers], messages.row[numbers]
-        fresh["receive"], fresh["receiver"] = messages.receive[numbers], messages.receiver[numbers]
+        receive, receiver = messages.receive[numbers], messages.receiver[numbers]
+        fresh["receive"], fresh["receiver"] = receive, receiver
         fresh["call"] = messages.sender_call[numbers]
+        for name in ("kind", "reference", "body"):
+            fresh[name] = getattr(messages, name)[numbers]
         fresh["cut"] = log.column("flags")[fresh["receive"] - log.first] & int(Flag.TRUNCATED) != 0
-        by_owner = np.argsort(fresh["receiver"], kind="stable")
-        owners, starts = np.unique(fresh["receiver"][by_owner], return_index=True)
-        bounds = [*starts.tolist(), len(fresh)]
-        arrived = {
-            owner: fresh["receive"][by_owner[start:end]]
-            for owner, start, end in zip(owners.tolist(), bounds, bounds[1:], strict=False)
-        }
-        counts = np.diff(bounds)
-        rank = np.arange(len(fresh)) - np.repeat(starts, counts) + np.repeat(base[owners], counts)
-        fresh["rank"][by_owner] = rank
-        self._counts[owners] += counts
-        seen = self._shapes + [messages.distinct[look] for look in messages.looks[numbers].tolist()]
-        return np.concatenate([self._waiting, fresh]), seen, arrived, base
+        came, rank = np.empty(len(event), np.int64), np.empty(len(fresh), np.int64)
+        _arrivals(event, owner, receive, receiver, self._counts, came, rank)
+        fresh["rank"] = rank
+        return np.concatenate([self._waiting, fresh]), came
 
-    def _serve(
-        self,
-        log: Log,
-        calls: Calls,
-        frames: Ints,
-        callbacks: Callbacks,
-        mail: tuple[Entries, list[Shape], Places, Ints],
-    ) -> Ints:
-        """For each frame the entry that it handles, or -1."""
-        entries, seen, arrived, base = mail
-        events, process = calls.event[frames], calls.process[frames]
-        came = np.empty(len(frames), np.int64)  # messages that came to the process before the frame
-        by_owner = np.argsort(process, kind="stable")
-        owners, starts = np.unique(process[by_owner], return_index=True)
-        for owner, mine in zip(owners.tolist(), np.split(by_owner, starts[1:]), strict=False):
-            came[mine] = base[owner] + np.searchsorted(arrived.get(owner, _NOTHING), events[mine])
+    def _serve(self, log: Log, calls: Calls, frames: Ints, callbacks: Callbacks, entries: Entries, came: Ints) -> Ints:
+        """For each frame the entry that it handles, or -1. `came`: messages that came to the process before."""
+        process = calls.process[frames]
         # Where no callback has run, older messages than a few are not waited for.
-        first = by_owner[starts]
         since = np.full(len(log.processes), np.iinfo(np.int64).max)
-        since[owners] = np.where(self._serves[owners], np.iinfo(np.int64).min, came[first] - BEFORE)
+        since[process[::-1]] = np.where(self._serves[process], np.iinfo(np.int64).min, came - BEFORE)[::-1]
         waiting = np.flatnonzero(entries["rank"] >= since[entries["receiver"]])
-        places = events - log.first
+        places = calls.event[frames] - log.first
         asked = Asked(
             process=process,
-            event=events,
+            event=calls.event[frames],
             site=calls.site[frames],
             value=log.column("value")[places],
             cut=(log.column("flags")[places] & int(Flag.TRUNCATED)) != 0,
@@ -165,24 +147,36 @@ class Mailboxes:
             received=entries["receive"][waiting],
             rank=entries["rank"][waiting],
             cut=entries["cut"][waiting],
-            shapes=[seen[number] for number in waiting.tolist()],
+            kind=entries["kind"][waiting],
+            reference=entries["reference"][waiting],
+            body=entries["body"][waiting],
         )
-        return lookup(waiting, serve(log, callbacks, asked, offered))
+        return lookup(waiting, serve(log.values, callbacks, asked, offered))
 
-    def _keep(self, entries: Entries, seen: list[Shape], taken: Mask) -> None:
+    def _keep(self, entries: Entries, taken: Mask) -> None:
         behind = self._counts[entries["receiver"]] - entries["rank"]
         stay = ~taken & (behind <= np.where(self._serves[entries["receiver"]], LONGEST, BEFORE))
         self._waiting = entries[stay]
-        self._shapes = [seen[number] for number in np.flatnonzero(stay).tolist()]
 
 
-def _inherited(calls: Calls, handled: Ints) -> Ints:
-    """Passes each frame's message on to the frames it calls."""
-    numbers = np.arange(len(handled))
-    caller = np.where(calls.tail_of != NONE, calls.tail_of, calls.parent)
-    source = np.where((handled == NONE) & (caller != NONE), caller, numbers)
-    while True:  # each step doubles how far up a frame looks
-        further = source[source]
-        if (further == source).all():
-            return handled[source]
-        source = further
+@kernel
+def _arrivals(event: I64, owner: I64, receive: I64, receiver: I64, counts: I64, came: I64, rank: I64) -> None:
+    """Count messages: before each callback those that came to its process, and before each message likewise. `counts`:
+    of each process, moved on."""
+    message = 0
+    for each in range(len(event) + 1):
+        while message < len(receive) and (each == len(event) or receive[message] < event[each]):
+            rank[message] = counts[receiver[message]]
+            counts[receiver[message]] += 1
+            message += 1
+        if each < len(event):
+            came[each] = counts[owner[each]]
+
+
+@kernel
+def _inherit(parent: I64, tail_of: I64, message: I64) -> None:
+    """Pass each frame's message on to the frames it calls, which come later."""
+    for frame in range(len(parent)):
+        caller = tail_of[frame] if tail_of[frame] >= 0 else parent[frame]
+        if message[frame] < 0 and caller >= 0:
+            message[frame] = message[caller]

@@ -107,12 +107,10 @@ class Links:
 def _downs(log: Log, messages: Messages, pids: Pids) -> list[Tie]:
     """Monitors that follow from the DOWN they ended with."""
     found: list[Tie] = []
-    for number in messages.of_kind("down"):
+    for number in messages.of_kind("down").tolist():
         if messages.receive[number] != NONE:
             event, receiver = int(messages.receive[number]), int(messages.receiver[number])
-            peer = pids.of_bytes(
-                messages.distinct[messages.looks[number]].subject, int(log.column("vm")[event - log.first])
-            )
+            peer = pids.of_bytes(messages.subjects.get(number), int(log.column("vm")[event - log.first]))
             if peer != NONE:
                 time = int(messages.received_at[number])
                 found.append(Tie(event, time, time, "monitor", receiver, peer, OF_DOWN))
@@ -121,7 +119,7 @@ def _downs(log: Log, messages: Messages, pids: Pids) -> list[Tie]:
 
 def _calls(messages: Messages) -> tuple[Ints, tuple[Ints, Ints]]:
     """New calls between known processes; and (call event, time) of calls whose reply arrived in this slice."""
-    calls = np.array(messages.of_kind("call"), dtype=np.int64)
+    calls = messages.of_kind("call")
     calls = calls[calls >= messages.older]
     known_ends = (messages.sender[calls] != NONE) & (messages.addressed[calls] != NONE) & (messages.send[calls] != NONE)
     replies = np.flatnonzero((messages.answers != NONE) & (messages.receive != NONE))

@@ -8,21 +8,20 @@ add up, the pairs that are left to choice are marked as not certain.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from elixirscope.correlate.alike import shapes
 from elixirscope.correlate.calls import Calls
-from elixirscope.correlate.columns import NONE, Ints, each, known, lookup, patch, table
-from elixirscope.correlate.pairing import WAIT, Sends, pair_all
-from elixirscope.correlate.shapes import Shape, arguments, shape
+from elixirscope.correlate.columns import NONE, Ints, known, lookup, patch, table
+from elixirscope.correlate.digests import numbered, table_for
+from elixirscope.correlate.pairing import LOST, REASONS, WAIT, Sends, pair_all
+from elixirscope.correlate.shapes import CALL, KINDS, REPLY, SYSTEM, Looks, elements, look, tag_text
+from elixirscope.kernels import I64, kernel
 from elixirscope.recording.changes import Patch
 from elixirscope.recording.format import Flag, Kind
 from elixirscope.recording.log import Log
@@ -40,11 +39,23 @@ _WAITING = np.dtype(
         ("value", "<i8"),
         ("request", "<i8"),
         ("answers", "<i8"),  # the request to which it is the first reply
+        ("kind", "<i8"),
+        ("tag", "<i8"),
+        ("reference", "<i8"),
+        ("body", "<i8"),
         ("process", "<i4"),
         ("peer", "<i4"),
         ("crowded", "?"),
     ]
 )
+
+
+class Shape(NamedTuple):
+    """A message at a glance."""
+
+    kind: str  # as in the messages table
+    tag: str | None
+    subject: bytes | None  # of DOWN and EXIT messages: whose, encoded
 
 
 @dataclass
@@ -64,38 +75,41 @@ class Messages:
     sent_at: Ints
     received_at: Ints
     sender_call: Ints  # CALL event
-    reason: list[str | None]
-    distinct: list[Shape]
-    looks: Ints  # which of the distinct shapes each message has
-    names: list[str | None]  # the name that nobody had
+    reason: Ints  # index into pairing.REASONS
+    kind: Ints  # index into shapes.KINDS
+    tag: Ints  # index into `tags`
+    reference: Ints  # digest of the one that a call carries and its reply answers to; 0 for none
+    body: Ints  # digest of what a callback is given
+    tags: list[str | None]
+    subjects: dict[int, bytes]  # of DOWN and EXIT messages: whose, encoded
+    names: dict[int, str]  # the names that nobody had
     row: Ints  # in the table
     older: int
     request: Ints  # message (event) that a reply answers
     reply: Ints  # message (event) that answers a call
     answers: Ints  # as request, for the first reply only
-    late: list[tuple[int, int]] = field(default_factory=list)  # (row of an older call, its reply)
+    late: Ints  # pairs (row of an older call, its reply)
     handle_call: Ints = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     handled_at: Ints = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
-    def of_kind(self, *kinds: str) -> list[int]:
+    def of_kind(self, *kinds: str) -> Ints:
         """The messages of some kinds, in order."""
-        chosen = np.array([seen.kind in kinds for seen in self.distinct], dtype=bool)
-        return np.flatnonzero(chosen[self.looks]).tolist() if len(chosen) else []
+        chosen = np.array([kind in kinds for kind in KINDS], dtype=bool)
+        return np.flatnonzero(chosen[self.kind])
 
-    @cached_property
-    def shapes(self) -> list[Shape]:
-        """The shape of each."""
-        return [self.distinct[number] for number in self.looks.tolist()]
+    def shape(self, number: int) -> Shape:
+        """What one of them is."""
+        return Shape(KINDS[self.kind[number]], self.tags[self.tag[number]], self.subjects.get(number))
 
 
-@dataclass(slots=True)
-class _Asked:
-    """A call, until some time after its reply."""
+class _Asked(NamedTuple):
+    """Calls until some time after their reply, in parallel arrays."""
 
-    event: int
-    row: int
-    sender: int
-    answered_at: int = NONE
+    reference: Ints
+    event: Ints
+    row: Ints
+    sender: Ints
+    answered_at: Ints
 
 
 _FEW: Final = 1000
@@ -107,9 +121,11 @@ class Mail:
 
     def __init__(self) -> None:
         self._waiting = np.empty(0, _WAITING)
-        self._shapes: list[Shape] = []  # of the waiting
+        self._subjects: dict[int, bytes] = {}  # of the waiting
+        self._tags: dict[str | None, int] = {None: 0}
+        self._tag_of: dict[int, int] = {0: 0}  # of each number that `look` gives
         self._strays = np.empty((0, 4), np.int64)  # receives without a send: sender, receiver, hash, time
-        self._asked: dict[bytes, _Asked] = {}
+        self._asked = _Asked(*(np.empty(0, np.int64) for _ in _Asked._fields))
         self._many = _FEW  # calls, when to look which of them are over
         self._count = 0  # rows in the table
 
@@ -155,8 +171,8 @@ class Mail:
         addressed = column(waiting.peer, process[unsent].astype(np.int64))
         new_value = log.column("value")
         value = column(both("value", new_value[sends]), new_value[unsent])
-        new = order >= older
-        distinct, looks, names = self._look(log, np.concatenate([sends, unsent])[own], value[new])
+        inner, names = _to_nobody(log, np.concatenate([sends, unsent])[own], value[order >= older])
+        looks = look(log.values, value[order >= older], inner)
         found = Messages(
             event=np.where(send == NONE, receive + first, send),
             send=send,
@@ -168,15 +184,20 @@ class Mail:
             sent_at=column(waiting.at, nothing),
             received_at=lookup(at, receive),
             sender_call=column(both("call", calls.of_events[sends]), nothing),
-            reason=np.concatenate([pairs.reason, np.full(len(unsent), None, dtype=object)])[order].tolist(),
-            distinct=distinct,
-            looks=looks,
-            names=names,
+            reason=column(pairs.reason, np.zeros(len(unsent), np.int64)),
+            kind=np.append(old["kind"], looks.kind),
+            tag=np.append(old["tag"], self._number_tags(log, value[older:], looks.tag, looks.tag_at)),
+            reference=np.append(old["reference"], looks.reference),
+            body=np.append(old["body"], looks.body),
+            tags=list(self._tags),
+            subjects=self._subjects | _subjects(log, value[older:], looks, older),
+            names={older + number: name for number, name in names.items()},
             row=np.concatenate([old["row"], np.arange(self._count, self._count + len(own))]),
             older=older,
             request=np.concatenate([old["request"], np.full(len(own), NONE)]),
             reply=np.full(len(order), NONE),
             answers=np.concatenate([old["answers"], np.full(len(own), NONE)]),
+            late=np.empty((0, 2), np.int64),
             handle_call=np.full(len(order), NONE),
             handled_at=np.full(len(order), NONE),
         )
@@ -187,58 +208,39 @@ class Mail:
         self._keep(found, waiting, pairs.crowded, order, int(at[-1]))
         return found
 
-    def _look(self, log: Log, places: Ints, value: Ints) -> tuple[list[Shape], Ints, list[str | None]]:
-        """The distinct shapes, which of them each message has, and the names that nobody had; a value is read once."""
-        older = len(self._shapes)
-        ids, looks = np.unique(value, return_inverse=True)
-        unknown = int(ids[:1].tolist() == [NONE])
-        distinct = self._shapes + [Shape("info", None)] * unknown + shapes(log.values, ids[unknown:])
-        looks = np.concatenate([np.arange(older), looks + older])
-        names: list[str | None] = [None] * (older + len(value))
-        flags, kind = log.column("flags")[places], log.column("kind")[places]
-        named = (kind == Kind.SEND) & ((flags & int(Flag.NO_RECEIVER)) != 0)
-        named &= (log.column("peer")[places] == NONE) & (value != NONE)
-        for number in np.flatnonzero(named).tolist():
-            seen, names[older + number] = _to_nobody(log, int(value[number]))
-            looks[older + number] = len(distinct)
-            distinct.append(seen)
-        return distinct, looks, names
+    def _number_tags(self, log: Log, value: Ints, tag: Ints, tag_at: Ints) -> Ints:
+        """The numbers of tags as `tags` has them; each text is made once."""
+        codes, firsts = numbered(tag)
+        numbers = list[int]()
+        for first in firsts.tolist():
+            key = int(tag[first])
+            if key not in self._tag_of:
+                text = tag_text(log.values.bytes(int(value[first])), int(tag_at[first]))
+                self._tag_of[key] = self._tags.setdefault(text, len(self._tags))
+            numbers.append(self._tag_of[key])
+        return np.array([*numbers, 0], np.int64)[codes]
 
     def _join_replies(self, found: Messages) -> None:
         """A reply carries the reference of its request. The first answer counts; later ones are strays, and known
         for `WAIT` ns."""
-        asked = self._asked
-        chosen = np.array(found.of_kind("call", "reply"), dtype=np.int64)
+        chosen = np.flatnonzero(((found.kind == CALL) | (found.kind == REPLY)) & (found.reference != 0))
         chosen = chosen[chosen >= found.older]
         at = np.where(found.sent_at == NONE, found.received_at, found.sent_at)
-        arrays = (found.looks, found.event, at, found.row, found.sender, found.addressed, found.receiver)
-        columns = (array[chosen].tolist() for array in arrays)
-        for number, look, event, time, row, sender, addressed, receiver in zip(chosen.tolist(), *columns, strict=True):
-            seen = found.distinct[look]
-            if seen.ref is None:
-                continue
-            if seen.kind == "call":
-                before = asked.get(seen.ref)
-                if before is None or (before.answered_at != NONE and time - before.answered_at > WAIT):
-                    asked[seen.ref] = _Asked(event, row, sender)
-            elif (request := asked.get(seen.ref)) is not None:
-                if addressed not in (NONE, request.sender):
-                    continue
-                if request.answered_at != NONE and time - request.answered_at > WAIT:
-                    continue
-                if receiver == NONE:  # sent to an alias, and not seen to arrive
-                    found.receiver[number] = request.sender
-                found.request[number] = request.event
-                if request.answered_at == NONE:
-                    request.answered_at = time
-                    found.answers[number] = request.event
-                    found.late.append((request.row, event))
+        known = len(self._asked.event)
+        asked = _Asked(*(np.append(column, np.empty(len(chosen), np.int64)) for column in self._asked))
+        late = np.empty(2 * len(chosen), np.int64)
         first = self._count - (len(found.event) - found.older)
-        if found.late:
-            rows, replies = np.array(found.late, dtype=np.int64).T
-            mine = rows >= first
-            found.reply[rows[mine] - first + found.older] = replies[mine]
-            found.late = [(row, event) for row, event in found.late if row < first]
+        counts = np.array([known, 0])
+        _replies(
+            chosen,
+            *(found.kind, found.reference, found.event, at, found.row, found.sender, found.addressed),
+            *(found.receiver, found.request, found.answers, found.reply),
+            *(first, found.older, table_for(len(asked.event)), counts),
+            *asked,
+            late,
+        )
+        self._asked = _Asked(*(column[: counts[0]] for column in asked))
+        found.late = late[: 2 * counts[1]].reshape(-1, 2)
 
     def _keep(self, found: Messages, sends: Sends, crowded: Mask, order: Ints, now: int) -> None:
         """Remember what may still be received or answered."""
@@ -257,24 +259,86 @@ class Mail:
             "value": found.value,
             "request": found.request,
             "answers": found.answers,
+            "kind": found.kind,
+            "tag": found.tag,
+            "reference": found.reference,
+            "body": found.body,
             "process": found.sender,
         }
         for name, column in columns.items():
             kept[name] = column[number]
         kept["ref"], kept["peer"], kept["crowded"] = sends.ref[stay], sends.peer[stay], crowded[stay]
         self._waiting = kept
-        self._shapes = [found.distinct[look] for look in found.looks[number].tolist()]
+        mail = enumerate(number.tolist()) if found.subjects else ()
+        self._subjects = {place: found.subjects[each] for place, each in mail if each in found.subjects}
         self._strays = self._strays[self._strays[:, 3] >= now - WAIT]
-        if len(self._asked) > self._many:  # not each time: all that are kept are looked at
-            gone = [
-                ref for ref, call in self._asked.items() if call.answered_at != NONE and call.answered_at < now - WAIT
-            ]
-            for ref in gone:
-                del self._asked[ref]
-            self._many = 2 * len(self._asked) + _FEW
+        if len(self._asked.event) > self._many:  # not each time: all that are kept are looked at
+            answered = self._asked.answered_at
+            left = (answered == NONE) | (answered >= now - WAIT)
+            self._asked = _Asked(*(column[left] for column in self._asked))
+            self._many = 2 * int(left.sum()) + _FEW
 
 
-LOST = "events were lost, and nothing in the message tells it from an equal one"
+@kernel
+def _replies(
+    chosen: I64,
+    kind: I64,
+    reference: I64,
+    event: I64,
+    at: I64,
+    row: I64,
+    sender: I64,
+    addressed: I64,
+    receiver: I64,
+    request: I64,
+    answers: I64,
+    reply: I64,
+    first_row: int,
+    older: int,
+    slots: I64,
+    counts: I64,
+    asked: I64,
+    asked_event: I64,
+    asked_row: I64,
+    asked_by: I64,
+    answered_at: I64,
+    late: I64,
+) -> None:
+    """Join the calls and replies `chosen` of a slice, whose first row is `first_row`; `counts`: the calls known, and
+    the replies to calls of earlier slices, both moved on. `slots`: an empty table for the calls."""
+    mask = len(slots) - 1
+    for number in range(counts[0]):
+        slot = asked[number] & mask
+        while slots[slot] >= 0:
+            slot = (slot + 1) & mask
+        slots[slot] = number
+    for each in range(len(chosen)):
+        number = chosen[each]
+        slot = reference[number] & mask
+        while slots[slot] >= 0 and asked[slots[slot]] != reference[number]:
+            slot = (slot + 1) & mask
+        call = slots[slot]
+        over = call >= 0 and answered_at[call] != -1 and at[number] - answered_at[call] > WAIT
+        if kind[number] == CALL:
+            if call >= 0 and not over:
+                continue
+            if call < 0:
+                call = slots[slot] = counts[0]
+                counts[0] += 1
+            asked[call], asked_event[call], asked_row[call] = reference[number], event[number], row[number]
+            asked_by[call], answered_at[call] = sender[number], -1
+        elif call >= 0 and not over and (addressed[number] == -1 or addressed[number] == asked_by[call]):
+            if receiver[number] == -1:  # sent to an alias, and not seen to arrive
+                receiver[number] = asked_by[call]
+            request[number] = asked_event[call]
+            if answered_at[call] == -1:
+                answered_at[call] = at[number]
+                answers[number] = asked_event[call]
+                if asked_row[call] >= first_row:
+                    reply[asked_row[call] - first_row + older] = event[number]
+                else:
+                    late[2 * counts[1]], late[2 * counts[1] + 1] = asked_row[call], event[number]
+                    counts[1] += 1
 
 
 def _doubt(found: Messages, lossy: set[int]) -> None:
@@ -282,37 +346,55 @@ def _doubt(found: Messages, lossy: set[int]) -> None:
     lost = list(lossy)
     doubtful = np.isin(found.sender, lost) | np.isin(found.addressed, lost)
     doubtful &= (found.send != NONE) & (found.receive != NONE)
-    for number in np.flatnonzero(doubtful).tolist():
-        if found.distinct[found.looks[number]].ref is None:
-            found.reason[number] = LOST
+    found.reason[doubtful & (found.reference == 0)] = LOST
 
 
-def _to_nobody(log: Log, value: int) -> tuple[Shape, str | None]:
-    data = log.values.bytes(value)
-    parts = arguments(data)
-    if len(parts) != 2:
-        return shape(data), None
-    return shape(b"\x83" + parts[1]), inspect(log.values.term(value)[0])
+def _to_nobody(log: Log, places: Ints, value: Ints) -> tuple[dict[int, tuple[int, int]], dict[int, str]]:
+    """Of messages sent to a name that nobody had: where in the value the message itself is, and the name."""
+    flags, kind = log.column("flags")[places], log.column("kind")[places]
+    named = (kind == Kind.SEND) & ((flags & int(Flag.NO_RECEIVER)) != 0)
+    named &= (log.column("peer")[places] == NONE) & (value != NONE)
+    inner, names = dict[int, tuple[int, int]](), dict[int, str]()
+    for number in np.flatnonzero(named).tolist():
+        spans = elements(log.values.bytes(int(value[number])))
+        if len(spans) == 2:
+            inner[number] = spans[1]
+            names[number] = inspect(log.values.term(int(value[number]))[0])
+    return inner, names
+
+
+def _subjects(log: Log, value: Ints, looks: Looks, older: int) -> dict[int, bytes]:
+    found = dict[int, bytes]()
+    for number in np.flatnonzero(looks.subject_end).tolist():
+        data = log.values.bytes(int(value[number]))
+        found[older + number] = data[looks.subject[number] : looks.subject_end[number]]
+    return found
 
 
 def _kinds(messages: Messages, chosen: Ints) -> pa.Array:
     """What each message is. An answer from nobody is the VM's own: so does it say whether a process is alive."""
-    kinds = each(messages.looks[chosen], lambda number: messages.distinct[number].kind)
-    internal = pc.and_(pc.equal(kinds, "reply"), pa.array(messages.sender[chosen] == NONE))
-    return pc.if_else(internal, "system", kinds)
+    internal = (messages.kind[chosen] == REPLY) & (messages.sender[chosen] == NONE)
+    kinds = np.where(internal, SYSTEM, messages.kind[chosen]).astype(np.int8)
+    return pa.DictionaryArray.from_arrays(kinds, pa.array(KINDS))
+
+
+def _words(numbers: Ints, words: Sequence[str | None]) -> pa.Array:
+    """Texts by their numbers; the first is none."""
+    of = pa.array(numbers.astype(np.int32), mask=numbers == 0)
+    return pa.DictionaryArray.from_arrays(of, pa.array(["", *words[1:]], pa.string()))
 
 
 def messages_table(messages: Messages) -> pa.Table:
     """The rows of new messages."""
     new = np.arange(messages.older, len(messages.event))
-    reason = messages.reason[messages.older :]
+    reason, names = messages.reason[new], messages.names
     return table(
         "messages",
         message=messages.event[new],
         kind=_kinds(messages, new),
         from_process=known(messages.sender[new]),
         to_process=known(messages.receiver[new]),
-        to_name=messages.names[messages.older :],
+        to_name=[names.get(number) for number in new.tolist()] if names else pa.nulls(len(new), pa.string()),
         send_event=known(messages.send[new]),
         receive_event=known(messages.receive[new]),
         handle_call=known(messages.handle_call[new]),
@@ -322,18 +404,17 @@ def messages_table(messages: Messages) -> pa.Table:
         sender_call=known(messages.sender_call[new]),
         request=known(messages.request[new]),
         reply=known(messages.reply[new]),
-        tag=each(messages.looks[new], lambda number: messages.distinct[number].tag),
+        tag=_words(messages.tag[new], messages.tags),
         value=known(messages.value[new]),
-        certain=_certain(reason),
-        reason=reason,
+        certain=reason == 0,
+        reason=_words(reason, REASONS),
     )
 
 
 def messages_patches(messages: Messages) -> list[Patch]:
     """What became known of older messages: that they arrived, and that they were answered."""
     arrived = np.flatnonzero(messages.receive[: messages.older] != NONE)
-    reason = [messages.reason[number] for number in arrived.tolist()]
-    replied = np.array(messages.late, dtype=np.int64).reshape(-1, 2)
+    reason, replied = messages.reason[arrived], messages.late
     return [
         *patch(
             "messages",
@@ -341,12 +422,8 @@ def messages_patches(messages: Messages) -> list[Patch]:
             to_process=known(messages.receiver[arrived]),
             receive_event=known(messages.receive[arrived]),
             received_at=known(messages.received_at[arrived]),
-            certain=_certain(reason),
-            reason=pa.array(reason, pa.string()),
+            certain=reason == 0,
+            reason=_words(reason, REASONS),
         ),
         *patch("messages", replied[:, 0], reply=known(replied[:, 1])),
     ]
-
-
-def _certain(reasons: Iterable[str | None]) -> Mask:
-    return np.array([why is None for why in reasons], dtype=bool)

@@ -8,9 +8,9 @@ from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from elixirscope.correlate.columns import NONE, Ints
+from elixirscope.correlate.digests import numbered
 from elixirscope.recording.log import Log
 
 Mask = npt.NDArray[np.bool_]
@@ -18,9 +18,14 @@ Mask = npt.NDArray[np.bool_]
 WAIT: Final = 10_000_000_000
 """ns that a cause waits for its effect: signals within a machine take microseconds."""
 
-UNEVEN = "an equal message was received shortly before without its send being recorded"
-NO_SENDER = "the receive does not say who sent the message; paired by content"
-NO_RECEIVER = "the send does not say whose alias it went to; paired by content"
+REASONS: Final = (
+    None,
+    "an equal message was received shortly before without its send being recorded",
+    "the receive does not say who sent the message; paired by content",
+    "the send does not say whose alias it went to; paired by content",
+    "events were lost, and nothing in the message tells it from an equal one",
+)
+_CERTAIN, UNEVEN, NO_SENDER, NO_RECEIVER, LOST = range(len(REASONS))
 
 
 class Pairs(NamedTuple):
@@ -91,9 +96,8 @@ def _codes(left: Sequence[Ints], right: Sequence[Ints]) -> tuple[Ints, Ints]:
     size = len(left[0])
     codes = np.zeros(size + len(right[0]), dtype=np.int64)
     for a, b in zip(left, right, strict=True):
-        column = pa.array(np.concatenate([a, b]).astype(np.int64)).dictionary_encode()
-        codes = codes * max(len(column.dictionary), 1) + column.indices.to_numpy()
-        codes = pa.array(codes).dictionary_encode().indices.to_numpy().astype(np.int64)
+        column, distinct = numbered(np.concatenate([a, b]).astype(np.int64))
+        codes, _ = numbered(codes * max(len(distinct), 1) + column)
     return codes[:size], codes[size:]
 
 
@@ -110,11 +114,12 @@ class Sends:
 
 
 class Received(NamedTuple):
-    """`receive`: per send the index of its receive or -1, and `reason`: why that is not certain. `strays`: receives
+    """`receive`: per send the index of its receive or -1, and `reason`: why that is not certain, an index into
+    `REASONS`. `strays`: receives
     without a send, as (sender, receiver, hash, time)."""
 
     receive: Ints
-    reason: npt.NDArray[np.object_]
+    reason: Ints
     crowded: Mask
     strays: Ints
 
@@ -126,7 +131,7 @@ def pair_all(log: Log, sends: Sends, receives: Ints, strays: Ints) -> Received:
     alias, on sender and hash. What a receive takes depends on nothing that comes after it.
     """
     partner = np.full(len(sends.at), NONE)
-    why = np.full(len(sends.at), None, dtype=object)
+    why = np.zeros(len(sends.at), np.int64)
     crowded = sends.crowded.copy()
     taken = np.zeros(len(receives), dtype=bool)
     receiver, sender, at, ref = (
@@ -168,7 +173,7 @@ def pair_all(log: Log, sends: Sends, receives: Ints, strays: Ints) -> Received:
     left = came_from & ~taken
     fresh = np.stack([sender[left], receiver[left], ref[left], at[left]], axis=1)
     strays = np.concatenate([strays, fresh])
-    paired = np.flatnonzero((partner != NONE) & sent_to & (why == None))  # noqa: E711
+    paired = np.flatnonzero((partner != NONE) & sent_to & (why == _CERTAIN))
     after = _after_strays(strays, sends, paired, at[partner[paired]])
     why[paired[after]] = UNEVEN
     return Received(partner, why, crowded, strays)

@@ -13,9 +13,8 @@ import pyarrow as pa
 
 from elixirscope.correlate.calls import Calls
 from elixirscope.correlate.columns import NONE, Ints, table
-from elixirscope.correlate.messages import Messages
+from elixirscope.correlate.messages import Messages, Shape
 from elixirscope.correlate.reasons import exit_kind
-from elixirscope.correlate.shapes import Shape
 from elixirscope.recording import etf
 from elixirscope.recording.format import Kind
 from elixirscope.recording.log import Log, ProcessKey, Site
@@ -111,8 +110,7 @@ class _Told:
     def heard(self, number: int) -> tuple[int, Heard]:
         """A message: its receive event, and what was heard."""
         messages = self._messages
-        seen = messages.distinct[int(messages.looks[number])]
-        return int(messages.receive[number]), Heard(seen, int(messages.sender_call[number]))
+        return int(messages.receive[number]), Heard(messages.shape(number), int(messages.sender_call[number]))
 
     def before(self, process: int, event: int) -> Heard | None:
         """What a process received last before an event."""
@@ -151,7 +149,7 @@ class Lives:
 
     def _hear(self, messages: Messages) -> _Told:
         """What each process received that makes a supervisor start or stop children, after the last before."""
-        telling = np.array(messages.of_kind("exit", "call", "cast", "system"), dtype=np.int64)
+        telling = messages.of_kind("exit", "call", "cast", "system")
         telling = telling[messages.receive[telling] != NONE]
         telling = telling[np.lexsort((messages.receive[telling], messages.receiver[telling]))]
         told = _Told(messages, telling, dict(self._heard))

@@ -6,165 +6,342 @@ in passing. Only bytes are compared: the same term of the same VM has the same e
 
 from __future__ import annotations
 
-import struct
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
+import numpy as np
+
+from elixirscope.correlate.columns import Ints
+from elixirscope.correlate.digests import digest
+from elixirscope.kernels import I64, Bytes, kernel
 from elixirscope.recording import terms
+from elixirscope.recording.values import RawValues
 
-_SMALL_TUPLE, _LARGE_TUPLE, _LIST, _NIL, _BINARY, _MAP = 104, 105, 108, 106, 109, 116
-_STRINGS = (107,)
-_REFERENCES = (90, 114)
-_ATOMS = (119, 118, 115, 100)
+KINDS: Final = ("info", "call", "cast", "down", "exit", "timer", "reply", "io", "system")
+"""As in the messages table."""
+_INFO, CALL, _CAST, _DOWN, _EXIT, _TIMER, REPLY, _IO, SYSTEM = range(len(KINDS))
 
-
-class _OutOfBounds(Exception):
-    """The bytes end in the middle of a term: damage, or an encoding we do not peek into."""
-
-
-class Shape(NamedTuple):
-    """A message at a glance."""
-
-    kind: str  # as in the messages table
-    tag: str | None
-    ref: bytes | None = None  # the reference that a call carries and its reply answers to, encoded
-    body: bytes = b""  # what a callback is given: the request of a call or cast, else the message
-    subject: bytes | None = None  # of DOWN and EXIT messages: whose, encoded
+_SMALL_TUPLE, _LARGE_TUPLE, _LIST, _NIL, _BINARY, _MAP, _STRING = 104, 105, 108, 106, 109, 116, 107
+_SMALL_ATOM, _OLD_SMALL_ATOM, _ATOM, _OLD_ATOM = 119, 115, 118, 100
+_NEWER_REFERENCE, _NEW_REFERENCE = 90, 114
 
 
-Span = tuple[int, int]
+def _known(name: bytes) -> int:
+    return digest.interpreted(name, 0, len(name))
 
 
-class Outline(NamedTuple):
-    """A shape whose parts are places in the message."""
-
-    kind: str
-    tag: str | None
-    ref: Span | None = None
-    body: Span = (0, 0)
-    subject: Span | None = None
+_GEN_CALL, _GEN_CAST, _DOWN_NAME, _EXIT_NAME = map(_known, (b"$gen_call", b"$gen_cast", b"DOWN", b"EXIT"))
+_REQUEST, _ANSWER, _SYSTEM_NAME, _TIMEOUT = map(_known, (b"io_request", b"io_reply", b"system", b"timeout"))
+_ALIAS, _STRUCT = map(_known, (b"alias", b"__struct__"))
 
 
-def shape(data: bytes) -> Shape:
-    """The shape of a message (ETF with its leading 131). Unreadable bytes are an `info` without a tag."""
-    kind, tag, ref, body, subject = outline(data)
-    return Shape(
-        kind,
-        tag,
-        None if ref is None else data[slice(*ref)],
-        data[slice(*body)],
-        None if subject is None else data[slice(*subject)],
-    )
+class Looks(NamedTuple):
+    """Messages at a glance, in parallel arrays. Parts are known by their digests; 0 is none."""
+
+    kind: Ints  # index into KINDS
+    tag: Ints  # of a short shape for people, and …
+    tag_at: Ints  # … where it begins
+    reference: Ints  # that a call carries and its reply answers to
+    body: Ints  # what a callback is given: the request of a call or cast, else the message
+    subject: Ints  # of DOWN and EXIT messages: where it is told whose
+    subject_end: Ints
 
 
-def outline(data: bytes) -> Outline:
-    """As `shape`, with places for parts."""
+def look(values: RawValues, ids: Ints, inner: dict[int, tuple[int, int]]) -> Looks:
+    """The looks of messages; those without a value (-1) are an `info` of which nothing is known.
+
+    inner: of some the start and end within the value: the message is only there.
+    """
+    looks = Looks(*(np.zeros(len(ids), np.int64) for _ in Looks._fields))
+    for buffer, mine, start, end in values.located(ids):
+        origin = start.copy()
+        for number in np.flatnonzero(np.isin(mine, list(inner))).tolist() if inner else []:
+            first, last = inner[int(mine[number])]
+            start[number], end[number] = origin[number] + first - 1, origin[number] + last
+        outlines.expect(int((end - start).sum()) // 4)
+        outlines(mine, buffer, origin, start, end, *looks)
+    return looks
+
+
+@kernel
+def outlines(
+    chosen: I64,
+    data: Bytes,
+    origin: I64,
+    start: I64,
+    end: I64,
+    kind: I64,
+    tag: I64,
+    tag_at: I64,
+    reference: I64,
+    body: I64,
+    subject: I64,
+    subject_end: I64,
+) -> None:
+    """The looks of the messages `chosen`, which lie in `data` from `start` to before `end`, leading 131 included, in
+    values that begin at `origin`. Unreadable bytes are an `info` without a tag.
+    """
+    for each in range(len(chosen)):
+        number, first, last = chosen[each], start[each] + 1, end[each]
+        what, tagged, asked, given = _INFO, first, -1, first
+        if first + 2 <= last and data[first] == _SMALL_TUPLE:
+            arity = data[first + 1]
+            name = name_at(data, first + 2, last) if arity > 0 else 0
+            second = skip(data, first + 2, last) if arity > 0 else first + 2
+            third = skip(data, second, last) if second >= 0 and arity > 1 else -1
+            if second < 0:
+                tagged = -1
+            elif (
+                name == _GEN_CALL
+                and arity == 3
+                and third >= 0
+                and data[second] == _SMALL_TUPLE
+                and data[second + 1] == 2
+            ):
+                what, tagged, given = CALL, third, third
+                asked = reference_at(data, skip(data, second + 2, last), last)
+            elif name == _GEN_CAST and arity == 2:
+                what, tagged, given = _CAST, second, second
+            elif name == _DOWN_NAME and arity == 5 and third >= 0:
+                what, tagged = _DOWN, first + 2
+                subject[number] = skip(data, third, last)
+                subject_end[number] = skip(data, subject[number], last) if subject[number] >= 0 else -1
+            elif name == _EXIT_NAME and arity == 3:
+                what, tagged = _EXIT, first + 2
+                subject[number], subject_end[number] = second, third
+            elif (name in (_REQUEST, _ANSWER)) and 3 <= arity <= 4:
+                what, tagged = _IO, first + 2
+            elif name == _SYSTEM_NAME and arity == 3:
+                what, tagged = SYSTEM, third
+            elif name == _TIMEOUT and arity == 3 and third >= 0 and is_reference(data[second]):
+                what, tagged = _TIMER, third
+            elif name == 0 and arity == 2:
+                asked = reference_at(data, first + 2, last)
+                if asked >= 0:
+                    what, tagged = REPLY, second
+        kind[number] = what
+        tag[number], tag_at[number] = _tag_at(data, tagged, last), tagged - origin[each]
+        reference[number] = digest(data, asked, skip(data, asked, last)) if asked >= 0 else 0
+        body[number] = digest(data, given, last) if given < last else 0
+        if subject_end[number] > subject[number] > 0:
+            subject[number], subject_end[number] = subject[number] - origin[each], subject_end[number] - origin[each]
+        else:
+            subject[number] = subject_end[number] = 0
+
+
+@kernel
+def arguments(chosen: I64, data: Bytes, start: I64, end: I64, first: I64, count: I64, parts: I64, refs: I64) -> None:
+    """What callbacks were called with: of each of the tuples `chosen` the digests of its elements, in `parts` from
+    `first` on, and of the references that the first two of them carry, two in `refs`; 0 is none. `count` is how many
+    elements there should be, and 0 after it where the bytes do not hold them."""
+    for each in range(len(chosen)):
+        number, at, last = chosen[each], start[each] + 3, end[each]
+        for place in range(count[number]):
+            after = skip(data, at, last) if at >= 0 else -1
+            if after >= 0:
+                parts[first[number] + place] = digest(data, at, after)
+                if place < 2:
+                    refs[2 * number + place] = _of_caller(data, at, after)
+            at = after
+        if at < 0:
+            count[number] = refs[2 * number] = refs[2 * number + 1] = 0
+
+
+@kernel
+def arities(chosen: I64, data: Bytes, start: I64, end: I64, count: I64) -> None:
+    """How many elements the values `chosen` have, if they are tuples."""
+    for each in range(len(chosen)):
+        if start[each] + 3 <= end[each] and data[start[each] + 1] == _SMALL_TUPLE:
+            count[chosen[each]] = data[start[each] + 2]
+
+
+@kernel
+def _of_caller(data: Bytes, at: int, end: int) -> int:
+    """The reference in the `{pid, tag}` of handle_call or the `{:call, {pid, tag}}` of a gen_statem at `at`, or 0."""
+    for _ in range(2):
+        if at < 0 or at + 2 > end or data[at] != _SMALL_TUPLE or data[at + 1] != 2:
+            return 0
+        at = skip(data, at + 2, end)
+        found = reference_at(data, at, end)
+        if found >= 0:
+            return digest(data, found, skip(data, found, end))
+    return 0
+
+
+@kernel
+def reference_at(data: Bytes, at: int, end: int) -> int:
+    """Where the reference at `at` begins, itself or within `[:alias | ref]`; -1 for none."""
+    if at < 0 or at >= end:
+        return -1
+    if data[at] == _LIST and at + 5 <= end and data[at + 4] == 1 and name_at(data, at + 5, end) == _ALIAS:
+        at = skip(data, at + 5, end)
+        if at < 0 or at >= end:
+            return -1
+    return at if is_reference(data[at]) and skip(data, at, end) >= 0 else -1
+
+
+@kernel
+def is_reference(tag: int) -> bool:
+    """Whether a term with this tag is one."""
+    return tag in (_NEWER_REFERENCE, _NEW_REFERENCE)
+
+
+@kernel
+def name_at(data: Bytes, at: int, end: int) -> int:
+    """The digest of the text of the atom at `at`, 0 when there is none."""
+    after = _after_atom(data, at, end)
+    if after < 0:
+        return 0
+    return digest(data, at + (2 if data[at] == _SMALL_ATOM or data[at] == _OLD_SMALL_ATOM else 3), after)
+
+
+@kernel
+def _after_atom(data: Bytes, at: int, end: int) -> int:
+    after = -1
+    if at >= 0 and at + 2 <= end:
+        if data[at] == _SMALL_ATOM or data[at] == _OLD_SMALL_ATOM:
+            after = at + 2 + data[at + 1]
+        elif (data[at] == _ATOM or data[at] == _OLD_ATOM) and at + 3 <= end:
+            after = at + 3 + data[at + 1] * 256 + data[at + 2]
+    return after if after <= end else -1
+
+
+@kernel
+def _tag_at(data: Bytes, at: int, end: int) -> int:
+    """A number of what `tag_text` shows of the term at `at`; 0 when it cannot be read."""
+    if at < 0 or at >= end:
+        return 0
+    tag = data[at]
+    after = _after_atom(data, at, end)
+    if after >= 0:
+        return digest(data, at, after)
+    if tag == _SMALL_TUPLE and at + 2 <= end:
+        after = _after_atom(data, at + 2, end) if data[at + 1] > 0 else -1
+        return digest(data, at, after if after >= 0 else at + 2)
+    if tag == _MAP and at + 5 <= end:
+        pairs = _four(data, at + 1)
+        at += 5
+        while pairs > 0:
+            value = skip(data, at, end)
+            if value < 0:
+                return 0
+            after = _after_atom(data, value, end)
+            if after >= 0 and name_at(data, at, end) == _STRUCT:
+                return digest(data, value, after) ^ 1  # not the atom alone
+            at = skip(data, value, end)
+            if at < 0:
+                return 0
+            pairs -= 1
+        return _MAP
+    if tag == _STRING:
+        return _LIST
+    return tag if tag in (_BINARY, _NIL, _LIST) else 1
+
+
+@kernel
+def skip(data: Bytes, at: int, end: int) -> int:
+    """The offset behind the term that begins at `at`. -1 when the bytes end in its middle: damage, or an encoding we do
+    not peek into."""
+    if at < 0:
+        return -1
+    left = 1
+    while left > 0:
+        if at >= end:
+            return -1
+        left -= 1
+        tag = data[at]
+        at += 1
+        if tag == 97:
+            at += 1
+        elif tag == 98:
+            at += 4
+        elif tag == _NIL:
+            continue
+        elif tag == 70:
+            at += 8
+        elif tag == 99:
+            at += 31
+        elif tag == 113:  # &Module.function/arity
+            left += 3
+        elif tag in (_SMALL_ATOM, _OLD_SMALL_ATOM, _SMALL_TUPLE) or tag == 110:
+            if at >= end:
+                return -1
+            size = data[at]
+            if tag == _SMALL_TUPLE:
+                at, left = at + 1, left + size
+            elif tag == 110:  # integers beyond 32 bits
+                at += 2 + size
+            else:
+                at += 1 + size
+        elif tag in (_ATOM, _OLD_ATOM, _STRING):
+            if at + 2 > end:
+                return -1
+            at += 2 + data[at] * 256 + data[at + 1]
+        elif tag == 88 or tag == 103:  # pids: node, then two or three numbers
+            at = _after_atom(data, at, end)
+            if at < 0:
+                return -1
+            at += 12 if tag == 88 else 9
+        elif tag == 89 or tag == 102 or tag == 120:  # ports
+            at = _after_atom(data, at, end)
+            if at < 0:
+                return -1
+            at += 8 if tag == 89 else 5 if tag == 102 else 12
+        elif tag in (_NEWER_REFERENCE, _NEW_REFERENCE):
+            if at + 2 > end:
+                return -1
+            size = 4 * (data[at] * 256 + data[at + 1])
+            at = _after_atom(data, at + 2, end)
+            if at < 0:
+                return -1
+            at += size + (4 if tag == _NEWER_REFERENCE else 1)
+        else:
+            if at + 4 > end:
+                return -1
+            size = _four(data, at)
+            at += 4
+            if tag == _BINARY:
+                at += size
+            elif tag == _LIST:
+                left += size + 1
+            elif tag == _MAP:
+                left += 2 * size
+            elif tag == _LARGE_TUPLE:
+                left += size
+            elif tag == 77 or tag == 111:  # bit strings, integers of any size
+                at += 1 + size
+            elif tag == 112:  # closures
+                at += size - 4 if size > 4 else 0
+            else:
+                return -1
+    return at if at <= end else -1
+
+
+@kernel
+def _four(data: Bytes, at: int) -> int:
+    return data[at] * 16777216 + data[at + 1] * 65536 + data[at + 2] * 256 + data[at + 3]
+
+
+def tag_text(data: bytes, at: int) -> str | None:
+    """A short shape for people: `:pay`, `{:reserve, _, _}`, `%Order{}`, `"…"`; None when it cannot be read."""
     try:
-        return _outline(data)
-    except (IndexError, _OutOfBounds, struct.error, UnicodeDecodeError):
-        return Outline("info", None, body=(1, len(data)))
-
-
-def _outline(data: bytes) -> Outline:
-    end = len(data)
-    body = (1, end)
-    if data[1] != _SMALL_TUPLE:
-        return Outline("info", _tag(data, 1), body=body)
-    arity, first = data[2], 3
-    second = skip(data, first) if arity else first
-    name = _atom(data, first) if arity else None
-    if name == "$gen_call" and arity == 3 and data[second : second + 2] == bytes((_SMALL_TUPLE, 2)):
-        tag = skip(data, second + 2)
-        request = skip(data, tag)
-        return Outline("call", _tag(data, request), _reference(data, tag), (request, end))
-    if name == "$gen_cast" and arity == 2:
-        return Outline("cast", _tag(data, second), body=(second, end))
-    if name == "DOWN" and arity == 5:
-        subject = skip(data, skip(data, second))
-        return Outline("down", ":DOWN", body=body, subject=(subject, skip(data, subject)))
-    if name == "EXIT" and arity == 3:
-        return Outline("exit", ":EXIT", body=body, subject=(second, skip(data, second)))
-    if name in ("io_request", "io_reply") and arity in (3, 4):
-        return Outline("io", f":{name}", body=body)
-    if name == "system" and arity == 3:
-        return Outline("system", _tag(data, skip(data, second)), body=body)
-    if name == "timeout" and arity == 3 and data[second] in _REFERENCES:
-        return Outline("timer", _tag(data, skip(data, second)), body=body)
-    if name is None and arity == 2:
-        ref = _reference(data, first)
-        if ref is not None:
-            return Outline("reply", _tag(data, second), ref, body)
-    return Outline("info", _tag(data, 1), body=body)
-
-
-def arguments(data: bytes) -> list[bytes]:
-    """The encoded elements of an encoded tuple; empty when it is none or cannot be read."""
-    return [data[start:end] for start, end in elements(data)]
-
-
-def elements(data: bytes) -> list[Span]:
-    """As `arguments`, with places for elements."""
-    try:
-        if data[1] != _SMALL_TUPLE:
-            return []
-        at, parts = 3, []
-        for _ in range(data[2]):
-            end = skip(data, at)
-            parts.append((at, end))
-            at = end
-        return parts
-    except (IndexError, _OutOfBounds, struct.error):
-        return []
-
-
-def from_reference(data: bytes, at: int = 0) -> Span | None:
-    """The place of the reference in the `{pid, tag}` of handle_call or the `{:call, {pid, tag}}` of a gen_statem,
-    which begins at `at`."""
-    try:
-        for _ in range(2):
-            if data[at : at + 2] != bytes((_SMALL_TUPLE, 2)):
-                return None
-            second = skip(data, at + 2)
-            found = _reference(data, second)
-            if found is not None:
-                return found
-            at = second
+        return _tag(data, at)
+    except (IndexError, UnicodeDecodeError):
         return None
-    except (IndexError, _OutOfBounds, struct.error):
-        return None
-
-
-def free_bytes(data: bytes) -> list[Span] | None:
-    """The places of a term's numbers, texts and identities: what may differ without another outline. None when it
-    cannot be read to its end."""
-    free: list[Span] = []
-    try:
-        skip(data, 1, free)
-    except (IndexError, _OutOfBounds, struct.error):
-        return None
-    return free
-
-
-def _reference(data: bytes, at: int) -> Span | None:
-    """The reference at `at`, itself or within `[:alias | ref]`."""
-    if data[at] == _LIST and data[at + 1 : at + 5] == b"\0\0\0\1" and _atom(data, at + 5) == "alias":
-        at = skip(data, at + 5)
-    return (at, skip(data, at)) if data[at] in _REFERENCES else None
 
 
 def _atom(data: bytes, at: int) -> str | None:
     tag = data[at]
-    if tag in (119, 115):
+    if tag in (_SMALL_ATOM, _OLD_SMALL_ATOM):
         length, start = data[at + 1], at + 2
-    elif tag in (118, 100):
+    elif tag in (_ATOM, _OLD_ATOM):
         length, start = int.from_bytes(data[at + 1 : at + 3], "big"), at + 3
     else:
         return None
-    return data[start : start + length].decode("utf-8" if tag in (118, 119) else "latin-1")
+    return data[start : start + length].decode("utf-8" if tag in (_SMALL_ATOM, _ATOM) else "latin-1")
 
 
 def _tag(data: bytes, at: int) -> str:
-    """A short shape for people: `:pay`, `{:reserve, _, _}`, `%Order{}`, `"…"`."""
     name = _atom(data, at)
     if name is not None:
         return _printed(name)
@@ -180,7 +357,7 @@ def _tag(data: bytes, at: int) -> str:
         return '"…"'
     if tag == _NIL:
         return "[]"
-    return "[…]" if tag == _LIST or tag in _STRINGS else "_"
+    return "[…]" if tag in (_LIST, _STRING) else "_"
 
 
 @lru_cache(4096)
@@ -192,80 +369,30 @@ def _struct(data: bytes, at: int) -> str:
     pairs = int.from_bytes(data[at + 1 : at + 5], "big")
     at += 5
     for _ in range(pairs):
-        value = skip(data, at)
+        value = _behind(data, at)
         if _atom(data, at) == "__struct__":
             module = _atom(data, value)
             return _printed(module) if module else ""
-        at = skip(data, value)
+        at = _behind(data, value)
     return ""
 
 
-_FIXED = {97: 1, 98: 4, 70: 8, 99: 31, 106: 0}
+def elements(data: bytes) -> list[tuple[int, int]]:
+    """Where the elements of an encoded tuple begin and end; empty when it is none or cannot be read."""
+    if len(data) < 3 or data[1] != _SMALL_TUPLE:
+        return []
+    spans, at = list[tuple[int, int]](), 3
+    for _ in range(data[2]):
+        after = skip.interpreted(data, at, len(data))
+        if after < 0:
+            return []
+        spans.append((at, after))
+        at = after
+    return spans
 
 
-def skip(data: bytes, at: int, free: list[Span] | None = None) -> int:
-    """The offset behind the term that begins at `at`. Iterative: depth costs no stack.
-
-    free: is given the places of what is neither a tag, a size nor an atom.
-    """
-    left, size = 1, len(data)
-    while left:
-        if at >= size:
-            raise _OutOfBounds
-        left -= 1
-        tag = data[at]
-        content = _FIXED.get(tag)
-        if content is not None:
-            at += 1
-        elif tag in (119, 115):
-            at, content = at + 2 + data[at + 1], 0
-        elif tag in (118, 100):
-            at, content = at + 3 + int.from_bytes(data[at + 1 : at + 3], "big"), 0
-        elif tag == 107:
-            at, content = at + 3, int.from_bytes(data[at + 1 : at + 3], "big")
-        elif tag == _SMALL_TUPLE:
-            left += data[at + 1]
-            at, content = at + 2, 0
-        elif tag == _LARGE_TUPLE:
-            left += _u32(data, at + 1)
-            at, content = at + 5, 0
-        elif tag == _LIST:
-            left += _u32(data, at + 1) + 1
-            at, content = at + 5, 0
-        elif tag == _MAP:
-            left += 2 * _u32(data, at + 1)
-            at, content = at + 5, 0
-        elif tag == _BINARY:
-            at, content = at + 5, _u32(data, at + 1)
-        elif tag == 77:  # bit string
-            at, content = at + 6, _u32(data, at + 1)
-        elif tag == 110:  # integers beyond 32 bits
-            at, content = at + 2, 1 + data[at + 1]
-        elif tag == 111:
-            at, content = at + 5, 1 + _u32(data, at + 1)
-        elif tag in (88, 103):  # pids: node, then two or three numbers
-            at, content = skip(data, at + 1), 12 if tag == 88 else 9
-        elif tag in (89, 102, 120):  # ports
-            at, content = skip(data, at + 1), {89: 8, 102: 5, 120: 12}[tag]
-        elif tag in _REFERENCES:
-            words = int.from_bytes(data[at + 1 : at + 3], "big")
-            at, content = skip(data, at + 3), 4 * words + (4 if tag == 90 else 1)
-        elif tag == 113:  # &Module.function/arity
-            left += 3
-            at, content = at + 1, 0
-        elif tag == 112:  # closures
-            at, content = at + 5, max(_u32(data, at + 1) - 4, 0)
-        else:
-            raise _OutOfBounds
-        if free is not None and content:
-            free.append((at, at + content))
-        at += content
-    if at > size:
-        raise _OutOfBounds
-    return at
-
-
-def _u32(data: bytes, at: int) -> int:
-    if at + 4 > len(data):
-        raise _OutOfBounds
-    return int.from_bytes(data[at : at + 4], "big")
+def _behind(data: bytes, at: int) -> int:
+    after = skip.interpreted(data, at, len(data))
+    if after < 0:
+        raise IndexError
+    return after

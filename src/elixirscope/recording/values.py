@@ -79,19 +79,24 @@ class RawValues:
         assert isinstance(self._values, Slices)
         return self._values.of(self.fresh)
 
-    def sizes(self, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """How many bytes each of the values `ids` has."""
+    def located(
+        self, ids: npt.NDArray[np.int64]
+    ) -> Iterator[tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
+        """The buffers in which values lie: for each its bytes, which of `ids` (-1: none) are there, and where they
+        start and end."""
         if isinstance(self._values, Slices):
-            lengths: npt.NDArray[np.int64] = self._values.of(ids)[:, 2]
-            return lengths
-        return np.array([len(self._values[number]) for number in ids.tolist()], np.int64)
-
-    def rows(self, ids: npt.NDArray[np.int64], size: int) -> npt.NDArray[np.uint8]:
-        """The bytes of values that all have `size` of them, a row each."""
-        if isinstance(self._values, Slices):
-            return self._values.rows(ids, size)
-        joined = b"".join(self._values[number] for number in ids.tolist())
-        return np.frombuffer(joined, np.uint8).reshape(len(ids), size)
+            buffers, with_value = self._values.buffers, np.flatnonzero(ids >= 0)
+            places = self._values.of(ids[with_value])
+        else:
+            with_value = np.flatnonzero(ids >= 0)
+            parts = [self._values[number] for number in ids[with_value].tolist()]
+            buffers, ends = [memoryview(b"".join(parts))], np.cumsum([0, *map(len, parts)])
+            places = np.stack([np.zeros(len(parts), np.int64), ends[:-1], np.diff(ends)], axis=1)
+        for number, buffer in enumerate(buffers):
+            mine = np.flatnonzero(places[:, 0] == number)
+            if len(mine):
+                start, size = places[mine, 1].copy(), places[mine, 2]
+                yield np.frombuffer(buffer, np.uint8), with_value[mine], start, start + size
 
     def _term(self, value_id: int) -> Term:
         return etf.decode(self.bytes(value_id))
@@ -120,17 +125,6 @@ class Slices:
     def of(self, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """The places of values."""
         return self.places[ids if self._ids is None else np.searchsorted(self._ids, ids)]
-
-    def rows(self, ids: npt.NDArray[np.int64], size: int) -> npt.NDArray[np.uint8]:
-        """See `RawValues.rows`."""
-        found = np.empty((len(ids), size), np.uint8)
-        places = self.of(ids)
-        for number, buffer in enumerate(self.buffers):
-            mine = np.flatnonzero(places[:, 0] == number)
-            if len(mine):
-                windows = np.lib.stride_tricks.sliding_window_view(np.frombuffer(buffer, np.uint8), size)
-                found[mine] = windows[places[mine, 1]]
-        return found
 
 
 class SealedValues:
