@@ -52,6 +52,15 @@ def test_every_slice_is_what_its_steps_say(film: Film) -> None:
         assert {step.event for step in steps} == set(film.dags.causality.slice(event).tolist())
 
 
+def test_a_callback_that_returned_a_state_ran_once(film: Film) -> None:
+    returned = film.query.rows(
+        "select site, hits, count(*) as times from raw.sites join raw.events using (site)"
+        " where sites.kind = 'return' and events.kind = 2 group by site, hits"
+    )
+    assert returned
+    assert [row for row in returned if row["hits"] != row["times"]] == []
+
+
 def test_the_crash_is_followed_from_the_exit_to_the_test(film: Film) -> None:
     (crash,) = film.query.rows("select event from exceptions where type = 'ArithmeticError' and not caught limit 1")
     steps = film.dags.causality.why(crash["event"])

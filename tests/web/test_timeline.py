@@ -142,3 +142,50 @@ def test_back_and_forward_walk_the_moments(page: Page, film: Film, sale: int) ->
     expect(page.get_by_test_id("moment")).to_contain_text(f"e{sale}")
     page.go_forward()
     expect(page.get_by_test_id("moment")).to_contain_text("Ledger")
+
+
+def test_levels_of_zoom_by_mouse_and_keyboard(page: Page, film: Film, sale: int) -> None:
+    go(page, sale)
+    current = page.get_by_test_id("levels").locator("[aria-current]")
+    for level, label in (
+        ("system", "ticket_office"),
+        ("application", "TicketOffice"),
+        ("function", "BoxOffice.sell/3"),
+    ):
+        expect(page.get_by_test_id(f"level-{level}")).to_contain_text(label)
+    expect(page.get_by_test_id("level-line")).to_contain_text("box_office.ex:")
+    expect(page.get_by_test_id("level-value")).to_contain_text(" = ")
+    page.get_by_test_id("level-system").click()
+    expect(page.get_by_test_id("cast")).to_have_value("all")
+    expect(page).not_to_have_url(re.compile("zoom="))
+
+    page.locator("body").press(">")
+    expect(page.get_by_test_id("cast")).to_have_value("application")
+    page.locator("body").press(">")
+    expect(page.get_by_test_id("cast")).to_have_value("process")
+    expect(page.get_by_test_id("lanes")).to_be_visible()
+    expect(current).to_have_attribute("data-testid", "level-process")
+    page.locator("body").press(">")
+    expect(page.get_by_test_id("tab-calls")).to_have_attribute("aria-selected", "true")
+    page.locator("body").press(">")
+    expect(page.get_by_test_id("line-hits")).to_be_visible()
+    page.locator("body").press(">")
+    expect(page.get_by_test_id("hop").first).to_be_visible()
+    expect(current).to_have_attribute("data-testid", "level-value")
+    page.locator("body").press("<")
+    expect(current).to_have_attribute("data-testid", "level-line")
+    assert f"e{sale}" in page.url  # all the while the same moment
+
+    # The bar by keyboard: arrows walk it, and Down lists what is one level closer.
+    page.get_by_test_id("level-system").focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_test_id("inside-system")).to_be_focused()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowDown")
+    expect(page.get_by_test_id("menu")).to_contain_text("Alive at this moment")
+    ledger = page.get_by_test_id("menu-item").filter(has_text=re.compile("^Ledger"))
+    ledger.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_test_id("level-process")).to_contain_text("Ledger")
+    expect(page.get_by_test_id("cast")).to_have_value("process")
+    expect(page.get_by_test_id(lane_of(page, film, "Ledger"))).to_be_visible()

@@ -20,6 +20,7 @@ from elixirscope.correlate.restarts import join_restarts
 from elixirscope.correlate.states import States
 from elixirscope.correlate.testruns import TestRuns
 from elixirscope.recording.changes import Changes
+from elixirscope.recording.format import Kind
 from elixirscope.recording.log import Log
 from elixirscope.recording.memory import MemoryTables
 
@@ -43,7 +44,7 @@ class EventCorrelator:
         self._flights = Flights()
         self._tests = TestRuns()
         self._origins = Origins()
-        self._hits = np.zeros(0, np.int64)  # events of each site
+        self._hits = np.zeros(0, np.int64)  # events of each site, a callback's return and its state as one
 
     def take(self, log: Log) -> Changes:
         """The rows of the next slice in all tables that grow with events. The log's processes and sites are all that
@@ -63,7 +64,8 @@ class EventCorrelator:
         self._tests.take(log, calls)
         self._origins.take(calls, handled.asker)
         self._frames.keep(calls, handled.message, handled.account)
-        hits = np.bincount(log.column("site"), minlength=len(self._hits))
+        sites = log.column("site")[log.column("kind") != Kind.STATE]  # a state is told by the return that holds it
+        hits = np.bincount(sites, minlength=len(self._hits))
         hits[: len(self._hits)] += self._hits
         self._hits = hits
         return Changes(

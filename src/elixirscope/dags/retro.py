@@ -98,8 +98,9 @@ def passings(query: QueryCoordinator, file: str, line: int) -> NDArray[np.int64]
     binding = [row["site"] for row in here if row["kind"] == "bind"]
     wanted = binding or [row["site"] for row in here]
     events = np.flatnonzero(np.isin(query.column("events", "site"), wanted))
-    calls = query.column("events", "call")[events]
     kinds = query.column("events", "kind")[events]
+    events, kinds = events[kinds != Kind.STATE], kinds[kinds != Kind.STATE]  # the return that holds it is there, too
+    calls = query.column("events", "call")[events]
     calls = np.where(kinds == Kind.CALL, events, calls)
     # A line that binds twice in one frame, one after the other, is passed once: keep the last of each run
     order = np.lexsort((events, calls))

@@ -5,6 +5,7 @@ import { desk } from './desk.svelte'
 import { finder } from './finder.svelte'
 import { focus } from './focus.svelte'
 import { lanes } from './lanes.svelte'
+import { levels } from './levels.svelte'
 import { live } from './live.svelte'
 import { notebook } from './notebook.svelte'
 import { player } from './player.svelte'
@@ -110,6 +111,13 @@ export const commands: Command[] = [
       if (frame) viewport.frame(frame.start, frame.end ?? frame.start + viewport.span)
     },
   },
+  {
+    title: 'One level closer: system, application, process, function, line, value',
+    keys: '>',
+    match: key('>'),
+    run: () => levels.step(1),
+  },
+  { title: 'One level farther away', keys: '<', match: key('<'), run: () => levels.step(-1) },
   {
     title: 'Scope all views to what the timeline shows',
     keys: 'r',

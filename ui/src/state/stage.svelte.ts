@@ -1,19 +1,29 @@
+import { applications } from '../lib/roster'
 import { cast, keep, stretch, telling } from '../lib/story'
 import type { Process } from '../lib/types'
 import { focus } from './focus.svelte'
 import { recording } from './recording.svelte'
 import { viewport } from './viewport.svelte'
 
-export const CASTS = ['finding', 'code', 'all'] as const
+export const CASTS = ['finding', 'code', 'application', 'process', 'all'] as const
 export type Cast = (typeof CASTS)[number]
 
-/** Which processes have a lane: those of the open finding, those with recorded code, or all. */
+/** Which processes have a lane: those of the open finding, with recorded code, of one application, the one in focus, or all. */
 class Stage {
   cast = $state<Cast>('code')
   finding = $state<number | null>(null)
+  /** The application that was gone to; else that of the process in focus. */
+  application = $state<string | null>(null)
+  readonly applications = $derived(applications(recording.processes))
 
   readonly #wanted = $derived.by((): Set<number> | null => {
     if (this.cast === 'all') return null
+    const here = focus.moment?.process ?? -1
+    if (this.cast === 'process') return new Set([here])
+    if (this.cast === 'application') {
+      const wanted = this.application ?? this.applications.get(here)
+      return new Set([...this.applications].flatMap(([one, name]) => (name === wanted ? [one] : [])))
+    }
     const open = this.finding === null ? undefined : recording.findings?.[this.finding]
     const found = new Set(viewport.coded)
     if (this.cast === 'finding' && open) {
