@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from elixirscope.query.coordinator import QueryCoordinator
 from elixirscope.query.density import SORTS, densities, edges
+from elixirscope.query.pages import messages_page
 from elixirscope.query.profile import top_functions
 from elixirscope.recording.format import Kind
 from tests.dags.drawn import Drawn
@@ -36,6 +37,29 @@ def test_messages_from_one_to_another(
         if (row["from_process"], row["to_process"]) == (sender, receiver) and start <= row["sent_at"] < start + length
     ]
     assert query.flow(sender, receiver, start, start + length).to_pylist() == expected
+
+
+@given(start=TIMES, length=TIMES, around=TIMES, processes=st.none() | st.lists(PROCESSES), limit=st.integers(1, 5))
+def test_pages_of_messages_follow_each_other(
+    query: QueryCoordinator, start: int, length: int, around: int, processes: list[int] | None, limit: int
+) -> None:
+    end = start + length
+    expected = [
+        (row["message"], row["sent_at"])
+        for row in query.recording.table("messages").to_pylist()
+        if start <= row["sent_at"] < end
+        and (processes is None or {row["from_process"], row["to_process"]} & {*processes})
+    ]
+    pages = [
+        messages_page(query, start, end, processes, limit=limit, offset=offset)
+        for offset in range(0, len(expected) + 1, limit)
+    ]
+    assert {page.total for page in pages} == {len(expected)}
+    assert [(row.message, row.sent_at) for page in pages for row in page.messages] == expected
+    there = messages_page(query, start, end, processes, limit=limit, around=around)
+    assert there == messages_page(query, start, end, processes, limit=limit, offset=there.offset)
+    sent = [number for number, at in expected if at <= around]
+    assert sent[-1:] == [row.message for row in there.messages if row.message in sent][-1:]
 
 
 @given(start=TIMES, length=st.integers(1, 40_000), buckets=st.integers(1, 50))

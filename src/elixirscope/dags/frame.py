@@ -70,8 +70,8 @@ def _beside(dags: Dags, event: int, at: int, stack: list[FrameRow]) -> StateView
     """The state of the server that a process without one deals with: the one it talked to most of late, else the
     one on whose behalf it acts."""
     process = dags.query.event(event)["process"]
-    mine = dags.query.events_of(process)
-    last = int(np.searchsorted(mine, event, side="right"))
+    mine = dags.query.indexes.events_of(process)
+    last = int(np.searchsorted(mine, np.asarray(event, mine.dtype), side="right"))
     peers = dags.query.column("events", "peer")[mine[max(0, last - _LATELY) : last]]
     talk = [peer for peer, _ in Counter(peers[peers >= 0].tolist()).most_common()]
     for peer in [*talk, *(frame.process for frame in stack if frame.remote)]:

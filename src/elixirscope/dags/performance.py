@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import msgspec
+import numpy as np
 
 from elixirscope.dags.base import SqlDag, Step
 from elixirscope.dags.critical import CriticalPath, critical_path
@@ -79,13 +80,19 @@ class PerformanceDag(SqlDag):
         return int(end if end is not None else self.query.recording.info.duration_ns)
 
     def _scheduled_out(self, frame: dict[str, Any], end: int) -> int | None:
-        mine = self.query.events_of(frame["process"])
-        kinds, times = self.query.column("events", "kind")[mine], self.query.column("events", "at")[mine]
-        outs = [(int(at), int(kind)) for kind, at in zip(kinds, times, strict=True) if kind in _SCHEDULING]
-        if not outs:
+        kinds, times = self.query.column("events", "kind"), self.query.column("events", "at")
+        order, starts = self.query.indexes.by_process(
+            "events.scheduling", lambda part: np.isin(kinds[part], list(_SCHEDULING))
+        )
+        process = frame["process"]
+        mine = order[int(starts[process]) : int(starts[process + 1])] if process < len(starts) - 1 else order[:0]
+        if not len(mine):
             return None
+        bounds = self.query.indexes.between("events", "at", frame["start"], end + 1)
+        low, high = (int(n) for n in np.searchsorted(mine, np.array(bounds, mine.dtype)))
+        near = mine[max(0, low - 1) : high + 1]  # with one on either side: what the frame begins and ends in
         spans, since = list[tuple[int, int]](), None
-        for at, kind in outs:
+        for kind, at in zip(kinds[near].tolist(), times[near].tolist(), strict=True):
             if kind == Kind.SCHEDULED_OUT:
                 since = at
             elif since is not None:

@@ -12,6 +12,7 @@ from elixirscope.query.coordinator import QueryCoordinator
 from elixirscope.recording.format import Kind
 
 _TELLING = [k.value for k in (Kind.CALL, Kind.RETURN, Kind.RAISE, Kind.CAUGHT, Kind.RECEIVE, Kind.SPAWNED, Kind.EXIT)]
+_AT_ONCE = 256  # events that are looked at together
 
 
 class Cause(NamedTuple):
@@ -109,11 +110,15 @@ class Salient:
 
     def _before(self, event: int, row: dict[str, Any]) -> list[Cause]:
         """For want of anything better: what the process last did that tells something."""
-        mine = self._query.events_of(row["process"])
-        earlier = mine[: int(np.searchsorted(mine, event))]
-        kinds = self._query.column("events", "kind")[earlier]
-        telling = earlier[np.isin(kinds, _TELLING)]
-        if row["kind"] == Kind.EXIT and len(telling):
-            return [Cause(int(telling[-1]), "after")]
-        begun = earlier[kinds == Kind.SPAWNED]
+        mine = self._query.indexes.events_of(row["process"])
+        earlier = mine[: int(np.searchsorted(mine, np.asarray(event, mine.dtype)))]
+        kinds = self._query.column("events", "kind")
+        if row["kind"] == Kind.EXIT:
+            for end in range(len(earlier), 0, -_AT_ONCE):
+                near = earlier[max(0, end - _AT_ONCE) : end]
+                telling = near[np.isin(kinds[near], _TELLING)]
+                if len(telling):
+                    return [Cause(int(telling[-1]), "after")]
+        begun = earlier[:_AT_ONCE]  # a process is spawned before it does anything else
+        begun = begun[kinds[begun] == Kind.SPAWNED]
         return [Cause(int(begun[0]), "begun by")] if len(begun) else []

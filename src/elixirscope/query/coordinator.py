@@ -101,8 +101,7 @@ class QueryCoordinator:
         count = self.event_count
         if not 0 <= event < count:
             raise NotFoundError(f"there is no event e{event} in this recording", f"events are e0 to e{count - 1}")
-        row: dict[str, Any] = self.recording.table("events").slice(event, 1).to_pylist()[0]
-        return row
+        return self.indexes.row("events", event)
 
     @cached_property
     def event_count(self) -> int:
@@ -125,9 +124,11 @@ class QueryCoordinator:
     def line_hits(self) -> dict[str, dict[int, int]]:
         """File → its lines that were reached, in order → how often, over the whole recording."""
         found: dict[str, dict[int, int]] = {}
-        reached = "select file, line, max(hits)::bigint as hits from raw.sites where hits > 0 and file is not null"
-        for row in self.rows(f"{reached} and line is not null group by file, line order by file, line"):
-            found.setdefault(row["file"], {})[row["line"]] = row["hits"]
+        sites = self.recording.table("sites").select(["file", "line", "hits"]).to_pylist()
+        reached = [row for row in sites if row["hits"] and row["file"] is not None and row["line"] is not None]
+        for row in sorted(reached, key=lambda row: (row["file"], row["line"])):
+            lines = found.setdefault(row["file"], {})
+            lines[row["line"]] = max(lines.get(row["line"], 0), row["hits"])
         return found
 
     @cached_property

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
+import numpy as np
 
 from elixirscope.query.coordinator import QueryCoordinator
 from elixirscope.query.search import scan
 from elixirscope.query.values import Value
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 PAGE = 200
 
@@ -38,9 +42,10 @@ class MessageRow(msgspec.Struct, frozen=True):
 
 
 class MessagePage(msgspec.Struct, frozen=True):
-    """A page of messages; `total` counts all that match."""
+    """A page of messages from `offset` on; `total` counts all that match."""
 
     total: int
+    offset: int
     messages: list[MessageRow]
 
 
@@ -79,16 +84,37 @@ def messages_page(
     limit: int = PAGE,
     offset: int = 0,
     pattern: str | None = None,
+    around: int | None = None,
 ) -> MessagePage:
     """Messages sent in [start, end) ns by or to `processes`, in order of time; `search` is looked for in their
-    texts, and a `pattern` (see `query.patterns`) in their values. Raises `UsageError` for what is no pattern.
+    texts, and a `pattern` (see `query.patterns`) in their values. `around`: the page on which the last message sent by
+    then (ns) is, rather than the one at `offset`. Raises `UsageError` for what is no pattern.
     """
-    at = "coalesce(m.sent_at, m.received_at)"
-    where, params = ["true"], list[Any]()
-    for bound, comparison in ((start, ">="), (end, "<")):
-        if bound is not None:
-            where.append(f"{at} {comparison} ?")
-            params.append(bound)
+    found = _searched(query, processes, search, pattern) if search or pattern else query.indexes.messages(processes)
+    first, last = (_sent_before(query, found, bound) for bound in (start or 0, end))
+    if around is not None:
+        offset = max(0, _sent_before(query, found, around + 1) - first - 1) // max(1, limit) * limit
+    low = min(first + max(0, offset), last)
+    rows = query.indexes.take("messages", np.asarray(found[low : min(low + limit, last)]))
+    return MessagePage(max(0, last - first), max(0, offset), [message_row(query, row) for row in rows])
+
+
+def _sent_before(query: QueryCoordinator, messages: range | NDArray[Any], at: int | None) -> int:
+    """How many of these rows, which ascend, were sent (else received) before `at` (ns); all of them for None."""
+    if at is None:
+        return len(messages)
+    # A message is numbered by the event of its sending, and events are in order of time.
+    row, _ = query.indexes.between("messages", "message", *query.indexes.between("events", "at", at, at))
+    if isinstance(messages, range):
+        return row
+    return int(np.searchsorted(messages, np.asarray(row, messages.dtype)))
+
+
+def _searched(
+    query: QueryCoordinator, processes: Sequence[int] | None, search: str | None, pattern: str | None
+) -> NDArray[Any]:
+    """The rows of messages in which something is found, ascending."""
+    where, params = list[str](), list[Any]()
     if processes is not None:
         where.append("(list_contains(?, m.from_process) or list_contains(?, m.to_process))")
         params += [list(processes)] * 2
@@ -98,13 +124,9 @@ def messages_page(
     if pattern:
         where.append("list_contains(?, m.value)")
         params.append(scan(query, pattern).matches().tolist())
-    condition = " and ".join(where)
-    total = query.rows(f"select count(*) as n from raw.messages m where {condition}", params)[0]["n"]
-    rows = query.rows(
-        f"select * from raw.messages m where {condition} order by {at}, m.message limit ? offset ?",
-        [*params, limit, offset],
-    )
-    return MessagePage(total, [message_row(query, row) for row in rows])
+    found = query.arrow(f"select m.message from raw.messages m where {' and '.join(where)} order by m.message", params)
+    rows: NDArray[Any] = np.searchsorted(query.column("messages", "message"), found.column("message").to_numpy())
+    return rows
 
 
 def message_row(query: QueryCoordinator, row: dict[str, Any]) -> MessageRow:

@@ -7,7 +7,7 @@ is an event number and an event number a row, each found by one binary search.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _STEP: Final = 512  # rows: a page of 8-byte numbers
 _NULL: Final = -1  # null, in columns of whole numbers
+_FEW: Final = 8  # rows that are taken one by one
 
 
 class Rows:
@@ -33,6 +34,7 @@ class Rows:
         self.recording = recording
         self._columns: dict[tuple[str, str], NDArray[Any]] = {}
         self._batches: dict[str, tuple[list[pa.RecordBatch], NDArray[np.int64]]] = {}
+        self._fields: dict[str, list[tuple[str, pa.Array]] | None] = {}
         self._groups: dict[tuple[str, str], Groups] = {}
         self._lock = threading.RLock()
 
@@ -204,15 +206,38 @@ class Rows:
         first, last = self.between("messages", "message", *events)
         return mine[_place(mine, first) : _place(mine, last)]
 
+    def messages(self, processes: Sequence[int] | None = None) -> range | NDArray[Any]:
+        """The rows of all messages, or of those from or to `processes`; ascending."""
+        if processes is None:
+            return range(len(self.column("messages", "message")))
+        found = [np.empty(0, np.uint32)]
+        for name in ("from_process", "to_process"):
+            order, starts = self.grouped("messages", name)
+            known = [process for process in processes if 0 <= process < len(starts) - 1]
+            found += [order[int(starts[process]) : int(starts[process + 1])] for process in known]
+        return np.unique(np.concatenate(found))
+
     # Rows
 
     def take(self, table: str, numbers: NDArray[Any]) -> list[dict[str, Any]]:
         """Rows by number, as dictionaries."""
-        rows = self.recording.table(table)
-        if len(numbers) <= 4:  # by far the most frequent, and quicker than a gather
-            return [row for number in numbers.tolist() for row in rows.slice(number, 1).to_pylist()]
+        if len(numbers) <= _FEW:
+            return [self.row(table, number) for number in numbers.tolist()]
         found: list[dict[str, Any]] = self.gather(table, numbers).to_pylist()
         return found
+
+    def row(self, table: str, number: int) -> dict[str, Any]:
+        """One row by number: value by value, which is many times quicker than a table of one row."""
+        with self._lock:
+            if table not in self._fields:
+                rows = self.recording.table(table)
+                whole = all(column.num_chunks == 1 for column in rows.columns)
+                self._fields[table] = [(n, rows.column(n).chunk(0)) for n in rows.column_names] if whole else None
+            fields = self._fields[table]
+        if fields is None:
+            found: dict[str, Any] = self.recording.table(table).slice(number, 1).to_pylist()[0]
+            return found
+        return {name: column[number].as_py() for name, column in fields}
 
     def select(self, table: str, numbers: NDArray[Any], *names: str) -> Iterator[tuple[Any, ...]]:
         """Some columns of rows by number: many times quicker than `take`, for thousands of rows."""

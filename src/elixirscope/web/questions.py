@@ -66,7 +66,8 @@ def findings(film: Film, _ask: Parameters) -> Answer:
 
 def tests(film: Film, _ask: Parameters) -> Answer:
     """The tests that ran, in order."""
-    return {"tests": film.query.rows("select * from raw.tests order by start")}
+    rows = film.query.recording.table("tests").to_pylist()
+    return {"tests": sorted(rows, key=lambda row: row["start"])}
 
 
 def timeline(film: Film, ask: Parameters) -> Timeline:
@@ -126,6 +127,7 @@ def messages(film: Film, ask: Parameters) -> pages.MessagePage:
         limit=min(ask.number("limit", 200), _MOST),
         offset=ask.number("offset", 0),
         pattern=ask.text("pattern", "") or None,
+        around=ask.maybe("around"),
     )
 
 
