@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import pyarrow as pa
 
-from elixirscope.correlate.correlator import EventCorrelator
 from elixirscope.dags import Dags
-from elixirscope.dags.prepare import prepare
-from elixirscope.insight import Finding, investigate
 from elixirscope.query.coordinator import QueryCoordinator
 from elixirscope.recording.recording import Info, Recording
 from elixirscope.recording.sealer import Progress
+
+if TYPE_CHECKING:
+    from elixirscope.insight import Finding
+    from elixirscope.recording.changes import Correlator
+
+
+def correlator() -> Correlator:
+    """What relates the events of a recording that is not sealed yet: loaded only then."""
+    from elixirscope.correlate.correlator import EventCorrelator
+
+    return EventCorrelator()
 
 
 class Film:
@@ -28,10 +36,12 @@ class Film:
     @classmethod
     def open(cls, path: str | Path, progress: Progress | None = None) -> Self:
         """Open `path`, sealing it first if it has not been; `progress` is told each step. Raises `RecordingError`."""
-        film = cls(Recording.open(path, correlate=EventCorrelator, progress=progress))
+        film = cls(Recording.open(path, correlate=correlator, progress=progress))
         if film.recording.arrays.empty:
             if progress is not None:
                 progress(f"indexing {film.info.events:,} events")
+            from elixirscope.dags.prepare import prepare
+
             prepare(film.dags)
         return film
 
@@ -43,6 +53,8 @@ class Film:
     @cached_property
     def findings(self) -> list[Finding]:
         """Root causes found in this recording, the most certain and severe first."""
+        from elixirscope.insight import investigate  # all ways to look for causes
+
         return investigate(self.dags)
 
     def table(self, name: str) -> pa.Table:

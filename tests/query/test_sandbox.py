@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from elixirscope.errors import QueryError
 from elixirscope.query import engine
+from elixirscope.query.cancellation import Cancellation
 from elixirscope.query.coordinator import QueryCoordinator
-from elixirscope.query.engine import Cancellation
 from elixirscope.recording.recording import Recording
 from tests.dags.drawn import Drawn
 
@@ -174,11 +174,11 @@ def test_a_query_can_be_cancelled_from_another_thread(sale: Drawn) -> None:
     other = threading.Thread(target=cancel)
     other.start()
     try:
-        with pytest.raises(QueryError, match="cancelled"):
-            sale.query.sql(endless, cancellation=stop)
+        with pytest.raises(QueryError, match="cancelled"), stop.asking():
+            sale.query.sql(endless)
     finally:
         done.set()
         other.join()
-    with pytest.raises(QueryError, match="cancelled"):
-        sale.query.sql("select 1", cancellation=stop)
+    with pytest.raises(QueryError, match="cancelled"), stop.asking():
+        sale.query.sql("select 1")
     assert sale.query.sql("select 1").rows == [(1,)]

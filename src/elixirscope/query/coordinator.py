@@ -6,6 +6,7 @@ instead of SQL.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -15,13 +16,13 @@ import pyarrow as pa
 
 from elixirscope.errors import NotFoundError, UsageError
 from elixirscope.query import resolve
-from elixirscope.query.engine import Cancellation, Engine, SqlResult
 from elixirscope.query.rows import Rows
 from elixirscope.query.values import Values
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from elixirscope.query.engine import Engine, SqlResult
     from elixirscope.recording.recording import Recording
 
 
@@ -32,10 +33,22 @@ class QueryCoordinator:
         self.recording = recording
         self.values = Values(recording)
         self.indexes = Rows(recording)
-        self._engine = Engine(recording, self.values)
+        self._views = dict[str, str]()
+        self._made: Engine | None = None
+        self._making = threading.Lock()
         self._process_rows: dict[int | None, dict[str, Any] | None] = {}
 
     # SQL
+
+    @property
+    def _engine(self) -> Engine:
+        """Made when first asked: DuckDB takes its time to load, and hot questions do without."""
+        with self._making:
+            if self._made is None:
+                from elixirscope.query.engine import Engine
+
+                self._made = Engine(self.recording, self.values, self._views)
+            return self._made
 
     def rows(self, sql: str, params: Sequence[Any] = ()) -> list[dict[str, Any]]:
         """Our own SQL, over the tables of `recording.schema` (also `raw.NAME`); public views are `main.NAME`."""
@@ -45,19 +58,21 @@ class QueryCoordinator:
         """As `rows`, for many rows."""
         return self._engine.arrow(sql, params)
 
-    def sql(
-        self, text: str, *, limit: int | None = None, offset: int = 0, cancellation: Cancellation | None = None
-    ) -> SqlResult:
+    def sql(self, text: str, *, limit: int | None = None, offset: int = 0) -> SqlResult:
         """Anyone's SQL over the public views: read only, within memory and time limits.
 
         All rows, or the page of `limit` from `offset` on; `next_offset` of the result is where the next begins. Give
-        the query an ORDER BY for pages that fit together. Raises `QueryError`, when cancelled too.
+        the query an ORDER BY for pages that fit together. Raises `QueryError`, when cancelled (`query.cancellation`)
+        too.
         """
-        return self._engine.sql(text, limit=limit, offset=offset, cancellation=cancellation)
+        return self._engine.sql(text, limit=limit, offset=offset)
 
     def register_views(self, views: dict[str, str]) -> None:
         """Add public views: name → SELECT over `raw.NAME`."""
-        self._engine.register_views(views)
+        with self._making:
+            self._views |= views
+            if self._made is not None:
+                self._made.register_views(views)
 
     @property
     def view_columns(self) -> dict[str, list[str]]:

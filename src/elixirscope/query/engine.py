@@ -7,7 +7,8 @@ import secrets
 import threading
 import time
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,8 +16,8 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from elixirscope.errors import QueryError
 from elixirscope.query import late, sandbox
+from elixirscope.query.cancellation import current
 from elixirscope.query.dialect import quote_words
 from elixirscope.query.views import VIEWS, view_sql
 from elixirscope.recording.schema import TABLES
@@ -52,40 +53,19 @@ class SqlResult:
         return self.offset + self.arrow.num_rows if self.truncated else None
 
 
-class Cancellation:
-    """Stops one question, from any thread: hand it to `sql()`, and call `cancel`."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._running: duckdb.DuckDBPyConnection | None = None
-        self.cancelled = False
-
-    def cancel(self) -> None:
-        """Stop the question that runs, or that would have run; it raises `QueryError`."""
-        with self._lock:
-            self.cancelled = True
-            if self._running is not None:
-                self._running.interrupt()
-
-    def runs(self, connection: duckdb.DuckDBPyConnection | None) -> None:
-        """What `cancel` interrupts; None when the question is over. Raises `QueryError` when cancelled before."""
-        with self._lock:
-            if connection is not None and self.cancelled:
-                raise QueryError("the query was cancelled", "ask it again")
-            self._running = connection
-
-
 class Engine:
     """Both databases, made when first asked. Safe to use from several threads."""
 
-    def __init__(self, recording: Recording, values: Values) -> None:
+    def __init__(self, recording: Recording, values: Values, views: dict[str, str]) -> None:
+        """`views`: further public ones, name → SELECT over `raw.NAME`."""
         self._recording = recording
         self._values = values
         self._columns: dict[str, list[str]] = {name: [c.name for c in view.columns] for name, view in VIEWS.items()}
         self._lock = threading.RLock()
         self._sandbox_lock = threading.Lock()
         self._nonce: str | None = None  # set while a query runs whose values can wait
-        self._registered: dict[str, str] = {}
+        self._registered = dict[str, str]()
+        self.register_views(views)
 
     @cached_property
     def _trusted(self) -> duckdb.DuckDBPyConnection:
@@ -148,31 +128,39 @@ class Engine:
 
     def rows(self, sql: str, params: Sequence[Any] = ()) -> list[dict[str, Any]]:
         """Our own SQL, over the tables of `recording.schema` (also `raw.NAME`); public views are `main.NAME`."""
-        with self._lock:
+        with self._lock, self._cancellable():
             cursor = self._trusted.execute(quote_words(sql), list(params))
             names = [column[0] for column in cursor.description or ()]
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
     def arrow(self, sql: str, params: Sequence[Any] = ()) -> pa.Table:
         """As `rows`, for many rows."""
-        with self._lock:
+        with self._lock, self._cancellable():
             return self._trusted.sql(quote_words(sql), params=list(params)).to_arrow_table()
 
-    def sql(
-        self, text: str, *, limit: int | None = None, offset: int = 0, cancellation: Cancellation | None = None
-    ) -> SqlResult:
+    @contextmanager
+    def _cancellable(self) -> Iterator[None]:
+        """Our own question, which stops with the one that it is asked for."""
+        stop = current()
+        with stop.interrupting(self._trusted.interrupt):
+            try:
+                yield
+            except duckdb.Error:
+                stop.check()
+                raise
+
+    def sql(self, text: str, *, limit: int | None = None, offset: int = 0) -> SqlResult:
         """See `QueryCoordinator.sql`."""
-        stop = cancellation or Cancellation()
-        with self._sandbox_lock:
+        stop = current()
+        with self._sandbox_lock, stop.interrupting(self._sandbox.interrupt):
             connection, started = self._sandbox, time.perf_counter()
             text = quote_words(text)
             tree = sandbox.check(connection, text)
             self._nonce = f"\x01{secrets.token_hex(8)}" if tree is not None and late.can_wait(tree) else None
             timer = threading.Timer(TIME_LIMIT_S, connection.interrupt)
             timer.daemon = True
-            stop.runs(connection)
-            timer.start()
             try:
+                timer.start()
                 relation = connection.sql(text)
                 types = [str(kind) for kind in relation.types]
                 if limit is not None:
@@ -181,12 +169,10 @@ class Engine:
                     relation = relation.limit(2**62, offset)
                 table = relation.to_arrow_table()
             except duckdb.Error as error:
-                if stop.cancelled:
-                    raise QueryError("the query was cancelled", "ask it again") from None
+                stop.check()
                 raise sandbox.explain(sandbox.positioned(connection, text, error), self.view_columns) from None
             finally:
                 timer.cancel()
-                stop.runs(None)
             truncated = limit is not None and table.num_rows > limit
             table = _whole_numbers(table.slice(0, limit))
             if self._nonce is not None:

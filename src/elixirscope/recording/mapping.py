@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Final
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from elixirscope.errors import NotFoundError
 from elixirscope.recording.columns import COLUMNS, ColumnStore
@@ -37,6 +36,8 @@ def make(recording: Path, seal: Seal, progress: Progress | None = None) -> Colum
 
     Raises `EnvironmentProblem` when it cannot be written, and whatever reading Parquet raises.
     """
+    import pyarrow.parquet as pq  # what is mapped already does without
+
     if progress is not None:
         progress(f"mapping {seal.events:,} events")
     columns = recording / COLUMNS

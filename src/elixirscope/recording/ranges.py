@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import urllib.error
-import urllib.request
 from collections import OrderedDict
 from typing import Final
 
@@ -93,6 +91,8 @@ class HttpFile(Positioned):
         return self._blocks[number]
 
     def _fetch(self, start: int, end: int) -> bytes:
+        import urllib.request  # few recordings lie behind HTTP
+
         request = urllib.request.Request(self._address, headers={"Range": f"bytes={start}-{end - 1}"})
         try:
             with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer:
@@ -102,7 +102,7 @@ class HttpFile(Positioned):
                     )
                 size = int(answer.headers.get("Content-Range", "").rpartition("/")[2])
                 data: bytes = answer.read(end - start + 1)
-        except (urllib.error.URLError, OSError, ValueError) as error:
+        except (OSError, ValueError) as error:
             reason = getattr(error, "reason", None) or error
             raise EnvironmentProblem(f"cannot read {self._address}: {reason}", "check the address") from error
         if self._size is not None and size != self._size:

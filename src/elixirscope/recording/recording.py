@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from elixirscope.errors import EnvironmentProblem, NotFoundError, RecordingError
@@ -198,6 +197,8 @@ class Recording:
         return self.path / SEGMENTS / f"{name}.parquet"
 
     def _read(self, name: str) -> pa.Table:
+        import pyarrow.parquet as pq  # what is mapped does without
+
         path = self._file(name)
         try:
             content = packed_content(path)

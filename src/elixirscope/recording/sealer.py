@@ -17,7 +17,6 @@ from typing import Any, BinaryIO, Final, TypeAlias
 
 import msgspec
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from elixirscope import __version__
 from elixirscope.errors import EnvironmentProblem
@@ -294,6 +293,8 @@ def _write_seal(segments: Path, facts: Seal) -> None:
 
 
 def _parquet(name: str, table: pa.Table) -> Callable[[BinaryIO], object]:
+    import pyarrow.parquet as pq  # what is sealed already does without
+
     about = {b"elixirscope.schema_version": b"%d" % SCHEMA_VERSION, b"elixirscope.format": b"%d" % FORMAT_VERSION}
     described = stored(name, table).replace_schema_metadata(about)
     # Numbers of events and times ascend, or nearly so: their differences are small.

@@ -14,14 +14,15 @@ from starlette.routing import BaseRoute, Route
 
 from elixirscope.errors import ElixirScopeError, NotFoundError, QueryError, UsageError
 from elixirscope.film import Film
-from elixirscope.query.engine import Cancellation
+from elixirscope.query.cancellation import Cancellation
 from elixirscope.web import questions
 from elixirscope.web.parameters import Parameters
 from elixirscope.web.showing import Gone, Showing
 
 _STATUS: dict[type[ElixirScopeError], int] = {UsageError: 400, QueryError: 400, NotFoundError: 404, Gone: 410}
 
-# Those that may read the whole recording: they wait for each other, and nothing else waits for them.
+# Those that may read the whole recording: they wait for each other, nothing else waits for them, and they stop when the
+# page no longer wants them.
 _LONG = frozenset({"/findings", "/search", "/find", "/retro", "/whynot", "/flame", "/critical", "/spacetime"})
 
 _DISCONNECT_S = 0.1
@@ -67,30 +68,45 @@ def routes(showing: Showing) -> list[BaseRoute]:
     def get(path: str, question: Callable[[Film, Parameters], Any]) -> Callable[[Request], Any]:
         async def handle(request: Request) -> Response:
             film, asked = showing.film, Parameters(request.query_params)
-            return await _answer(showing, lambda: question(film, asked), long if path in _LONG else short)
+            if path in _LONG:
+                return await _while_wanted(request, showing, lambda: question(film, asked), long)
+            return await _answer(showing, lambda: question(film, asked), short)
 
         return handle
 
     async def query(request: Request) -> Response:
-        """SQL, which stops when the page no longer wants it."""
-        body, film, stop = await request.body(), showing.film, Cancellation()
-
-        async def watch() -> None:
-            while not await request.is_disconnected():
-                await anyio.sleep(_DISCONNECT_S)
-            stop.cancel()
-
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(watch)
-            answer = await _answer(showing, lambda: questions.query(film, body, stop), long)
-            tasks.cancel_scope.cancel()
-        return answer
+        """SQL."""
+        body, film = await request.body(), showing.film
+        return await _while_wanted(request, showing, lambda: questions.query(film, body), long)
 
     async def head(_request: Request) -> Response:
         return await _answer(showing, showing.head, anyio.CapacityLimiter(1))
 
     found: list[BaseRoute] = [Route(path, get(path, question)) for path, question in _QUESTIONS.items()]
     return [*found, Route("/query", query, methods=["POST"]), Route("/head", head)]
+
+
+async def _while_wanted(
+    request: Request, showing: Showing, ask: Callable[[], Any], turn: anyio.CapacityLimiter
+) -> Response:
+    """As `_answer`, of a question that is cancelled when its page goes away."""
+    stop = Cancellation()
+
+    def asked() -> Any:
+        with stop.asking():  # not at all when the page went while it waited for its turn
+            return ask()
+
+    async def watch() -> None:
+        while True:
+            if await request.is_disconnected():
+                stop.cancel()  # again and again: a query that is about to begin is not interrupted by it
+            await anyio.sleep(_DISCONNECT_S)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(watch)
+        answer = await _answer(showing, asked, turn)
+        tasks.cancel_scope.cancel()
+    return answer
 
 
 async def _answer(showing: Showing, ask: Callable[[], Any], turn: anyio.CapacityLimiter) -> Response:

@@ -10,9 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from elixirscope.correlate.correlator import EventCorrelator
 from elixirscope.errors import ElixirScopeError
-from elixirscope.film import Film
+from elixirscope.film import Film, correlator
 from elixirscope.recording.live import Live
 from elixirscope.recording.presence import is_recording
 from elixirscope.web.showing import Showing
@@ -71,7 +70,7 @@ def follow(path: Path, report: Callable[[str], None] = lambda _: None) -> Showin
 
     Waits for the first event. Raises as `Film.open` does.
     """
-    live = Live(path, correlate=EventCorrelator)
+    live = Live(path, correlate=correlator)
     while is_recording(path):
         live.refresh()
         if (recording := live.recording) is not None:

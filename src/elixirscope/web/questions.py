@@ -20,7 +20,6 @@ from elixirscope.insight.whynot import WhyNot, why_not_call, why_not_function, w
 from elixirscope.query import pages, searching, sources, stepping
 from elixirscope.query import views as sql_views
 from elixirscope.query.children import Children, children, part_at
-from elixirscope.query.engine import Cancellation
 from elixirscope.query.flame import VIEWS, Flame
 from elixirscope.query.flame import flame as flame_of
 from elixirscope.query.labels import EventRow
@@ -322,13 +321,13 @@ def schema(_film: Film, _ask: Parameters) -> Answer:
     }
 
 
-def query(film: Film, body: bytes, cancellation: Cancellation | None = None) -> Answer:
+def query(film: Film, body: bytes) -> Answer:
     """Anyone's SQL, sandboxed."""
     try:
         asked = msgspec.json.decode(body, type=_Question)
     except (UnicodeDecodeError, msgspec.DecodeError) as error:
         raise UsageError(f"the question is not understood: {error}", 'send {"sql": "select …"}') from error
-    result = film.query.sql(asked.sql, limit=max(1, min(asked.limit, 10_000)), cancellation=cancellation)
+    result = film.query.sql(asked.sql, limit=max(1, min(asked.limit, 10_000)))
     return {
         "columns": result.columns,
         "types": result.types,
