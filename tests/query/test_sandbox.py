@@ -100,6 +100,11 @@ def test_any_text_gives_an_answer_or_a_query_error(sale: Drawn, text: str, aroun
         sale.query.sql(around.format(text), limit=5)
 
 
+def test_a_parameter_that_is_no_number_is_refused(query: QueryCoordinator) -> None:
+    with pytest.raises(QueryError, match="parameter"):
+        query.sql("select ?²")
+
+
 def test_python_variables_cannot_be_read(query: QueryCoordinator) -> None:
     secret = query.recording.table("events")
     with pytest.raises(QueryError, match="secret"):

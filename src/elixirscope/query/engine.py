@@ -16,6 +16,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from elixirscope.errors import QueryError
 from elixirscope.query import late, sandbox
 from elixirscope.query.cancellation import current
 from elixirscope.query.dialect import quote_words
@@ -171,6 +172,10 @@ class Engine:
             except duckdb.Error as error:
                 stop.check()
                 raise sandbox.explain(sandbox.positioned(connection, text, error), self.view_columns) from None
+            except ValueError as error:  # from DuckDB's own reading of parameters: `?²`
+                raise QueryError(
+                    f"a parameter of the query is not understood: {error}", "write the value itself"
+                ) from None
             finally:
                 timer.cancel()
             truncated = limit is not None and table.num_rows > limit
