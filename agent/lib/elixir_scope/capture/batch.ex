@@ -10,29 +10,33 @@ defmodule ElixirScope.Capture.Batch do
   @type t :: map
 
   @doc "An empty batch that knows which processes the file has already named."
-  def new(known \\ %{}), do: %{events: <<>>, values: <<>>, count: 0, first: nil, last: nil, known: known, fresh: []}
+  def new(known \\ %{}) do
+    %{events: <<>>, values: <<>>, count: 0, first: nil, last: nil, known: known, fresh: [], unit: unit()}
+  end
 
   @doc "Adds one event with the value as it is to be written, and the flags of what was done to it."
   def add(batch, {:"$es", kind, flags, aux, ts, frame, site, pid, peer, ref, _}, value, more_flags) do
-    ts = nanoseconds(ts)
+    ts = nanoseconds(ts, batch.unit)
+    frame = nanoseconds(frame, batch.unit)
     {pid, batch} = index(batch, pid)
     {peer, batch} = index(batch, peer)
     encoded = if value == @none, do: <<>>, else: :erlang.term_to_binary(value, minor_version: 2)
-    offset = byte_size(batch.values)
+    %{events: events, values: values, first: first, last: last} = batch
 
-    event =
-      <<ts::little-signed-64, nanoseconds(frame)::little-signed-64, ref::little-signed-64, pid::little-32,
-        peer::little-32, site::little-32, kind, Bitwise.bor(flags, more_flags), aux::little-16, offset::little-32,
-        byte_size(encoded)::little-32>>
+    # Appended in one step: the binary grows in its place.
+    events =
+      <<events::binary, ts::little-signed-64, frame::little-signed-64, ref::little-signed-64, pid::little-32,
+        peer::little-32, site::little-32, kind, Bitwise.bor(flags, more_flags), aux::little-16,
+        byte_size(values)::little-32, byte_size(encoded)::little-32>>
 
     %{
       batch
-      | events: <<batch.events::binary, event::binary>>,
-        values: <<batch.values::binary, encoded::binary>>,
+      | events: events,
+        values: <<values::binary, encoded::binary>>,
         count: batch.count + 1,
         # Processes are not in step with each other.
-        first: min(batch.first || ts, ts),
-        last: max(batch.last || ts, ts)
+        first: if(ts < first, do: ts, else: first),
+        last: if(last == nil or ts > last, do: ts, else: last)
     }
   end
 
@@ -52,6 +56,12 @@ defmodule ElixirScope.Capture.Batch do
 
   defp index(batch, _), do: {@no_peer, batch}
 
-  defp nanoseconds(0), do: 0
-  defp nanoseconds(native), do: :erlang.convert_time_unit(native, :native, :nanosecond)
+  # Nearly everywhere the VM's own unit is the nanosecond; converting takes longer than all else here.
+  defp unit do
+    if :erlang.convert_time_unit(1, :second, :native) == 1_000_000_000, do: :nanosecond, else: :native
+  end
+
+  defp nanoseconds(time, :nanosecond), do: time
+  defp nanoseconds(0, :native), do: 0
+  defp nanoseconds(time, :native), do: :erlang.convert_time_unit(time, :native, :nanosecond)
 end

@@ -39,7 +39,7 @@ defmodule ElixirScope.Capture.Collector do
       secrets: Redaction.rules(plan),
       budgets: plan.budgets,
       depth: nil,
-      taken: 0,
+      traces: 0,
       shedding: false,
       plumbing: Plumbing.new(),
       names: %{},
@@ -73,13 +73,13 @@ defmodule ElixirScope.Capture.Collector do
 
   defp loop(state) do
     receive do
-      {:"$es", _, _, _, _, _, _, _, _, _, _} = event -> state |> took() |> add(event) |> loop()
+      {:"$es", _, _, _, _, _, _, _, _, _, _} = event -> take(state, event)
       {:flush, from, ref} -> state |> flush() |> answer(from, ref) |> loop()
       {:close, from, ref} -> state |> close() |> answer(from, ref) |> loop()
-      {:depth, depth} -> loop(%{state | depth: depth, taken: 0})
+      {:depth, depth} -> loop(%{state | depth: depth})
       {:serving, pids} -> loop(%{state | plumbing: Plumbing.serving(state.plumbing, pids)})
       {:EXIT, parent, reason} when parent == state.parent -> stop(state, reason)
-      trace when is_tuple(trace) and elem(trace, 0) == :trace_ts -> state |> took() |> add_trace(trace) |> loop()
+      trace when is_tuple(trace) and elem(trace, 0) == :trace_ts -> state |> look() |> add_trace(trace) |> loop()
       _ -> loop(state)
     after
       # Losses may be waiting although no event is: they are looked for each second.
@@ -87,22 +87,56 @@ defmodule ElixirScope.Capture.Collector do
     end
   end
 
-  defp add(%{failed: nil} = state, event) do
-    {value, secret?} =
-      case elem(event, 10) do
-        @none -> {@none, false}
-        value -> Redaction.redact(value, elem(event, 6), state.secrets)
-      end
+  defp take(%{failed: nil} = state, event), do: gather(state, state.batch, %{}, event)
+  defp take(state, event), do: state |> add(event) |> loop()
 
-    batch = Batch.add(state.batch, event, value, if(secret?, do: 2, else: 0))
+  # While events come only the batch changes, and what is known of the sites it is about: which of their values are
+  # secret is asked once a batch.
+  defp gather(state, batch, sites, event) do
+    {value, more_flags, sites} = redacted(event, sites, state.secrets)
+    batch = Batch.add(batch, event, value, more_flags)
+
+    if full?(batch) do
+      %{state | batch: batch} |> flush() |> loop()
+    else
+      receive do
+        {:"$es", _, _, _, _, _, _, _, _, _, _} = event -> gather(state, batch, sites, event)
+      after
+        0 -> loop(%{state | batch: batch})
+      end
+    end
+  end
+
+  defp full?(batch), do: Batch.size(batch) >= @batch_bytes or batch.last - batch.first > @oldest_ns
+
+  defp add(%{failed: nil} = state, event) do
+    {value, more_flags, _} = redacted(event, %{}, state.secrets)
+    batch = Batch.add(state.batch, event, value, more_flags)
     state = %{state | batch: batch}
-    if Batch.size(batch) >= @batch_bytes or batch.last - batch.first > @oldest_ns, do: flush(state), else: state
+    if full?(batch), do: flush(state), else: state
   end
 
   defp add(state, event) do
     Ingestor.lose(state.shard, elem(event, 7), 1, state.failed)
-    written(state)
+    written(state, 1)
   end
+
+  # The value of an event without its secrets, and the flag that says that it had any.
+  defp redacted({:"$es", _, _, _, _, _, site, _, _, _, value}, sites, secrets) do
+    cond do
+      value == @none or secrets == nil ->
+        {value, 0, sites}
+
+      is_tuple(value) and site > 0 ->
+        sites = if is_map_key(sites, site), do: sites, else: Map.put(sites, site, Redaction.positions(site))
+        value |> Redaction.redact_at(:erlang.map_get(site, sites), secrets) |> flagged(sites)
+
+      true ->
+        value |> Redaction.redact_at([], secrets) |> flagged(sites)
+    end
+  end
+
+  defp flagged({value, secret?}, sites), do: {value, if(secret?, do: @redacted, else: 0), sites}
 
   defp add_trace(state, trace) do
     Native.learn_all(elem(trace, 3))
@@ -132,20 +166,20 @@ defmodule ElixirScope.Capture.Collector do
     end
   end
 
-  # An event of ours is waiting until it is written: what a killed collector had not yet is then known to be lost.
-  defp took(%{shard: :vm, taken: taken} = state) when taken >= @tell do
+  defp look(%{shard: :vm, traces: traces} = state) when traces >= @tell do
     {:message_queue_len, waiting} = Process.info(self(), :message_queue_len)
     limit = Ingestor.limit()
-    %{state | taken: 0, shedding: waiting > if(state.shedding, do: div(limit, 2), else: limit)}
+    %{state | traces: 0, shedding: waiting > if(state.shedding, do: div(limit, 2), else: limit)}
   end
 
-  defp took(state), do: %{state | taken: state.taken + 1}
+  defp look(state), do: %{state | traces: state.traces + 1}
 
-  defp written(%{depth: nil} = state), do: state
+  # An event of ours is waiting until it is written: what a killed collector had not yet is then known to be lost.
+  defp written(%{depth: nil} = state, _count), do: state
 
-  defp written(state) do
-    Ingestor.took(state.depth, state.taken)
-    %{state | taken: 0}
+  defp written(state, count) do
+    Ingestor.took(state.depth, count)
+    state
   end
 
   # Who had the name is known by now, or never. The time of an event gives its place, not where it is in the file.
@@ -166,13 +200,14 @@ defmodule ElixirScope.Capture.Collector do
          :ok <- write_losses(state.file, losses),
          :ok <- write_events(state.file, batch, lost) do
       Ingestor.told(state.shard, losses)
-      written(%{state | batch: Batch.new(batch.known), written: state.written + batch.count, lost: state.lost + lost})
+      state = %{state | batch: Batch.new(batch.known), written: state.written + batch.count, lost: state.lost + lost}
+      written(state, batch.count)
     else
       {:error, reason} -> fail(state, reason)
     end
   end
 
-  defp flush(state), do: written(state)
+  defp flush(state), do: state
 
   defp write_processes(_file, []), do: :ok
 
@@ -194,9 +229,8 @@ defmodule ElixirScope.Capture.Collector do
   # The disk is full or gone. The application goes on; what it does from here is counted as lost.
   defp fail(state, reason) do
     Ingestor.lose(state.shard, nil, state.batch.count, reason)
-
     FrameFile.complain(reason)
-    %{state | failed: reason, batch: Batch.new(state.batch.known)}
+    written(%{state | failed: reason, batch: Batch.new(state.batch.known)}, state.batch.count)
   end
 
   # Ends the file in order. After a failure it stays without an end, and so is seen to be incomplete; how much is
@@ -232,7 +266,7 @@ defmodule ElixirScope.Capture.Collector do
   # What was sent before we were told to stop is still recorded.
   defp drain(state) do
     receive do
-      {:"$es", _, _, _, _, _, _, _, _, _, _} = event -> state |> took() |> add(event) |> drain()
+      {:"$es", _, _, _, _, _, _, _, _, _, _} = event -> state |> add(event) |> drain()
       trace when is_tuple(trace) and elem(trace, 0) == :trace_ts -> state |> add_trace(trace) |> drain()
     after
       0 -> state

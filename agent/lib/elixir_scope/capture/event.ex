@@ -34,6 +34,7 @@ defmodule ElixirScope.Capture.Event do
       @test_start 40
       @test_end 41
       @truncated 1
+      @redacted 2
       @unchanged 8
       @no_receiver 16
     end

@@ -12,7 +12,6 @@ defmodule ElixirScope.Capture.NativeRuntime do
   alias ElixirScope.Capture.{CallBudget, Ingestor, Native, Redaction, States, Value}
 
   @hard :"$elixirscope_hard"
-  @redacted 2
 
   @doc "See `InstrumentationRuntime.call/2`."
   def call(site, args) do

@@ -71,21 +71,32 @@ defmodule ElixirScope.Capture.Redaction do
   @spec redact(term, non_neg_integer, rules) :: {term, boolean}
   def redact(term, _site, nil), do: {term, false}
 
-  def redact(term, site, rules) do
-    shown = if is_tuple(term) and site > 0, do: positions(term, site), else: term
-    clean = walk(shown, rules)
+  def redact(term, site, rules) when is_tuple(term) and site > 0, do: redact_at(term, positions(site), rules)
+  def redact(term, _site, rules), do: redact_at(term, [], rules)
+
+  @doc "As `redact/3`, of a site with these `positions/1`."
+  @spec redact_at(term, [non_neg_integer], rules) :: {term, boolean}
+  def redact_at(term, _secret, nil), do: {term, false}
+
+  def redact_at(term, secret, rules) do
+    clean = term |> blot(secret) |> walk(rules)
     {clean, clean !== term}
   end
 
-  defp positions(term, key) do
+  @doc "Which positions of the value tuple of a site are secret."
+  @spec positions(non_neg_integer) :: [non_neg_integer]
+  def positions(key) do
     case :ets.lookup(@table, key) do
-      [{_, secret}] ->
-        Enum.reduce(secret, term, fn n, t -> if n < tuple_size(t), do: put_elem(t, n, @redacted), else: t end)
-
-      [] ->
-        term
+      [{_, secret}] -> secret
+      [] -> []
     end
   end
+
+  defp blot(term, [n | secret]) when is_tuple(term) and n < tuple_size(term),
+    do: term |> put_elem(n, @redacted) |> blot(secret)
+
+  defp blot(term, [_ | secret]), do: blot(term, secret)
+  defp blot(term, []), do: term
 
   defp walk(%{__struct__: module} = term, rules) when is_atom(module) do
     if struct?(module, rules), do: @redacted, else: term |> hide(module, rules) |> walk_map(rules)
@@ -110,7 +121,11 @@ defmodule ElixirScope.Capture.Redaction do
     {module, function, arguments(module, function, args, rules), walk(location, rules)}
   end
 
+  # Most tuples are small, and a list of their elements costs more than all else.
   defp walk({}, _rules), do: {}
+  defp walk({a}, rules), do: {walk(a, rules)}
+  defp walk({a, b}, rules), do: {walk(a, rules), walk(b, rules)}
+  defp walk({a, b, c}, rules), do: {walk(a, rules), walk(b, rules), walk(c, rules)}
 
   defp walk(term, rules) when is_tuple(term),
     do: term |> Tuple.to_list() |> Enum.map(&walk(&1, rules)) |> List.to_tuple()
@@ -127,7 +142,7 @@ defmodule ElixirScope.Capture.Redaction do
             _ -> length(args)
           end
 
-        args |> List.to_tuple() |> positions({module, function, arity}) |> Tuple.to_list()
+        args |> List.to_tuple() |> blot(positions({module, function, arity})) |> Tuple.to_list()
 
       other ->
         other
