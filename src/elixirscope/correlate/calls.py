@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from elixirscope.correlate.columns import NONE, Ints, known, lookup, patch, table
+from elixirscope.correlate.columns import NONE, Ints, each, known, lookup, patch, table
 from elixirscope.correlate.walk import OUTCOMES, RETURNED, Places, name_of, standing, walk
 from elixirscope.recording.changes import Patch
 from elixirscope.recording.counted import LeftOut
@@ -42,7 +44,7 @@ class Calls:
         """The CALL events of frames."""
         return lookup(self.event, frames)
 
-    @property
+    @cached_property
     def of_events(self) -> Ints:
         """Per event of the slice the CALL of its frame, or -1."""
         return self.event_of(self.of_event)
@@ -157,39 +159,35 @@ def calls_patches(log: Log, calls: Calls) -> list[Patch]:
 def calls_table(log: Log, calls: Calls, message: Ints, remote_parent: Ints) -> pa.Table:
     """The rows of new frames. `message`: per frame the message event it handles; `remote_parent`: per frame the CALL
     of one in another process; -1 for none."""
-    frames = np.arange(calls.older, len(calls.event))
-    names = {number: name_of(site) for number, site in log.sites.items()}
-    site = calls.site[frames]
-    sites, where = np.unique(site, return_inverse=True)
+    new = slice(calls.older, None)
+    site = calls.site[new]
+    numbers = np.flatnonzero(np.bincount(site))
+    names = {number: name_of(log.sites[number]) for number in numbers.tolist() if number in log.sites}
+    arity, external, made = (np.full(int(site.max(initial=0)) + 1, NONE, np.int32) for _ in range(3))
+    for number, name in names.items():
+        about = log.sites[number]
+        arity[number], external[number], made[number] = name.arity, about.kind == "external", about.generated
+    place = calls.event[new] - log.first
 
-    def of_site(values: list[object], kind: pa.DataType) -> pa.Array:
-        return pa.array(values, type=kind).take(pa.array(where))
+    def text(part: int) -> Callable[[int], str | None]:
+        return lambda number: str(names[number][part]) if number in names else None
 
-    def part(index: int) -> list[object]:
-        return [names[s][index] if s in names else None for s in sites.tolist()]
-
-    def kind_of(site: int) -> str:
-        return log.sites[site].kind if site in log.sites else ""
-
-    external = np.array([kind_of(s) == "external" for s in sites.tolist()], dtype=bool)
-    made = np.array([s in log.sites and bool(log.sites[s].generated) for s in sites.tolist()], dtype=bool)
-    place = calls.event[frames] - log.first
     return table(
         "calls",
-        call=calls.event[frames],
-        process=calls.process[frames],
-        site=pa.array(site, mask=site == 0),
-        module=of_site(part(0), pa.string()),
-        function=of_site(part(1), pa.string()),
-        arity=of_site(part(2), pa.int32()),
-        parent=known(calls.event_of(calls.parent[frames])),
-        depth=calls.depth[frames],
+        call=calls.event[new],
+        process=calls.process[new],
+        site=known(site, 0),
+        module=each(site, text(0)),
+        function=each(site, text(1)),
+        arity=known(arity[site]),
+        parent=known(calls.event_of(calls.parent[new])),
+        depth=calls.depth[new],
         start=log.column("at")[place],
         args=known(log.column("value")[place]),
-        tail_of=known(calls.event_of(calls.tail_of[frames])),
-        external=external[where],
-        generated=made[where] | ((log.column("flags")[place] & int(Flag.GENERATED)) != 0),
-        remote_parent=known(remote_parent[frames]),
-        message=known(message[frames]),
-        **_ends(log, calls, frames),
+        tail_of=known(calls.event_of(calls.tail_of[new])),
+        external=external[site] == 1,
+        generated=(made[site] == 1) | ((log.column("flags")[place] & int(Flag.GENERATED)) != 0),
+        remote_parent=known(remote_parent[new]),
+        message=known(message[new]),
+        **_ends(log, calls, np.arange(calls.older, len(calls.event))),
     )

@@ -45,7 +45,9 @@ class Causes:
     def _links(self, log: Log, cause: Ints) -> None:
         for asked, got in ((Kind.LINK, Kind.GETTING_LINKED), (Kind.UNLINK, Kind.GETTING_UNLINKED)):
             by, of = np.flatnonzero(log.column("kind") == asked), np.flatnonzero(log.column("kind") == got)
-            process, peer = log.column("process").astype(np.int64), log.column("peer").astype(np.int64)
+            if not len(by) and not len(of) and not len(self._asked[asked]):
+                continue
+            process, peer = log.column("process"), log.column("peer")
             new = np.stack([process[by], peer[by], log.column("at")[by], by + log.first], axis=1)
             waiting = np.concatenate([self._asked[asked], new])
             pairs = pair((waiting[:, 0], waiting[:, 1]), (peer[of], process[of]), waiting[:, 2], log.column("at")[of])

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from elixirscope.kernels import I64, kernel
 from elixirscope.recording.changes import Patch
 from elixirscope.recording.schema import TABLES
 
@@ -25,24 +26,38 @@ def ints(values: Iterable[int]) -> Ints:
     return np.fromiter(values, dtype=np.int64)
 
 
-def known(values: npt.NDArray[Any]) -> pa.Array:
-    """The numbers with null for every -1."""
-    numbers = np.asarray(values, dtype=np.int64)
-    return pa.array(numbers, mask=numbers == NONE)
+def known(values: npt.NDArray[Any], none: int = NONE) -> pa.Array:
+    """The whole numbers, of their own type, with null for every -1 (or another `none`). They are not copied."""
+    numbers = np.ascontiguousarray(values)
+    there = numbers != none
+    count = int(np.count_nonzero(there))
+    if count == len(numbers):
+        return pa.array(numbers)
+    buffers = [pa.py_buffer(np.packbits(there, bitorder="little")), pa.py_buffer(numbers)]
+    return pa.Array.from_buffers(pa.from_numpy_dtype(numbers.dtype), len(numbers), buffers, len(numbers) - count)
 
 
 def each(numbers: npt.NDArray[Any], text: Callable[[int], str | None]) -> pa.Array:
-    """`text` of each number, called once for each distinct one."""
-    distinct, where = np.unique(numbers, return_inverse=True)
-    return pa.array([text(number) for number in distinct.tolist()], pa.string()).take(pa.array(where))
+    """`text` of each number (small, from -1 on), called once for each distinct one."""
+    codes = np.full(int(numbers.max(initial=NONE)) + 2, NONE, np.int32)
+    words = dict[str, int]()
+    for number in (np.flatnonzero(np.bincount(numbers + 1)) - 1).tolist():
+        if (word := text(number)) is not None:
+            codes[number + 1] = words.setdefault(word, len(words))
+    return pa.DictionaryArray.from_arrays(known(codes[numbers + 1]), pa.array(words, pa.string()))
 
 
 def lookup(table: npt.NDArray[Any], index: npt.NDArray[Any]) -> Ints:
     """`table[index]`, and -1 where the index is -1."""
-    if len(table) == 0:
-        return np.full(len(index), NONE, dtype=np.int64)
-    picked = np.asarray(table, dtype=np.int64)[index]
-    return np.where(np.asarray(index) == NONE, NONE, picked)
+    picked = np.empty(len(index), np.int64)
+    _pick(np.ascontiguousarray(index, np.int64), np.ascontiguousarray(table, np.int64), picked)
+    return picked
+
+
+@kernel
+def _pick(index: I64, table: I64, picked: I64) -> None:
+    for place in range(len(index)):
+        picked[place] = table[index[place]] if index[place] >= 0 else -1
 
 
 def table(name: str, /, **columns: Any) -> pa.Table:

@@ -138,7 +138,7 @@ def _events_table(log: Log, calls: Calls, previous: Ints, cause: Ints) -> pa.Tab
         process=log.column("process"),
         kind=log.column("kind").astype(np.int8),
         flags=log.column("flags").astype(np.int16),
-        site=pa.array(log.column("site"), mask=log.column("site") == 0),
+        site=known(log.column("site"), 0),
         call=known(calls.of_events),
         peer=known(log.column("peer")),
         value=known(log.column("value")),

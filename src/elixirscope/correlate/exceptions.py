@@ -13,12 +13,14 @@ from elixirscope.correlate.calls import Calls
 from elixirscope.correlate.columns import NONE, Ints, table
 from elixirscope.correlate.reasons import Entry, describe, entries_of, exit_kind, is_error, stack_of
 from elixirscope.correlate.walk import name_of
+from elixirscope.kernels import I32, I64, U8, Bits, kernel
 from elixirscope.recording.format import Kind
 from elixirscope.recording.log import Callee, Log, Site
 from elixirscope.recording.terms import Atom, Term
 
 _RERAISE = Callee(":erlang", "raise", 3)
-_THROWN = (Kind.RAISE, Kind.CAUGHT, Kind.EXIT)
+_RAISE, _CAUGHT, _EXIT = int(Kind.RAISE), int(Kind.CAUGHT), int(Kind.EXIT)
+_CALL, _RETURN, _TAIL, _BIND = int(Kind.CALL), int(Kind.RETURN), int(Kind.TAIL), int(Kind.BIND)
 
 
 @dataclass
@@ -115,15 +117,23 @@ def _running(log: Log, calls: Calls, event: int) -> Entry | None:
 def _telling(log: Log, flying: list[int]) -> Ints:
     """Every RAISE, CAUGHT and EXIT, and whatever code event comes right after a RAISE in its process; `flying`: the
     processes in which a RAISE came last before the slice."""
-    kinds, order = log.column("kind"), log.by_process
-    code = order[np.isin(kinds, (*_THROWN, Kind.CALL, Kind.RETURN, Kind.TAIL, Kind.BIND))[order]]
-    after = np.flatnonzero(kinds[code] == Kind.RAISE) + 1
-    told = np.isin(kinds[code], _THROWN)
-    told[after[after < len(code)]] = True
-    if flying:
-        owner = log.column("process")[code]
-        told |= (np.diff(owner, prepend=NONE) != 0) & np.isin(owner, flying)
-    return np.sort(code[told])
+    raised = np.zeros(len(log.processes), dtype=bool)
+    raised[flying] = True
+    places = np.empty(len(log.rows), np.int64)
+    return places[: _tell(log.column("kind"), log.column("process"), raised, places)]
+
+
+@kernel
+def _tell(kind: U8, process: I32, raised: Bits, places: I64) -> int:
+    count = 0
+    for place in range(len(kind)):
+        what = kind[place]
+        thrown = what in (_RAISE, _CAUGHT, _EXIT)
+        if thrown or (raised[process[place]] and what in (_CALL, _RETURN, _TAIL, _BIND)):
+            places[count] = place
+            count += 1
+            raised[process[place]] = what == _RAISE
+    return count
 
 
 def _class_and_reason(term: Term) -> tuple[str, Term]:

@@ -55,12 +55,17 @@ class Links:
         for number, tie in enumerate(rows):
             tie.row = int(row[number])
         self._count += len(order)
-        found = _table(rows, messages, calls, order)
         # A call monitors its server until the reply arrives.
-        own = dict(zip(messages.event[calls].tolist(), row[len(rows) :].tolist(), strict=True))
-        replied = dict(zip(*(column.tolist() for column in answered), strict=True))
-        self._monitors.update((event, row) for event, row in own.items() if event not in replied)
-        late = [(self._monitors.pop(event), at) for event, at in replied.items() if event in self._monitors]
+        asked, arrived = answered
+        until = np.full(len(log.rows), NONE)  # of each event that is a call
+        until[(asked - log.first)[asked >= log.first]] = arrived[asked >= log.first]
+        until = until[messages.event[calls] - log.first]
+        found = _table(rows, messages, calls, until, order)
+        alone = np.flatnonzero(until == NONE)
+        events, places = messages.event[calls[alone]], row[len(rows) + alone]
+        self._monitors.update(zip(events.tolist(), places.tolist(), strict=True))
+        before = zip(asked[asked < log.first].tolist(), arrived[asked < log.first].tolist(), strict=True)
+        late = [(self._monitors.pop(event), at) for event, at in before if event in self._monitors]
         pairs = np.array([*((tie.row, tie.until) for tie in ended), *late], dtype=np.int64).reshape(-1, 2)
         return found, patch("links", pairs[:, 0], until=known(pairs[:, 1]))
 
@@ -126,26 +131,24 @@ def _calls(messages: Messages) -> tuple[Ints, tuple[Ints, Ints]]:
     return calls[known_ends], (messages.answers[replies], messages.received_at[replies])
 
 
-def _table(ties: list[Tie], messages: Messages, calls: Ints, order: Ints) -> pa.Table:
-    """Ties and the monitors of calls, in order of event."""
-    at = dict(zip(*(column.tolist() for column in _calls(messages)[1]), strict=True))
-    until = [at.get(event, NONE) for event in messages.event[calls].tolist()]
+def _table(ties: list[Tie], messages: Messages, calls: Ints, until: Ints, order: Ints) -> pa.Table:
+    """Ties and the monitors of calls (until when: `until`), in order of event."""
 
     def column(of_ties: list[int], of_calls: Any) -> Ints:
         return np.concatenate([np.array(of_ties, dtype=np.int64), np.asarray(of_calls, dtype=np.int64)])[order]
 
     is_call = np.concatenate([np.zeros(len(ties), dtype=bool), np.ones(len(calls), dtype=bool)])[order]
-    words = pa.array([None, OF_CALL, OF_DOWN], pa.string())
-    why = column([0 if tie.reason is None else 2 for tie in ties], np.ones(len(calls)))
+    words = pa.array([OF_CALL, OF_DOWN], pa.string())
+    why = column([NONE if tie.reason is None else 1 for tie in ties], np.zeros(len(calls)))
     kinds = column([int(tie.kind == "monitor") for tie in ties], np.ones(len(calls)))
     return table(
         "links",
         event=column([tie.event for tie in ties], messages.event[calls]),
         at=column([tie.at for tie in ties], messages.sent_at[calls]),
         until=known(column([tie.until for tie in ties], until)),
-        kind=pa.array(["link", "monitor"]).take(pa.array(kinds)),
+        kind=pa.DictionaryArray.from_arrays(kinds.astype(np.int8), pa.array(["link", "monitor"])),
         process=column([tie.process for tie in ties], messages.sender[calls]),
         peer=column([tie.peer for tie in ties], messages.addressed[calls]),
-        certain=(why == 0) & ~is_call,
-        reason=words.take(pa.array(why)),
+        certain=(why == NONE) & ~is_call,
+        reason=pa.DictionaryArray.from_arrays(known(why.astype(np.int32)), words),
     )

@@ -8,6 +8,7 @@ import numpy.typing as npt
 from elixirscope.correlate.calls import Calls
 from elixirscope.correlate.columns import NONE, Ints
 from elixirscope.correlate.processes import Life
+from elixirscope.kernels import I64, Bits, kernel
 
 
 class Origins:
@@ -19,7 +20,7 @@ class Origins:
 
     def __init__(self) -> None:
         self._rows = list[Ints]()  # of outermost frames without an asker, and their processes
-        self._seen = set[int]()  # processes that have had an outermost frame
+        self._seen = np.zeros(0, dtype=bool)  # processes that have had an outermost frame
 
     def take(self, calls: Calls, asker: Ints) -> None:
         """Remember the outermost frames of a slice. `asker`: as in `Handled`."""
@@ -27,10 +28,9 @@ class Origins:
         outermost = new[calls.depth[new] == 0]
         process = calls.process[outermost]
         first = np.zeros(len(outermost), dtype=bool)
-        numbers, where = np.unique(process, return_index=True)
-        fresh = np.array([number not in self._seen for number in numbers.tolist()], dtype=bool)
-        first[where[fresh]] = True
-        self._seen.update(numbers.tolist())
+        more = int(process.max(initial=NONE)) + 1 - len(self._seen)
+        self._seen = np.append(self._seen, np.zeros(max(more, 0), dtype=bool))
+        _first(process, self._seen, first)
         alone = asker[outermost] == NONE
         rows = np.stack([calls.row[outermost], process, first], axis=1)[alone]
         self._rows.append(rows)
@@ -48,6 +48,13 @@ class Origins:
         chosen = (first == 1) | plain[process]
         rows, found = rows[chosen], spawners[process[chosen]]
         return rows[found != NONE], found[found != NONE]
+
+
+@kernel
+def _first(process: I64, seen: Bits, first: Bits) -> None:
+    for frame in range(len(process)):
+        first[frame] = not seen[process[frame]]
+        seen[process[frame]] = True
 
 
 def _spawner(lives: list[Life], process: int) -> int:

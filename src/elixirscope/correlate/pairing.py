@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from elixirscope.correlate.columns import NONE, Ints
 from elixirscope.correlate.digests import numbered
+from elixirscope.kernels import I64, Bits, kernel
 from elixirscope.recording.log import Log
 
 Mask = npt.NDArray[np.bool_]
@@ -44,51 +45,42 @@ def pair(causes: Sequence[Ints], effects: Sequence[Ints], cause_at: Ints, effect
     """
     codes, other = _codes(causes, effects)
     kinds = int(max(codes.max(initial=-1), other.max(initial=-1))) + 1
-    by_cause, by_effect = np.argsort(codes, kind="stable"), np.argsort(other, kind="stable")
-    count, effect_count = np.bincount(codes, minlength=kinds), np.bincount(other, minlength=kinds)
-    first, begin = np.cumsum(count) - count, np.cumsum(effect_count) - effect_count
-    # As if nothing was lost: the k-th of a key with the k-th.
-    key = codes[by_cause]
-    rank = np.arange(len(by_cause)) - first[key]
-    both = rank < effect_count[key]
-    key, i = key[both], np.flatnonzero(both)
-    j = begin[key] + rank[both]
-    cause_times, effect_times = cause_at[by_cause], effect_at[by_effect]
-    took = effect_times[j] - cause_times[i]
-    shifted = np.zeros(kinds, dtype=bool)
-    shifted[key[(took < 0) | (took > WAIT)]] = True
-    kept = ~shifted[key]
-    found = [np.stack([i[kept], j[kept]])]
-    for code in np.flatnonzero(shifted).tolist():
-        spans = (int(first[code]), int(count[code]), int(begin[code]), int(effect_count[code]))
-        found.append(_one_by_one(cause_times, effect_times, *spans))
-    i, j = np.concatenate(found, axis=1)
-    end = np.full(len(by_cause), np.iinfo(np.int64).max)
-    end[i] = effect_times[j]
-    crowded = np.zeros(len(by_cause), dtype=bool)
-    if len(by_cause):
-        near = (codes[by_cause][1:] == codes[by_cause][:-1]) & (cause_times[1:] < end[:-1])
-        near &= cause_times[1:] - cause_times[:-1] <= WAIT
-        crowded[1:] |= near
-        crowded[:-1] |= near
-    of_cause = np.empty(len(by_cause), dtype=bool)
-    of_cause[by_cause] = crowded
-    return Pairs(by_cause[i], by_effect[j], of_cause)
+    effect, crowded = np.full(len(codes), NONE), np.zeros(len(codes), dtype=bool)
+    follower, first = np.empty(len(codes), np.int64), np.full(kinds, NONE)
+    _pair(
+        codes, other, np.ascontiguousarray(cause_at), np.ascontiguousarray(effect_at), follower, first, effect, crowded
+    )
+    cause = np.flatnonzero(effect != NONE)
+    return Pairs(cause, effect[cause], crowded)
 
 
-def _one_by_one(cause_times: Ints, effect_times: Ints, first: int, count: int, begin: int, effects: int) -> Ints:
-    """(cause, effect) of the pairs of one key in which some effect comes before its cause, or late."""
-    matched: list[tuple[int, int]] = []
-    i, causes = 0, cause_times[first : first + count].tolist()
-    for j, time in enumerate(effect_times[begin : begin + effects].tolist(), begin):
-        while i < count and causes[i] < time - WAIT:
-            i += 1
-        if i == count:
-            break
-        if causes[i] <= time:
-            matched.append((first + i, j))
-            i += 1
-    return np.array(matched, dtype=np.int64).reshape(-1, 2).T
+@kernel
+def _pair(
+    cause_key: I64,
+    effect_key: I64,
+    cause_at: I64,
+    effect_at: I64,
+    follower: I64,
+    first: I64,
+    effect: I64,
+    crowded: Bits,
+) -> None:
+    """Find for each cause its effect. `first` of each key and of each cause the `follower` with its key are a queue."""
+    for cause in range(len(cause_key) - 1, -1, -1):
+        follower[cause] = first[cause_key[cause]]
+        first[cause_key[cause]] = cause
+    for each in range(len(effect_key)):
+        key, time = effect_key[each], effect_at[each]
+        while first[key] >= 0 and cause_at[first[key]] < time - WAIT:
+            first[key] = follower[first[key]]
+        if first[key] >= 0 and cause_at[first[key]] <= time:
+            effect[first[key]] = each
+            first[key] = follower[first[key]]
+    for cause in range(len(cause_key)):
+        after = follower[cause]
+        near = after >= 0 and cause_at[after] - cause_at[cause] <= WAIT
+        if near and (effect[cause] < 0 or cause_at[after] < effect_at[effect[cause]]):
+            crowded[cause] = crowded[after] = True
 
 
 def _codes(left: Sequence[Ints], right: Sequence[Ints]) -> tuple[Ints, Ints]:

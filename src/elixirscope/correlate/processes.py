@@ -13,8 +13,11 @@ import pyarrow as pa
 
 from elixirscope.correlate.calls import Calls
 from elixirscope.correlate.columns import NONE, Ints, table
+from elixirscope.correlate.digests import numbered
 from elixirscope.correlate.messages import Messages, Shape
 from elixirscope.correlate.reasons import exit_kind
+from elixirscope.correlate.shapes import KINDS
+from elixirscope.kernels import I64, kernel
 from elixirscope.recording import etf
 from elixirscope.recording.format import Kind
 from elixirscope.recording.log import Log, ProcessKey, Site
@@ -95,31 +98,46 @@ def bare(pid: str) -> str:
 
 
 class _Told:
-    """The messages of a slice that may have told their receivers what to do, and the last ones before it."""
+    """What processes received last that makes a supervisor start or stop children."""
 
-    def __init__(self, messages: Messages, telling: Ints, last: dict[int, tuple[int, Heard]]) -> None:
-        """`telling`: numbers of messages, in order of receiver and receive."""
-        self._messages, self._telling, self._last = messages, telling, last
-        self._received = messages.receive[telling]
-        self.owners, starts = np.unique(messages.receiver[telling], return_index=True)
-        self.ends = np.append(starts[1:], len(telling))[: len(starts)]
-        self._spans = dict(
-            zip(self.owners.tolist(), zip(starts.tolist(), self.ends.tolist(), strict=True), strict=True)
+    def __init__(self) -> None:
+        self.received = np.empty(0, np.int64)  # of each process: when (event) …
+        self._kind = np.empty(0, np.int64)  # … and what
+        self._tag = np.empty(0, np.int64)
+        self._call = np.empty(0, np.int64)  # the sender's frame
+        self._subjects: dict[
+            int, tuple[int, bytes]
+        ] = {}  # of messages by their receive: to whom, and whose end they tell
+        self._tags: list[str | None] = [None]
+
+    def at(self, event: int, process: int) -> Heard | None:
+        """What a process received last, if that was before an event. To be asked in order of events."""
+        if not NONE < self.received[process] < event:
+            return None
+        tag, (_, subject) = (
+            self._tags[self._tag[process]],
+            self._subjects.get(int(self.received[process]), (NONE, None)),
         )
+        return Heard(Shape(KINDS[self._kind[process]], tag, subject), int(self._call[process]))
 
-    def heard(self, number: int) -> tuple[int, Heard]:
-        """A message: its receive event, and what was heard."""
-        messages = self._messages
-        return int(messages.receive[number]), Heard(messages.shape(number), int(messages.sender_call[number]))
+    def grow(self, size: int) -> None:
+        """Know so many processes."""
+        more = np.full(size - len(self.received), NONE)
+        self.received, self._call = np.append(self.received, more), np.append(self._call, more)
+        self._kind, self._tag = np.append(self._kind, more), np.append(self._tag, more)
 
-    def before(self, process: int, event: int) -> Heard | None:
-        """What a process received last before an event."""
-        first, end = self._spans.get(process, (0, 0))
-        place = first + int(np.searchsorted(self._received[first:end], event))
-        if place > first:
-            return self.heard(int(self._telling[place - 1]))[1]
-        received, heard = self._last.get(process, (NONE, None))
-        return heard if received < event else None
+    def hear(self, messages: Messages, telling: Ints) -> None:
+        """Messages that tell, in order of arrival: of several to one process the last one counts."""
+        owners = messages.receiver[telling]
+        self.received[owners], self._call[owners] = messages.receive[telling], messages.sender_call[telling]
+        self._kind[owners], self._tag[owners] = messages.kind[telling], messages.tag[telling]
+
+    def know(self, messages: Messages) -> None:
+        """The texts of the messages that come, and whose ends they tell."""
+        self._tags = messages.tags
+        self._subjects = {event: told for event, told in self._subjects.items() if self.received[told[0]] == event}
+        for number, subject in messages.subjects.items():
+            self._subjects[int(messages.receive[number])] = int(messages.receiver[number]), subject
 
 
 class Lives:
@@ -129,38 +147,36 @@ class Lives:
         self.all: list[Life] = []  # by process
         self.pids = Pids()
         self._ran = np.empty(0, np.int64)  # process << 32 | site, each once
-        self._first_sites: dict[int, int] = {}
-        self._heard: dict[int, tuple[int, Heard]] = {}  # per process the last: receive event, message
+        self._first_sites = np.empty(0, np.int64)  # of each process, -1 for none
+        self._events = np.empty(0, np.int64)
+        self._told = _Told()
 
     def take(self, log: Log, calls: Calls, messages: Messages) -> None:
         """Births, deaths and names of the next slice."""
         self.pids.add(log.processes)
         self.all += [Life(number) for number in range(len(self.all), len(log.processes))]
-        counts = np.bincount(log.column("process"), minlength=len(self.all))
-        for number in np.flatnonzero(counts).tolist():
-            self.all[number].events += int(counts[number])
-        self._births_and_deaths(log, calls, self._hear(messages))
-        frames = slice(calls.older, None)
-        process, site = calls.process[frames], calls.site[frames]
-        self._ran = np.union1d(self._ran, process << 32 | site)
-        firsts, where = np.unique(process, return_index=True)
-        for number, frame in zip(firsts.tolist(), where.tolist(), strict=True):
-            self._first_sites.setdefault(number, int(site[frame]))
+        size = len(self.all)
+        self._told.grow(size)
+        self._first_sites = np.append(self._first_sites, np.full(size - len(self._first_sites), NONE))
+        counts = np.bincount(log.column("process"), minlength=size)
+        counts[: len(self._events)] += self._events
+        self._events = counts
+        self._births_and_deaths(log, calls, messages)
+        process, site = calls.process[calls.older :], calls.site[calls.older :]
+        ran = process << 32 | site
+        self._ran = np.union1d(self._ran, ran[numbered(ran)[1]])
+        _first_sites(process, site, self._first_sites)
 
-    def _hear(self, messages: Messages) -> _Told:
-        """What each process received that makes a supervisor start or stop children, after the last before."""
+    def _births_and_deaths(self, log: Log, calls: Calls, messages: Messages) -> None:
+        # What makes a supervisor start or stop children, in order of arrival
         telling = messages.of_kind("exit", "call", "cast", "system")
         telling = telling[messages.receive[telling] != NONE]
-        telling = telling[np.lexsort((messages.receive[telling], messages.receiver[telling]))]
-        told = _Told(messages, telling, dict(self._heard))
-        for process, number in zip(told.owners.tolist(), telling[told.ends - 1].tolist(), strict=True):
-            self._heard[process] = told.heard(number)
-        return told
-
-    def _births_and_deaths(self, log: Log, calls: Calls, heard: _Told) -> None:
-        of_events = calls.of_events
-        kinds = (Kind.SPAWN, Kind.SPAWNED, Kind.EXIT, Kind.REGISTER)
-        for place in np.flatnonzero(np.isin(log.column("kind"), kinds)).tolist():
+        telling = telling[np.argsort(messages.receive[telling], kind="stable")]
+        self._told.know(messages)
+        received, heard = messages.receive[telling], 0
+        of_events, concerned = calls.of_events, np.zeros(256, dtype=bool)
+        concerned[[Kind.SPAWN, Kind.SPAWNED, Kind.EXIT, Kind.REGISTER]] = True
+        for place in np.flatnonzero(concerned[log.column("kind")]).tolist():
             row = log.rows[place]
             kind, process, peer, value = int(row["kind"]), int(row["process"]), int(row["peer"]), int(row["value"])
             event, at = int(row["event"]), int(row["at"])
@@ -181,14 +197,20 @@ class Lives:
                 if life.spawn == NONE or (kind == Kind.SPAWN and not life.seen_spawning):
                     life.spawn, life.spawn_at, life.seen_spawning = event, at, kind == Kind.SPAWN
                     life.spawn_call = int(of_events[place])
-                    life.told = heard.before(life.parent, event)
+                    before = heard + int(np.searchsorted(received[heard:], event))
+                    self._told.hear(messages, telling[heard:before])
+                    heard = before
+                    life.told = self._told.at(event, life.parent) if life.parent != NONE else None
                 if value != NONE:
                     _origin(life, log.values.term(value))
+        self._told.hear(messages, telling[heard:])
 
     def known(self, log: Log) -> list[Life]:
         """All lives as far as they are known, with their roles; `log`: any slice of the recording."""
         self.pids.add(log.processes)
         lives = [copy(life) for life in self.all]
+        for life, count in zip(lives, self._events.tolist(), strict=True):
+            life.events = count
         lives += [Life(number) for number in range(len(lives), len(log.processes))]
         _there_before(log, lives, self.pids)
         self._roles(log, lives)
@@ -197,7 +219,7 @@ class Lives:
 
     def has_heard(self, process: int) -> bool:
         """Whether it received anything that makes a supervisor act."""
-        return process in self._heard
+        return bool(self._told.received[process] != NONE)
 
     def _roles(self, log: Log, lives: list[Life]) -> None:
         """Kinds and callback modules, from the initial call and from the callbacks that ran."""
@@ -211,11 +233,18 @@ class Lives:
             if site.test:
                 lives[process].test = site.function
                 lives[process].kind, lives[process].module = "test", site.module
-        for process, number in self._first_sites.items():
-            lives[process].first_frame = log.sites.get(number)
+        for process in np.flatnonzero(self._first_sites != NONE).tolist():
+            lives[process].first_frame = log.sites.get(int(self._first_sites[process]))
         for life in lives:
             if life.kind == "process":
                 _role(life, behaviours.get(life.process))
+
+
+@kernel
+def _first_sites(process: I64, site: I64, first: I64) -> None:
+    for frame in range(len(process)):
+        if first[process[frame]] == -1:
+            first[process[frame]] = site[frame]
 
 
 def _there_before(log: Log, lives: list[Life], pids: Pids) -> None:

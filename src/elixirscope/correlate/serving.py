@@ -98,8 +98,8 @@ def serve(values: RawValues, callbacks: Callbacks, asked: Asked, offered: Offere
         offered.rank,
         offered.cut,
         offered.kind,
-        offered.reference,
-        offered.body,
+        offered.reference.copy(),
+        offered.body.copy(),
         table_for(entries),
         table_for(entries),
         *_links(entries, entries),
@@ -161,28 +161,31 @@ def _serve(
 ) -> None:
     """Let each callback take its message. Every message stands in up to three queues: of calls to its process with its
     reference, of messages of its kind and content, and of all of its kind. A queue of the first two sorts is named by
-    its first message, which a table finds; `head`, `tail` and `next` are its links.
+    its first message, which a table finds by a key that takes the digest's place; `head`, `tail` and `next` are links.
 
     What is only named like a callback must show the very content; order alone does not make it one.
     """
     for message in range(len(process)):
-        if kind[message] == CALL and reference[message] != 0:
-            slot = _slot(by_reference, process, kind, reference, process[message], CALL, reference[message])
+        who, sort = process[message], kind[message]
+        reference[message] = _key(who, CALL, reference[message]) if sort == CALL and reference[message] != 0 else -1
+        if reference[message] >= 0:
+            slot = _slot(by_reference, reference, reference[message])
             if by_reference[slot] < 0:
                 by_reference[slot] = message
             _enter(by_reference[slot], message, head_reference, tail_reference, next_reference)
-        slot = _slot(by_body, process, kind, body, process[message], kind[message], body[message])
+        body[message] = _key(who, sort, body[message])
+        slot = _slot(by_body, body, body[message])
         if by_body[slot] < 0:
             by_body[slot] = message
         _enter(by_body[slot], message, head_body, tail_body, next_body)
-        _enter(process[message] * _KINDS + kind[message], message, head_kind, tail_kind, next_kind)
+        _enter(who * _KINDS + sort, message, head_kind, tail_kind, next_kind)
     for each in range(len(owner)):
         who, best = owner[each], -1
         if kinds[each] & 1 << CALL and count[each] > 0:
             for place in range(2):
                 wanted = references[2 * each + place]
                 if wanted != 0:
-                    queue = by_reference[_slot(by_reference, process, kind, reference, who, CALL, wanted)]
+                    queue = by_reference[_slot(by_reference, reference, _key(who, CALL, wanted))]
                     best = _older(
                         best, queue, head_reference, next_reference, taken, rank, received, oldest[each], event[each]
                     )
@@ -191,7 +194,7 @@ def _serve(
                 for sort in range(_KINDS):
                     if kinds[each] & 1 << sort:
                         wanted = parts[first[each] + place]
-                        queue = by_body[_slot(by_body, process, kind, body, who, sort, wanted)]
+                        queue = by_body[_slot(by_body, body, _key(who, sort, wanted))]
                         best = _older(
                             best, queue, head_body, next_body, taken, rank, received, oldest[each], event[each]
                         )
@@ -208,14 +211,17 @@ def _serve(
 
 
 @kernel
-def _slot(slots: I64, process: I64, kind: I64, content: I64, who: int, sort: int, wanted: int) -> int:
-    """The place in a table where the queue of such messages is, or would be."""
+def _key(who: int, sort: int, content: int) -> int:
+    """A number of a process, a kind and a digest: as good as the digest itself."""
+    return content ^ ((who * _KINDS + sort) * 0x9E3779B1 & 0x7FFFFFFFFFFFFFFF)
+
+
+@kernel
+def _slot(slots: I64, keys: I64, wanted: int) -> int:
+    """The place in a table where the queue of the messages with this key is, or would be."""
     mask = len(slots) - 1
-    slot = ((wanted & 0xFFFFFFFF) + (wanted >> 32) * 31 + who * 40503 + sort) & mask
-    while slots[slot] >= 0:
-        other = slots[slot]
-        if content[other] == wanted and process[other] == who and kind[other] == sort:
-            break
+    slot = ((wanted & 0xFFFFFFFF) + (wanted >> 32) * 31) & mask
+    while slots[slot] >= 0 and keys[slots[slot]] != wanted:
         slot = (slot + 1) & mask
     return slot
 

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 import pyarrow as pa
 
 from elixirscope.correlate.calls import Calls
 from elixirscope.correlate.columns import NONE, Ints, each, known, lookup, patch, table
 from elixirscope.correlate.processes import Life
+from elixirscope.kernels import I32, I64, U8, kernel
 from elixirscope.recording.changes import Patch
 from elixirscope.recording.format import Flag, Kind
 from elixirscope.recording.log import Log
+
+_STATE: Final = int(Kind.STATE)
+_UNCHANGED: Final = int(Flag.UNCHANGED)
+_TRUNCATED: Final = int(Flag.TRUNCATED)
 
 
 class States:
@@ -34,56 +41,38 @@ class States:
         for name, empty in (("_shown", NONE), ("_versions", 0), ("_rows", NONE), ("_events", NONE)):
             column = getattr(self, name)
             setattr(self, name, np.concatenate([column, np.full(len(log.processes) - len(column), empty)]))
-        shown = log.by_process[(log.column("kind") == Kind.STATE)[log.by_process]]
-        shown = shown[(log.column("value")[shown] != NONE) & ((log.column("flags")[shown] & int(Flag.UNCHANGED)) == 0)]
-        process, value = log.column("process")[shown], log.column("value")[shown]
-        begins = np.diff(process, prepend=NONE) != 0
-        before = np.append(NONE, value[:-1])[: len(value)]
-        before[begins] = self._shown[process[begins]]
-        cut = (log.column("flags")[shown] & int(Flag.TRUNCATED)) != 0
-        ends = np.flatnonzero(begins)[1:] - 1
-        ends = np.append(ends, len(shown) - 1) if len(shown) else ends
-        self._shown[process[ends]] = value[ends]
-        places = shown[(value != before) | cut]
+        kind, flags, at = log.column("kind"), log.column("flags"), log.column("at")
+        count = int(np.count_nonzero(kind == Kind.STATE))
+        places, version, until, previous = (np.empty(count, np.int64) for _ in range(4))
+        late = np.empty(2 * count, np.int64)
+        counts = np.array([0, 0])
+        _versions(
+            *(kind, flags, log.column("process"), log.column("value"), at, log.first, self._count),
+            *(self._shown, self._versions, self._rows, self._events),
+            *(places, version, until, previous, late, counts),
+        )
+        places, version, until, previous = (column[: counts[0]] for column in (places, version, until, previous))
+        older, ended = late[: 2 * counts[1]].reshape(-1, 2).T
+        patches = patch("states", older, until=known(ended))
+        row = np.arange(self._count, self._count + len(places))
+        process = log.column("process")[places]
+        self._firsts += zip(row[version == 0].tolist(), process[version == 0].tolist(), strict=True)
+        self._count += len(places)
 
-        process = log.column("process")[places].astype(np.int64)
-        events, at = places + log.first, log.column("at")[places]
-        first = np.flatnonzero(np.diff(process, prepend=NONE))
-        counts = np.diff(first, append=len(places))
-        owners = process[first]
-        version = np.arange(len(places)) - np.repeat(first - self._versions[owners], counts)
-        previous = np.append(NONE, events[:-1])[: len(events)]
-        previous[first] = self._events[owners]
-        until = np.append(at[1:], NONE)[: len(at)]
-        last = np.append(first[1:], len(places)) - 1 if len(places) else first
-        until[last] = NONE
-        order = np.argsort(places)
-        row = np.empty(len(order), np.int64)
-        row[order] = np.arange(self._count, self._count + len(order))
-        older = self._rows[owners]
-        patches = patch("states", older[older != NONE], until=known(at[first][older != NONE]))
-        self._firsts += [
-            (int(row[place]), owner)
-            for place, owner, before_ in zip(first.tolist(), owners.tolist(), older.tolist(), strict=True)
-            if before_ == NONE
-        ]
-        self._versions[owners] += counts
-        self._rows[owners], self._events[owners] = row[last], events[last]
-        self._count += len(order)
-
-        places, version, until, previous = (column[order] for column in (places, version, until, previous))
         frames = calls.of_event[places]
         sites = lookup(calls.site, frames)
         shows = log.column("frame")[places] != 0
-        known_sites = np.isin(sites, list(log.sites)) & shows
+        described = np.zeros(int(sites.max(initial=0)) + 2, dtype=bool)
+        described[[number for number in log.sites if number < len(described) - 1]] = True
+        known_sites = described[sites] & shows
         unplaced = np.flatnonzero(~known_sites)
-        self._unplaced.append(np.stack([row[order][unplaced], log.column("process")[places[unplaced]]], axis=1))
+        self._unplaced.append(np.stack([row[unplaced], process[unplaced]], axis=1))
         table_ = table(
             "states",
-            state=events[order],
-            process=log.column("process")[places],
+            state=places + log.first,
+            process=process,
             version=version,
-            at=log.column("at")[places],
+            at=at[places],
             until=known(until),
             module=each(np.where(known_sites, sites, NONE), lambda n: None if n == NONE else log.sites[n].module),
             callback=each(np.where(known_sites, sites, NONE), lambda n: _callback(log, n)),
@@ -92,7 +81,7 @@ class States:
             value=log.column("value")[places],
             previous=known(previous),
             restart=np.zeros(len(places), dtype=bool),
-            discontinuity=(log.column("flags")[places] & int(Flag.DISCONTINUITY)) != 0,
+            discontinuity=(flags[places] & int(Flag.DISCONTINUITY)) != 0,
         )
         return table_, patches
 
@@ -106,6 +95,48 @@ class States:
         self._unplaced = [np.concatenate([np.empty((0, 2), np.int64), *self._unplaced])]
         rows, owners = self._unplaced[0].T
         return restarts + patch("states", rows, module=each(owners, lambda n: lives[n].module))
+
+
+@kernel
+def _versions(
+    kind: U8,
+    flags: U8,
+    process: I32,
+    value: I64,
+    at: I64,
+    first: int,
+    count: int,
+    shown: I64,
+    versions: I64,
+    rows: I64,
+    events: I64,
+    place: I64,
+    version: I64,
+    until: I64,
+    previous: I64,
+    late: I64,
+    counts: I64,
+) -> None:
+    """The versions of a slice, whose first row is `count`. Of each process: the value shown last, how many versions
+    there were, and of the last its row and event, moved on. `late`: pairs (row of an older version, when it
+    ended); `counts`: of versions and of those."""
+    for event in range(len(kind)):
+        if kind[event] != _STATE or value[event] == -1 or flags[event] & _UNCHANGED:
+            continue
+        owner = process[event]
+        before, shown[owner] = shown[owner], value[event]
+        if value[event] == before and not flags[event] & _TRUNCATED:
+            continue
+        row, new = rows[owner], counts[0]
+        if row >= count:
+            until[row - count] = at[event]
+        elif row >= 0:
+            late[2 * counts[1]], late[2 * counts[1] + 1] = row, at[event]
+            counts[1] += 1
+        place[new], version[new], until[new], previous[new] = event, versions[owner], -1, events[owner]
+        versions[owner] += 1
+        rows[owner], events[owner] = count + new, first + event
+        counts[0] += 1
 
 
 def _callback(log: Log, number: int) -> str | None:
