@@ -65,7 +65,7 @@ def _unfinished(log: Log) -> Iterator[Uncovered]:
         node, _, os_pid = vm.rpartition(".")
         yield Uncovered(
             f"the end of VM {os_pid} ({node})",
-            f"{files} of its files were not closed: it was killed, or is still running",
+            f"{files} of its files {'was' if files == 1 else 'were'} not closed: it was killed, or is still running",
         )
 
 

@@ -206,7 +206,8 @@ class Recording:
             return complete(name, pq.read_table(source, memory_map=True), partial(self.numbers, "events"))
         except (OSError, ValueError, LookupError, pa.ArrowException) as error:
             raise RecordingError(
-                f"{path} cannot be read: {error}", f"remove {path.parent}: it is made again from the raw recording"
+                f"{path} cannot be read: {error}",
+                f"remove {path.parent}: opening the recording makes it again from raw/",
             ) from error
 
 

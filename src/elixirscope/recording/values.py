@@ -177,7 +177,7 @@ class SealedValues:
     def _damaged(self, error: Exception) -> RecordingError:
         return RecordingError(
             f"{self._path} is damaged: {error}",
-            f"remove {self._path.parent}: it is made again from the raw recording",
+            f"remove {self._path.parent}: opening the recording makes it again from raw/",
         )
 
 

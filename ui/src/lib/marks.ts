@@ -14,25 +14,47 @@ const MARKS: Record<string, Hue> = {
   test: 'mark',
 }
 
-/** Shape says what hue says: diamond, cross, dot, ring, flag. Marks closer than a pixel are drawn once. */
+/** Marks of one kind that would lie over each other: drawn as a bar between the first and the last. */
+interface Run {
+  mark: Mark
+  first: number // px
+  last: number
+}
+
+const CLOSE = 9 // px
+
+/** Shape says what hue says: diamond, cross, dot, ring, flag. What went wrong is always drawn as itself. */
 export function marks(pen: Pen, scene: Scene, box: LaneBox, all: Mark[]): void {
   const { view, width, colours } = scene
   const y = box.top + box.height / 2
-  let before: string | null = null
+  const put = (mark: Mark, x: number): void => {
+    const colour = mark.calm ? colours.faint : colours[MARKS[mark.kind] ?? 'mark']
+    const image = stamp(mark.kind, colour, colours.ground, scene.scale)
+    pen.drawImage(image, x - STAMP / 2, y - STAMP / 2, STAMP, STAMP)
+  }
+  const finish = ({ mark, first, last }: Run): void => {
+    if (last > first) {
+      pen.fillStyle = colours[MARKS[mark.kind] ?? 'mark']
+      pen.globalAlpha = 0.75
+      pen.fillRect(first, y - 1.5, last - first, 3)
+      pen.globalAlpha = 1
+    }
+    put(mark, first)
+    if (last - first >= CLOSE) put(mark, last)
+  }
+  const runs = new Map<string, Run>()
   for (const mark of all) {
     const x = Math.round(toX(view, width, mark.at) * 2) / 2
-    const place = `${mark.kind}${x}`
-    if (x < -6 || x > width + 6 || place === before) continue
-    before = place
-    const colour = mark.calm ? colours.faint : colours[MARKS[mark.kind] ?? 'mark']
-    pen.drawImage(
-      stamp(mark.kind, colour, colours.ground, scene.scale),
-      x - STAMP / 2,
-      y - STAMP / 2,
-      STAMP,
-      STAMP,
-    )
+    if (x < -6 || x > width + 6) continue
+    const run = runs.get(mark.kind)
+    const reach = mark.kind === 'exception' || mark.kind === 'exit' ? 1 : CLOSE
+    if (run && x - run.last < reach) run.last = x
+    else {
+      if (run) finish(run)
+      runs.set(mark.kind, { mark, first: x, last: x })
+    }
   }
+  for (const run of runs.values()) finish(run)
 }
 
 const STAMP = 18 // px

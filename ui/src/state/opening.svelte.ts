@@ -1,3 +1,4 @@
+import { platform } from '../lib/roster'
 import { focus } from './focus.svelte'
 import { live } from './live.svelte'
 import { recording } from './recording.svelte'
@@ -63,11 +64,18 @@ function begin(): void {
     focus.go({ at: failed.start, process: failed.process, event: failed.event, call: null })
     return
   }
-  const own = recording.processes.filter((process) => /^(gen|agent|test)/.test(process.kind))
+  const machinery = platform(recording.processes, viewport.coded)
+  const own = recording.processes.filter(
+    (process) => /^(gen|agent|test)/.test(process.kind) && !machinery.has(process.process),
+  )
   const busiest = own.reduce<(typeof own)[number] | null>(
     (best, process) => (best === null || process.events > best.events ? process : best),
     null,
   )
-  const end = busiest?.end ?? recording.duration
-  focus.at(((busiest?.start ?? 0) + end) / 2, busiest?.process ?? recording.processes[0]?.process ?? null)
+  const main = recording.processes.find((process) => process.label === 'main')
+  const end = (busiest ?? main)?.end ?? recording.duration
+  focus.at(
+    (((busiest ?? main)?.start ?? 0) + end) / 2,
+    (busiest ?? main ?? recording.processes[0])?.process ?? null,
+  )
 }

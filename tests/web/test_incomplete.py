@@ -1,0 +1,82 @@
+"""Recordings that lack something: each says so where one looks first, and tells the next step."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from elixirscope.film import Film
+from elixirscope.pictures import record
+from elixirscope.web.server import serving
+from tests.web.pages import open_page
+
+pytestmark = [pytest.mark.browser]
+
+_SALE = """
+processes: client, seats
+ 1  client call BoxOffice.sell("A1")
+ 2  client -> seats call {:free?, "A1"} as q
+ 3  seats callback Seats.handle_call({:free?, "A1"}, {client, #q})
+ 4  seats state %{"A1" => nil}
+ 5  seats return {:reply, true, 1}
+ 6  seats -> client reply true to q
+ 7  client bind free = true
+ 8  client return :sold
+"""
+
+
+def test_a_recording_without_events_tells_what_to_do(browser: Browser, tmp_path: Path, complaints: list[str]) -> None:
+    film = Film.open(record("processes: a\n", tmp_path / "nothing.scope"))
+    assert film.info.events == 0
+    with serving(film) as server:
+        page = open_page(browser, server.url, complaints)
+        blank = page.get_by_test_id("blank")
+        expect(blank).to_contain_text("Nothing was recorded")
+        expect(blank).to_contain_text("elixirscope plan")
+        expect(page.get_by_test_id("timeline")).to_have_count(0)
+        page.close()
+    assert complaints == []
+
+
+def test_a_recording_that_breaks_off_says_so(browser: Browser, tmp_path: Path, complaints: list[str]) -> None:
+    path = record(_SALE, tmp_path / "cut.scope")
+    shutil.rmtree(path / "segments", ignore_errors=True)
+    for file in (path / "raw").iterdir():
+        file.write_bytes(file.read_bytes()[:-7])  # as a killed writer leaves it: in the middle of a frame
+    film = Film.open(path)
+    assert film.info.events
+    assert not film.info.complete
+    with serving(film) as server:
+        page = open_page(browser, server.url, complaints)
+        expect(page.get_by_test_id("findings")).to_contain_text("The recording breaks off")
+        page.get_by_test_id("incomplete").click()
+        expect(page.get_by_test_id("coverage-list")).to_contain_text("not closed: it was killed")
+        page.keyboard.press("Escape")
+        expect(page.get_by_test_id("coverage-list")).to_have_count(0)
+        page.close()
+    assert complaints == []
+
+
+def test_code_that_was_not_recorded_is_not_passed_over(browser: Browser, tmp_path: Path, complaints: list[str]) -> None:
+    with serving(Film.open(record("processes: a, b\n 1  a -> b :hello\n", tmp_path / "no code.scope"))) as server:
+        page = open_page(browser, server.url, complaints)
+        expect(page.get_by_test_id("code")).to_contain_text("No code was recorded")
+        page.close()
+    assert complaints == []
+
+
+def test_segments_that_cannot_be_read_are_told(browser: Browser, tmp_path: Path) -> None:
+    path = record(_SALE, tmp_path / "damaged.scope")
+    Film.open(path)
+    for file in (path / "segments").glob("*.parquet"):
+        file.write_bytes(b"no parquet")
+    with serving(Film.open(path)) as server:
+        page: Page = open_page(browser, server.url, [])
+        told = page.get_by_test_id("unreadable")
+        expect(told).to_contain_text(re.compile(r"segments/\w+\.parquet cannot be read"))
+        expect(told).to_contain_text("makes it again from raw/")
+        page.close()
