@@ -21,7 +21,7 @@ from functools import cached_property, update_wrapper
 from pathlib import Path
 from threading import RLock
 from types import FunctionType
-from typing import Any, Final, Generic, Literal, ParamSpec, Protocol, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, ParamSpec, Protocol, TypeAlias, TypeVar, get_type_hints
 
 import numpy as np
 
@@ -87,6 +87,14 @@ class Bytes(Column, Protocol):
     """uint8, only read: what is mapped from a file"""
 
 
+if TYPE_CHECKING:
+    Word: TypeAlias = Any
+else:
+
+    class Word:
+        """One uint64, which wraps around: for kernels that are only ever compiled (see `Kernel.is_due`)"""
+
+
 _TYPES: Final = {
     I64: "int64[::1]",
     I32: "int32[::1]",
@@ -99,6 +107,7 @@ _TYPES: Final = {
     Bytes: "Array(uint8, 1, 'C', readonly=True)",
     int: "int64",
     bool: "boolean",
+    Word: "uint64",
     type(None): "void",
 }
 
@@ -116,8 +125,8 @@ class Kernel(Generic[P, R]):
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         assert not kwargs, "a kernel's arguments are given in order"
         if self._compiled is None or _way == "interpreted":
-            self._seen += next(len(each) for each in args if isinstance(each, np.ndarray))
-            if not self._is_due():
+            work = next(len(each) for each in args if isinstance(each, np.ndarray))
+            if not self.is_due(work):
                 return self.interpreted(*(each.data if isinstance(each, np.ndarray) else each for each in args))
         return self._ready()(*args)
 
@@ -125,7 +134,10 @@ class Kernel(Generic[P, R]):
         """Say that a call will do more than its first array tells."""
         self._seen += work
 
-    def _is_due(self) -> bool:
+    def is_due(self, work: int) -> bool:
+        """Whether it is compiled for a call that does so much more: for callers who know a better way than to have it
+        interpreted."""
+        self._seen += work
         if _way != "by size":
             return _way == "compiled"
         return self._seen >= ENOUGH and (self._seen >= ENOUGH_TO_COMPILE or any(self._cache.glob("**/*.nbi")))

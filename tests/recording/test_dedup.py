@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from elixirscope.kernels import Way, run
 from elixirscope.recording.dedup import Dedup
 from elixirscope.recording.log import EVENT_ROW
 
@@ -47,3 +51,19 @@ def test_ids_are_the_same_in_slices(places: list[tuple[int, int, int]], cuts: li
                 assert values.bytes(number) == bytes(_BUFFERS[file][at : at + size])
     assert sliced["value"].tolist() == whole["value"].tolist()
     assert found == new
+
+
+@pytest.mark.parametrize("way", ["interpreted", "compiled"])
+def test_more_values_than_the_table_holds_at_first(way: Way) -> None:
+    numbers = [*range(500), *range(300, 2500), *range(2500)]
+    values = [b"%d" % number for number in numbers]
+    sizes = np.array([len(value) for value in values])
+    places = np.stack([np.zeros(len(sizes), np.int64), np.cumsum(sizes) - sizes, sizes], axis=1)
+    rows, dedup, fresh = np.zeros(len(sizes), EVENT_ROW), Dedup([memoryview(b"".join(values))]), list[list[int]]()
+    with run(way):
+        for first, last in pairwise([0, 500, 2700, len(sizes)]):
+            found = dedup.take(rows[first:last], places[first:last])
+            assert [found.bytes(number) for number in numbers[first:last]] == values[first:last]
+            fresh.append(found.fresh.tolist())
+    assert rows["value"].tolist() == numbers
+    assert fresh == [[*range(500)], [*range(500, 2500)], []]

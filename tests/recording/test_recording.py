@@ -109,10 +109,10 @@ def test_segments_whose_seal_is_damaged_are_made_again(recording: Path) -> None:
     assert all(before.table(name).equals(after.table(name)) for name in TABLES)
 
 
-def test_segments_of_the_layout_before_are_made_again(recording: Path) -> None:
+def test_segments_of_the_first_layout_are_made_again(recording: Path) -> None:
     Recording.open(recording, correlate=correlate)
     path = recording / "segments" / "seal.json"
-    path.write_bytes(path.read_bytes().replace(b',\n "layout": 2', b""))
+    path.write_bytes(path.read_bytes().replace(b',\n "layout": 3', b""))
     with pytest.raises(AssertionError, match="is sealed"):
         Recording.open(recording, correlate=refuse)
 

@@ -16,8 +16,9 @@ import pyarrow.compute as pc
 
 from elixirscope.recording.schema import TABLES
 
-LAYOUT: Final = 2
-"""Of the Parquet files: 1 had every column."""
+LAYOUT: Final = 3
+"""Of `segments/`: 1 had every column in Parquet files, 2 as many values in each block."""
+READABLE: Final = (2, LAYOUT)
 
 
 class Source(NamedTuple):

@@ -21,8 +21,9 @@ from elixirscope.recording.memory import MemoryTables
 from elixirscope.recording.recording import Recording
 from elixirscope.recording.schema import TABLES
 from elixirscope.recording.sealer import Built, Correlate, facts_of, raw_sizes, truncated_in
+from elixirscope.recording.slices import Slices
 from elixirscope.recording.sources import relative_files
-from elixirscope.recording.values import RawValues, Slices
+from elixirscope.recording.values import RawValues
 
 WAITS: Final = 130_000_000
 """ns after which an event is taken to be in its file, while nothing is known of that."""

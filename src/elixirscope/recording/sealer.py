@@ -23,7 +23,7 @@ from elixirscope.errors import EnvironmentProblem
 from elixirscope.recording.changes import Changes, Correlator
 from elixirscope.recording.columns import COLUMNS, ColumnStore
 from elixirscope.recording.coverage import Uncovered, uncovered
-from elixirscope.recording.derived import LAYOUT, stored
+from elixirscope.recording.derived import LAYOUT, READABLE, stored
 from elixirscope.recording.durable import locked, sync_folder, write_file
 from elixirscope.recording.format import FORMAT_VERSION, Flag
 from elixirscope.recording.joiner import Joiner, raw_paths
@@ -32,7 +32,7 @@ from elixirscope.recording.manifest import Manifest
 from elixirscope.recording.memory import MemoryTables, Piece
 from elixirscope.recording.schema import SCHEMA_VERSION, TABLES
 from elixirscope.recording.sources import relative_files
-from elixirscope.recording.values import ValueWriter, write_values
+from elixirscope.recording.valuewriter import ValueWriter, write_values
 
 Correlate: TypeAlias = Callable[[], Correlator]
 Progress: TypeAlias = Callable[[str], None]
@@ -63,7 +63,7 @@ class Seal(msgspec.Struct, frozen=True):
     coverage: list[Uncovered]
     rows: dict[str, int]  # of each table
     engines: list[str] = []  # how events left the VMs: portable, native
-    layout: int = 1  # of the Parquet files
+    layout: int = 1  # of these files
 
 
 @dataclass
@@ -131,8 +131,8 @@ def sealed(recording_dir: Path) -> Seal | None:
         found = msgspec.json.decode((segments / _SEAL).read_bytes(), type=Seal)
     except (OSError, UnicodeDecodeError, msgspec.MsgspecError):
         return None
-    made = (found.schema_version, found.layout, found.elixirscope_version)
-    current = made == (SCHEMA_VERSION, LAYOUT, __version__)
+    made = (found.schema_version, found.elixirscope_version)
+    current = made == (SCHEMA_VERSION, __version__) and found.layout in READABLE
     whole = all((segments / name).is_file() for name in (VALUES, *(f"{table}.parquet" for table in TABLES)))
     return found if current and whole and found.raw == raw_sizes(recording_dir) else None
 
@@ -175,12 +175,11 @@ def _stream(recording_dir: Path, joiner: Joiner, raw: dict[str, int], tell: Prog
             for patch in changes.patches:
                 store.patch(*patch)
 
-        with (segments / VALUES).open("wb") as file:
-            values = ValueWriter(file)
+        with (segments / VALUES).open("wb") as file, ValueWriter(file) as values:
             for log in joiner.slices(SLICE):
                 tell(f"relating {log.first + len(log.rows):,} of {total:,} events")
+                values.append(log.values)  # compressed while events are related
                 apply(correlator.take(log))
-                values.append(log.values.new())
                 truncated += truncated_in(log)
             values.finish()
             os.fsync(file.fileno())
@@ -247,7 +246,7 @@ def write(recording_dir: Path, built: Built) -> None:
 
     def into(segments: Path, _: Path) -> Seal:
         with AsyncWriterPool() as pool:
-            pool.write(segments / VALUES, lambda file: write_values(built.log.values.new(), file))
+            pool.write(segments / VALUES, lambda file: write_values(built.log.values, file))
             for name in TABLES:
                 pool.write(segments / f"{name}.parquet", _parquet(name, built.tables[name]))
         _write_seal(segments, built.seal)

@@ -1,0 +1,99 @@
+"""What a processor does at once and Numba has no name for, for kernels that are only ever compiled to call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property, partial
+from typing import Any
+
+from elixirscope.kernels import U8, Bytes, Kernel, Word
+
+
+class Instruction(Kernel[..., Any]):
+    """Code that is put where it is called: `emit` is given Numba's context, an LLVM builder and the arguments."""
+
+    def __init__(self, function: Callable[..., Any], emit: Callable[..., Any], *types: str) -> None:
+        """`types`: of the result, then of the parameters; `array` for whichever it is given."""
+        super().__init__(function)
+        self._emit = emit
+        self._types = types
+
+    @cached_property
+    def digest(self) -> str:
+        return repr((self.plain.__name__, self._types))
+
+    def _compile(self) -> Callable[..., Any]:
+        from numba import types
+        from numba.core import typing as numba_typing
+        from numba.extending import intrinsic
+
+        typing: Any = numba_typing  # mypy would have it typed
+        known = {"word": types.uint64, "int": types.int64, "none": types.none}
+
+        def typed(*given: Any) -> Any:
+            result, *wanted = self._types
+            parameters = [known.get(name, own) for name, own in zip(wanted, given, strict=True)]
+            return typing.signature(known[result], *parameters), self._emit
+
+        def two(typingctx: Any, one: Any, other: Any) -> Any:
+            return typed(one, other)
+
+        def five(typingctx: Any, one: Any, two: Any, three: Any, four: Any, five: Any) -> Any:
+            return typed(one, two, three, four, five)
+
+        made: Callable[..., Any] = intrinsic(two if len(self._types) == 3 else five)
+        return made
+
+
+def _at(context: Any, builder: Any, kind: Any, array: Any, place: Any) -> Any:
+    """Where in the memory an element of an array is."""
+    return builder.gep(context.make_array(kind)(context, builder, array).data, [place])
+
+
+def _load(width: int, context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    from llvmlite import ir
+
+    place = _at(context, builder, sig.args[0], *args)
+    loaded = builder.load(builder.bitcast(place, ir.IntType(width).as_pointer()))
+    loaded.align = 1
+    return builder.zext(loaded, ir.IntType(64)) if width < 64 else loaded
+
+
+def _multiply(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    from llvmlite import ir
+
+    wide = ir.IntType(128)
+    product = builder.mul(*(builder.zext(number, wide) for number in args))
+    return builder.trunc(builder.lshr(product, ir.Constant(wide, 64)), ir.IntType(64))
+
+
+def _move(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    from numba.core import cgutils as numba_cgutils
+
+    cgutils: Any = numba_cgutils
+    into, to, data, at, size = args
+    target = _at(context, builder, sig.args[0], into, to)
+    cgutils.raw_memcpy(builder, target, _at(context, builder, sig.args[2], data, at), size, 1)
+    return context.get_dummy_value()
+
+
+def _word(data: Bytes, at: int) -> Any:
+    """The word of the eight bytes from `at` on, little endian"""
+
+
+def _half(data: Bytes, at: int) -> Any:
+    """… of four bytes"""
+
+
+def _high_half(one: Word, other: Word) -> Any:
+    """The upper half of the product of two words"""
+
+
+def _copy(into: U8, to: int, data: Bytes, at: int, size: int) -> Any:
+    """Copy the `size` bytes from `at` on"""
+
+
+word = Instruction(_word, partial(_load, 64), "word", "array", "int")
+half = Instruction(_half, partial(_load, 32), "word", "array", "int")
+high_half = Instruction(_high_half, _multiply, "word", "word", "word")
+copy_bytes = Instruction(_copy, _move, "none", "array", "int", "array", "int", "int")
