@@ -6,6 +6,8 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from elixirscope.dags.spacetime import space_time
 from elixirscope.errors import NotFoundError
@@ -37,6 +39,25 @@ def test_windows_processes_and_pages(sale: Drawn) -> None:
     assert page.points == both.points[2:]
     assert space_time(sale.query, 12_000, 28_000).total == 2
     assert space_time(sale.query, processes=[]).points == []
+
+
+@given(st.integers(0, 40), st.integers(0, 40), st.none() | st.sets(st.integers(-1, 6)))
+@settings(max_examples=80, deadline=None)
+def test_what_crosses_in_a_window_is_what_a_walk_over_all_events_finds(
+    sale: Drawn, start: int, end: int, processes: set[int] | None
+) -> None:
+    low, high = start * 1_000, end * 1_000
+    rows = sale.query.recording.table("events").to_pylist()
+    crossing = set[int]()
+    for row in rows:
+        if row["cause"] is not None:
+            ends = {row["process"], rows[row["cause"]]["process"]}
+            if processes is None or ends <= processes:
+                crossing |= {row["event"], row["cause"]}
+    expected = sorted(event for event in crossing if low <= rows[event]["at"] < high)
+    found = space_time(sale.query, low, high, None if processes is None else sorted(processes))
+    assert [point.event for point in found.points] == expected
+    assert found.total == len(expected)
 
 
 def test_two_events(sale: Drawn) -> None:

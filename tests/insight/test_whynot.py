@@ -9,6 +9,7 @@ import pytest
 
 from elixirscope.errors import NotFoundError
 from elixirscope.film import Film
+from elixirscope.insight import whynot
 from elixirscope.insight.whynot import WhyNot, why_not_call, why_not_function, why_not_message, why_not_sent
 from tests.dags.drawn import SALE, Drawn, open_picture
 
@@ -157,7 +158,7 @@ def test_on_its_way_and_not_recorded(drawn: Draw) -> None:
     assert asked(film, "{:seen, _}").verdict == "not_recorded"  # the server's code shows nothing
 
 
-def test_functions_and_messages_that_never_came(drawn: Draw) -> None:
+def test_functions_and_messages_that_never_came(drawn: Draw, monkeypatch: pytest.MonkeyPatch) -> None:
     sale = drawn(SALE)
     assert why_not_function(sale.dags, "TicketOffice.Ledger.enter/2").verdict == "happened"
     gone = why_not_function(sale.dags, "TicketOffice.Ledger.cancel/2")
@@ -171,6 +172,8 @@ def test_functions_and_messages_that_never_came(drawn: Draw) -> None:
     assert why_not_sent(sale.dags, "{:reserve, _, _}").verdict == "happened"
     nobody = why_not_sent(sale.dags, "{:cancel, _}")
     assert (nobody.verdict, nobody.text) == ("never_sent", "nothing like {:cancel, _} was sent to anybody")
+    monkeypatch.setattr(whynot, "SECONDS", -1.0)
+    assert why_not_sent(sale.dags, "{:cancel, _}").verdict == "never_sent", "it was searched already"
     by_its_end = why_not_function(sale.dags, "Ledger.enter/2")
     assert (by_its_end.verdict, by_its_end.text) == ("happened", "TicketOffice.Ledger.enter/2 was called")
     with pytest.raises(NotFoundError):

@@ -6,13 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from elixirscope.errors import UsageError
+from elixirscope.errors import QueryError, UsageError
 from elixirscope.film import Film
+from elixirscope.query import pages
+from elixirscope.query import search as search_module
+from elixirscope.query.cancellation import Cancellation
 from elixirscope.query.coordinator import QueryCoordinator
 from elixirscope.query.pages import messages_page
 from elixirscope.query.patterns import parse
-from elixirscope.query.search import KINDS, Scan, find, is_pattern
-from tests.dags.drawn import Drawn
+from elixirscope.query.search import KINDS, Scan, find, is_pattern, scan
+from elixirscope.recording.values import Values
+from tests.dags.conftest import Draw
+from tests.dags.drawn import SALE, Drawn
 
 
 def told(sale: Drawn, text: str, *kinds: str) -> list[tuple[str, str, str]]:
@@ -60,22 +65,45 @@ def test_a_search_stops_after_its_time_and_goes_on(sale: Drawn) -> None:
     assert search.matches().tolist() == whole.tolist()
 
 
+class Plain:
+    """Values that are only known one by one."""
+
+    def __init__(self, values: Values) -> None:
+        self._values = values
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def bytes(self, value: int) -> bytes:
+        return self._values.bytes(value)
+
+
 def test_an_unsealed_recording_is_searched_alike(sale: Drawn, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = Scan(sale.query, parse('"A1"')).matches().tolist()
-    values = sale.query.recording.values
-
-    class Plain:
-        """Values that are only known one by one."""
-
-        def __len__(self) -> int:
-            return len(values)
-
-        def bytes(self, value: int) -> bytes:
-            return values.bytes(value)
-
     search = Scan(sale.query, parse('"A1"'))
-    monkeypatch.setattr(search, "_values", Plain())
+    monkeypatch.setattr(search, "_values", Plain(sale.query.recording.values))
     assert search.matches().tolist() == expected
+
+
+def test_a_search_of_messages_says_how_far_it_is(drawn: Draw, monkeypatch: pytest.MonkeyPatch) -> None:
+    query = drawn(SALE).query
+    monkeypatch.setattr(pages, "SECONDS", -1.0)
+    monkeypatch.setattr(search_module, "_AT_ONCE", 1)
+    monkeypatch.setattr(scan(query, ":ann", plain=True), "_values", Plain(query.recording.values))
+    shown = [messages_page(query, search=":ann") for _ in range(len(query.recording.values))]
+    assert [page.searched for page in shown] == list(range(1, len(shown) + 1))
+    assert [page.complete for page in shown] == [*[False] * (len(shown) - 1), True]
+    assert messages_page(query).complete
+
+
+def test_a_cancelled_search_stops_and_can_go_on(sale: Drawn) -> None:
+    stop, search = Cancellation(), Scan(sale.query, parse("{:sold, _, _}"))
+    with stop.asking():
+        stop.cancel()
+        with pytest.raises(QueryError, match="cancelled"):
+            search.matches()
+    assert search.searched == 0
+    assert search.matches().tolist() == Scan(sale.query, parse("{:sold, _, _}")).matches().tolist()
 
 
 def test_messages_by_pattern(sale: Drawn) -> None:

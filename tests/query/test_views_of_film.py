@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -114,6 +115,38 @@ def test_a_step_forth_and_back_is_where_it_was(sale: Drawn, kind: str, scope: st
         if further is not None and further.event is not None:
             back = step(sale.query, further.event, "previous", scope, kind)
             assert back == there
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from(sorted(STOPS)),
+    st.sampled_from(["process", "any"]),
+    st.sampled_from(["next", "previous"]),
+    st.data(),
+)
+def test_steps_are_those_of_a_walk_over_all_events(
+    sale: Drawn, kind: str, scope: str, direction: str, data: st.DataObject
+) -> None:
+    rows = sale.query.recording.table("events").to_pylist()
+    start = data.draw(st.integers(0, len(rows) - 1))
+    versions = set(sale.query.column("states", "state").tolist())
+    crashed = {row["exit_event"] for row in sale.query.processes if row["exit_kind"] == "crash"}
+    kinds = {"call": {Kind.CALL}, "message": {Kind.SEND, Kind.RECEIVE}, "exception": {Kind.RAISE, Kind.CAUGHT}}
+
+    def stops(row: dict[str, Any]) -> bool:
+        event = row["event"]
+        if scope == "process" and row["process"] != rows[start]["process"]:
+            return False
+        if kind == "any":
+            return row["kind"] not in (Kind.SCHEDULED_IN, Kind.SCHEDULED_OUT)
+        if kind == "state":
+            return event in versions
+        return row["kind"] in kinds[kind] or (kind == "exception" and event in crashed)
+
+    walked = rows[start + 1 :] if direction == "next" else rows[:start][::-1]
+    expected = next((row["event"] for row in walked if stops(row)), None)
+    found = step(sale.query, start, direction, scope, kind)
+    assert (found.event if found else None) == expected
 
 
 def test_pages_of_messages(sale: Drawn) -> None:

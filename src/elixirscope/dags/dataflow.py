@@ -133,7 +133,7 @@ class DataflowDag(SqlDag):
 
     def flow_of_value(self, value: int, limit: int = 200) -> Flow:
         """Every event that carries exactly this recorded value, the latest first."""
-        events = [row["event"] for row in self.query.find_all("events", "value", value)]
+        events = self.query.indexes.seek("events", "value", value).tolist()
         if not events:
             raise NotFoundError(f"no event carries value {value}", "value ids are in the columns *_id of the views")
         term = self.query.values.term(value)
@@ -149,10 +149,10 @@ class DataflowDag(SqlDag):
 
     def forwards_of_value(self, value: int, limit: int = _PLACES) -> Flow:
         """Where a recorded value went from the first event that carries it. As `forwards` otherwise."""
-        first = next(iter(self.query.find_all("events", "value", value)), None)
-        if first is None:
+        events = self.query.indexes.seek("events", "value", value)
+        if not len(events):
             raise NotFoundError(f"no event carries value {value}", "value ids are in the columns *_id of the views")
-        return self.forwards(first["event"], limit=limit)
+        return self.forwards(int(events[0]), limit=limit)
 
     def _named(self, event: int, name: str) -> Found:
         search = Occurrences(self.query)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from elixirscope.query import density, profile, timeline, touching
+from elixirscope.query import density, profile, requests, timeline, touching
 
 if TYPE_CHECKING:
     from elixirscope.dags import Dags
@@ -23,10 +23,12 @@ _BY_KEY: Final = (
     ("calls", "parent"),
     ("calls", "tail_of"),
     ("calls", "end_event"),
+    ("calls", "remote_parent"),
     ("messages", "send_event"),
     ("messages", "receive_event"),
     ("messages", "sender_call"),
     ("states", "process"),
+    ("states", "previous"),
     ("bindings", "call"),
     ("bindings", "event"),
     ("exceptions", "event"),
@@ -53,6 +55,8 @@ def prepare(dags: Dags) -> None:
     touching.frames(query, 0, 0, [], 0)
     touching.messages(query, 0, 0, [], 0)
     timeline.timeline(query, 0, 1, 1, [])
+    timeline.prepare(query)
+    requests.requests(query)
     profile.top_functions(query, 0, 0)
     dags.causality.clock(0)
     dags.causality.cone(max(query.event_count - 1, 0))

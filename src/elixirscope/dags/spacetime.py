@@ -8,17 +8,21 @@ Clocks, and the Ordering of Events in a Distributed System" (1978).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from elixirscope.dags.crossings import Crossings
+from elixirscope.query.cancellation import checkpoint
 from elixirscope.query.coordinator import QueryCoordinator
+from elixirscope.query.grouping import number_type, parts
 from elixirscope.query.labels import Labels
 from elixirscope.query.tree import supervision_order
 
 PAGE: Final = 500
+_OFTEN: Final = 1 << 12  # events between two looks whether anybody still waits
 
 
 class Point(msgspec.Struct, frozen=True):
@@ -58,19 +62,16 @@ def space_time(
     both ends are of `processes` (all by default). `beside` tells how events stand to one of them.
     """
     cause, process = query.column("events", "cause"), query.column("events", "process")
-    effects = np.flatnonzero(cause >= 0)
-    if processes is not None:
-        chosen = np.asarray(list(processes), np.int64)
-        effects = effects[np.isin(process[effects], chosen) & np.isin(process[cause[effects]], chosen)]
-    crossing = np.unique(np.concatenate([effects, cause[effects].astype(np.int64)]))
-    at = query.column("events", "at")[crossing]
-    low = 0 if start is None else int(np.searchsorted(at, start))
-    high = len(at) if end is None else int(np.searchsorted(at, end))
-    inside = crossing[low:high]
+    at = query.column("events", "at")
+    first = 0 if start is None else query.indexes.between("events", "at", start, start)[0]
+    beyond = len(at) if end is None else query.indexes.between("events", "at", end, end)[0]
+    inside = _crossing(query, first, beyond, processes)
     shown = inside[: offset + limit]
     steps: dict[int, int] = {}
     last: dict[int, int] = {}
-    for event in shown.tolist():
+    for number, event in enumerate(shown.tolist()):
+        if number % _OFTEN == 0:
+            checkpoint()
         who = int(process[event])
         steps[event] = max(last.get(who, -1), steps.get(int(cause[event]), -1)) + 1
         last[who] = steps[event]
@@ -83,6 +84,39 @@ def space_time(
     for event, word in zip(page.tolist(), words, strict=True):
         who, why = int(process[event]), int(cause[event])
         known = why if why in steps else None
-        when = int(query.column("events", "at")[event])
+        when = int(at[event])
         points.append(Point(event, when, who, place[who], steps[event], labels.event(event), known, word))
     return SpaceTime(lanes, points, max(steps.values(), default=-1) + 1, len(inside), offset)
+
+
+def _crossing(query: QueryCoordinator, first: int, beyond: int, processes: Sequence[int] | None) -> NDArray[Any]:
+    """The events [first, beyond) that caused something in another process or were caused there, ascending; only where
+    both ends are of `processes`."""
+    if processes is None:
+        every = query.memo(("spacetime", "crossing"), lambda: _all_crossing(query))
+        return every[slice(*np.searchsorted(every, np.array([first, beyond], every.dtype)))]
+    process, edges = query.column("events", "process"), Crossings(query)
+    chosen = np.zeros(query.indexes.process_count, np.bool_)
+    mine = [number for number in set(processes) if 0 <= number < len(chosen)]
+    chosen[mine] = True
+    found = [np.empty(0, np.int64)]
+    for number in mine:
+        checkpoint()
+        for ends in (edges.to_causes, edges.to_effects):
+            near, far = ends.of(number)
+            inside = slice(*np.searchsorted(near, np.array([first, beyond], near.dtype)))
+            found.append(near[inside][chosen[process[far[inside]]]].astype(np.int64))
+    return np.unique(np.concatenate(found))
+
+
+def _all_crossing(query: QueryCoordinator) -> NDArray[Any]:
+    cause = query.column("events", "cause")
+    crosses = np.zeros(len(cause), np.bool_)
+    for part in parts(len(cause)):
+        checkpoint()
+        effects = np.flatnonzero(cause[part] >= 0) + part.start
+        crosses[effects] = True
+        crosses[cause[effects]] = True
+    number = number_type(len(cause))
+    found = [np.flatnonzero(crosses[part]).astype(number) + number(part.start) for part in parts(len(cause))]
+    return np.concatenate([np.empty(0, number), *found])

@@ -4,16 +4,16 @@ message that never came: the answer from what was recorded, each step with the m
 
 from __future__ import annotations
 
-from itertools import islice
-
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from elixirscope.dags import Dags
 from elixirscope.errors import NotFoundError
 from elixirscope.insight.findings import Evidence
 from elixirscope.insight.history import History, Row, mfa
 from elixirscope.query.busy import busy_with
-from elixirscope.query.search import scan
+from elixirscope.query.search import SECONDS, scan
 from elixirscope.recording.format import Kind
 
 _FOLLOWED = 8  # requests followed from process to process
@@ -27,7 +27,8 @@ class WhyNot(msgspec.Struct, frozen=True):
 
     happened · never_sent · nobody (the name had no process) · dead (the process had ended) · on_its_way · queued
     (behind `behind` others) · not_taken (received, and no recorded callback took it) · no_clause · crashed ·
-    still_running · no_reply (handled without an answer) · not_called · not_recorded.
+    still_running · no_reply (handled without an answer) · not_called · not_recorded · searching (some seconds did not
+    suffice: ask again to go on).
     `certain` is false when a step rests on an inference, `reason` then names it.
     """
 
@@ -274,9 +275,9 @@ class _Detective:
 
     def sent(self, pattern: str, process: int | None) -> WhyNot:
         """The verdict on messages of a shape to a process."""
-        values = set(scan(self._query, pattern).matches().tolist())
-        alike = (row for value in sorted(values) for row in self._query.find_all("messages", "value", value))
-        rows = list(islice((row for row in alike if row["kind"] != "reply"), _ALIKE))
+        search = scan(self._query, pattern)
+        alike = self._carrying(search.matches(SECONDS))
+        rows = [row for row in self._query.indexes.take("messages", alike[:_ALIKE]) if row["kind"] != "reply"]
         who = "anybody" if process is None else self.history.label(process)
         mine = rows if process is None else [row for row in rows if row["to_process"] == process]
         if mine:
@@ -291,8 +292,19 @@ class _Detective:
             for row in rows[:5]
             if (name := self._receiver(row))
         ]
+        if not search.complete:
+            looked = f"{search.searched:,} of {len(self._query.recording.values):,} values"
+            text = f"nothing like {pattern} was sent to {who} in the first {looked}: ask again to go on"
+            return WhyNot("searching", text, others)
         elsewhere = ": it was sent to others only" if others else ""
         return WhyNot("never_sent", f"nothing like {pattern} was sent to {who}{elsewhere}", others)
+
+    def _carrying(self, values: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Rows of the messages with one of these values, ascending."""
+        carried, wanted = self._query.column("messages", "value"), np.zeros(len(self._query.recording.values) + 1, bool)
+        wanted[values] = True  # the last, of no value (-1), never is
+        found: NDArray[np.int64] = np.flatnonzero(wanted[carried])
+        return found
 
     def _receiver(self, row: Row) -> str:
         return (

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from elixirscope.query.coordinator import QueryCoordinator
-from elixirscope.query.search import scan
+from elixirscope.query.search import SECONDS, Scan, scan
 from elixirscope.query.values import Value
 
 if TYPE_CHECKING:
@@ -42,11 +42,16 @@ class MessageRow(msgspec.Struct, frozen=True):
 
 
 class MessagePage(msgspec.Struct, frozen=True):
-    """A page of messages from `offset` on; `total` counts all that match."""
+    """A page of messages from `offset` on; `total` counts all that match, of those found so far: `complete` says that
+    all values were searched, `searched` how many of `values`. Ask again to go on searching.
+    """
 
     total: int
     offset: int
     messages: list[MessageRow]
+    complete: bool
+    searched: int
+    values: int
 
 
 class CallRow(msgspec.Struct, frozen=True):
@@ -86,17 +91,31 @@ def messages_page(
     pattern: str | None = None,
     around: int | None = None,
 ) -> MessagePage:
-    """Messages sent in [start, end) ns by or to `processes`, in order of time; `search` is looked for in their
-    texts, and a `pattern` (see `query.patterns`) in their values. `around`: the page on which the last message sent by
-    then (ns) is, rather than the one at `offset`. Raises `UsageError` for what is no pattern.
+    """Messages sent in [start, end) ns by or to `processes`, in order of time; `search` is looked for in their kinds,
+    tags, names, and in the strings and atoms of their values, and a `pattern` (see `query.patterns`) in their values,
+    for some seconds. `around`: the page on which the last message sent by then (ns) is, rather than the one at
+    `offset`. Raises `UsageError` for what is no pattern.
     """
-    found = _searched(query, processes, search, pattern) if search or pattern else query.indexes.messages(processes)
+    found: range | NDArray[Any] = query.indexes.messages(processes)
+    scans = list[Scan]()
+    if search or pattern:
+        chosen = np.ones(len(query.column("messages", "message")), np.bool_)
+        if search:
+            scans.append(scan(query, search, plain=True))
+            chosen &= _named(query, search) | _carrying(query, scans[-1])
+        if pattern:
+            scans.append(scan(query, pattern))
+            chosen &= _carrying(query, scans[-1])
+        found = np.flatnonzero(chosen) if isinstance(found, range) else found[chosen[found]]
     first, last = (_sent_before(query, found, bound) for bound in (start or 0, end))
     if around is not None:
         offset = max(0, _sent_before(query, found, around + 1) - first - 1) // max(1, limit) * limit
     low = min(first + max(0, offset), last)
     rows = query.indexes.take("messages", np.asarray(found[low : min(low + limit, last)]))
-    return MessagePage(max(0, last - first), max(0, offset), [message_row(query, row) for row in rows])
+    values = len(query.recording.values)
+    searched = min((one.searched for one in scans), default=values)
+    shown = [message_row(query, row) for row in rows]
+    return MessagePage(max(0, last - first), max(0, offset), shown, searched >= values, searched, values)
 
 
 def _sent_before(query: QueryCoordinator, messages: range | NDArray[Any], at: int | None) -> int:
@@ -110,23 +129,23 @@ def _sent_before(query: QueryCoordinator, messages: range | NDArray[Any], at: in
     return int(np.searchsorted(messages, np.asarray(row, messages.dtype)))
 
 
-def _searched(
-    query: QueryCoordinator, processes: Sequence[int] | None, search: str | None, pattern: str | None
-) -> NDArray[Any]:
-    """The rows of messages in which something is found, ascending."""
-    where, params = list[str](), list[Any]()
-    if processes is not None:
-        where.append("(list_contains(?, m.from_process) or list_contains(?, m.to_process))")
-        params += [list(processes)] * 2
-    if search:
-        where.append("contains(lower(concat_ws(' ', m.kind, m.tag, m.to_name, value_text(m.value))), lower(?))")
-        params.append(search)
-    if pattern:
-        where.append("list_contains(?, m.value)")
-        params.append(scan(query, pattern).matches().tolist())
-    found = query.arrow(f"select m.message from raw.messages m where {' and '.join(where)} order by m.message", params)
-    rows: NDArray[Any] = np.searchsorted(query.column("messages", "message"), found.column("message").to_numpy())
-    return rows
+def _named(query: QueryCoordinator, text: str) -> NDArray[np.bool_]:
+    """Per message whether its kind, tag or receiver's name has `text` in it, ignoring case."""
+    wanted = text.strip().casefold()
+    kind, tag, name = (
+        query.indexes.worded("messages", column, lambda word: wanted in word.casefold())
+        for column in ("kind", "tag", "to_name")
+    )
+    found: NDArray[np.bool_] = kind | tag | name
+    return found
+
+
+def _carrying(query: QueryCoordinator, search: Scan) -> NDArray[np.bool_]:
+    """Per message whether its value was found by a search, which goes on for some seconds at most."""
+    wanted = np.zeros(len(query.recording.values) + 1, np.bool_)
+    wanted[search.matches(SECONDS)] = True  # the last, of no value (-1), never is
+    found: NDArray[np.bool_] = wanted[query.column("messages", "value")]
+    return found
 
 
 def message_row(query: QueryCoordinator, row: dict[str, Any]) -> MessageRow:
@@ -163,27 +182,30 @@ def calls_page(
     offset: int = 0,
 ) -> CallPage:
     """The frames that `call` called; or without it the outermost frames of `process` that touch [start, end) ns."""
-    where, params = list[str](), list[Any]()
+    indexes = query.indexes
     if call is not None:
-        where.append("(c.parent = ? or c.tail_of = ?)")
-        params += [call, call]
+        rows = np.union1d(indexes.numbers("calls", "parent", call), indexes.numbers("calls", "tail_of", call))
+        rows = rows if process is None else rows[query.column("calls", "process")[rows] == process]
     else:
-        where.append("c.depth = 0")
-    if process is not None:
-        where.append("c.process = ?")
-        params.append(process)
+        rows = _outermost(query, process)
+    begun, ended = (query.column("calls", name)[rows] for name in ("start", "end"))
+    chosen = np.ones(len(rows), np.bool_)
     if start is not None:
-        where.append('coalesce(c."end", 9223372036854775807) >= ?')
-        params.append(start)
+        chosen &= (ended < 0) | (ended >= start)
     if end is not None:
-        where.append("c.start < ?")
-        params.append(end)
-    condition = " and ".join(where)
-    total = query.rows(f"select count(*) as n from raw.calls c where {condition}", params)[0]["n"]
-    rows = query.rows(
-        f"select * from raw.calls c where {condition} order by c.call limit ? offset ?", [*params, limit, offset]
-    )
-    return CallPage([_call_row(query, row) for row in rows], total)
+        chosen &= begun < end
+    rows = rows[chosen]
+    shown = indexes.take("calls", rows[offset : offset + limit])
+    return CallPage([_call_row(query, row) for row in shown], len(rows))
+
+
+def _outermost(query: QueryCoordinator, process: int | None) -> NDArray[Any]:
+    """Rows of the frames that nothing recorded called, of one process or of all."""
+    if process is None:
+        return query.indexes.seek("calls", "depth", 0)
+    mine: NDArray[Any] = query.indexes.numbers("calls", "process", process)
+    outer: NDArray[Any] = mine[query.column("calls", "depth")[mine] == 0]
+    return outer
 
 
 def _call_row(query: QueryCoordinator, row: dict[str, Any]) -> CallRow:

@@ -7,18 +7,19 @@ hidden senders until one is visible: the nearest cause in the order of the progr
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Collection, Iterator
+from typing import Any, Final
 
 import msgspec
 import numpy as np
 
+from elixirscope.query.cancellation import checkpoint
 from elixirscope.query.coordinator import QueryCoordinator
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from elixirscope.query.density import events_of
+from elixirscope.recording.format import Kind
 
 HOPS_MOST: Final = 8
+_LOOK: Final = 256  # events of a process looked at together
 
 
 class Passage(msgspec.Struct, frozen=True):
@@ -40,9 +41,8 @@ def passages(
     if not through or not shown:
         return found
     visible, passing = set(shown), set(through)
-    by_sender = _sorted(query, "from_process", "sent_at")
     for process in passing:
-        for row in _between(query, by_sender, process, "sent_at", start, end):
+        for row in _sent(query, process, start, end):
             if row["to_process"] in visible and row["received_at"] is not None and len(found) < most:
                 passage = _back(query, row, visible, passing)
                 if passage is not None:
@@ -78,30 +78,31 @@ def _back(query: QueryCoordinator, last: dict[str, Any], visible: set[int], pass
 
 def _before(query: QueryCoordinator, process: int, at: int) -> dict[str, Any] | None:
     """The last message that `process` received before `at`."""
-    order = _sorted(query, "to_process", "received_at")
-    owners = query.column("messages", "to_process")[order]
-    low, high = np.searchsorted(owners, [process, process + 1])
-    times = query.column("messages", "received_at")[order[low:high]]
-    place = int(np.searchsorted(times, at))
-    return None if place == 0 or times[place - 1] < 0 else _row(query, int(order[low + place - 1]))
+    mine, kinds = events_of(query, "messages", process), query.column("events", "kind")
+    until, _ = query.indexes.between("events", "at", at, at)
+    place = int(np.searchsorted(mine, np.asarray(until, mine.dtype)))
+    while place:
+        checkpoint()
+        part = slice(max(place - _LOOK, 0), place)
+        received = np.flatnonzero(kinds[mine[part]] == Kind.RECEIVE)
+        for number in reversed(received.tolist()):
+            rows = query.indexes.numbers("messages", "receive_event", int(mine[part][number]))
+            if len(rows):
+                return _row(query, int(rows[0]))
+        place = part.start
+    return None
 
 
-def _between(
-    query: QueryCoordinator, order: NDArray[np.int64], process: int, column: str, start: int, end: int
-) -> list[dict[str, Any]]:
-    owners = query.column("messages", "from_process")[order]
-    low, high = np.searchsorted(owners, [process, process + 1])
-    times = query.column("messages", column)[order[low:high]]
-    first, last = np.searchsorted(times, [start, end + 1])
-    return [_row(query, number) for number in order[low + first : low + last].tolist()]
-
-
-def _sorted(query: QueryCoordinator, owner: str, time: str) -> NDArray[np.int64]:
-    """Row numbers of the messages by owner and time."""
-    return query.memo(
-        ("passage", owner, time),
-        lambda: np.lexsort((query.column("messages", time), query.column("messages", owner))).astype(np.int64),
-    )
+def _sent(query: QueryCoordinator, process: int, start: int, end: int) -> Iterator[dict[str, Any]]:
+    """What `process` sent that was on its way in [start, end] ns, the earliest first."""
+    indexes = query.indexes
+    mine = indexes.numbers("messages", "from_process", process)
+    # A message is numbered by the event of its sending, and events are in order of time
+    first, beyond = indexes.between("messages", "message", *indexes.between("events", "at", start, end + 1))
+    for number in mine[slice(*np.searchsorted(mine, np.array([first, beyond], mine.dtype)))].tolist():
+        row = _row(query, number)
+        if row["sent_at"] is not None:
+            yield row
 
 
 def _row(query: QueryCoordinator, number: int) -> dict[str, Any]:

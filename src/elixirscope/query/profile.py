@@ -79,6 +79,11 @@ def _self_times(query: QueryCoordinator, allocate: Allocate) -> NDArray[np.int64
     return own
 
 
+def first_calls(query: QueryCoordinator) -> NDArray[np.int64]:
+    """For each site that was called the row of its first call."""
+    return _sites(query).first
+
+
 def _sites(query: QueryCoordinator) -> _Sites:
     def make(_: Allocate) -> tuple[NDArray[Any], ...]:
         column = query.column("calls", "site")

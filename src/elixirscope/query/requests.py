@@ -40,15 +40,17 @@ def requests(query: QueryCoordinator) -> Requests:
 
 
 def _find(query: QueryCoordinator) -> NDArray[np.int64]:
-    table = query.arrow(
-        f"""select m.sender_call as frame, m.message, m.sent_at as sent,
-            coalesce(r.received_at, r.sent_at, {int(query.recording.info.duration_ns)}) as answered
-            from raw.messages m left join raw.messages r on r.message = m.reply
-            where m.kind = 'call' and m.sender_call is not null and m.sent_at is not null"""
-    )
-    frame, message, sent, answered = (
-        table.column(name).to_numpy() for name in ("frame", "message", "sent", "answered")
-    )
+    columns = {name: query.column("messages", name) for name in ("message", "sender_call", "sent_at", "received_at")}
+    asks = query.indexes.worded("messages", "kind", lambda word: word == "call")
+    replies = query.column("messages", "reply")
+    rows = np.flatnonzero(asks & (columns["sender_call"] >= 0) & (columns["sent_at"] >= 0))
+    frame, message, sent = (columns[name][rows].astype(np.int64) for name in ("sender_call", "message", "sent_at"))
+    answered = np.full(len(rows), int(query.recording.info.duration_ns))
+    given = np.flatnonzero(replies[rows] >= 0)
+    places = np.searchsorted(columns["message"], replies[rows[given]])
+    for name in ("sent_at", "received_at"):  # when it was received, and else when it was sent
+        known = columns[name][places] >= 0
+        answered[given[known]] = columns[name][places[known]]
     calls, parents, ended = (query.column("calls", name) for name in ("call", "parent", "end"))
     waiting = frame.copy()
     pending = np.arange(len(waiting))

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pyarrow as pa
 
-from elixirscope.query.grouping import Chosen, Grouped, Groups, ascends, group, regroup, shift_of
+from elixirscope.query.cancellation import checkpoint
+from elixirscope.query.grouping import Chosen, Grouped, Groups, ascends, group, parts, regroup, shift_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,6 +25,12 @@ if TYPE_CHECKING:
 
 _STEP: Final = 512  # rows: a page of 8-byte numbers
 _NULL: Final = -1  # null, in columns of whole numbers
+_PROCESSES: Final = frozenset(
+    {
+        *(("calls", "process"), ("exceptions", "process"), ("links", "process"), ("links", "peer")),
+        *(("messages", "from_process"), ("messages", "to_process"), ("states", "process")),
+    }
+)  # columns of process numbers, for which `grouped` is the index
 _FEW: Final = 8  # rows that are taken one by one
 
 
@@ -58,6 +65,9 @@ class Rows:
         if self.ascending(table, column):
             low, high = self.between(table, column, key, key + 1)
             return np.arange(low, high)
+        if (table, column) in _PROCESSES:
+            order, starts = self.grouped(table, column)
+            return order[int(starts[key]) : int(starts[key + 1])] if 0 <= key < len(starts) - 1 else order[:0]
         with self._lock:
             if (table, column) not in self._groups:
                 keys = self.column(table, column)
@@ -70,6 +80,24 @@ class Rows:
                 order, starts, shift = self.arrays(f"{table}.{column}", make)
                 self._groups[table, column] = Groups(keys, order, starts, int(shift[0]))
             return self._groups[table, column].rows(key)
+
+    def seek(self, table: str, column: str, key: int) -> NDArray[np.int64]:
+        """As `numbers`, by going through the column: for what is asked too seldom to deserve an index."""
+        keys, found = self.column(table, column), [np.empty(0, np.int64)]
+        for part in parts(len(keys)):
+            checkpoint()
+            found.append(np.flatnonzero(keys[part] == key) + part.start)
+        return np.concatenate(found)
+
+    def worded(self, table: str, column: str, wanted: Callable[[str], bool]) -> NDArray[np.bool_]:
+        """For each row whether the word in a column of texts is one that is `wanted`; of null it is not."""
+        found = [np.empty(0, np.bool_)]
+        for chunk in self.recording.table(table).column(column).chunks:
+            checkpoint()
+            words = chunk if pa.types.is_dictionary(chunk.type) else chunk.dictionary_encode()
+            chosen = np.array([*(wanted(word) for word in words.dictionary.to_pylist()), False], np.bool_)
+            found.append(chosen[np.asarray(words.indices.fill_null(len(chosen) - 1))])
+        return np.concatenate(found)
 
     def grouped(self, table: str, column: str) -> tuple[NDArray[Any], NDArray[Any]]:
         """(rows by a column that holds process numbers, where each process starts)."""

@@ -22,7 +22,9 @@ from numpy.typing import NDArray
 from elixirscope.errors import RecordingError, UsageError
 from elixirscope.moment import Moment
 from elixirscope.query import patterns
+from elixirscope.query.cancellation import checkpoint
 from elixirscope.query.coordinator import QueryCoordinator
+from elixirscope.query.grouping import parts
 from elixirscope.query.labels import Labels
 from elixirscope.query.patterns import Pattern
 from elixirscope.query.values import Value
@@ -90,6 +92,7 @@ class Scan:
         until = None if seconds is None else time.monotonic() + seconds
         with self._lock:
             for first, count, candidates in self._batches():
+                checkpoint()
                 for number, raw in candidates:
                     if number >= self.searched and self._holds(number, raw):
                         self._found.append(number)
@@ -159,11 +162,14 @@ def events_with(query: QueryCoordinator, values: NDArray[np.int64], kinds: Seque
     if not len(values):
         return values
     carried, kind = query.column("events", "value"), query.column("events", "kind")
-    wanted = np.zeros(max(len(query.recording.values), 1), bool)
-    wanted[values] = True
+    wanted = np.zeros(len(query.recording.values) + 1, bool)
+    wanted[values] = True  # the last, of no value (-1), never is
     chosen = np.isin(np.arange(256), [k.value for name in kinds for k in KINDS[name]])
-    mine: NDArray[np.int64] = np.flatnonzero((carried >= 0) & chosen[kind])
-    mine = mine[wanted[carried[mine]]]
+    found = [values[:0]]
+    for part in parts(len(carried)):
+        checkpoint()
+        found.append(np.flatnonzero(wanted[carried[part]] & chosen[kind[part]]) + part.start)
+    mine = np.concatenate(found)
     if "message" in kinds:
         twice = np.isin(kind[mine], [k.value for k in KINDS["message"]])
         twice[twice] = ~np.isin(mine[twice], query.column("messages", "message"))

@@ -5,33 +5,26 @@ from __future__ import annotations
 from typing import Final
 
 import msgspec
+import numpy as np
 
 from elixirscope.errors import UsageError
 from elixirscope.moment import Moment
 from elixirscope.query.coordinator import QueryCoordinator
+from elixirscope.query.profile import first_calls
 from elixirscope.query.search import find
 from elixirscope.query.stepping import moment_of
 
 _EACH: Final = 12
 _SHOWN: Final = 80  # characters of a value beside its place
 
+_KINDS: Final = ("process", "function", "exception", "test", "message")
 _SOURCES: Final = {
-    "process": """
-        select label || coalesce(' ' || pid, '') as label, (select min(event) from raw.events e where e.process =
-        p.process) as event
-        from raw.processes p where contains(lower(concat_ws(' ', label, name, module, pid)), $1) order by process""",
-    "function": """
-        select module || '.' || function || '/' || arity as label, min(call) as event from raw.calls
-        where contains(lower(module || '.' || function || '/' || arity), $1) group by 1 order by min(call)""",
     "exception": """
         select type || coalesce(': ' || text, '') as label, event from raw.exceptions
         where contains(lower(concat_ws(' ', type, text)), $1) order by event""",
     "test": """
         select module || ': ' || name as label, event from raw.tests
         where contains(lower(concat_ws(' ', module, name)), $1) order by event""",
-    "message": """
-        select kind || ' ' || tag as label, message as event from raw.messages
-        where tag is not null and contains(lower(tag), $1) order by message""",
 }
 
 
@@ -52,7 +45,7 @@ class NamePage(msgspec.Struct, frozen=True):
 
 def search(query: QueryCoordinator, text: str) -> list[Hit]:
     """What contains `text`, ignoring case; at most 12 of each kind. An empty text finds nothing."""
-    return [hit for kind in _SOURCES for hit in named(query, text, kind, _EACH).results]
+    return [hit for kind in _KINDS for hit in named(query, text, kind, _EACH).results]
 
 
 def values(query: QueryCoordinator, pattern: str, limit: int = 40, seconds: float = 2.0) -> list[Hit]:
@@ -68,11 +61,47 @@ def values(query: QueryCoordinator, pattern: str, limit: int = 40, seconds: floa
 def named(query: QueryCoordinator, text: str, kind: str, limit: int | None = None, offset: int = 0) -> NamePage:
     """What of a kind (process, function, exception, test, message) contains `text`, ignoring case; a page of it."""
     wanted = text.strip().lower()
-    if kind not in _SOURCES:
-        raise UsageError(f"{kind!r} is nothing that has a name", f"give one of {', '.join(_SOURCES)}")
+    if kind not in _KINDS:
+        raise UsageError(f"{kind!r} is nothing that has a name", f"give one of {', '.join(_KINDS)}")
     if not wanted:
         return NamePage([], 0)
-    found = f"select * from ({_SOURCES[kind]}) where event is not null and label is not null"
-    total = query.rows(f"select count(*) as n from ({found})", [wanted])[0]["n"]
-    rows = query.rows(f"{found} limit ? offset ?", [wanted, total if limit is None else limit, offset])
-    return NamePage([Hit(kind, row["label"], moment_of(query, row["event"])) for row in rows], total)
+    last = None if limit is None else offset + limit
+    if kind == "message":
+        rows = np.flatnonzero(query.indexes.worded("messages", "tag", lambda tag: wanted in tag.lower()))
+        page = query.indexes.select("messages", rows[offset:last], "kind", "tag", "message")
+        return NamePage([_hit(query, kind, f"{of} {tag}", event) for of, tag, event in page], len(rows))
+    if kind in _SOURCES:
+        found = f"select * from ({_SOURCES[kind]}) where event is not null and label is not null"
+        answer = query.rows(found, [wanted])
+        named = [(row["label"], row["event"]) for row in answer]
+    else:
+        named = _processes(query, wanted) if kind == "process" else _functions(query, wanted)
+    return NamePage([_hit(query, kind, *one) for one in named[offset:last]], len(named))
+
+
+def _hit(query: QueryCoordinator, kind: str, label: str, event: int) -> Hit:
+    return Hit(kind, label, moment_of(query, event))
+
+
+def _processes(query: QueryCoordinator, wanted: str) -> list[tuple[str, int]]:
+    """(label and pid, first event) of the processes with `wanted` in a name of theirs."""
+    found = []
+    for row in query.processes:
+        names = (row[name] for name in ("label", "name", "module", "pid") if row[name] is not None)
+        events = query.indexes.events_of(row["process"])
+        if len(events) and row["label"] is not None and wanted in " ".join(names).lower():
+            pid = f" {row['pid']}" if row["pid"] is not None else ""
+            found.append((f"{row['label']}{pid}", int(events[0])))
+    return found
+
+
+def _functions(query: QueryCoordinator, wanted: str) -> list[tuple[str, int]]:
+    """(name, first call) of the functions with `wanted` in their name, in order of these."""
+    first: dict[str, int] = {}
+    for module, function, arity, call in query.indexes.select(
+        "calls", first_calls(query), "module", "function", "arity", "call"
+    ):
+        name = f"{module}.{function}/{arity}"
+        if None not in (module, function, arity) and wanted in name.lower():
+            first[name] = min(call, first.get(name, call))
+    return sorted(first.items(), key=lambda one: one[1])

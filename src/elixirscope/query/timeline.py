@@ -181,6 +181,12 @@ def timeline(
     return Timeline(start, end, detail, list(lanes.values()), arrows or [], cut)
 
 
+def prepare(query: QueryCoordinator) -> None:
+    """Make the index of the marks that a window shows where it is too wide to show all."""
+    for _ in touching.events(query, "rare", _RARE, 0, 0, []):
+        pass
+
+
 def _spans(query: QueryCoordinator, start: int, end: int, processes: list[int]) -> list[tuple[int, Span]] | None:
     """Frames that touch the window; None when they are too many."""
     numbers = touching.frames(query, start, end, processes, SPANS_MOST)

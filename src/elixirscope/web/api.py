@@ -68,7 +68,7 @@ def routes(showing: Showing) -> list[BaseRoute]:
     def get(path: str, question: Callable[[Film, Parameters], Any]) -> Callable[[Request], Any]:
         async def handle(request: Request) -> Response:
             film, asked = showing.film, Parameters(request.query_params)
-            if path in _LONG:
+            if path in _LONG or (path == "/messages" and asked.looks):
                 return await _while_wanted(request, showing, lambda: question(film, asked), long)
             return await _answer(showing, lambda: question(film, asked), short)
 

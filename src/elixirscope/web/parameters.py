@@ -14,6 +14,11 @@ class Parameters:
     def __init__(self, query: QueryParams) -> None:
         self._query = query
 
+    @property
+    def looks(self) -> bool:
+        """Whether something is searched for in values."""
+        return bool(self._query.get("search") or self._query.get("pattern"))
+
     def text(self, name: str, default: str | None = None) -> str:
         """The parameter as text. Raises `UsageError` when it is missing and there is no default."""
         found = self._query.get(name, default)

@@ -93,12 +93,7 @@ export const api = {
       pattern?: string
     },
     signal?: Signal,
-  ) =>
-    get<{ total: number; messages: T.Message[] }>(
-      'messages',
-      { ...q, processes: q.processes?.join(',') },
-      signal,
-    ),
+  ) => get<T.MessagePage>('messages', { ...q, processes: q.processes?.join(',') }, signal),
   graph: (at: number, signal?: Signal) => get<T.Graph>('graph', { at }, signal),
   states: (process: number, offset: number, limit: number, signal?: Signal) =>
     get<T.Versions>('states', { process, offset, limit }, signal),

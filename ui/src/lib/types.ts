@@ -294,6 +294,15 @@ export interface Picture {
   coverage: Coverage[]
 }
 
+/** A page of messages; `complete` unless a search has to go on: `searched` of `values` were looked at. */
+export interface MessagePage {
+  total: number
+  messages: Message[]
+  complete: boolean
+  searched: number
+  values: number
+}
+
 export interface Message {
   message: number
   kind: string
