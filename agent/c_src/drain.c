@@ -63,8 +63,8 @@ ERL_NIF_TERM drain(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
                           enif_make_int64(env, first), enif_make_int64(env, last));
 }
 
-/* lost_by(ring): [{Pid, Count}] of events that were dropped since the last time, as far as it is known whose they were.
- * Asked before `drain`, no more than that says. */
+/* lost_by(ring): [{Pid, Count}] of events that were dropped since the last time, as far as it is known whose they were:
+ * no more than the ring has lost by then. */
 ERL_NIF_TERM lost_by(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
   (void)argc;
   struct writer *w = reader(env, argv[0]);

@@ -70,6 +70,11 @@ def test_the_timeline_is_never_silently_cut(client: httpx.Client) -> None:
     assert [lane_["process"] for lane_ in one["lanes"]] == [lane]
 
 
+def test_what_was_left_out_is_told_with_its_time(client: httpx.Client) -> None:
+    assert ask(client, "omissions", limit=5) == {"omissions": [], "total": 0}
+    assert ask(client, "omissions", **{"from": 5, "to": 9})["total"] == 0
+
+
 def test_one_moment_moves_every_view(client: httpx.Client, sale: dict[str, Any]) -> None:
     picture = ask(client, "frame", event=sale["end_event"])
     assert picture["moment"]["process"] == sale["process"]

@@ -96,6 +96,29 @@ defmodule ElixirScope.Capture.KillSwitchTest do
 
     if engine == :native, do: with({:error, reason} <- NativeLibrary.load(), do: @tag(skip: reason))
 
+    test "#{engine}: whoever takes over from a manager that was killed begins anew, and says so" do
+      %{tmp_dir: dir} = own_folder(%{})
+      # Down at the first look, and never up again.
+      pipeline = Pipeline.start(dir, "limits => \#{overhead_percent => 0, step_after_ms => 0}", unquote(engine))
+      on_exit(fn -> if Process.alive?(pipeline.owner), do: Pipeline.stop(pipeline) end)
+      told = fn -> for %{what: :step, to: to} <- RawFiles.metas(dir), do: to end
+
+      assert eventually(fn ->
+               unquote(runtime).tail(unquote(runtime).call(1, {"value"}), 2)
+               PipelineManager.flush()
+               Ingestor.code_channel() == nil
+             end)
+
+      manager = Process.whereis(:elixir_scope_pipeline)
+      Process.exit(manager, :kill)
+      assert eventually(fn -> List.last(told.()) == :values end)
+      assert eventually(fn -> unquote(runtime).call(3, {"again"}) != 0 end)
+      Pipeline.stop(pipeline)
+      assert Enum.find(RawFiles.events(dir), &(&1.site == 3)).value == {:ok, {"again"}}
+    end
+
+    if engine == :native, do: with({:error, reason} <- NativeLibrary.load(), do: @tag(skip: reason))
+
     test "#{engine}: a frame that began when nothing was recorded has no end either" do
       %{tmp_dir: dir} = own_folder(%{})
       pipeline = Pipeline.start(dir, "", unquote(engine))

@@ -114,6 +114,27 @@ defmodule ElixirScope.Capture.OverloadTest do
     assert Enum.sum(missing) <= lost
   end
 
+  test "while the agent's memory is full everything is dropped, and the recording says from when to when", context do
+    # More than collectors take that have nothing to do, and much less than those whose events wait.
+    pipeline = start(context, "limits => \#{memory_bytes => 3000000, step_after_ms => 600000}")
+    limits = fn -> for %{what: :limit, of: :code, on: on} <- RawFiles.metas(context.tmp_dir), do: on end
+    collectors = Ingestor.collectors()
+    Enum.each(collectors, &:erlang.suspend_process/1)
+    # Each is given some.
+    for _ <- 1..8, do: await(workers(8, 1_000))
+    assert eventually(fn -> limits.() == [true] end)
+    assert Ingestor.limit() == 0
+    [{unlucky, _}] = dropped = workers(1, 10)
+    await(dropped)
+    Enum.each(collectors, &:erlang.resume_process/1)
+    assert eventually(fn -> limits.() == [true, false] end)
+    [{last, _}] = again = workers(1, 10)
+    await(again)
+    Pipeline.stop(pipeline)
+    assert numbers(context.tmp_dir)[last] == Enum.to_list(1..10)
+    assert {unlucky, 10, :overload} in RawFiles.losses(context.tmp_dir)
+  end
+
   test "a manager that is killed comes back, and the channel stays open", context do
     pipeline = start(context, "")
     [{first, _}] = one = workers(1, 100)

@@ -14,6 +14,7 @@ from elixirscope.correlate.handling import Mailboxes
 from elixirscope.correlate.labels import give_labels
 from elixirscope.correlate.links import Links
 from elixirscope.correlate.messages import Mail, messages_patches, messages_table
+from elixirscope.correlate.omissions import omissions_table
 from elixirscope.correlate.origins import Origins
 from elixirscope.correlate.processes import Lives, processes_table
 from elixirscope.correlate.restarts import join_restarts
@@ -99,6 +100,7 @@ class EventCorrelator:
                 "exceptions": self._flights.table(log),
                 "sites": _sites_table(log, self._hits),
                 "tests": self._tests.table(),
+                "omissions": omissions_table(log),
             },
             [*patch("calls", rows, remote_parent=known(askers)), *self._states.explained(lives)],
         )

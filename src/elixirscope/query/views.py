@@ -262,6 +262,29 @@ VIEWS: Final[dict[str, View]] = {
         ),
         "raw.tests t",
     ),
+    "omissions": View(
+        "Spans of time in which less was recorded than the plan says, and how much was left out.",
+        (
+            *_same(
+                "o",
+                at=f"{_TIME}; null where nobody knows",
+                until="null when it lasted to the end",
+                kind="step (recording had stepped down), limit (memory was full), calls (only counted), loss (dropped)",
+                subject="what was not recorded",
+                reason="",
+                node="",
+                process="of a loss, where it is known",
+            ),
+            Column("label", "p.label", "what a person calls the process"),
+            *_same(
+                "o",
+                level="of a step: the most that was recorded: calls, messages or lifecycle",
+                function="of calls: Module.function/arity",
+                count="events dropped, or calls that were only counted",
+            ),
+        ),
+        f"raw.omissions o {_LABELS}",
+    ),
     "links": View(
         "Links and monitors between processes.",
         (

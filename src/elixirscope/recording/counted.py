@@ -21,6 +21,16 @@ class Counted:
     start: int
     end: int
     limit: int
+    vm: int = 0
+
+    @property
+    def name(self) -> str:
+        """What was called, for a person."""
+        named = {
+            "fn": f"a function in {self.callee}, line {self.line}",
+            "external": f"{self.callee} in line {self.line}",
+        }
+        return named.get(self.kind, str(self.callee))
 
 
 def counted(log: Log) -> list[Counted]:
@@ -30,16 +40,16 @@ def counted(log: Log) -> list[Counted]:
         until, limit, calls = meta.get("until_unix_ns"), meta.get("calls_per_second"), meta.get("calls")
         if meta.get("what") == "counted" and isinstance(until, int) and isinstance(limit, int):
             for entry in calls if isinstance(calls, list) else []:
-                one = _one(entry, until, limit, log.start_unix_ns)
+                one = _one(entry, until, limit, log.start_unix_ns, meta.get("vm", 0))
                 found += [one] if one is not None else []
     return found
 
 
-def _one(entry: Term, until: int, limit: int, zero: int) -> Counted | None:
+def _one(entry: Term, until: int, limit: int, zero: int, vm: int) -> Counted | None:
     match entry:
         case ((Atom() as module, Atom() as kind, Atom() as function, int(arity), int(line)), int(calls), int(since)):
             callee = Callee(module_name(module), str(function), arity)
-            return Counted(str(kind), callee, line, calls, since - zero, until - zero, limit)
+            return Counted(str(kind), callee, line, calls, since - zero, until - zero, limit, vm)
     return None
 
 

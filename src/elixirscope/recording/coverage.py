@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
-from itertools import zip_longest
 from typing import Any, Final
 
 import msgspec
 
 from elixirscope.recording.counted import counted
 from elixirscope.recording.log import Log
+from elixirscope.recording.omissions import omissions
 from elixirscope.recording.terms import Atom, Term, inspect, module_name
 
 _MOST_ROWS: Final = 50  # of one sort; the rest is summed up in one row
@@ -32,7 +32,7 @@ def uncovered(log: Log) -> list[Uncovered]:
     """All that `log` knows to be missing."""
     rows: list[Uncovered] = []
     metas = log.metas
-    told = (_losses(log), _gaps(log), _unfinished(log), _told(metas), _steps(log), _counted(log), _skipped(metas))
+    told = (_losses(log), _gaps(log), _unfinished(log), _told(metas), _spans(log), _counted(log), _skipped(metas))
     for source in told:
         found = list(dict.fromkeys(source))
         rows += found[:_MOST_ROWS]
@@ -75,42 +75,26 @@ def _told(metas: Iterable[dict[str, Any]]) -> Iterator[Uncovered]:
             yield Uncovered(_text(meta.get("subject")), _text(meta.get("reason")))
 
 
-_LEFT_OUT: Final = {
-    "calls": "values of instrumented code",
-    "messages": "calls, values and states of instrumented code",
-    "lifecycle": "calls, values, states and messages",
-}
-
-
-def _steps(log: Log) -> Iterator[Uncovered]:
+def _spans(log: Log) -> Iterator[Uncovered]:
     """Times in which the agent recorded less, because it cost more than the plan allows."""
-    steps = sorted((meta for meta in log.metas if meta.get("what") == "step"), key=_when)
-    for step, after in zip_longest(steps, steps[1:]):
-        left_out = _LEFT_OUT.get(_text(step.get("to")))
-        if left_out is not None:
-            until = _moment(after, log) if after else "the end"
-            yield Uncovered(f"{left_out}, from {_moment(step, log)} to {until}", _text(step.get("reason")))
+    for one in omissions(log):
+        if one.kind in ("step", "limit"):
+            until = _moment(one.until) if one.until is not None else "the end"
+            yield Uncovered(f"{one.subject}, from {_moment(one.at or 0)} to {until}", one.reason)
 
 
 def _counted(log: Log) -> Iterator[Uncovered]:
     """Functions that were called too often, the most frequent first."""
     calls: Counter[tuple[str, str | None, int]] = Counter()
     for one in counted(log):
-        name = str(one.callee)
-        named = {"fn": f"a function in {name}, line {one.line}", "external": f"{name} in line {one.line}"}
-        calls[named.get(one.kind, name), None if one.kind in named else name, one.limit] += one.calls
+        calls[one.name, str(one.callee) if one.kind == "function" else None, one.limit] += one.calls
     for (name, function, limit), count in calls.most_common():
         why = f"{count:,} were only counted: its calls cost more than {limit:,} small ones a second"
         yield Uncovered(f"calls of {name}", why, function, count)
 
 
-def _moment(step: dict[str, Any], log: Log) -> str:
-    return f"{max(0, _when(step) - log.start_unix_ns) / 1e9:,.3f} s"
-
-
-def _when(step: dict[str, Any]) -> int:
-    at = step.get("unix_ns")
-    return at if isinstance(at, int) else 0
+def _moment(at: int) -> str:
+    return f"{at / 1e9:,.3f} s"
 
 
 def _skipped(metas: Iterable[dict[str, Any]]) -> Iterator[Uncovered]:

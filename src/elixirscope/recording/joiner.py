@@ -277,15 +277,15 @@ class Joiner:
         """What files say they lost, of processes known so far; in the last slice also values outside their frames."""
         for file in self._files:
             vm = self._vms.number(file)
-            for pid, count, reason, ts in file.losses:
+            for pid, count, reason, ts, since in file.losses:
                 process = None
                 if pid is not None:
                     number = self._processes.of(pid, vm)
                     if number >= len(self._final) or self._final[number] < 0:
                         continue
                     process = int(self._final[number])
-                at = max(ts + self._vms.shifts[vm] - self._start, 0) if ts else None
-                yield Loss(vm, process, count, reason, at)
+                at, began = (max(t + self._vms.shifts[vm] - self._start, 0) if t else None for t in (ts, since))
+                yield Loss(vm, process, count, reason, at, began)
             if file.bad_values and last:
                 yield Loss(vm, None, 0, f"{file.bad_values:,} values of {file.name} lie outside their frames")
 

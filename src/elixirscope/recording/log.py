@@ -83,7 +83,8 @@ class Loss:
     process: int | None
     count: int
     reason: str
-    at: int | None = None
+    at: int | None = None  # when that was told: they were dropped since `since`
+    since: int | None = None
 
 
 @dataclass

@@ -41,12 +41,13 @@ class RawFile:
     bad_values: int = 0  # events read so far whose value lies outside its frame
     pids: dict[int, Pid] = field(default_factory=dict)
     modules: list[tuple[str, dict[str, Term], list[Term]]] = field(default_factory=list)
-    losses: list[tuple[Pid | None, int, str, int]] = field(default_factory=list)  # …, ts
+    losses: list[tuple[Pid | None, int, str, int, int]] = field(default_factory=list)  # …, told at, since
     metas: list[dict[str, Any]] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
     ended: bool = False
     read: int = 0  # bytes
     told_lost: int = 0  # events that frames say were dropped
+    latest: int = 0  # when the last of `batches` so far ended, else when the file began; 0: not known
     written: int | None = None  # Unix ns, when the last of `batches` was; None: not known
 
     @cached_property
@@ -98,7 +99,7 @@ def read_raw_file(path: Path) -> RawFile:
     read_on(file, path)
     lost = sum(loss[1] for loss in file.losses)
     if file.told_lost > lost:  # the frame that said whose they were is itself gone
-        file.losses.append((None, file.told_lost - lost, "not known: the record of this loss is damaged", 0))
+        file.losses.append((None, file.told_lost - lost, "not known: the record of this loss is damaged", 0, 0))
     return file
 
 
@@ -110,6 +111,7 @@ def read_on(file: RawFile, path: Path, *, growing: bool = False) -> bool:
             return False
     data = file.data = map_file(path)
     file.header = file.header or read_header(data)
+    file.latest = file.latest or (file.header.monotonic_ns if file.header is not None else 0)
     batches: list[tuple[int, int, int, int, int]] = []
     for item in scan(data, path.name, file.read):
         if isinstance(item, Gap):
@@ -123,6 +125,7 @@ def read_on(file: RawFile, path: Path, *, growing: bool = False) -> bool:
         start, end = item.offset + FRAME_OVERHEAD, item.offset + FRAME_OVERHEAD + len(item.payload)
         try:
             if item.type == FrameType.EVENTS:
+                file.latest = item.last_ts
                 times = np.frombuffer(item.payload[: item.count * EVENT.itemsize], EVENT, item.count)["ts"]
                 if item.count:
                     batches.append((start, item.count, end, int(times.min()), int(times.max())))
@@ -150,7 +153,7 @@ def _take_term(file: RawFile, frame: Frame) -> None:
         case FrameType.LOSS:
             for pid, count, reason in term:
                 owner = pid if isinstance(pid, Pid) else None
-                file.losses.append((owner, int(count), _text(reason), frame.first_ts))
+                file.losses.append((owner, int(count), _text(reason), frame.first_ts, file.latest))
         case FrameType.META:
             file.metas.append(_text_keys(term))
         case FrameType.END:

@@ -14,7 +14,7 @@ from typing import Final
 
 import pyarrow as pa
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 
 _i64, _i32, _bool = pa.int64(), pa.int32(), pa.bool_()
 _text = pa.dictionary(pa.int32(), pa.string())  # few of many rows' texts differ
@@ -185,6 +185,19 @@ TABLES: Final[dict[str, pa.Schema]] = {
         process=_i32,  # the test's own process
         call=_i64,  # the test function's frame
         text=_text,  # failure message
+    ),
+    # Spans in which less was recorded than the plan says (`recording.omissions`), in order of time.
+    "omissions": _schema(
+        at=_i64,  # null: nobody knows when
+        until=_i64,  # null: to the end
+        kind=_kind,  # step | limit | calls | loss
+        subject=_text,  # what was not recorded
+        reason=_text,
+        node=_text,
+        process=_i32,  # of a loss, where it is known
+        level=_text,  # of a step: what was recorded at most: calls | messages | lifecycle
+        function=_text,  # of calls that were only counted: Module.function/arity
+        count=_i64,  # events dropped, calls counted
     ),
 }
 """Name → schema. `exceptions.class_` is stored under `class`."""

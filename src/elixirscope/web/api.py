@@ -34,6 +34,7 @@ _QUESTIONS: dict[str, Callable[[Film, Parameters], Any]] = {
     "/tests": questions.tests,
     "/timeline": questions.timeline,
     "/overview": questions.overview,
+    "/omissions": questions.omissions,
     "/frame": questions.frame,
     "/graph": questions.graph,
     "/event": questions.event,

@@ -83,6 +83,20 @@ def timeline(film: Film, ask: Parameters) -> Timeline:
     )
 
 
+def omissions(film: Film, ask: Parameters) -> Answer:
+    """Where in a window less was recorded than the plan says: the longest spans, in order of time."""
+    start, end = ask.number("from", 0), ask.number("to", max(film.info.duration_ns, 1))
+    limit = min(ask.number("limit", 500), 10 * _MOST)
+    within = "from raw.omissions where (until is null or until >= ?) and (at is null or at <= ?)"
+    longest = f"select * {within} order by coalesce(until, ?) - coalesce(at, 0) desc, at limit ?"
+    found = film.query.rows(
+        f"select o.*, p.label from ({longest}) o left join raw.processes p using (process) order by o.at nulls first",
+        [start, end, end, limit],
+    )
+    total = film.query.rows(f"select count(*) as total {within}", [start, end])[0]["total"]
+    return {"omissions": found, "total": total}
+
+
 def overview(film: Film, ask: Parameters) -> Overview:
     """The whole recording as a strip."""
     return overview_of(film.query, ask.number("width", 400))

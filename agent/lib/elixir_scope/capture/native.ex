@@ -85,6 +85,7 @@ defmodule ElixirScope.Capture.Native do
 
       {:error, reason} ->
         NativeRuntime.discard()
+        :persistent_term.erase(@key)
         Map.merge(hello, %{engine: :portable, engine_reason: reason})
     end
   end

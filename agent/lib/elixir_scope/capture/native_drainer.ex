@@ -87,58 +87,56 @@ defmodule ElixirScope.Capture.NativeDrainer do
   end
 
   # All that is committed, chunk by chunk: what comes while we write is soon enough for the next time, unless much does.
-  defp drain(%{closed: true} = state), do: state
+  defp drain(state, unnamed \\ 1)
+  defp drain(%{closed: true} = state, _unnamed), do: state
 
-  defp drain(%{ring: %{number: n}} = state) do
+  defp drain(%{ring: %{number: n}} = state, unnamed) do
     {tail, _, told, _} = NativeRuntime.mark(n)
+    drained = NativeRuntime.drain(n, @chunk)
+    # Asked later, for what is named is lost by then.
     losers = NativeRuntime.lost_by(n)
 
-    case NativeRuntime.drain(n, @chunk) do
-      {:empty, ^told} ->
-        state
-
+    case drained do
       {:empty, lost} ->
-        write(state, tail, lost, losses(lost - told, losers), {[], <<>>, <<>>, 0, nil, nil})
+        losses = losses(lost - told, losers, unnamed)
+        if losses == [], do: state, else: write(state, tail, told, losses, {[], <<>>, <<>>, 0, nil, nil})
 
       {tail, lost, processes, events, values, count, first, last} ->
         batch = {processes, events, values, count, first, last}
-        state = write(state, tail, lost, losses(lost - told, losers), batch)
-        if byte_size(events) + byte_size(values) > div(@chunk, 2), do: drain(state), else: state
+        state = write(state, tail, told, losses(lost - told, losers, unnamed), batch)
+        if byte_size(events) + byte_size(values) > div(@chunk, 2), do: drain(state, unnamed), else: state
     end
   end
 
-  # Rows of a LOSS frame: by process as far as it is known, nil for the others (a drainer may have died with what it knew).
-  defp losses(0, _losers), do: []
-
-  defp losses(loss, losers) do
-    case loss - Enum.sum(for {_, count} <- losers, do: count) do
-      0 -> losers
-      others -> [{nil, others} | losers]
-    end
+  # Rows of a LOSS frame: by process as far as it is known, nil for the others (a drainer may have died with what it
+  # knew). So many may yet be named: a writer is in the middle of one.
+  defp losses(loss, losers, unnamed) do
+    others = loss - sum(losers) - unnamed
+    if others > 0, do: [{nil, others} | losers], else: losers
   end
 
   defp sum(losses), do: Enum.sum(for {_, count} <- losses, do: count)
 
-  defp write(%{failed: nil, file: file} = state, tail, lost, losses, batch) do
+  defp write(%{failed: nil, file: file} = state, tail, told, losses, batch) do
     {_, _, _, before} = NativeRuntime.mark(state.ring.number)
 
     with :ok <- write_processes(file, elem(batch, 0)),
          :ok <- write_losses(file, losses, :overload),
          :ok <- write_events(file, batch, sum(losses)),
          {:ok, bytes} <- :file.position(file, :cur) do
-      NativeRuntime.advance(state.ring.number, tail, bytes, lost, before + elem(batch, 3))
+      NativeRuntime.advance(state.ring.number, tail, bytes, told + sum(losses), before + elem(batch, 3))
       state
     else
       {:error, reason} ->
         FrameFile.complain(reason)
-        write(%{state | failed: reason}, tail, lost, losses, batch)
+        write(%{state | failed: reason}, tail, told, losses, batch)
     end
   end
 
   # The disk is full or gone: the ring is emptied all the same, and what was in it is lost.
-  defp write(state, tail, lost, losses, batch) do
+  defp write(state, tail, told, losses, batch) do
     {_, bytes, _, events} = NativeRuntime.mark(state.ring.number)
-    NativeRuntime.advance(state.ring.number, tail, bytes, lost, events)
+    NativeRuntime.advance(state.ring.number, tail, bytes, told + sum(losses), events)
     %{state | unwritten: state.unwritten + sum(losses) + elem(batch, 3)}
   end
 
@@ -166,22 +164,22 @@ defmodule ElixirScope.Capture.NativeDrainer do
   defp close(%{closed: true} = state), do: state
 
   defp close(state) do
-    state = drain_all(state)
+    state = drain_all(state, 1)
 
     receive do
     after
       @settle_ms -> :ok
     end
 
-    state = drain_all(state)
+    state = drain_all(state, 0)
     finish(state)
     Native.remove(state.ring)
     %{state | closed: true}
   end
 
-  defp drain_all(state) do
-    state = drain(state)
-    if match?({:empty, _}, NativeRuntime.drain(state.ring.number, 1)), do: state, else: drain_all(state)
+  defp drain_all(state, unnamed) do
+    state = drain(state, unnamed)
+    if match?({:empty, _}, NativeRuntime.drain(state.ring.number, 1)), do: state, else: drain_all(state, unnamed)
   end
 
   # After a failure the file stays without an end, and so is seen to be incomplete; how much is missing can perhaps

@@ -158,7 +158,7 @@ defmodule ElixirScope.Capture.NativeRuntime do
   @doc "What ring `n` holds, about `limit` bytes of it; it stays there until `advance/5`."
   def drain(_ring, _limit), do: missing()
 
-  @doc "Of whose events ring `n` had to drop how many since the last time, as far as it knows; asked before `drain/2`."
+  @doc "Of whose events ring `n` had to drop how many since the last time, as far as it knows."
   def lost_by(_n), do: missing()
 
   @doc """

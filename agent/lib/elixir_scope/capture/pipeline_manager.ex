@@ -20,6 +20,7 @@ defmodule ElixirScope.Capture.PipelineManager do
   @name :elixir_scope_pipeline
   @every_ms 100
   @turn_ns 1_000_000_000
+  @anew "what watches over the agent was started again"
 
   def start_link(arg), do: GenServer.start_link(__MODULE__, arg, name: @name)
 
@@ -52,14 +53,21 @@ defmodule ElixirScope.Capture.PipelineManager do
        limited: false,
        muted: false,
        switch: KillSwitch.new(plan.limits),
-       looked: {now(), 0},
+       looked: nil,
        turned: ns(),
-       calls: CallLimit.new(plan.limits, ns())
+       calls: nil
      }, {:continue, :open}}
   end
 
   @impl true
-  def handle_continue(:open, state), do: {:noreply, state |> open() |> again()}
+  def handle_continue(:open, state) do
+    # After one that was killed: it may have stepped down, and what it knew of that is gone.
+    if Ingestor.channel() != nil, do: anew(state)
+    state = open(state)
+    spent = spent(state)
+    calls = CallLimit.new(state.plan.limits, ns(), spent)
+    {:noreply, again(%{state | looked: {now(), spent}, calls: calls})}
+  end
 
   @impl true
   def handle_call(:ready, _from, state), do: {:reply, :ok, state}
@@ -97,6 +105,13 @@ defmodule ElixirScope.Capture.PipelineManager do
   def terminate(_reason, state) do
     delivered()
     state |> retire() |> counted()
+  end
+
+  defp anew(state) do
+    Ingestor.limit(state.plan.limits.collector_events)
+    for of <- [:code, :messages], do: limit(of, false, @anew)
+    stepped(nil, :values, @anew)
+    with vm when is_pid(vm) <- VMTracer.collector(), do: VMTracer.messages(vm, true)
   end
 
   defp again(state) do
@@ -182,9 +197,16 @@ defmodule ElixirScope.Capture.PipelineManager do
     all = used |> Map.values() |> Enum.sum()
     over = all > if(state.limited, do: div(limits.memory_bytes, 2), else: limits.memory_bytes)
 
-    if over != state.limited, do: Ingestor.limit(if over, do: 0, else: limits.collector_events)
+    if over != state.limited do
+      Ingestor.limit(if over, do: 0, else: limits.collector_events)
+      limit(:code, over, "the agent held #{div(all, 1024)} kB of #{div(limits.memory_bytes, 1024)} allowed")
+    end
+
     state |> Map.put(:limited, over) |> step(all) |> mute(used[:vm])
   end
+
+  defp limit(of, on?, reason),
+    do: Meta.write(%{what: :limit, of: of, on: on?, reason: reason, unix_ns: :erlang.system_time(:nanosecond)})
 
   # Costs of an event to the recorded process, as `make bench-capture` measured them.
   @portable_ns 600
@@ -199,20 +221,17 @@ defmodule ElixirScope.Capture.PipelineManager do
     {switch, decided} = KillSwitch.look(state.switch, now, %{memory_bytes: memory, overhead_percent: overhead})
 
     with {step, reason} <- decided do
-      Meta.write(%{
-        what: :step,
-        from: state.switch.step,
-        to: step,
-        reason: reason,
-        unix_ns: :erlang.system_time(:nanosecond)
-      })
-
-      Ingestor.code(code(step))
-      Native.code(code(step))
+      stepped(state.switch.step, step, reason)
       if step == :lifecycle != (state.switch.step == :lifecycle), do: messages(state, step != :lifecycle)
     end
 
     limited(%{state | switch: switch, looked: {now, spent}}, CallLimit.look(state.calls, ns(), spent))
+  end
+
+  defp stepped(from, to, reason) do
+    Meta.write(%{what: :step, from: from, to: to, reason: reason, unix_ns: :erlang.system_time(:nanosecond)})
+    Ingestor.code(code(to))
+    Native.code(code(to))
   end
 
   defp spent(state) do
@@ -264,7 +283,8 @@ defmodule ElixirScope.Capture.PipelineManager do
 
   # The VM traces on, however many messages wait: there is no refusing them, only asking for less.
   defp mute(%{muted: false} = state, used) when used > 4 * state.plan.limits.memory_bytes do
-    state.slots.vm |> elem(0) |> VMTracer.mute()
+    state.slots.vm |> elem(0) |> VMTracer.messages(false)
+    limit(:messages, true, "more were sent than the agent could take")
     %{state | muted: true}
   end
 

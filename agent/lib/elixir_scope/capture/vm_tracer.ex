@@ -18,6 +18,10 @@ defmodule ElixirScope.Capture.VMTracer do
   # Sticky OTP code is never rewritten, but its callbacks are never in tail position: they can be traced.
   @supervisor [init: 1, handle_call: 3, handle_cast: 2, handle_info: 2, handle_continue: 2]
 
+  @doc "The collector that trace messages go to; nil before there is one."
+  @spec collector() :: pid | nil
+  def collector, do: :persistent_term.get(@collector, nil)
+
   @doc "Names the collector that trace messages go to, and arms it when it replaces one."
   @spec collector(pid) :: :ok
   def collector(pid) do
@@ -66,23 +70,16 @@ defmodule ElixirScope.Capture.VMTracer do
     %{what: :names, names: named, main: if(Boot.mix?(), do: self())}
   end
 
-  @doc "Stops telling of messages and scheduling, for good: they are more than can be taken in."
-  @spec mute(pid) :: :ok
-  def mute(collector) do
-    not_covered("messages", "more were sent than the agent could take: from then on they are not recorded")
-    messages(collector, false)
-  end
-
   @doc "Stops telling of messages and scheduling, or goes on with it."
   @spec messages(pid, boolean) :: :ok
   def messages(collector, on?) do
     tracer = Native.tracer() || collector
-    off = [:send, :receive, :running]
-    on = Enum.filter(flags(Plan.current()), &(&1 in off))
+    flags = Enum.filter(flags(Plan.current()), &(&1 in [:send, :receive, :running]))
 
-    for pid <- [:new_processes | Process.list()], TraceSession.ours?(pid, tracer) do
+    # To ask for nothing in addition would end the tracing of new processes.
+    for pid <- [:new_processes | Process.list()], flags != [], TraceSession.ours?(pid, tracer) do
       try do
-        if on?, do: TraceSession.trace(pid, on, tracer), else: TraceSession.stop(pid, off)
+        if on?, do: TraceSession.trace(pid, flags, tracer), else: TraceSession.stop(pid, flags)
       rescue
         # It has ended.
         ArgumentError -> :ok

@@ -1,0 +1,71 @@
+"""A program that costs more than it may: the agent steps down and up again, and the recording says when."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Run
+
+pytestmark = pytest.mark.beam
+
+# Calls until nothing of code is recorded any more, and makes nothing until all of it is again; then once more. What is
+# said at the end is recorded at the first step.
+BUSY = """\
+defmodule Busy do
+  def step(n), do: n
+end
+defmodule Round do
+  @key {ElixirScope.Capture.Ingestor, :code}
+  def until(wanted, act) do
+    if :persistent_term.get(@key, nil) == wanted do
+      :ok
+    else
+      act.()
+      until(wanted, act)
+    end
+  end
+  def all, do: :persistent_term.get(@key, nil)
+end
+all = Round.all()
+for _ <- 1..2 do
+  Round.until(nil, fn -> for n <- 1..1_000, do: Busy.step(n) end)
+  Round.until(all, fn -> receive(after: (1 -> :ok)) end)
+end
+"""
+# As many calls as it can are too much, and none is calm.
+PLAN = """\
+messages = false
+every_call = ["Busy"]
+modules = [{ match = "Round", level = "off" }]
+[limits]
+overhead_percent = 1
+step_after_ms = 1
+step_back_ms = 1
+"""
+
+
+@pytest.mark.parametrize("engine", ["portable", "native"])
+def test_each_step_down_and_up_is_in_the_recording(elixirscope: Run, tmp_path: Path, engine: str) -> None:
+    (tmp_path / "busy.exs").write_text(BUSY)
+    (tmp_path / "plan.toml").write_text(PLAN)
+    path = tmp_path / "r.scope"
+    run = elixirscope(
+        *("record", "--engine", engine, "--plan", "plan.toml", "-o", path, "--", "elixir", "busy.exs"), cwd=tmp_path
+    )
+    assert run.returncode == 0, run.stderr
+    asked = "select kind, level, at, until, reason from omissions where kind = 'step' order by at"
+    answer = elixirscope("query", path, asked, "--json")
+    rows = json.loads(answer.stdout)
+    assert {row["level"] for row in rows} >= {"calls", "messages"}
+    assert any("of the processors' time" in row["reason"] for row in rows)
+    # Twice down, and all again after either.
+    assert all(row["at"] < row["until"] for row in rows)
+    assert sum(one["until"] < after["at"] for one, after in pairwise(rows)) >= 1
+    shown = elixirscope("info", path).stdout
+    assert "values of instrumented code, from " in shown
+    assert "calls, values and states of instrumented code, from " in shown
+    assert "another tool" not in shown
