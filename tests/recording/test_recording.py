@@ -140,7 +140,7 @@ def test_damaged_segments_say_what_to_do(recording: Path) -> None:
     for name, read in (("events.parquet", opened.table), ("values.zst", lambda _: opened.term(0))):
         with pytest.raises(RecordingError, match=name) as raised:
             read("events")
-        assert "made again" in raised.value.hint
+        assert "makes it again" in raised.value.hint
 
 
 def test_a_recording_of_format_1_opens(tmp_path: Path) -> None:
