@@ -78,7 +78,7 @@ fuzz-native: .make/elixir ## random terms through the native engine, under Addre
 	scripts/fuzz-native
 
 .PHONY: bench-query
-bench-query: .make/install ## questions to a generated recording against the bars (SIZE=1M|10M|100M, JSON=PATH)
+bench-query: .make/install ## questions to a generated recording against the bars (SIZE=1M|10M|100M, REC=folder, JSON=PATH)
 	@$(BIN)/python benchmarks/query.py
 
 .PHONY: bench-ui

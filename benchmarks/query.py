@@ -1,10 +1,11 @@
 """What can be asked of a large recording, and how fast: each bar of the design with what this machine does.
 
-    SIZE=1M JSON=out.json python benchmarks/query.py        # 1M, 10M, 100M
+    SIZE=1M JSON=out.json python benchmarks/query.py        # 1M, 10M, 100M: 500 bytes of disk per event
+    REC=big.scope python benchmarks/query.py                # asks a recording of `generate.py` that is there
 
 Bars are those for 100 million events. They are held against what is measured at SIZE, which is printed beside them:
 nothing is scaled, so a small SIZE that holds says little and one that falls short says much. Rates and bytes do not
-depend on SIZE. No more than SEALED events (10M) are sealed: beyond, their tables are repeated. Each question is also
+depend on SIZE. Each question is also
 asked of a new process, and of DuckDB, scanning the same tables in the same run.
 """
 
@@ -31,15 +32,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from answers import Scans, check
 from generate import count_of, generate
 from questions import ASKED, BARS, COLD, Questions
-from tiled import tiled
 
 from elixirscope.film import Film
 from elixirscope.query.density import edges
 
 SCANNED: Final = 3  # how often DuckDB is asked each question
-SEALED_MOST: Final = 10_000_000  # events: of more than this the tables are repeated; SEALED chooses
-_RAW_BYTES: Final = 600  # per event, segments and columns included
-_MAPPED_BYTES: Final = 150  # per event, of columns and indexes
+_BYTES: Final = 500  # per event: 324 raw, 20 of segments, 120 of columns, 22 of indexes
 
 _OPEN = """
 import sys, time
@@ -134,6 +132,11 @@ def seal(path: Path, events: int, bars: Bars) -> None:
     bars.add("size without values", size, 15, "B/event", note=f"values {values / events:.1f} B/event")
 
 
+def _machine() -> str:
+    load = ", ".join(f"{value:.2f}" for value in os.getloadavg())
+    return f"{platform.machine()}, {os.cpu_count()} processors, Python {platform.python_version()}, load {load}"
+
+
 def ask(path: Path, bars: Bars) -> None:
     """Open the recording at `path` and ask it everything: in a fresh process first, then again and again."""
     Film.open(path)  # makes columns and indexes, as whoever opens a recording first does
@@ -176,29 +179,26 @@ def verify(folder: Path, bars: Bars) -> None:
 
 def main() -> int:
     """Generate, measure, print; 1 when something falls short."""
-    events = count_of(os.environ.get("SIZE", "1M"))
     bars = Bars()
     with tempfile.TemporaryDirectory(prefix="scope-bench-") as work:
-        path = Path(work) / "bench.scope"
-        sealed = min(events, count_of(os.environ.get("SEALED", str(SEALED_MOST))))
-        room = shutil.disk_usage(work).free
-        if room < sealed * _RAW_BYTES + events * _MAPPED_BYTES:
-            print(f"{events:,} events need more than the {room / 1e9:.0f} GB free in {work}", file=sys.stderr)
-            return 2
-        made = generate(path, sealed)["events"]
-        load = ", ".join(f"{value:.2f}" for value in os.getloadavg())
-        machine = f"{platform.machine()}, {os.cpu_count()} processors, Python {platform.python_version()}, load {load}"
-        print(f"{made:,} events sealed, bars are those for 100,000,000; {machine}")
-        seal(path, made, bars)
-        if events > sealed:
-            source, path = path, Path(work) / "tiled.scope"
-            made = tiled(source, path, round(events / made))
-            print(f"{made:,} events asked: the tables of those sealed, repeated (benchmarks/tiled.py)")
+        if given := os.environ.get("REC"):
+            path = Path(given)
+            events, machine = Film.open(path).info.events, _machine()
+            print(f"{events:,} events asked, bars are those for 100,000,000; {machine}")
+        else:
+            path, size = Path(work) / "bench.scope", count_of(os.environ.get("SIZE", "1M"))
+            room = shutil.disk_usage(work).free
+            if room < size * _BYTES:
+                print(f"{size:,} events need more than the {room / 1e9:.0f} GB free in {work}", file=sys.stderr)
+                return 2
+            events, machine = generate(path, size)["events"], _machine()
+            print(f"{events:,} events sealed and asked, bars are those for 100,000,000; {machine}")
+            seal(path, events, bars)
         ask(path, bars)
         verify(Path(work), bars)
-    if path := os.environ.get("JSON"):
-        told = {"events": made, "machine": machine, "bars": bars.lines}
-        Path(path).write_text(json.dumps(told, indent=1) + "\n")
+    if kept := os.environ.get("JSON"):
+        told = {"events": events, "machine": machine, "bars": bars.lines}
+        Path(kept).write_text(json.dumps(told, indent=1) + "\n")
     return 0 if all(line["holds"] for line in bars.lines) else 1
 
 

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import builtins
 import re
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import elixirscope
-from elixirscope.errors import EnvironmentProblem, NotFoundError, UsageError
+from elixirscope.errors import EnvironmentProblem, NotFoundError, RecordingError, UsageError
+from elixirscope.growing import Growing
 from elixirscope.pictures import record
 from elixirscope.recorded import Recorded
 from tests.conftest import ROOT
 from tests.dags.drawn import SALE
+from tests.growing import counting
 
 
 @pytest.fixture(scope="module")
@@ -117,3 +121,45 @@ def test_recorded_values_cannot_reach_the_notebook_as_markup(tmp_path: Path) -> 
         assert "<table" in markup
         assert not re.search(r"<(?!/?(table|caption|tr|th|td|pre|p)>)", markup), markup
     assert "&lt;script&gt;" in rec.states._repr_html_()
+
+
+def refreshed(rec: Growing, until: Callable[[], bool]) -> None:
+    """Refresh until something holds."""
+    ends = time.monotonic() + 60
+    while not until():
+        assert time.monotonic() < ends, "it did not come"
+        rec.refresh()
+        time.sleep(0.02)
+
+
+@pytest.mark.beam
+def test_a_recording_that_grows_is_asked_while_it_does(tmp_path: Path) -> None:
+    with counting(tmp_path) as (path, stop):
+        rec = elixirscope.open(path, live=True)
+        assert rec.growing
+        refreshed(rec, lambda: any(row["label"] == "Counter" for row in rec.processes))
+        refreshed(rec, lambda: rec.state("Counter").version >= 2)
+        before, early, seen = rec.events, rec.state("Counter"), rec.info.events
+        assert len(before) == seen, "answers belong together until the next refresh"
+        refreshed(rec, lambda: rec.info.events > seen)
+        refreshed(rec, lambda: rec.state("Counter").version > early.version)
+        assert len(before) == seen
+        assert rec.state("Counter").value > early.value
+        assert rec.sql("select count(*) as n from events").arrow()["n"][0].as_py() == rec.info.events
+        assert "events" in rec._repr_html_()
+        stop.touch()
+        refreshed(rec, lambda: not rec.growing)
+        assert not rec.refresh()
+        assert rec.info.complete
+        assert rec.findings == []
+        sealed = elixirscope.open(path)
+        assert rec.calls.arrow().equals(sealed.calls.arrow())
+
+
+def test_one_that_has_ended_is_opened_as_ever(tmp_path: Path) -> None:
+    rec = elixirscope.open(record(SALE, tmp_path / "sale.scope"), live=True)
+    assert not rec.growing
+    assert not rec.refresh()
+    assert rec.state("Seats").version == 1
+    with pytest.raises(RecordingError, match="no recording"):
+        elixirscope.open(tmp_path / "none.scope", live=True)

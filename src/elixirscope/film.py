@@ -29,6 +29,11 @@ class Film:
     """The recording, its query layer, its seven DAGs and its findings, each made when first asked for."""
 
     def __init__(self, recording: Recording) -> None:
+        self.show(recording)
+
+    def show(self, recording: Recording) -> None:
+        """Be about this recording from now on."""
+        self.__dict__.pop("findings", None)
         self.recording = recording
         self.query = QueryCoordinator(recording)
         self.dags = Dags(self.query)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from elixirscope.query.coordinator import QueryCoordinator
@@ -39,6 +39,7 @@ def test_messages_from_one_to_another(
     assert query.flow(sender, receiver, start, start + length).to_pylist() == expected
 
 
+@example(start=0, length=11_001, around=27_000, processes=None, limit=1)  # around what comes after the window
 @given(start=TIMES, length=TIMES, around=TIMES, processes=st.none() | st.lists(PROCESSES), limit=st.integers(1, 5))
 def test_pages_of_messages_follow_each_other(
     query: QueryCoordinator, start: int, length: int, around: int, processes: list[int] | None, limit: int

@@ -145,3 +145,31 @@ def test_what_is_told_seldom_is_made_up_for(tmp_path: Path, monkeypatch: pytest.
     assert live.recording.table("processes").to_pylist() == expected
     assert live.recording.table("calls").to_pylist() == sealed.table("calls").to_pylist()
     assert early.table("processes").to_pylist() == processes
+
+
+def test_no_more_is_taken_into_memory_than_it_bears(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In slices, also of what was there before anybody looked; what is not shown is told."""
+    monkeypatch.setattr(live_module, "SLICE", 10_000)
+    shop = make_shop(tmp_path / "shop.scope", 60_000, processes=20, state_bytes=100)
+    sealed = Recording.open(shop, correlate=EventCorrelator)
+    live = Live(shop, correlate=EventCorrelator, most=25_000)
+    assert live.refresh(whole=True)
+    assert live.full()
+    assert not live.refresh(whole=True)
+    recording = live.recording
+    assert recording is not None
+    shown = recording.info.events
+    assert 25_000 <= shown < sealed.info.events
+    names = ["event", "at", "process", "kind", "call"]
+    early = recording.table("events").select(names)
+    assert early.to_pydict() == sealed.table("events").select(names).slice(0, shown).to_pydict()
+    assert [row.subject for row in recording.info.coverage if "shown live" in row.reason] == [
+        f"what happened after {recording.info.duration_ns / 1e9:.1f} s"
+    ]
+    every = Live(shop, correlate=EventCorrelator)
+    assert every.refresh(whole=True)
+    assert not every.full()
+    assert every.recording is not None
+    names = ["call", "end", "parent", "function", "outcome"]
+    calls = every.recording.table("calls").select(names)
+    assert calls.to_pydict() == sealed.table("calls").select(names).to_pydict()

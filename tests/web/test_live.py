@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import shutil
 import stat
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,52 +12,20 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from elixirscope.film import Film
-from elixirscope.recording.presence import is_recording
 from elixirscope.web.address import Address
 from elixirscope.web.follower import follow
 from elixirscope.web.server import Server, serving
-from tests.conftest import environment
+from tests.growing import counting
 from tests.web.pages import open_page
 
 pytestmark = [pytest.mark.beam, pytest.mark.browser]
-
-COUNTS_UNTIL_TOLD = """\
-defmodule Counter do
-  use GenServer
-  def init(count), do: {:ok, count}
-  def handle_call(:next, _from, count), do: {:reply, count, count + 1}
-end
-
-defmodule Loop do
-  def run(counter, stop) do
-    GenServer.call(counter, :next)
-    Process.sleep(20)
-    unless File.exists?(stop), do: run(counter, stop)
-  end
-end
-
-{:ok, counter} = GenServer.start_link(Counter, 0, name: Counter)
-Loop.run(counter, hd(System.argv()))
-"""
 
 
 @pytest.fixture
 def running(tmp_path: Path) -> Iterator[tuple[Path, Path]]:
     """A recording that is being made, and the file whose appearance ends its program."""
-    script, stop, recording = tmp_path / "counts.exs", tmp_path / "stop", tmp_path / "counts.scope"
-    script.write_text(COUNTS_UNTIL_TOLD)
-    command: list[str | Path] = [sys.executable, "-m", "elixirscope.cli.main", "record", "-o", recording]
-    recorder = subprocess.Popen(
-        [*command, "--", "elixir", script, stop], cwd=tmp_path, env=environment(), stdin=subprocess.DEVNULL
-    )
-    try:
-        while not is_recording(recording):
-            with pytest.raises(subprocess.TimeoutExpired):
-                recorder.wait(0.05)
-        yield recording, stop
-    finally:
-        stop.touch()
-        recorder.wait(60)
+    with counting(tmp_path) as made:
+        yield made
 
 
 def shown_events(page: Page) -> int:

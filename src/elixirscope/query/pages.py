@@ -109,7 +109,7 @@ def messages_page(
         found = np.flatnonzero(chosen) if isinstance(found, range) else found[chosen[found]]
     first, last = (_sent_before(query, found, bound) for bound in (start or 0, end))
     if around is not None:
-        offset = max(0, _sent_before(query, found, around + 1) - first - 1) // max(1, limit) * limit
+        offset = max(0, min(_sent_before(query, found, around + 1), last) - first - 1) // max(1, limit) * limit
     low = min(first + max(0, offset), last)
     rows = query.indexes.take("messages", np.asarray(found[low : min(low + limit, last)]))
     values = len(query.recording.values)

@@ -143,6 +143,13 @@ class Joiner:
             file.release()
         return log
 
+    def parts_until(self, time: int, size: int) -> Iterator[Log]:
+        """As `until`, in slices of about `size` events; one at least."""
+        for bound in self._bounds(size):
+            if self._cut < bound < time:
+                yield self.until(bound)
+        yield self.until(time)
+
     def _earliest(self) -> int:
         times = [int(file.batches["first"].min()) + self._shift(file) for file in self._files if len(file.batches)]
         return min(times, default=self._vms.earliest)

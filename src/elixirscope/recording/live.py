@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,7 +21,7 @@ from elixirscope.recording.manifest import Manifest
 from elixirscope.recording.memory import MemoryTables
 from elixirscope.recording.recording import Recording
 from elixirscope.recording.schema import TABLES
-from elixirscope.recording.sealer import Built, Correlate, facts_of, raw_sizes, truncated_in
+from elixirscope.recording.sealer import SLICE, Built, Correlate, facts_of, raw_sizes, truncated_in
 from elixirscope.recording.slices import Slices
 from elixirscope.recording.sources import relative_files
 from elixirscope.recording.values import RawValues
@@ -28,6 +29,11 @@ from elixirscope.recording.values import RawValues
 WAITS: Final = 130_000_000
 """ns after which an event is taken to be in its file, while nothing is known of that."""
 
+EVENTS_MOST: Final = 16_000_000
+"""Events that are shown live; fewer where the machine has little memory."""
+
+_BYTES: Final = 250  # of memory per event: its rows, and what questions derive from them
+_PART: Final = 4  # of the machine's memory so much may be taken: a quarter
 _MARGIN: Final = 20_000_000
 _LATELY: Final = 1_000_000_000
 _CHEAP_S: Final = 0.01
@@ -42,8 +48,11 @@ class Live:
     while that is cheap, and else for a tenth of the time.
     """
 
-    def __init__(self, path: Path, *, correlate: Correlate, now: Callable[[], int] = time.time_ns) -> None:
-        """`now`: Unix time in ns."""
+    def __init__(
+        self, path: Path, *, correlate: Correlate, now: Callable[[], int] = time.time_ns, most: int | None = None
+    ) -> None:
+        """`now`: Unix time in ns. `most`: events that are taken in, as many as the memory bears by default."""
+        self._most = _bearable() if most is None else most
         self.path = path
         self._now = now
         self._correlator = correlate()
@@ -67,29 +76,42 @@ class Live:
 
     def refresh(self, *, whole: bool = False) -> bool:
         """Take in what happened since, but for what may not be written yet; `whole`: all that is. False when that is
-        nothing. Raises as `Recording.open` does."""
+        nothing, or more than is shown live. Raises as `Recording.open` does."""
+        if self.full():
+            return False
         now = self._now()
         grown = self._joiner.grow(self.path / "raw", now)
         self.late += grown.late
         self._delay.saw(grown.delay, now)
-        log = self._joiner.until(2**61 if whole else now - self.waits)
-        if len(log.rows):
-            self._tables.take(self._correlator.take(log))
-            self._places.append(log.values.places())
-            self._buffers = self._joiner.buffers
-            self._truncated += truncated_in(log)
-            self._log = log
-            self._unfinished = True
-        elif self._log is None or not self._unfinished:
+        news = False
+        for log in self._joiner.parts_until(2**61 if whole else now - self.waits, SLICE):
+            if len(log.rows):
+                self._take(log)
+                news = True
+            if self.full():
+                break
+        if not news and (self._log is None or not self._unfinished):
             return False
-        if whole or self._seldom.due:
+        if whole or self.full() or self._seldom.due:
             with self._seldom:
                 self._finish(log)
-        elif len(log.rows):
+        elif news:
             self._introduce(log)
         else:
             return False
         return True
+
+    def _take(self, log: Log) -> None:
+        self._tables.take(self._correlator.take(log))
+        self._places.append(log.values.places())
+        self._buffers = self._joiner.buffers
+        self._truncated += truncated_in(log)
+        self._log = log
+        self._unfinished = True
+
+    def full(self) -> bool:
+        """Whether nothing more is taken in: the rest is shown when the recording has ended."""
+        return self._log is not None and self._log.first + len(self._log.rows) >= self._most
 
     def _finish(self, log: Log) -> None:
         """Tell what is known as a whole."""
@@ -128,9 +150,17 @@ class Live:
         tables = self._tables.all()
         rows = {name: table.num_rows for name, table in tables.items()}
         facts = facts_of(log, raw_sizes(self.path), truncated=self._truncated, rows=rows)
+        if self.full():
+            why = f"no more than {self._most:,} events are shown live; all are there when the recording has ended"
+            facts.coverage.append(Uncovered(f"what happened after {facts.duration_ns / 1e9:.1f} s", why))
         if self.late:
             facts.coverage.append(Uncovered(f"{self.late:,} events", "they were written too late to be shown live"))
         return Recording(self.path, Manifest.load(self.path), facts, Built(facts, tables, log, self._tables.pieces()))
+
+
+def _bearable() -> int:
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return min(EVENTS_MOST, memory // _PART // _BYTES)
 
 
 class _Delay:

@@ -20,7 +20,8 @@ PAUSE_S: Final = 0.1
 """Between two looks at the raw files."""
 
 SHARE: Final = 4
-"""A look that took long is followed by a pause of so many times its length: the machine is the application's."""
+"""A look that took long is followed by a pause of so many times the processor's time that it took: the machine is the
+application's. Waiting for a processor is no work, and makes no pause longer."""
 
 NICE: Final = 10
 
@@ -59,10 +60,10 @@ class Follower(threading.Thread):
 
     def _look(self) -> float:
         """Shows what has come; the pause until the next look, in seconds."""
-        began = time.monotonic()
+        began = time.thread_time()
         if self._live.refresh() and (recording := self._live.recording) is not None:
             self._showing.show(Film(recording), "recording")
-        return max(PAUSE_S, SHARE * (time.monotonic() - began))
+        return max(PAUSE_S, SHARE * (time.thread_time() - began))
 
 
 def follow(path: Path, report: Callable[[str], None] = lambda _: None) -> Showing:
