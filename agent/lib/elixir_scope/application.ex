@@ -4,7 +4,7 @@ defmodule ElixirScope.Application do
   """
 
   use Application
-  alias ElixirScope.Capture.{CallBudget, Collector, Ingestor, Meta, Native, PipelineManager, Redaction}
+  alias ElixirScope.Capture.{CallBudget, Collector, Ingestor, MemorySampler, Meta, Native, PipelineManager, Redaction}
   alias ElixirScope.Plan
 
   @doc false
@@ -41,6 +41,7 @@ defmodule ElixirScope.Application do
          {:ok, _} <- Supervisor.start_child(top, {Meta, {dir, plan, hello}}),
          {:ok, collectors} <- Supervisor.start_child(top, collectors(count, dir, plan)),
          {:ok, _} <- start_all(top, Native.children(hello)),
+         {:ok, _} <- start_all(top, if(plan.memory, do: [MemorySampler], else: [])),
          {:ok, _} <- Supervisor.start_child(top, {PipelineManager, {collectors, plan}}) do
       Native.begin(hello)
       {:ok, top}

@@ -29,7 +29,7 @@ defmodule ElixirScope.Test.RawFiles do
     41 => :test_end
   }
 
-  @frames %{1 => :events, 2 => :processes, 3 => :sites, 4 => :loss, 5 => :meta, 6 => :end}
+  @frames %{1 => :events, 2 => :processes, 3 => :sites, 4 => :loss, 5 => :meta, 6 => :end, 7 => :samples}
 
   @doc "Every file of `dir`: `%{path, shard, os_pid, frames, gaps, tail}`; `tail` is the bytes after the last whole frame."
   def read(dir) do

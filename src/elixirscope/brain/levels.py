@@ -45,6 +45,7 @@ class Preset(msgspec.Struct, frozen=True):
     messages: bool = True
     lifecycle: bool = True
     scheduling: bool = False
+    memory: bool = False
     watch: tuple[str, ...] = ()
     budgets: Budgets = Budgets()
     calls_per_second: int = 5_000  # of one function
@@ -57,6 +58,7 @@ PRESETS: Final[dict[Intent, Preset]] = {
     "debug": Preset(
         "values, states and variables of the project's modules, to find the cause of a failure",
         default="full",
+        memory=True,
         watch=_WATCHED,
     ),
     "performance": Preset(
@@ -75,6 +77,7 @@ PRESETS: Final[dict[Intent, Preset]] = {
         default="full",
         dependencies="calls",
         scheduling=True,
+        memory=True,
         watch=(*_WATCHED, ":persistent_term", "Application.put_env"),
         budgets=Budgets(argument=4096, binding=4096, state=65536, message=8192, reason=16384),
         calls_per_second=20_000,

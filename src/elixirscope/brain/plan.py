@@ -66,6 +66,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     messages: bool = True
     lifecycle: bool = True
     scheduling: bool = False
+    memory: bool = True
     watch: tuple[str, ...] = ()
     every_call: tuple[str, ...] = ()
     budgets: Budgets = Budgets()
@@ -91,6 +92,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             messages=preset.messages,
             lifecycle=preset.lifecycle,
             scheduling=preset.scheduling,
+            memory=preset.memory,
             watch=preset.watch,
             budgets=preset.budgets,
             limits=Limits(calls_per_second=preset.calls_per_second, calls_percent=preset.calls_percent),
@@ -150,6 +152,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 Atom("messages"): self.messages,
                 Atom("lifecycle"): self.lifecycle,
                 Atom("scheduling"): self.scheduling,
+                Atom("memory"): self.memory,
                 Atom("watch"): [_watched(entry) for entry in self.watch],
                 Atom("every_call"): list(self.every_call),
                 Atom("budgets"): {Atom(k): v for k, v in msgspec.to_builtins(self.budgets).items()},
@@ -256,6 +259,7 @@ def _to_toml(plan: Plan) -> str:
         "messages": "messages between processes, with their senders",
         "lifecycle": "processes: start, exit, link, name",
         "scheduling": "when the schedulers run and suspend each process",
+        "memory": "how much memory each process has, looked at some times a second",
         "watch": "calls of these are recorded where they are made, at level full",
         "every_call": "modules whose calls are recorded however many there are in a second",
     }

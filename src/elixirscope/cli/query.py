@@ -22,7 +22,7 @@ def command(recording: str, sql: str, limit: int | None, form: str | None, outpu
     """Ask a recording in SQL (`-` reads it from standard input).
 
     Views: events, calls, messages, states, processes, exceptions, bindings, sites, tests, links,
-    omissions, dag_nodes, dag_edges. docs/schema.md describes their columns.
+    omissions, memory, dag_nodes, dag_edges. docs/schema.md describes their columns.
     """
     wanted = chosen(form, as_json, output)
     text = sys.stdin.read() if sql == "-" else sql

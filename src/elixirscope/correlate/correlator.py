@@ -13,6 +13,7 @@ from elixirscope.correlate.exceptions import Flights
 from elixirscope.correlate.handling import Mailboxes
 from elixirscope.correlate.labels import give_labels
 from elixirscope.correlate.links import Links
+from elixirscope.correlate.memory import memory_table
 from elixirscope.correlate.messages import Mail, messages_patches, messages_table
 from elixirscope.correlate.omissions import omissions_table
 from elixirscope.correlate.origins import Origins
@@ -94,13 +95,15 @@ class EventCorrelator:
         join_restarts(log, self._lives, lives)
         give_labels(log, lives)
         rows, askers = self._origins.askers(lives)
+        processes = processes_table(log, lives, _lost(log))
         return Changes(
             {
-                "processes": processes_table(log, lives, _lost(log)),
+                "processes": processes,
                 "exceptions": self._flights.table(log),
                 "sites": _sites_table(log, self._hits),
                 "tests": self._tests.table(),
                 "omissions": omissions_table(log),
+                "memory": memory_table(log, processes),
             },
             [*patch("calls", rows, remote_parent=known(askers)), *self._states.explained(lives)],
         )

@@ -22,7 +22,8 @@ _NONE = -1  # null, in columns of the query layer
 
 
 class GraphNode(msgspec.Struct, frozen=True):
-    """A process at a moment. `activity` counts its events in the window, `mailbox` the messages waiting."""
+    """A process at a moment. `activity` counts its events in the window, `mailbox` the messages waiting; `memory` is
+    its own, in bytes, None where it was not looked at."""
 
     process: int
     label: str
@@ -30,6 +31,7 @@ class GraphNode(msgspec.Struct, frozen=True):
     alive: bool
     activity: int
     mailbox: int
+    memory: int | None
 
 
 class GraphEdge(msgspec.Struct, frozen=True):
@@ -56,6 +58,7 @@ def process_graph(query: QueryCoordinator, at: int, since: int) -> Graph:
     first, last = (int(n) for n in np.searchsorted(times, [since, at], side="right"))
     active = np.bincount(query.column("events", "process")[first:last])
     waiting = np.bincount(_receivers(query)[mailboxes(query, at)])
+    memory = _memory(query, at)
     shown = [row for row in query.processes if _shown(row, since, at)]
     known = {row["process"] for row in shown}
     nodes = [
@@ -66,6 +69,7 @@ def process_graph(query: QueryCoordinator, at: int, since: int) -> Graph:
             row["end"] is None or row["end"] > at,
             _of(active, row["process"]),
             _of(waiting, row["process"]),
+            memory.get(row["process"]),
         )
         for row in shown
     ]
@@ -114,6 +118,16 @@ def _texts(column: pa.ChunkedArray) -> pa.ChunkedArray:
 def _receivers(query: QueryCoordinator) -> Numbers:
     receivers: Numbers = np.maximum(query.column("messages", "to_process"), 0)
     return receivers
+
+
+def _memory(query: QueryCoordinator, at: int) -> dict[int, int]:
+    """What each process had when it was last looked at, in bytes."""
+    seen = int(np.searchsorted(query.column("memory", "at"), at, side="right"))
+    processes = query.column("memory", "process")[:seen]
+    last = np.full(int(processes.max(initial=-1)) + 1, _NONE)
+    last[processes] = np.arange(seen)  # of rows of the same process the last stays
+    found = np.flatnonzero(last != _NONE)
+    return dict(zip(found.tolist(), query.column("memory", "bytes")[last[found]].tolist(), strict=True))
 
 
 def _of(counts: Numbers, process: int) -> int:

@@ -285,6 +285,15 @@ VIEWS: Final[dict[str, View]] = {
         ),
         f"raw.omissions o {_LABELS}",
     ),
+    "memory": View(
+        "The memory of processes: a row where it was seen to have changed, some times a second.",
+        (
+            *_same("m", at=_TIME, process=""),
+            Column("label", "p.label", "what a person calls the process"),
+            *_same("m", bytes="its own: heaps and stack, without shared binaries and messages that wait"),
+        ),
+        f"raw.memory m {_LABELS}",
+    ),
     "links": View(
         "Links and monitors between processes.",
         (

@@ -32,7 +32,7 @@ VM_SHARD: Final = 0xFFFE
 
 
 class FrameType(IntEnum):
-    """What a frame carries. Payloads other than EVENTS are one External Term Format term."""
+    """What a frame carries. Payloads other than EVENTS and SAMPLES are one External Term Format term."""
 
     EVENTS = 1
     PROCESSES = 2
@@ -40,6 +40,7 @@ class FrameType(IntEnum):
     LOSS = 4
     META = 5
     END = 6
+    SAMPLES = 7
 
 
 class Kind(IntEnum):
@@ -102,3 +103,6 @@ EVENT: Final = np.dtype(
     ]
 )
 assert EVENT.itemsize == 48
+
+SAMPLE: Final = np.dtype([("pid", "<u4"), ("bytes", "<u8")])
+"""Of the memory of a process: its index as in PROCESSES, and how much it was at the time of the frame."""

@@ -213,6 +213,10 @@ class FrameWriter:
             self._lost += sum(row[1] for row in term)
         self._write(frame_type, etf.encode(term), at, at, count, loss)
 
+    def samples(self, samples: np.ndarray, *, at: int) -> None:
+        """A SAMPLES frame: of dtype `format.SAMPLE`. at: the VM's monotonic ns."""
+        self._write(FrameType.SAMPLES, samples.tobytes(), at, at, len(samples), 0)
+
     def flush(self) -> None:
         """Make what was written visible to readers."""
         self._file.flush()

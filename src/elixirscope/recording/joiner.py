@@ -13,7 +13,7 @@ from elixirscope.errors import EnvironmentProblem
 from elixirscope.recording.dedup import Dedup
 from elixirscope.recording.format import FORMAT_VERSION, NONE32
 from elixirscope.recording.frames import newer_format
-from elixirscope.recording.log import EVENT_ROW, Log, Loss, ProcessKey, Site
+from elixirscope.recording.log import EVENT_ROW, MEMORY_ROW, Log, Loss, ProcessKey, Site
 from elixirscope.recording.rawfile import RawFile, read_on, read_raw_file
 from elixirscope.recording.sitetable import unknown_site, vm_sites
 from elixirscope.recording.terms import Pid
@@ -203,6 +203,7 @@ class Joiner:
             duration_ns=int(rows["at"][-1]) if len(rows) else 0,
             unfinished=[file.name for file in files if not file.ended],
             bytes=sum(len(file.data) for file in files),
+            samples=self._samples,
         )
 
     def _rows(
@@ -279,6 +280,28 @@ class Joiner:
         count = len(self._processes.keys)
         self._final = np.concatenate([self._final, np.full(count - len(self._final), -1, np.int32)])
         self._give_numbers(np.flatnonzero(self._final < 0))
+
+    def _samples(self) -> npt.NDArray[np.void]:
+        """All samples of the memory of processes that have a number, as they were written."""
+        found = [np.empty(0, MEMORY_ROW)]
+        for file in self._files:
+            if not file.samples:
+                continue
+            vm = self._vms.number(file)
+            numbers = np.full(
+                max(file.pids, default=-1) + 2, -1, np.int32
+            )  # the last stands for all that are not named
+            for index, pid in file.pids.items():
+                if (number := self._processes.find(pid, vm)) is not None and number < len(self._final):
+                    numbers[index] = self._final[number]
+            sizes = [len(samples) for _, samples in file.samples]
+            samples = np.concatenate([samples for _, samples in file.samples])
+            rows = np.empty(len(samples), MEMORY_ROW)
+            rows["at"] = np.repeat([ts for ts, _ in file.samples], sizes) + (self._vms.shifts[vm] - self._start)
+            rows["process"] = numbers[np.minimum(samples["pid"], len(numbers) - 1)]
+            rows["bytes"] = np.minimum(samples["bytes"], _EVER)
+            found.append(rows[rows["process"] >= 0])
+        return np.concatenate(found)
 
     def _losses(self, last: bool) -> Iterator[Loss]:
         """What files say they lost, of processes known so far; in the last slice also values outside their frames."""
@@ -365,6 +388,12 @@ class _Processes:
         owner = self._vms.owner(pid.node, seen_by)
         node = self._vms.nodes[owner] if owner >= 0 else pid.node
         return self._number((owner, node, pid.id, pid.serial), ProcessKey(node, str(pid), owner))
+
+    def find(self, pid: Pid, seen_by: int) -> int | None:
+        """As `of`, of one that is known already."""
+        owner = self._vms.owner(pid.node, seen_by)
+        node = self._vms.nodes[owner] if owner >= 0 else pid.node
+        return self._numbers.get((owner, node, pid.id, pid.serial))
 
     def undeclared(self, file: RawFile, index: int, seen_by: int) -> int:
         """A process whose declaration is lost: it keeps its events, under a made-up pid."""

@@ -87,6 +87,13 @@ class Loss:
     since: int | None = None
 
 
+MEMORY_ROW: Final = np.dtype([("at", "<i8"), ("process", "<i4"), ("bytes", "<i8")])
+
+
+def _no_samples() -> npt.NDArray[np.void]:
+    return np.empty(0, MEMORY_ROW)
+
+
 @dataclass
 class Log:
     """Everything recorded, in (at, process, sequence) order. `rows` are of dtype `EVENT_ROW`."""
@@ -103,6 +110,7 @@ class Log:
     duration_ns: int = 0
     unfinished: list[str] = field(default_factory=list)  # files without END
     bytes: int = 0
+    samples: Callable[[], npt.NDArray[np.void]] = _no_samples  # of memory, all that is known of it: dtype `MEMORY_ROW`
     _arrays: dict[str, npt.NDArray[Any]] = field(default_factory=dict, repr=False)
 
     @property

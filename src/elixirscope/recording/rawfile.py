@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from elixirscope.recording import etf
-from elixirscope.recording.format import EVENT, FILE_HEADER, FrameType
+from elixirscope.recording.format import EVENT, FILE_HEADER, SAMPLE, FrameType
 from elixirscope.recording.frames import FRAME_OVERHEAD, FileHeader, Frame, Gap, map_file, read_header, scan
 from elixirscope.recording.terms import Atom, Pid, Term
 
@@ -43,6 +43,7 @@ class RawFile:
     modules: list[tuple[str, dict[str, Term], list[Term]]] = field(default_factory=list)
     losses: list[tuple[Pid | None, int, str, int, int]] = field(default_factory=list)  # …, told at, since
     metas: list[dict[str, Any]] = field(default_factory=list)
+    samples: list[tuple[int, npt.NDArray[np.void]]] = field(default_factory=list)  # ts, of dtype SAMPLE
     gaps: list[Gap] = field(default_factory=list)
     ended: bool = False
     read: int = 0  # bytes
@@ -129,6 +130,8 @@ def read_on(file: RawFile, path: Path, *, growing: bool = False) -> bool:
                 times = np.frombuffer(item.payload[: item.count * EVENT.itemsize], EVENT, item.count)["ts"]
                 if item.count:
                     batches.append((start, item.count, end, int(times.min()), int(times.max())))
+            elif item.type == FrameType.SAMPLES:
+                file.samples.append((item.first_ts, np.frombuffer(item.payload, SAMPLE, item.count).copy()))
             else:
                 _take_term(file, item)
         except (etf.DecodeError, ValueError, TypeError, LookupError, AttributeError):

@@ -199,6 +199,12 @@ TABLES: Final[dict[str, pa.Schema]] = {
         function=_text,  # of calls that were only counted: Module.function/arity
         count=_i64,  # events dropped, calls counted
     ),
+    # The memory of processes, in order of time: a row where it was seen to have changed.
+    "memory": _schema(
+        at=_i64,
+        process=_i32,
+        bytes=_i64,  # its own: without shared binaries, and messages that wait elsewhere
+    ),
 }
 """Name → schema. `exceptions.class_` is stored under `class`."""
 

@@ -9,6 +9,7 @@ const node = (process: number): GraphNode => ({
   alive: true,
   activity: 0,
   mailbox: 0,
+  memory: null,
 })
 const supervises = (source: number, target: number): GraphEdge => ({
   source,

@@ -249,6 +249,7 @@ export interface GraphNode {
   alive: boolean
   activity: number
   mailbox: number
+  memory: number | null
 }
 
 export interface GraphEdge {

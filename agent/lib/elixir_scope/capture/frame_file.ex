@@ -5,7 +5,7 @@ defmodule ElixirScope.Capture.FrameFile do
 
   alias ElixirScope.Capture.Ingestor
 
-  @types %{events: 1, processes: 2, sites: 3, loss: 4, meta: 5, end: 6}
+  @types %{events: 1, processes: 2, sites: 3, loss: 4, meta: 5, end: 6, samples: 7}
   @meta_shard 0xFFFF
   @vm_shard 0xFFFE
 

@@ -17,6 +17,9 @@ defmodule ElixirScope.Capture.Meta do
   @doc "Writes a META frame."
   def write(map), do: call({:meta, map})
 
+  @doc "Writes what the memory of processes is now: `[{index, pid}]` of those not named before, and encoded samples."
+  def samples(fresh, samples), do: call({:samples, fresh, samples})
+
   @doc "Ends the file in order."
   def close, do: call(:close)
 
@@ -34,7 +37,7 @@ defmodule ElixirScope.Capture.Meta do
     case FrameFile.open(dir, :meta) do
       {:ok, file} ->
         append(file, :meta, hello, [])
-        {:ok, %{file: file, secrets: Redaction.rules(plan)}}
+        {:ok, %{file: file, secrets: Redaction.rules(plan), closed: false}}
 
       {:error, reason} ->
         {:stop, {:cannot_write, dir, reason}}
@@ -53,17 +56,25 @@ defmodule ElixirScope.Capture.Meta do
     {:reply, :ok, state}
   end
 
+  def handle_call({:samples, fresh, samples}, _from, %{closed: false} = state) do
+    if fresh != [], do: append(state.file, :processes, fresh, count: length(fresh))
+    written(FrameFile.write(state.file, :samples, samples, count: length(samples)))
+    {:reply, :ok, state}
+  end
+
+  def handle_call({:samples, _, _}, _from, state), do: {:reply, :ok, state}
+
   def handle_call(:close, _from, state) do
     finish(state)
-    {:reply, :ok, state}
+    {:reply, :ok, %{state | closed: true}}
   end
 
   @impl true
   def terminate(_reason, state), do: finish(state)
 
-  defp append(file, type, term, opts) do
-    with {:error, reason} <- FrameFile.write_term(file, type, term, opts), do: FrameFile.complain(reason)
-  end
+  defp append(file, type, term, opts), do: written(FrameFile.write_term(file, type, term, opts))
+
+  defp written(result), do: with({:error, reason} <- result, do: FrameFile.complain(reason))
 
   defp finish(state), do: FrameFile.write_term(state.file, :end, %{events: 0, lost: 0})
 end

@@ -22,7 +22,7 @@ defmodule ElixirScope.Compiler.Cache do
   @most_bytes 256 * 1024 * 1024
   @kept_bytes 192 * 1024 * 1024
   # What plans say that no code depends on.
-  @immaterial [:intent, :every_call, :budgets, :limits, :messages, :lifecycle, :scheduling, :redact]
+  @immaterial [:intent, :every_call, :budgets, :limits, :messages, :lifecycle, :scheduling, :memory, :redact]
 
   @type t :: %{dir: Path.t(), context: binary} | nil
   @type entry :: {:ok, binary, {map, list}} | {:skip, term}
