@@ -204,6 +204,14 @@ def test_damage_is_told_and_never_more(packed: Path, tmp_path: Path) -> None:
             (tmp_path / "out.scope").rename(tmp_path / f"whole{number}.scope")
 
 
+def test_a_member_that_says_it_is_patched_is_damage(packed: Path, tmp_path: Path) -> None:
+    data = bytearray(packed.read_bytes())
+    data[data.rindex(b"PK\1\2") + 8] |= 1 << 5  # flags of the last member in the index
+    (tmp_path / "patched.scopez").write_bytes(data)
+    with pytest.raises(RecordingError, match="is damaged: compressed patched data"):
+        unpack(tmp_path / "patched.scopez", tmp_path / "out.scope")
+
+
 class Ranges(http.server.SimpleHTTPRequestHandler):
     """Answers ranges, unless told not to."""
 

@@ -145,12 +145,12 @@ class ColumnStore:
                     column.sync()
             _replace(self.folder / _COMMIT, msgspec.json.encode(seen))
             self._apply(self._patches, seen.rows)
+            if sync:
+                for key in {(patch.table, patch.column) for patch in self._patches}:
+                    self._columns[key].sync()
+                sync_folder(self.folder)
             self._patches = []
             self._seen = seen
-            if sync:
-                for column in self._columns.values():
-                    column.sync()
-                sync_folder(self.folder)
             journal.unlink(missing_ok=True)
 
     def close(self) -> None:

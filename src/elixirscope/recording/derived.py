@@ -33,6 +33,7 @@ class Source(NamedTuple):
 DERIVED: Final[dict[str, dict[str, Source]]] = {
     "calls": {
         "process": Source("process", "call"),
+        "site": Source("site", "call"),
         "start": Source("at", "call"),
         "end": Source("at", "end_event"),
         "args": Source("value", "call"),
@@ -51,6 +52,7 @@ DERIVED: Final[dict[str, dict[str, Source]]] = {
     },
     "bindings": {
         "process": Source("process", "event"),
+        "site": Source("site", "event"),
         "at": Source("at", "event"),
         "call": Source("call", "event"),
         "value": Source("value", "event"),

@@ -13,6 +13,7 @@ import shutil
 import stat
 import struct
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, Final
@@ -110,7 +111,7 @@ def unpack(packed: Path, target: Path) -> int:
             with archive.open(member) as source, path.open("xb") as file:
                 _copy(source, file, member, packed)
         fresh.rename(target)
-    except (zipfile.BadZipFile, EOFError, struct.error) as error:
+    except (zipfile.BadZipFile, EOFError, struct.error, zlib.error, NotImplementedError) as error:
         raise RecordingError(f"{packed} is damaged: {error}", "get the file again") from error
     except OSError as error:
         raise EnvironmentProblem(

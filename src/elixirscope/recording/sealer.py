@@ -41,6 +41,8 @@ SEGMENTS: Final = "segments"
 VALUES: Final = "values.zst"
 _SEAL: Final = "seal.json"
 _ROW_GROUP: Final = 128 * 1024
+_COUNTED: Final = ("process", "arity", "depth", "version", "position")  # columns of small numbers
+_FOUND_BY: Final = ("event", "at", "start", "call")  # columns whose least and greatest number each row group tells
 LARGE: Final = 500_000
 """Events from which on a recording is sealed slice by slice, through mapped columns; others are sealed in memory."""
 SLICE: Final = 1 << 18
@@ -186,10 +188,11 @@ def _stream(recording_dir: Path, joiner: Joiner, raw: dict[str, int], tell: Prog
         apply(correlator.finish(log))
         store.commit()
         facts = facts_of(log, raw, truncated=truncated, rows={name: store.rows(name) for name in TABLES})
-        store.commit(identity(facts), sync=True)
         tell(f"writing {total:,} events")
-        for name in TABLES:
-            write_file(segments / f"{name}.parquet", _parquet(name, store.table(name)))
+        with AsyncWriterPool(workers=2) as pool:  # each holds a million rows of a table
+            for name in TABLES:
+                pool.write(segments / f"{name}.parquet", _parquet(name, store.table(name)))
+            store.commit(identity(facts), sync=True)  # meanwhile
         store.close()
         _write_seal(segments, facts)
         return facts
@@ -295,13 +298,19 @@ def _parquet(name: str, table: pa.Table) -> Callable[[BinaryIO], object]:
     import pyarrow.parquet as pq  # what is sealed already does without
 
     about = {b"elixirscope.schema_version": b"%d" % SCHEMA_VERSION, b"elixirscope.format": b"%d" % FORMAT_VERSION}
-    described = stored(name, table).replace_schema_metadata(about)
-    # Numbers of events and times ascend, or nearly so: their differences are small.
-    numbers = [field.name for field in described.schema if field.type == pa.int64()]
+    kept = stored(name, table)
+    # A column in which nothing is null says so: its rows need no levels of definition.
+    fields = [
+        field.with_nullable(column.null_count > 0) for field, column in zip(kept.schema, kept.columns, strict=True)
+    ]
+    described = pa.Table.from_arrays(kept.columns, schema=pa.schema(fields, about))
+    # Numbers of events and times ascend, or nearly so: their differences are small. What is counted varies little.
+    numbers = [field.name for field in fields if field.type == pa.int64() or field.name in _COUNTED]
     options = {
         "compression": "zstd",
         "use_dictionary": [name for name in described.column_names if name not in numbers],
         "column_encoding": dict.fromkeys(numbers, "DELTA_BINARY_PACKED"),
+        "write_statistics": [name for name in described.column_names if name in _FOUND_BY],
     }
 
     def write(file: BinaryIO) -> None:
