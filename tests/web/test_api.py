@@ -59,6 +59,19 @@ def test_tests_have_results_and_a_frame(client: httpx.Client) -> None:
     assert any(test["call"] is not None and test["process"] is not None for test in tests)
 
 
+def test_a_picture_brings_of_its_state_what_the_page_shows(client: httpx.Client, film: Film) -> None:
+    state = film.query.rows("select * from raw.states where version = 1 order by state")[0]
+    plain = ask(client, "frame", event=state["state"])
+    assert (plain["inside"], plain["near"]) == (None, [])
+    picture = ask(client, "frame", event=state["state"], parts=2, versions=3)
+    assert picture["state"]["version"] == 1
+    value = picture["state"]["value"]["id"]
+    assert picture["inside"] == ask(client, "value/children", id=value, offset=0, limit=2)
+    known = ask(client, "states", process=state["process"], offset=0, limit=3)["versions"]
+    assert picture["near"] == known
+    assert {**picture, "inside": None, "near": []} == plain
+
+
 def test_the_timeline_is_never_silently_cut(client: httpx.Client) -> None:
     duration = ask(client, "info")["duration_ns"]
     whole = ask(client, "timeline", width=1000)

@@ -14,6 +14,7 @@ from elixirscope.dags.processgraph import Graph
 from elixirscope.dags.retro import Retro
 from elixirscope.dags.retro import retro as retro_of
 from elixirscope.dags.spacetime import SpaceTime, space_time
+from elixirscope.dags.state import Version
 from elixirscope.errors import NotFoundError, UsageError
 from elixirscope.film import Film
 from elixirscope.insight.whynot import WhyNot, why_not_call, why_not_function, why_not_message, why_not_sent
@@ -36,6 +37,14 @@ from elixirscope.web.parameters import Parameters
 _MOST = 1_000
 _WHOLE_VALUE = 200_000  # characters of one value that the page shows at once
 Answer = dict[str, Any]
+
+
+class Shown(Picture, frozen=True):
+    """A picture, and what the page shows of its state (of `state`, else of `beside`): the first parts of the value, and
+    the versions before and after."""
+
+    inside: Children | None = None
+    near: list[Version] = msgspec.field(default_factory=list)
 
 
 class _Question(msgspec.Struct):
@@ -102,9 +111,17 @@ def overview(film: Film, ask: Parameters) -> Overview:
     return overview_of(film.query, ask.number("width", 400))
 
 
-def frame(film: Film, ask: Parameters) -> Picture:
-    """The synchronised picture at a moment."""
-    return film.dags.frame_at(ask.moment(), graph=False)
+def frame(film: Film, ask: Parameters) -> Shown:
+    """The synchronised picture at a moment; with `parts` and `versions` of the state in it, when they are asked for."""
+    picture = film.dags.frame_at(ask.moment(), graph=False)
+    held = picture.state or picture.beside
+    inside, near = None, list[Version]()
+    if held is not None and (parts := min(ask.number("parts", 0), _MOST)) > 0 and held.value is not None:
+        inside = children(film.query.values.peek(held.value.id or 0), limit=parts)
+    if held is not None and (room := min(ask.number("versions", 0), _MOST)) > 0:
+        first = max(0, min(held.version - room // 2, held.versions - room))
+        near = film.dags.state.history(held.process, offset=first, limit=room)
+    return Shown(**msgspec.structs.asdict(picture), inside=inside, near=near)
 
 
 def graph(film: Film, ask: Parameters) -> Graph:

@@ -74,10 +74,16 @@ export const api = {
       },
       signal,
     ),
-  frame: (m: Partial<T.Moment>, signal?: Signal) =>
+  frame: (m: Partial<T.Moment>, held: { parts?: number; versions?: number } = {}, signal?: Signal) =>
     get<T.Picture>(
       'frame',
-      { at: m.at === undefined ? null : m.at, process: m.process, event: m.event, call: m.call },
+      {
+        at: m.at === undefined ? null : m.at,
+        process: m.process,
+        event: m.event,
+        call: m.call,
+        ...held,
+      },
       signal,
     ),
   step: (event: number, direction: string, scope: string, kind: string, signal?: Signal) =>
@@ -88,7 +94,8 @@ export const api = {
       to?: number
       processes?: number[]
       limit: number
-      offset: number
+      offset?: number
+      around?: number
       search?: string
       pattern?: string
     },

@@ -3,14 +3,13 @@ import { toX } from './scale'
 import type { Arrow } from './types'
 
 /** Messages travel from lane to lane; what was inferred, or passed through hidden processes, is dashed. */
-export function arrows(pen: Pen, scene: Scene): void {
+export function arrows(pen: Pen, scene: Scene, focused = false): void {
   const { view, colours } = scene
   const visible = scene.messages.filter((message) => {
     const sent = message.sent_at ?? message.received_at ?? 0
     return (message.received_at ?? sent) >= view.from && sent <= view.to
   })
-  const isNear = (message: Arrow): boolean =>
-    message.from === scene.focus.process || message.to === scene.focus.process
+  const isNear = (message: Arrow): boolean => message.from === scene.near || message.to === scene.near
   // Many arrows fade, so that they show where there is traffic without hiding what goes on in the lanes.
   const quiet = Math.min(0.42, Math.max(0.07, 18 / visible.length))
   const loud = Math.min(0.9, Math.max(0.16, 40 / visible.filter(isNear).length))
@@ -21,7 +20,6 @@ export function arrows(pen: Pen, scene: Scene): void {
     const from = message.from === null ? undefined : middles.get(message.from)
     const to = message.to === null ? undefined : middles.get(message.to)
     if (from === undefined || to === undefined || from === to) continue
-    const focused = scene.focus.message === message.message && message.via.length === 0
     const near = isNear(message)
     const style: Style = {
       colour: message.kind === 'exit' || message.kind === 'down' ? colours.error : colours.message,

@@ -24,8 +24,14 @@ export interface Scene {
   start: number // where the lanes' first bucket begins
   messages: Arrow[]
   colours: Colours
-  focus: { process: number | null; call: number | null; message: number | null }
-  hover: number | null
+  near: number | null // whose arrows stand out
+}
+
+/** What of a scene is in focus. It is drawn over the scene, which stays as it is while the focus moves. */
+export interface Lit {
+  process: number | null
+  call: number | null
+  message: number | null
 }
 
 export type Pen = CanvasRenderingContext2D
@@ -48,6 +54,36 @@ export function draw(pen: Pen, scene: Scene): void {
   }
   arrows(pen, scene)
   for (const box of shown) marks(pen, scene, box, scene.lanes.get(box.process.process)?.marks ?? [])
+  pen.restore()
+}
+
+interface Found {
+  box: LaneBox | undefined
+  span: Span | undefined
+  message: Arrow | undefined
+}
+
+function found(scene: Scene, lit: Lit): Found {
+  const box = scene.boxes.find((one) => one.process.process === lit.process)
+  const span = box && scene.lanes.get(box.process.process)?.spans?.find((one) => one.call === lit.call)
+  const message = scene.messages.find((one) => one.message === lit.message && one.via.length === 0)
+  return { box, span, message }
+}
+
+/** Whether anything in focus can be seen. */
+export function isLit(scene: Scene, lit: Lit): boolean {
+  const { span, message } = found(scene, lit)
+  return span !== undefined || message !== undefined
+}
+
+/** Draws the frame and the message in focus, and nothing else. */
+export function light(pen: Pen, scene: Scene, lit: Lit): void {
+  pen.clearRect(0, 0, scene.width, scene.height)
+  const { box, span, message } = found(scene, lit)
+  pen.save()
+  pen.translate(0, -scene.scroll)
+  if (box && span) spans(pen, scene, box, [span], hatching(pen, scene.colours.faint), true)
+  if (message) arrows(pen, { ...scene, messages: [message] }, true)
   pen.restore()
 }
 
@@ -81,16 +117,15 @@ function heading(pen: Pen, scene: Scene, head: Head): void {
   pen.fillRect(0, head.top + HEAD - 1, scene.width, 1)
 }
 
-/** The lane itself: its life, what of it was lost, and whether it is in focus. */
+/** The lane itself: its life, and what of it was lost. */
 function ground(pen: Pen, scene: Scene, box: LaneBox, hatch: Fill): void {
   const { process } = box
   const { colours, view, width } = scene
-  const focused = scene.focus.process === process.process
   const left = Math.max(-2, toX(view, width, process.start))
   const right = Math.min(width + 2, toX(view, width, process.end ?? Infinity))
   if (right > left) {
     pen.fillStyle = colours.raised
-    pen.globalAlpha = focused ? 1 : 0.55
+    pen.globalAlpha = 0.55
     pen.fillRect(left, box.top + 1, Math.max(1, right - left), box.height - 2)
     if (process.lost > 0) {
       pen.globalAlpha = 0.5
@@ -99,12 +134,6 @@ function ground(pen: Pen, scene: Scene, box: LaneBox, hatch: Fill): void {
     }
   }
   pen.globalAlpha = 1
-  if (focused || scene.hover === process.process) {
-    pen.fillStyle = colours.accent
-    pen.globalAlpha = focused ? 0.09 : 0.04
-    pen.fillRect(0, box.top, width, box.height)
-    pen.globalAlpha = 1
-  }
   pen.fillStyle = colours.line
   pen.fillRect(0, box.top + box.height - 1, width, 1)
   if (process.end !== null && right >= 0 && right <= width) {
@@ -157,7 +186,7 @@ function density(pen: Pen, scene: Scene, box: LaneBox, data: Density): void {
 const total = (data: Density, index: number): number =>
   (data.calls[index] ?? 0) + (data.messages[index] ?? 0) + (data.states[index] ?? 0)
 
-function spans(pen: Pen, scene: Scene, box: LaneBox, all: Span[], hatch: Fill): void {
+function spans(pen: Pen, scene: Scene, box: LaneBox, all: Span[], hatch: Fill, focused = false): void {
   const { view, width, colours } = scene
   pen.font = '11px ui-sans-serif, system-ui, sans-serif'
   pen.textBaseline = 'middle'
@@ -169,7 +198,6 @@ function spans(pen: Pen, scene: Scene, box: LaneBox, all: Span[], hatch: Fill): 
     const right = Math.min(Math.max(end, x + 1.5), width + 4)
     const top = spanTop(box, span.depth)
     const wide = right - left
-    const focused = scene.focus.call === span.call
     const failed = span.outcome === 'raised'
     if (span.depth >= box.rows) {
       // Deeper frames share the last row: they cover the name of what called them.

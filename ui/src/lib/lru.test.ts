@@ -19,3 +19,18 @@ test('replaces a value and its weight, and keeps nothing too heavy', () => {
   kept.set('b', 'B', 11)
   expect([kept.get('b'), kept.get('a'), kept.weight]).toEqual([undefined, 'AA', 6])
 })
+
+test('finds the one used last of those that fit, which then stays longer', () => {
+  const kept = new Lru<number>(3)
+  for (const [key, value] of [
+    ['a', 1],
+    ['b', 2],
+    ['c', 3],
+  ] as const)
+    kept.set(key, value, 1)
+  expect(kept.find((value, key) => value < 3 && key !== 'b')).toBe(1)
+  expect(kept.find((value) => value > 1)).toBe(3)
+  expect(kept.find((value) => value > 3)).toBeUndefined()
+  kept.set('d', 4, 1)
+  expect(['a', 'b', 'c', 'd'].filter((key) => kept.has(key))).toEqual(['a', 'c', 'd'])
+})

@@ -21,6 +21,12 @@ export class Lru<T> {
     return found.value
   }
 
+  /** The value used last of those that will do. */
+  find(fits: (value: T, key: string) => boolean): T | undefined {
+    for (const [key, { value }] of [...this.#kept].reverse()) if (fits(value, key)) return this.get(key)
+    return undefined
+  }
+
   /** Keeps a value; one that alone weighs more than `most` is not kept. */
   set(key: string, value: T, weight: number): void {
     this.#drop(key)

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { applications, family, moved, platform, roster, type Wishes } from './roster'
+import { applications, family, latest, moved, platform, roster, turns, type Wishes } from './roster'
 import type { Process } from './types'
 
 const process = (id: number, depth: number, label: string, more: Partial<Process> = {}): Process =>
@@ -71,5 +71,21 @@ describe('the roster of lanes', () => {
   it('keeps the depth of what stays in the tree', () => {
     const [first] = roster(tree, coded, { ...none, hidden: new Set([2]) })
     expect(first?.processes.map((one) => one.depth)).toEqual([0, 0, 1])
+  })
+})
+
+describe('the turns of lives', () => {
+  const lives = [
+    { start: 0, end: null },
+    { start: 5, end: 9 },
+    { start: 9, end: 9 },
+  ].map((life, id) => process(id, 0, 'p', life))
+  const alive = (at: number): number[] =>
+    lives.filter((one) => at >= one.start && (one.end === null || at <= one.end)).map((one) => one.process)
+
+  it('are all the times at which somebody comes or is gone', () => {
+    expect(turns(lives)).toEqual([0, 5, 9, 10])
+    for (let at = 0; at < 15; at += 1) expect(alive(latest(turns(lives), at))).toEqual(alive(at))
+    expect([latest([], 3), latest([5], 4), latest([5], 5)]).toEqual([-1, -1, 5])
   })
 })

@@ -132,3 +132,20 @@ export function moved(shown: readonly number[], process: number, by: 1 | -1): nu
   next.splice(to, 0, process)
   return next
 }
+
+/** When who lives changes: the first instants of lives, and those just after them; ascending. */
+export const turns = (processes: Process[]): number[] =>
+  [...new Set(processes.flatMap(({ start, end }) => (end === null ? [start] : [start, end + 1])))].sort(
+    (a, b) => a - b,
+  )
+
+/** The last of these ascending times that is not after `at`; −1 before the first. */
+export function latest(times: number[], at: number): number {
+  let [low, high] = [0, times.length]
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if ((times[middle] ?? Infinity) <= at) low = middle + 1
+    else high = middle
+  }
+  return times[low - 1] ?? -1
+}

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { pan, zoom } from './scale'
-import { LONGEST, tileOf, weigh } from './tiles'
+import { enough, LONGEST, tileOf, weigh } from './tiles'
 
 const DURATION = 50_000_000
 
@@ -31,16 +31,36 @@ describe('tiles', () => {
     expect(asked.size).toBeLessThanOrEqual(8)
   })
 
+  const lane = { process: 1, marks: [], spans: [] }
+  const data = {
+    from: 0,
+    to: 1,
+    detail: 'spans' as const,
+    lanes: [lane],
+    messages: [],
+    truncated: { spans: false, messages: false, marks: false },
+  }
+
+  test('are enough for the view that they were made for, and for those about the same', () => {
+    const view = { from: 10_000_000, to: 14_000_000 }
+    const { low, high } = tileOf(view, 1_000, DURATION)
+    const density = { ...data, from: low, to: high, detail: 'density' as const }
+    for (const next of [view, pan(view, 0.2, DURATION), zoom(view, 0.9, 12_000_000, DURATION)])
+      expect(enough(density, next, DURATION)).toBe(true)
+    for (const next of [
+      pan(view, 0.8, DURATION),
+      zoom(view, 4, 12_000_000, DURATION),
+      zoom(view, 0.3, 12_000_000, DURATION),
+    ])
+      expect(enough(density, next, DURATION)).toBe(false)
+    // Spans are as exact in a closer view, as long as none was left out.
+    const closer = zoom(view, 0.3, 12_000_000, DURATION)
+    const spans = { ...density, detail: 'spans' as const }
+    expect(enough(spans, closer, DURATION)).toBe(true)
+    expect(enough({ ...spans, truncated: { ...data.truncated, marks: true } }, closer, DURATION)).toBe(false)
+  })
+
   test('are heavier with more in them', () => {
-    const lane = { process: 1, marks: [], spans: [] }
-    const data = {
-      from: 0,
-      to: 1,
-      detail: 'spans' as const,
-      lanes: [lane],
-      messages: [],
-      truncated: { spans: false, messages: false, marks: false },
-    }
     const mark = { event: 1, at: 0, kind: 'exit', count: 1, calm: true }
     expect(weigh({ ...data, lanes: [{ ...lane, marks: [mark] }] })).toBeGreaterThan(weigh(data))
   })

@@ -27,6 +27,14 @@ export function tileOf(view: Viewport, width: number, duration: number): Tile {
 /** How many times longer than a view a tile made for it can be. */
 export const LONGEST = 2.6
 
+/** Whether a tile covers a view, and finely enough. */
+export function enough(data: TimelineData, view: Viewport, duration: number): boolean {
+  if (data.from > Math.max(0, view.from) || data.to < Math.min(duration, view.to)) return false
+  const coarse = (data.to - data.from) / (view.to - view.from)
+  const exact = data.detail === 'spans' && !Object.values(data.truncated).some(Boolean)
+  return exact ? coarse < 60 : coarse < LONGEST && coarse > 0.9
+}
+
 /** About how many bytes an answer takes while it is kept. */
 export function weigh(data: TimelineData): number {
   let parts = data.messages.length * 2

@@ -1,5 +1,7 @@
 /** What the server answers (docs/api.md). Times are ns from the recording's start. */
 
+import type { Children } from './deeper'
+
 export interface Moment {
   at: number
   process: number | null
@@ -293,11 +295,15 @@ export interface Picture {
     span_ns: number | null
   } | null
   coverage: Coverage[]
+  /** Of the state, else of that beside it, when it was asked for: the value's first parts, and neighbouring versions. */
+  inside: Children | null
+  near: Version[]
 }
 
 /** A page of messages; `complete` unless a search has to go on: `searched` of `values` were looked at. */
 export interface MessagePage {
   total: number
+  offset: number
   messages: Message[]
   complete: boolean
   searched: number

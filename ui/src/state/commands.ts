@@ -34,7 +34,7 @@ const around = (): number => {
 }
 
 function inFocus(act: (process: number) => void): void {
-  const process = focus.moment?.process
+  const process = focus.process
   if (process !== null && process !== undefined) act(process)
 }
 

@@ -102,6 +102,12 @@ class Desk {
     this.arrangement = move(this.arrangement, panel, dock, before)
   }
 
+  /** Whether a panel can be seen, as far as the desk knows. */
+  inFront(panel: Panel): boolean {
+    const dock = this.dockOf(panel)
+    return dock === 'left' || this.arrangement.front[dock] === panel
+  }
+
   dockOf(panel: Panel): Dock {
     return dockOf(this.arrangement, panel)
   }

@@ -19,6 +19,9 @@ export interface Origin {
   direction?: Direction
 }
 
+/** What of a state comes with the picture, where it is shown. */
+export const HELD = { parts: 50, versions: 5 }
+
 /** The one focus: every view shows it, every click changes it, the address names it. */
 class Focus {
   moment = $state.raw<Moment | null>(null)
@@ -32,6 +35,9 @@ class Focus {
 
   #last: Move = 'click'
 
+  /** The process in focus: what follows it need not look again whenever the moment moves. */
+  readonly process = $derived(this.moment?.process ?? null)
+
   /** The event that stepping starts from: the one in focus, else the last before its time. */
   readonly event = $derived(this.moment?.event ?? this.picture.value?.event?.event ?? null)
 
@@ -40,11 +46,13 @@ class Focus {
     this.following = move === 'follow'
     if (this.moment && formatMoment(this.moment) === formatMoment(moment)) return
     const entry = move === 'click' || this.#last === 'follow' || this.#last !== move || this.moment === null
+    // Until the hand rests the address stays behind (`note`): a new entry leaves the one before as it was last.
+    if (entry && this.moment !== null && (this.#last === 'step' || this.#last === 'scrub')) this.#write(false)
     this.#last = move
     this.moment = moment
     this.origin = null
-    if (move !== 'follow') this.#write(entry && location.hash.length > 2) // each would be a moment that nobody chose
     this.#ask()
+    if (entry && move !== 'follow') this.#write(location.hash.length > 2) // each would be a moment that nobody chose
   }
 
   /** A time in the process in focus, or in another one. */
@@ -138,7 +146,7 @@ class Focus {
     }
     this.picture.load(formatMoment(moment), async (signal) => {
       const question = at < 0 ? { event, call } : { at, process, event, call }
-      const picture = await api.frame(question, signal)
+      const picture = await api.frame(question, desk.inFront('state') ? HELD : {}, signal)
       // A link names an event alone: its time and process come with the picture.
       if (this.moment === moment && (at < 0 || process === null)) {
         this.moment = {

@@ -21,7 +21,7 @@ class Levels {
       this.#picture?.stack[0] ??
       null,
   )
-  readonly #process = $derived(recording.byId.get(focus.moment?.process ?? -1) ?? null)
+  readonly #process = $derived(recording.byId.get(focus.process ?? -1) ?? null)
   readonly #line = $derived.by(() => {
     const source = this.#picture?.source
     const line = source?.line ?? null
@@ -47,9 +47,7 @@ class Levels {
   )
 
   #gone = $state.raw<{ level: Level; signature: string } | null>(null)
-  readonly #signature = $derived(
-    `${viewport.view.from} ${viewport.view.to} ${stage.cast} ${focus.moment?.process}`,
-  )
+  readonly #signature = $derived(`${viewport.view.from} ${viewport.view.to} ${stage.cast} ${focus.process}`)
   /** The level that was gone to, as long as it is what is in view. */
   readonly current = $derived(this.#gone?.signature === this.#signature ? this.#gone.level : null)
 
@@ -109,7 +107,7 @@ class Levels {
     lanes.search = ''
     stage.cast = 'process'
     const at = Math.min(Math.max(focus.moment?.at ?? 0, one.start), one.end ?? recording.duration)
-    if (focus.moment?.process !== process) focus.at(at, process)
+    if (focus.process !== process) focus.at(at, process)
     viewport.frame(one.start, one.end ?? recording.duration)
   }
 

@@ -43,7 +43,7 @@ class Player {
   /** To the first or last instant of the process in focus. */
   edge(which: 'first' | 'last'): void {
     this.pause()
-    const process = recording.byId.get(focus.moment?.process ?? -1)
+    const process = recording.byId.get(focus.process ?? -1)
     const at = which === 'first' ? (process?.start ?? 0) : (process?.end ?? recording.duration)
     focus.at(at, process?.process ?? null)
     viewport.reveal(at)
@@ -73,7 +73,7 @@ class Player {
         at + ((now - before) / 1000) * (viewport.span / CROSSING) * this.speed,
       )
       before = now
-      focus.at(at, focus.moment?.process ?? null, 'scrub')
+      focus.at(at, focus.process, 'scrub')
       at = focus.moment?.at ?? at
       viewport.reveal(at)
       if (at >= recording.duration) this.pause()

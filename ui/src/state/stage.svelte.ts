@@ -18,7 +18,7 @@ class Stage {
 
   readonly #wanted = $derived.by((): Set<number> | null => {
     if (this.cast === 'all') return null
-    const here = focus.moment?.process ?? -1
+    const here = focus.process ?? -1
     if (this.cast === 'process') return new Set([here])
     if (this.cast === 'application') {
       const wanted = this.application ?? this.applications.get(here)
@@ -37,7 +37,7 @@ class Stage {
   /** In tree order. The process in focus always has its lane. */
   readonly processes = $derived.by((): Process[] => {
     if (this.#wanted === null) return recording.processes
-    const here = focus.moment?.process ?? null
+    const here = focus.process
     return keep(recording.processes, here === null ? this.#wanted : new Set([...this.#wanted, here]))
   })
 

@@ -1,22 +1,28 @@
 import { api } from '../lib/api'
 import { clamp, fit, pan, reveal, type Viewport, zoom } from '../lib/scale'
 import { Lru } from '../lib/lru'
-import { LONGEST, type Tile, tileOf, weigh } from '../lib/tiles'
+import { enough, type Tile, tileOf, weigh } from '../lib/tiles'
 import type { Lane, Overview, TimelineData } from '../lib/types'
 import { recording } from './recording.svelte'
-import { edition, Resource } from './resource.svelte'
+import { edition, Resource, traffic } from './resource.svelte'
 
 /** Bytes of answers that are kept. */
 const KEPT = 48e6
 
 /** How long (ms) the hand must rest before more is asked for than is in view. */
-const AHEAD = 120
+const AHEAD = 20
+
+/** How far ahead of the view one asks: somewhat further than a turn of the wheel or a key leads. */
+const STEP = 1.4
 
 interface Question extends Tile {
   key: string
+  of: string // what all tiles of the same lanes have in common
   processes: number[]
   through: number[]
 }
+
+const passing = (through: number[]): string => ` ${through.join()}`
 
 /** What part of the recording the timeline shows, and the tile of data that covers it. */
 class ViewportStore {
@@ -35,11 +41,10 @@ class ViewportStore {
   /** Deepest frame seen so far of each process: lanes never shrink while one looks at them. */
   deepest = $state.raw<ReadonlyMap<number, number>>(new Map())
 
-  #through = '' // the hidden processes of the tile at hand
+  #of = '' // the edition of the recording that the tile at hand is of, and the processes that its arrows pass through
   #around: number | null = null // where it was last zoomed
   #ahead: ReturnType<typeof setTimeout> | undefined
-  readonly #kept = new Lru<TimelineData>(KEPT)
-  #edition = 0 // and the edition of the recording that it is of
+  readonly #tiles = new Lru<TimelineData>(KEPT)
 
   readonly span = $derived(this.view.to - this.view.from)
 
@@ -89,62 +94,74 @@ class ViewportStore {
 
   /** Asks for data of these lanes when what is at hand does not cover the view, or covers it too coarsely. */
   refresh(processes: number[], through: number[]): void {
-    const { from, to } = this.view
-    const data = this.tile.value
-    const known = data !== null && processes.every((process) => this.lanes.has(process))
-    if (
-      known &&
-      this.#edition === edition.count &&
-      this.#through === through.join() &&
-      data.from <= Math.max(0, from) &&
-      data.to >= Math.min(recording.duration, to)
-    ) {
-      const coarse = (data.to - data.from) / (to - from)
-      const exact = data.detail === 'spans' && !Object.values(data.truncated).some(Boolean)
-      if (exact ? coarse < 60 : coarse < LONGEST && coarse > 0.9) return
-    }
-    const passing = through.join()
-    const asked = edition.count
-    const wanted = this.#question(this.view, processes, through)
     clearTimeout(this.#ahead)
+    if (this.#atHand(this.view, processes, through)) return this.#later(processes, through)
+    const wanted = this.#question(this.view, processes, through)
+    const of = edition.count + passing(through)
     this.tile.load(wanted.key, async (signal) => {
-      const answer = await this.#answer(wanted, signal)
-      this.#through = passing
-      this.#edition = asked
+      const answer = this.#kept(wanted, this.view) ?? (await this.#ask(wanted, signal))
+      this.#of = of
       this.#measure(answer)
-      this.#ahead = setTimeout(() => this.#prefetch(processes, through), AHEAD)
+      this.#later(processes, through)
       return answer
     })
   }
 
-  #question(view: Viewport, processes: number[], through: number[]): Question {
-    const tile = tileOf(view, this.width, recording.duration)
-    const key = [edition.count, tile.low, tile.high, tile.width, processes.join(), through.join()].join(' ')
-    return { ...tile, key, processes, through }
+  /** Whether the tile that is shown would do for a view. */
+  #atHand(view: Viewport, processes: number[], through: number[]): boolean {
+    const data = this.tile.value
+    return (
+      data !== null &&
+      this.#of === edition.count + passing(through) &&
+      processes.every((process) => this.lanes.has(process)) &&
+      enough(data, view, recording.duration)
+    )
   }
 
-  async #answer({ key, low, high, width, processes, through }: Question, signal?: AbortSignal) {
-    const known = this.#kept.get(key)
-    if (known) return known
+  #question(view: Viewport, processes: number[], through: number[]): Question {
+    const tile = tileOf(view, this.width, recording.duration)
+    const of = `${edition.count + passing(through)} ${processes.join()}`
+    return { ...tile, of, key: `${tile.low} ${tile.high} ${tile.width} ${of}`, processes, through }
+  }
+
+  #kept({ key, of }: Question, view: Viewport): TimelineData | undefined {
+    return (
+      this.#tiles.get(key) ??
+      this.#tiles.find((tile, known) => known.endsWith(` ${of}`) && enough(tile, view, recording.duration))
+    )
+  }
+
+  async #ask(question: Question, signal?: AbortSignal): Promise<TimelineData> {
+    const { key, low, high, width, processes, through } = question
     const answer = await api.timeline(low, high, width, processes, through, signal)
-    this.#kept.set(key, answer, weigh(answer))
+    this.#tiles.set(key, answer, weigh(answer))
     return answer
   }
 
-  /** The tiles of one level closer and one level wider, while the hand rests. */
+  #later(processes: number[], through: number[]): void {
+    clearTimeout(this.#ahead)
+    this.#ahead = setTimeout(() => this.#prefetch(processes, through), AHEAD)
+  }
+
+  /** What a step closer, wider, or to either side would ask for, one after the other, while nothing else is asked. */
   #prefetch(processes: number[], through: number[]): void {
-    const middle = this.#around ?? (this.view.from + this.view.to) / 2
-    const wanted = [1.6, 0.6]
-      .map((factor) =>
-        this.#question(zoom(this.view, factor, middle, recording.duration), processes, through),
+    if (traffic.running > 0) return this.#later(processes, through)
+    const { view } = this
+    const middle = this.#around ?? (view.from + view.to) / 2
+    const steps = [
+      ...[1 / STEP, STEP].map((factor) => zoom(view, factor, middle, recording.duration)),
+      ...[-1, 1].map((way) => pan(view, (way * STEP) / 4, recording.duration)),
+    ]
+    for (const next of steps) {
+      const wanted = this.#question(next, processes, through)
+      if (this.#atHand(next, processes, through) || this.#kept(wanted, next)) continue
+      // What fails here fails again, and is told, when it is needed.
+      void this.#ask(wanted).then(
+        () => this.#later(processes, through),
+        () => undefined,
       )
-      .find(({ key }) => !this.#kept.has(key))
-    if (!wanted || this.tile.busy) return
-    // What fails here fails again, and is told, when it is needed.
-    void this.#answer(wanted).then(
-      () => (this.#ahead = setTimeout(() => this.#prefetch(processes, through), AHEAD)),
-      () => undefined,
-    )
+      return
+    }
   }
 
   /** The strip of the whole recording: asked once. */
