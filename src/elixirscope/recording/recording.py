@@ -80,14 +80,14 @@ class Recording:
             return cls(path, manifest, seal, None, mapping.mapped(path, seal))
         with locked(path):  # a second reader waits here, then finds it sealed
             seal = sealer.sealed(path)
+            if seal is None and is_packed(path):
+                why = "this pack has none that this ElixirScope can use; `elixirscope unpack` it to have them made once"
+                return cls._in_memory(path, manifest, why, progress, correlate)
             if seal is None:
                 try:
                     seal = sealer.make(path, progress, correlate=correlate)
                 except EnvironmentProblem as problem:
-                    built = sealer.build(path, progress, correlate=correlate)
-                    row = Uncovered("segments", f"{problem.message}; everything is read from raw/ each time")
-                    facts = msgspec.structs.replace(built.seal, coverage=[*built.seal.coverage, row])
-                    return cls(path, manifest, facts, built)
+                    return cls._in_memory(path, manifest, problem.message, progress, correlate)
             columns = mapping.mapped(path, seal)
             if columns is None and seal.events >= sealer.LARGE and not is_packed(path):
                 try:
@@ -96,6 +96,14 @@ class Recording:
                     row = Uncovered("columns", f"{problem.message}; tables are read into memory")
                     seal = msgspec.structs.replace(seal, coverage=[*seal.coverage, row])
         return cls(path, manifest, seal, None, columns)
+
+    @classmethod
+    def _in_memory(
+        cls, path: Path, manifest: Manifest | None, why: str, progress: Progress | None, correlate: Correlate
+    ) -> Recording:
+        built = sealer.build(path, progress, correlate=correlate)
+        row = Uncovered("segments", f"{why}; everything is read from raw/ each time")
+        return cls(path, manifest, msgspec.structs.replace(built.seal, coverage=[*built.seal.coverage, row]), built)
 
     def table(self, name: str) -> pa.Table:
         """The table `name` of `schema.TABLES`, with exactly that schema. Raises `NotFoundError`."""
