@@ -8,12 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from elixirscope.kernels import I32, I64, kernel
+from elixirscope.recording.instructions import soon
 from elixirscope.recording.slices import Slices, digests
 from elixirscope.recording.values import RawValues
 
 _LEAST: Final = 1 << 10
 _NUMBER: Final = (1 << 31) - 1
 _HALF: Final = (1 << 32) - 1
+_AHEAD: Final = 8  # values whose places in the table are on their way from memory
 
 Numbers = npt.NDArray[np.int64]
 
@@ -81,6 +83,8 @@ def _find(digests: I64, table: I64, met: I32, call: int, numbers: I64, firsts: I
     last = len(table) // 2 - 1
     count, found, place = state[0], state[1], state[2]
     while place < len(numbers) and 3 * count <= 2 * last:
+        ahead = place + _AHEAD if place + _AHEAD < len(numbers) else place
+        soon(table, 2 * (digests[2 * ahead + 1] & last))
         high, low = digests[2 * place + 1], digests[2 * place] & _HALF
         slot = high & last
         while table[2 * slot + 1] != 0 and (table[2 * slot] != high or table[2 * slot + 1] >> 31 != low):

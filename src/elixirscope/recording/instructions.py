@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import cached_property, partial
 from typing import Any
 
-from elixirscope.kernels import U8, Bytes, Kernel, Word
+from elixirscope.kernels import I64, U8, Bytes, Kernel, Word
 
 
 class Instruction(Kernel[..., Any]):
@@ -77,6 +77,17 @@ def _move(context: Any, builder: Any, sig: Any, args: Any) -> Any:
     return context.get_dummy_value()
 
 
+def _prefetch(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    from llvmlite import ir
+
+    byte, whole = ir.IntType(8).as_pointer(), ir.IntType(32)
+    kind = ir.FunctionType(ir.VoidType(), [byte, whole, whole, whole])
+    function = builder.module.declare_intrinsic("llvm.prefetch", (byte,), kind)
+    place = builder.bitcast(_at(context, builder, sig.args[0], *args), byte)
+    builder.call(function, [place, *(ir.Constant(whole, how) for how in (0, 3, 1))])  # to read, and keep near: data
+    return context.get_dummy_value()
+
+
 def _word(data: Bytes, at: int) -> Any:
     """The word of the eight bytes from `at` on, little endian"""
 
@@ -93,7 +104,12 @@ def _copy(into: U8, to: int, data: Bytes, at: int, size: int) -> Any:
     """Copy the `size` bytes from `at` on"""
 
 
+def _soon(table: I64, at: int) -> Any:
+    """An element will be asked for soon"""
+
+
 word = Instruction(_word, partial(_load, 64), "word", "array", "int")
 half = Instruction(_half, partial(_load, 32), "word", "array", "int")
 high_half = Instruction(_high_half, _multiply, "word", "word", "word")
 copy_bytes = Instruction(_copy, _move, "none", "array", "int", "array", "int", "int")
+soon = Instruction(_soon, _prefetch, "none", "array", "int")
