@@ -139,19 +139,16 @@ def row(project: Path, ways: dict[str, Way]) -> str:
     for way in WAYS[1:]:
         recorded = ways[way]
         if not recorded.seconds or not plain.seconds:
-            cells += ["did not run", "–", "–"]
+            cells += ["did not run", "–"]
             continue
         differing = len(differences(plain, recorded))
-        ratio = statistics.median(recorded.seconds) / statistics.median(plain.seconds)
         events = f"{statistics.median(recorded.events):,.0f}" if recorded.events else "–"
         lost = f", {max(recorded.lost):,} lost" if recorded.lost and max(recorded.lost) else ""
-        cells += ["same" if not differing else f"{differing} differ", f"{events}{lost}", f"× {ratio:.2f}"]
+        cells += ["same" if not differing else f"{differing} differ", f"{events}{lost}"]
     return "| " + " | ".join(cells) + " |"
 
 
-HEAD: Final = (
-    "| project | commit | tests | plain | portable | events | time | native | events | time |\n" + "|---" * 10 + "|"
-)
+HEAD: Final = "| project | commit | tests | plain | portable | events | native | events |\n" + "|---" * 8 + "|"
 
 
 def report(measured: dict[Path, dict[str, Way]], rounds: int) -> tuple[str, bool]:
@@ -160,7 +157,7 @@ def report(measured: dict[Path, dict[str, Way]], rounds: int) -> tuple[str, bool
     tests = sum(len(ways["plain"].results) for ways in measured.values())
     lines = [
         f"{len(measured)} projects, {tests:,} tests; {rounds} round(s) of each way in turn, seed 0, `--intent full`; "
-        f"{os.cpu_count()} processors, load {load}. Times are whole commands, sealing included.",
+        f"{os.cpu_count()} processors, load {load}.",
         "",
         HEAD,
         *(row(project, ways) for project, ways in measured.items()),

@@ -34,6 +34,11 @@ int calls_spent(unsigned site) {
   return 1;
 }
 
+void calls_cost(unsigned site, int64_t calls) {
+  unsigned place = place_of(site);
+  if (place) atomic_fetch_add_explicit(&places[place].cost, calls, memory_order_relaxed);
+}
+
 static ERL_NIF_TERM ok(ErlNifEnv *env) { return enif_make_atom(env, "ok"); }
 
 /* calls_begin(): forgets all places. */
@@ -80,8 +85,7 @@ ERL_NIF_TERM calls_charge(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
   (void)argc;
   unsigned site, calls;
   if (!enif_get_uint(env, argv[0], &site) || !enif_get_uint(env, argv[1], &calls)) return enif_make_badarg(env);
-  unsigned place = place_of(site);
-  if (place) atomic_fetch_add_explicit(&places[place].cost, calls, memory_order_relaxed);
+  calls_cost(site, calls);
   return ok(env);
 }
 

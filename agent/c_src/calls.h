@@ -6,6 +6,8 @@
 
 /* Counts a call of this site; whether it is one of those that are not recorded. */
 int calls_spent(unsigned site);
+/* One call of this site costs as much as so many. */
+void calls_cost(unsigned site, int64_t calls);
 
 ERL_NIF_TERM calls_begin(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]);
 ERL_NIF_TERM calls_limit(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]);

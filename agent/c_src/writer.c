@@ -82,6 +82,13 @@ static void lose(struct writer *w, ERL_NIF_TERM pid) {
   atomic_fetch_add_explicit(&w->losers[at].count, 1, memory_order_release);
 }
 
+ERL_NIF_TERM values_ns(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+  (void)argc, (void)argv;
+  int64_t all = 0;
+  for (unsigned n = 0; n < writer_count; n++) all += atomic_load_explicit(&writers[n]->values_ns, memory_order_relaxed);
+  return enif_make_int64(env, all);
+}
+
 void writer_lose(ERL_NIF_TERM pid) {
   struct writer *w = mine();
   lose(w, pid);
@@ -145,6 +152,11 @@ enum outcome write_event(ErlNifEnv *env, struct what *what, const ERL_NIF_TERM *
       head(record, length, RECORD_EVENT);
       memcpy(record + RECORD_HEAD, &event, EVENT_BYTES);
       ring_commit(&w->ring, length);
+      if (event.value_length >= LONG_BYTES) {
+        int64_t after = clock_ns(&w->clock);
+        what->took_ns = after > ts ? after - ts : 0;
+        atomic_fetch_add_explicit(&w->values_ns, what->took_ns, memory_order_relaxed);
+      }
     }
   }
   if (outcome == NO_ROOM) lose(w, what->pid);

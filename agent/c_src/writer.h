@@ -15,6 +15,7 @@
 #define KNOWN 2048 /* a power of two */
 #define LOSERS 256 /* a power of two */
 #define NO_PEER 0xFFFFFFFFu
+#define LONG_BYTES 256 /* from here on a value's time is taken, which for a shorter one would be a good part of it */
 
 enum kind { CALL = 1, RETURN = 2, TAIL = 3, BIND = 4, STATE = 10, EXIT = 22, LINK = 23, REGISTER = 27, UNREGISTER = 28,
             SEND = 29, RECEIVE = 30, SCHEDULED_IN = 36, SCHEDULED_OUT = 37 };
@@ -47,6 +48,7 @@ struct writer {
     _Atomic uint64_t pid;
     _Atomic uint64_t count;
   } losers[LOSERS];
+  _Atomic int64_t values_ns; /* what long values have taken until now */
   struct cache cache;
 };
 
@@ -64,6 +66,7 @@ struct what {
   uint32_t site;
   ErlNifSInt64 frame; /* for CALL: set to its own time */
   ERL_NIF_TERM pid, peer;
+  int64_t took_ns;      /* set: what a long value took */
   ERL_NIF_TERM unknown; /* set with LEAVE_TO_ELIXIR: a function that it is to tell about, or 0 */
 };
 
@@ -72,6 +75,8 @@ struct what {
 enum outcome write_event(ErlNifEnv *env, struct what *what, const ERL_NIF_TERM *term, long budget,
                          const ErlNifBinary *bytes);
 
+/* values_ns(): what long values have taken until now, of all writers. */
+ERL_NIF_TERM values_ns(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]);
 /* A time like that of an event, for one that goes another way. */
 int64_t writer_tick(void);
 /* Counts an event of this process that went another way and did not arrive. */

@@ -139,6 +139,14 @@ def test_what_is_done_beside_the_command_has_returned_when_it_has(tmp_path: Path
     assert done == [True]
 
 
+def test_a_quick_command_is_left_undisturbed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("elixirscope.capture.launcher._UNDISTURBED_S", 3600.0)
+    ended: list[bool] = []
+    touched = tmp_path / "touched"
+    launch(["touch", str(touched)], ebin=tmp_path, recording=tmp_path, meanwhile=lambda: ended.append(touched.exists()))
+    assert ended == [True]
+
+
 def test_nothing_heavy_is_loaded_before_the_command_starts() -> None:
     script = "import elixirscope.cli.record, elixirscope.capture.recorder, sys; print(sorted(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout

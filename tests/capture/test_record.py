@@ -67,6 +67,22 @@ def test_the_exit_status_is_the_commands_own(elixirscope: Run, tmp_path: Path) -
     assert (run.returncode, run.stdout) == (7, "hi\n")
 
 
+def test_a_project_that_ends_before_the_agent_has_started(elixirscope: Run, tmp_path: Path) -> None:
+    project = tiny_project(tmp_path / "tiny", {"mix.exs": "System.halt(7)\n"})
+    run = elixirscope("record", "-o", tmp_path / "r.scope", "--", "mix", "test", cwd=project)
+    assert run.returncode == 7
+    assert CLOSING.search(run.stderr), run.stderr
+    assert json.loads(elixirscope("info", tmp_path / "r.scope", "--json").stdout)["complete"]
+
+
+def test_a_script_without_a_project_is_recorded_from_its_first_module(elixirscope: Run, tmp_path: Path) -> None:
+    script = "defmodule First do def call(n), do: n + 1 end; 2 = First.call(1)"
+    command = ("mix", "run", "--no-mix-exs", "-e", script)
+    run = elixirscope("record", "-o", tmp_path / "r.scope", "--", *command, cwd=tmp_path)
+    assert run.returncode == 0, run.stderr
+    assert json.loads(elixirscope("info", tmp_path / "r.scope", "--json").stdout)["calls"] > 0
+
+
 def test_json_goes_to_a_file_for_stdout_is_the_commands(elixirscope: Run, tmp_path: Path) -> None:
     out = tmp_path / "info.json"
     run = elixirscope("record", "-o", tmp_path / "r.scope", "--json", out, "--", "elixir", "-e", "IO.puts(1)")

@@ -6,27 +6,73 @@ defmodule ElixirScope.Boot do
   """
 
   alias ElixirScope.Capture.{Native, PipelineManager, VMTracer}
-  alias ElixirScope.{Compiler, Plan}
+  alias ElixirScope.Compiler.{Hooks, Loader}
+  alias ElixirScope.Plan
 
   @version "0.1.0"
   # Options of `elixir` and `iex` that another argument belongs to.
   @with_value ~w(-r -pr -pa -pz -e --eval --rpc-eval --dot-iex --app)
 
-  @doc "Called by `erl -eval`. Does nothing in a VM without Elixir, or without a recording to write to."
+  # The process that starts the agent beside Mix.
+  @starting {__MODULE__, :starting}
+
+  @doc """
+  Called by `erl -eval`. Does nothing in a VM without Elixir, or without a recording to write to.
+
+  A script is the program, so recording has begun when this returns. Mix, when it has a project, takes a while until
+  it runs any of the program's code, and tells us when: the agent starts beside it, and whoever needs it waits in
+  `await/0`.
+  """
   def start do
     dir = :os.getenv(~c"ELIXIRSCOPE_DIR")
 
-    if dir != false and :code.which(Kernel) != :non_existing do
-      begin(to_string(dir))
+    cond do
+      dir == false or :code.which(Kernel) == :non_existing ->
+        :ok
+
+      mix?() and "--no-mix-exs" not in arguments() ->
+        :persistent_term.put(@starting, spawn(fn -> guarded(fn -> begin(to_string(dir), &Hooks.late/0) end) end))
+        guarded(&early/0)
+
+      true ->
+        guarded(fn ->
+          with :ok <- begin(to_string(dir), &Hooks.install/0), false <- mix?() do
+            Loader.arm()
+            VMTracer.arm()
+          end
+        end)
     end
 
+    :ok
+  end
+
+  @doc "Returns when the agent has started, or could not."
+  @spec await() :: :ok
+  def await do
+    with pid when is_pid(pid) <- :persistent_term.get(@starting, nil), true <- Process.alive?(pid) do
+      done({pid, Process.monitor(pid)})
+    else
+      _ -> :ok
+    end
+  end
+
+  # What Mix may come to before the agent has started.
+  defp early do
+    with [_ | _] = missing <- Hooks.early() do
+      await()
+      Hooks.report(missing)
+    end
+  end
+
+  defp guarded(start) do
+    start.()
     :ok
   catch
     kind, reason ->
       complain("it could not start (#{inspect(kind)} #{inspect(reason, limit: 20)}). Please report this")
   end
 
-  defp begin(dir) do
+  defp begin(dir, hooks) do
     raw = Path.join(dir, "raw")
     # Reading code takes most of the time until the program may start, so it is read while all else is prepared.
     loading = spawn_monitor(&load/0)
@@ -35,16 +81,11 @@ defmodule ElixirScope.Boot do
          :ok <- writable(raw),
          :ok <- done(loading),
          :ok <- start_application(raw, plan) do
-      Compiler.Hooks.install()
-      # A script is the program; Mix is only what starts it, and tells us when.
-      unless mix?() do
-        Compiler.Loader.arm()
-        VMTracer.arm()
-      end
-
-      :ok
+      hooks.() |> Hooks.report()
     else
-      {:error, reason} -> complain(reason)
+      {:error, reason} ->
+        complain(reason)
+        :error
     end
   end
 
@@ -114,7 +155,9 @@ defmodule ElixirScope.Boot do
   end
 
   @doc "Whether this VM was started to run Mix."
-  def mix?, do: :init.get_plain_arguments() |> Enum.map(&to_string/1) |> mix?()
+  def mix?, do: mix?(arguments())
+
+  defp arguments, do: Enum.map(:init.get_plain_arguments(), &to_string/1)
 
   # `mix test`, `elixir -S mix test`, `iex -S mix`; but not a script that has an argument of this name.
   defp mix?(["-S", script | _]), do: Path.basename(script) == "mix"

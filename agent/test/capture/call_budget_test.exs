@@ -79,6 +79,34 @@ defmodule ElixirScope.Capture.CallBudgetTest do
     assert RawFiles.losses(dir) == []
   end
 
+  for {engine, runtime} <- [portable: InstrumentationRuntime, native: NativeRuntime] do
+    with {:native, {:error, reason}} <- {engine, @native}, do: @tag(skip: reason)
+
+    test "a call whose arguments are cut costs as much as many small ones: #{engine}", context do
+      cut_arguments(context, unquote(engine), unquote(runtime))
+    end
+  end
+
+  defp cut_arguments(context, engine, runtime) do
+    limits = "limits => \#{calls_per_second => 1000, calls_percent => 1000000}"
+    pipeline = start(context, "budgets => \#{argument => 4096}, " <> limits, engine)
+    announce(Hot, [function(@site, :long)])
+    announce(Cold, [function(@own_block, :short)])
+    long = Enum.map(1..2_000, &{&1, [&1]})
+
+    for _ <- 1..900 do
+      runtime.return(runtime.call(@site, {long}), @site, :ok)
+      runtime.return(runtime.call(@own_block, {1}), @own_block, :ok)
+    end
+
+    before = ElixirScope.Capture.Native.values_ns()
+    Pipeline.stop(pipeline)
+    assert recorded(context.tmp_dir, @own_block).call == 900
+    assert counted(context.tmp_dir)[{Hot, :function, :long, 1, 3}] > 0
+    # The portable engine charges for them in `CallBudget`.
+    assert if(engine == :native, do: before > 0, else: before == 0)
+  end
+
   test "what the plan lists, or was never announced, is recorded however often it is called", context do
     pipeline =
       start(context, "limits => \#{calls_per_second => 10, calls_percent => 1000000}, every_call => [<<\"Every*\">>]")

@@ -236,6 +236,10 @@ defmodule ElixirScope.Capture.Native do
     )
   end
 
+  @doc "What long values took until now, in ns, beside their events."
+  @spec values_ns() :: non_neg_integer
+  def values_ns, do: if(rings() != [], do: NativeRuntime.values_ns(), else: 0)
+
   @doc "Values of this site hold secrets."
   def secret_site(site) do
     if rings() != [], do: NativeRuntime.secret_site(site)

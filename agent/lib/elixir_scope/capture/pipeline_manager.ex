@@ -236,7 +236,7 @@ defmodule ElixirScope.Capture.PipelineManager do
 
   defp spent(state) do
     handed = Enum.sum(for {_, {_, depth}} <- state.slots, depth != nil, do: Ingestor.handed(depth))
-    @portable_ns * handed + @native_ns * Native.paid() + CallBudget.spent()
+    @portable_ns * handed + @native_ns * Native.paid() + Native.values_ns() + CallBudget.spent()
   end
 
   defp limited(state, calls) do

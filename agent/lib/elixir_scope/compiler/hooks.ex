@@ -12,13 +12,17 @@ defmodule ElixirScope.Compiler.Hooks do
   A hook that cannot be set costs a part of the recording (it is reported as missing coverage), never the program.
   """
 
+  alias ElixirScope.Boot
   alias ElixirScope.Capture.{Ingestor, PipelineManager, TestEvents, VMTracer}
   alias ElixirScope.Compiler.{Loader, MemoryDoor, Rewrite}
 
-  @hooks [
+  # These two wait for the agent.
+  @early [
     {:mix, Mix.Tasks.App.Config, [{:wrap, :run, 1, {__MODULE__, :after_config}}]},
+    {:elixir, System, [{:wrap, :halt, 1, {__MODULE__, :before_halt}}]}
+  ]
+  @late [
     {:ex_unit, ExUnit.EventManager, [{:wrap, :notify, 2, {__MODULE__, :test_event}}]},
-    {:elixir, System, [{:wrap, :halt, 1, {__MODULE__, :before_halt}}]},
     {:elixir, :elixir_erl_compiler,
      [{:wrap, :forms, 3, {MemoryDoor, :compiled}}, {:wrap, :noenv_forms, 3, {MemoryDoor, :compiled}}]},
     {:elixir, :elixir_module, [{:redirect, {:code, :load_binary, 3}, {MemoryDoor, :load_binary}}]}
@@ -26,28 +30,43 @@ defmodule ElixirScope.Compiler.Hooks do
 
   @doc "Sets every hook that this installation of Elixir has a place for. Returns what could not be set."
   @spec install() :: [{module, term}]
-  def install do
-    MemoryDoor.open()
+  def install, do: early() ++ late()
 
-    @hooks
+  @doc "The hooks that Mix may come to before the agent has started, for which they then wait."
+  @spec early() :: [{module, term}]
+  def early, do: set_all(@early)
+
+  @doc "The other hooks."
+  @spec late() :: [{module, term}]
+  def late do
+    MemoryDoor.open()
+    set_all(@late)
+  end
+
+  defp set_all(hooks) do
+    hooks
     |> Enum.map(fn {app, module, edits} -> {module, spawn_monitor(fn -> exit(set(app, module, edits)) end)} end)
     |> Enum.flat_map(fn {module, {pid, ref}} ->
       receive do
         {:DOWN, ^ref, :process, ^pid, :ok} -> []
-        {:DOWN, ^ref, :process, ^pid, {:error, reason}} -> [missing(module, reason)]
-        {:DOWN, ^ref, :process, ^pid, reason} -> [missing(module, reason)]
+        {:DOWN, ^ref, :process, ^pid, {:error, reason}} -> [{module, reason}]
+        {:DOWN, ^ref, :process, ^pid, reason} -> [{module, reason}]
       end
     end)
   end
 
-  defp missing(module, reason) do
-    Ingestor.meta(%{
-      what: :coverage,
-      subject: inspect(module),
-      reason: "this version of it cannot be watched: #{inspect(reason, limit: 10)}"
-    })
+  @doc "Writes what could not be set into the recording."
+  @spec report([{module, term}]) :: :ok
+  def report(missing) do
+    for {module, reason} <- missing do
+      Ingestor.meta(%{
+        what: :coverage,
+        subject: inspect(module),
+        reason: "this version of it cannot be watched: #{inspect(reason, limit: 10)}"
+      })
+    end
 
-    {module, reason}
+    :ok
   end
 
   defp set(app, module, edits) do
@@ -73,6 +92,7 @@ defmodule ElixirScope.Compiler.Hooks do
   @doc false
   def after_config(args, original) do
     result = original.(args)
+    quietly(fn -> Boot.await() end)
     quietly(fn -> Loader.arm() end)
     quietly(fn -> VMTracer.arm() end)
     result
@@ -86,6 +106,7 @@ defmodule ElixirScope.Compiler.Hooks do
 
   @doc false
   def before_halt(args, original) do
+    quietly(fn -> Boot.await() end)
     quietly(fn -> PipelineManager.close() end)
     original.(args)
   end
