@@ -6,11 +6,16 @@ import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from elixirscope.film import Film
 from elixirscope.pictures import record
+from elixirscope.pictures.stage import CLOCK, NODE, UNIX, Stage
+from elixirscope.recording.format import EVENT, META_SHARD, FrameType, Kind
+from elixirscope.recording.frames import FrameWriter
+from elixirscope.recording.terms import Atom, Term
 from elixirscope.web.server import serving
 from tests.web.pages import open_page
 
@@ -80,3 +85,47 @@ def test_segments_that_cannot_be_read_are_told(browser: Browser, tmp_path: Path)
         expect(told).to_contain_text(re.compile(r"segments/\w+\.parquet cannot be read"))
         expect(told).to_contain_text("makes it again from raw/")
         page.close()
+
+
+def _less_was_recorded(path: Path) -> None:
+    """Beside what a picture says: the agent stepped down, only counted a function, and lost events of a process."""
+    clock = {"monotonic_ns": CLOCK, "unix_ns": UNIX}
+    shutil.rmtree(path / "segments", ignore_errors=True)
+    raw = path / "raw"
+    with FrameWriter(raw / f"{NODE}.1-meta2.frames", shard=META_SHARD, **clock) as meta:
+        for at, to in ((2_000, "calls"), (4_000, "messages"), (6_000, "values")):
+            step: dict[Term, Term] = {Atom("what"): Atom("step"), Atom("to"): Atom(to), Atom("reason"): b"it cost 62 %"}
+            meta.term(FrameType.META, step | {Atom("unix_ns"): UNIX + at}, at=CLOCK + at)
+        calls = [((Atom("Elixir.Pricing"), Atom("function"), Atom("price"), 2, 9), 48_211, UNIX + 1_000)]
+        counted: dict[Term, Term] = {Atom("what"): Atom("counted"), Atom("until_unix_ns"): UNIX + 3_000}
+        meta.term(FrameType.META, counted | {Atom("calls_per_second"): 2_000, Atom("calls"): calls}, at=CLOCK + 3_000)
+        meta.end()
+    with FrameWriter(raw / f"{NODE}.1-1.frames", **clock) as out:
+        seats = Stage(["client", "seats"]).pid("seats")
+        out.term(FrameType.PROCESSES, [(1, seats)], at=CLOCK)
+        event = np.zeros(1, EVENT)
+        event["ts"], event["kind"], event["pid"] = CLOCK + 3_000, Kind.SCHEDULED_IN, 1
+        out.events(event)
+        out.term(FrameType.LOSS, [(seats, 140, Atom("overload"))], at=CLOCK + 5_000)
+        out.end()
+
+
+def test_bands_show_where_less_was_recorded(browser: Browser, tmp_path: Path, complaints: list[str]) -> None:
+    path = record(_SALE, tmp_path / "less.scope")
+    _less_was_recorded(path)
+    with serving(Film.open(path)) as server:
+        page = open_page(browser, server.url, complaints)
+        page.get_by_test_id("cast").select_option("all")
+        lost = page.get_by_test_id("lanes").get_by_test_id("omission-loss")
+        expect(lost).to_have_text("140 lost")
+        lost.focus()
+        expect(lost).to_have_attribute("aria-label", re.compile("^140 events of .* lost, from 2 µs to 4 µs: overload"))
+        steps = page.get_by_test_id("omission-step")
+        expect(steps).to_have_text(["calls without values", "messages only"])
+        expect(steps.first).to_have_attribute("title", re.compile("it cost 62 %"))
+        counted = page.get_by_test_id("omission-calls")
+        expect(counted).to_have_attribute("aria-label", re.compile("Pricing.price/2 was called 48.211 times without"))
+        page.keyboard.press("Enter")
+        expect(page).to_have_url(re.compile("zoom="))  # it zooms to the band
+        page.close()
+    assert complaints == []

@@ -54,6 +54,12 @@ export const api = {
   processes: (signal?: Signal) => get<{ processes: T.Process[] }>('processes', {}, signal),
   findings: (signal?: Signal) => get<{ findings: T.Finding[] }>('findings', {}, signal),
   tests: (signal?: Signal) => get<{ tests: T.Test[] }>('tests', {}, signal),
+  omissions: (from: number, to: number, limit: number, signal?: Signal) =>
+    get<{ omissions: T.Omission[]; total: number }>(
+      'omissions',
+      { from: Math.floor(from), to: Math.ceil(to), limit },
+      signal,
+    ),
   overview: (width: number, signal?: Signal) => get<T.Overview>('overview', { width }, signal),
   timeline: (
     from: number,

@@ -25,6 +25,7 @@ export interface Scene {
   messages: Arrow[]
   colours: Colours
   near: number | null // whose arrows stand out
+  doubtful: ReadonlySet<number> // they lost events, and nobody knows when
 }
 
 /** What of a scene is in focus. It is drawn over the scene, which stays as it is while the focus moves. */
@@ -127,7 +128,7 @@ function ground(pen: Pen, scene: Scene, box: LaneBox, hatch: Fill): void {
     pen.fillStyle = colours.raised
     pen.globalAlpha = 0.55
     pen.fillRect(left, box.top + 1, Math.max(1, right - left), box.height - 2)
-    if (process.lost > 0) {
+    if (scene.doubtful.has(process.process)) {
       pen.globalAlpha = 0.5
       pen.fillStyle = hatch
       pen.fillRect(left, box.top + 1, Math.max(1, right - left), box.height - 2)

@@ -167,6 +167,21 @@ export interface TimelineData {
   truncated: { spans: boolean; messages: boolean; marks: boolean }
 }
 
+/** A span of time in which less was recorded than the plan says. `at` null: nobody knows when; `until` null: to the end. */
+export interface Omission {
+  at: number | null
+  until: number | null
+  kind: 'step' | 'limit' | 'calls' | 'loss'
+  subject: string
+  reason: string
+  node: string
+  process: number | null
+  label: string | null
+  level: string | null
+  function: string | null
+  count: number | null
+}
+
 export interface EventRow extends Location {
   event: number
   at: number
