@@ -15,7 +15,7 @@
 #define ANCHOR_NS 1000000
 
 static uint64_t anchor_ticks; /* how long an anchor is good for; 0 when the counter is not to be used */
-static double ns_per_tick;
+static uint64_t ns_per_tick; /* times 2^32 */
 
 /* The kernel keeps its own time by the counter only when that runs evenly, and alike on all processors. */
 static int trusted(void) {
@@ -33,8 +33,10 @@ void clock_setup(void) {
   int64_t from = enif_monotonic_time(ERL_NIF_NSEC), to;
   do to = enif_monotonic_time(ERL_NIF_NSEC);
   while (to - from < CALIBRATE_NS);
-  ns_per_tick = (double)(to - from) / (double)(TICKS() - ticks);
-  anchor_ticks = (uint64_t)(ANCHOR_NS / ns_per_tick);
+  double ns = (double)(to - from) / (double)(TICKS() - ticks);
+  if (ns >= 1024) return; /* so slow a counter tells little, and would not fit below */
+  ns_per_tick = (uint64_t)(ns * 0x1p32);
+  anchor_ticks = (uint64_t)(ANCHOR_NS / ns);
 }
 
 int64_t clock_ns(struct clock *clock) {
@@ -45,5 +47,5 @@ int64_t clock_ns(struct clock *clock) {
     clock->ticks = TICKS();
     return clock->ns;
   }
-  return clock->ns + (int64_t)((double)passed * ns_per_tick);
+  return clock->ns + (int64_t)(passed * ns_per_tick >> 32);
 }

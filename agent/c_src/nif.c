@@ -14,7 +14,7 @@
 
 static int used; /* whether these rings were ever open */
 static long budget_argument, budget_binding, budget_reason, budget_state;
-static ERL_NIF_TERM atom_ok, atom_error, atom_hard, atom_none, atom_false;
+static ERL_NIF_TERM atom_ok, atom_error, atom_hard, atom_false;
 
 static int frame_site(ErlNifEnv *env, const ERL_NIF_TERM argv[], struct what *what) {
   unsigned site;
@@ -99,16 +99,14 @@ static ERL_NIF_TERM failed(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) 
   return valued(env, argv, (uint8_t)kind, budget_reason);
 }
 
-/* changed(frame, site, state, flags): the state is the atom for none when it is as before. */
+/* changed(frame, site, before, state): where that is the same term as before it is only said to be. */
 static ERL_NIF_TERM changed(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
   (void)argc;
-  int flags;
   struct what what = {.kind = STATE, .aux = 1};
   if (!writer_on()) return atom_ok;
-  if (!frame_site(env, argv, &what) || !enif_get_int(env, argv[3], &flags))
-    return enif_make_badarg(env);
-  what.flags = (uint8_t)flags;
-  const ERL_NIF_TERM *term = enif_is_identical(argv[2], atom_none) ? NULL : &argv[2];
+  if (!frame_site(env, argv, &what)) return enif_make_badarg(env);
+  const ERL_NIF_TERM *term = argv[2] == argv[3] ? NULL : &argv[3]; /* not whether it is equal, which takes long */
+  if (!term) what.flags = UNCHANGED;
   return write_event(env, &what, term, budget_state, NULL) == LEAVE_TO_ELIXIR ? left(&what) : atom_ok;
 }
 
@@ -324,7 +322,6 @@ static int load(ErlNifEnv *env, void **data, ERL_NIF_TERM info) {
   atom_ok = enif_make_atom(env, "ok");
   atom_error = enif_make_atom(env, "error");
   atom_hard = enif_make_atom(env, "$elixirscope_hard");
-  atom_none = enif_make_atom(env, "$elixirscope_none");
   atom_false = enif_make_atom(env, "false");
   encode_setup(env);
   layout_setup();

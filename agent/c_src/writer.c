@@ -13,6 +13,9 @@ _Atomic int writer_recording;
 
 static _Atomic unsigned threads;
 static atomic_flag shared = ATOMIC_FLAG_INIT;
+#ifdef __GLIBC__ /* which has places for this where no function needs to be asked; others refuse to load it */
+__attribute__((tls_model("initial-exec")))
+#endif
 static _Thread_local unsigned my_number; /* from 1; 0: not given yet */
 
 static struct writer *mine(void) {
@@ -118,37 +121,40 @@ enum outcome write_event(ErlNifEnv *env, struct what *what, const ERL_NIF_TERM *
   if (what->kind == CALL) what->frame = ts;
   if (index != NO_PEER && free >= RECORD_HEAD + EVENT_BYTES + 8) {
     uint64_t room = free - RECORD_HEAD - EVENT_BYTES - 8;
-    int whole = room >= VALUE_BYTES;
-    struct encoder e = {.env = env,
-                        .cache = &w->cache,
-                        .out = value,
-                        .end = value + (whole ? VALUE_BYTES : room),
-                        .left = budget,
-                        .redacting = redacting};
+    uint8_t *end = value;
+    struct event event = {.ts = ts,
+                          .frame = what->frame,
+                          .pid = index,
+                          .peer = peer,
+                          .site = what->site,
+                          .kind = what->kind,
+                          .flags = what->flags,
+                          .aux = what->aux};
+    outcome = DONE;
     if (term) {
+      int whole = room >= VALUE_BYTES;
+      struct encoder e = {.env = env,
+                          .cache = &w->cache,
+                          .out = value,
+                          .end = value + (whole ? VALUE_BYTES : room),
+                          .left = budget,
+                          .redacting = redacting};
       outcome = encode(&e, *term);
       what->unknown = e.unknown;
       if (outcome == NO_ROOM && whole) outcome = LEAVE_TO_ELIXIR; /* too long a value, not too small a ring */
-    } else if (!bytes) {
-      outcome = DONE;
-    } else if (bytes->size <= room) {
+      event.flags |= (e.redacted ? REDACTED : 0) | (e.cut ? TRUNCATED : 0);
+      if (outcome == DONE && (what->kind == SEND || what->kind == RECEIVE))
+        event.ref = e.whole ? pairing_whole(*term) : pairing_part(env, *term);
+      end = e.out;
+    } else if (bytes && bytes->size <= room) {
       memcpy(value, bytes->data, bytes->size);
-      e.out += bytes->size;
-      outcome = DONE;
+      end += bytes->size;
+    } else if (bytes) {
+      outcome = NO_ROOM;
     }
     if (outcome == DONE) {
-      uint64_t length = padded((uint64_t)(e.out - record));
-      struct event event = {.ts = ts,
-                            .frame = what->frame,
-                            .pid = index,
-                            .peer = peer,
-                            .site = what->site,
-                            .kind = what->kind,
-                            .flags = what->flags | (e.redacted ? REDACTED : 0) | (e.cut ? TRUNCATED : 0),
-                            .aux = what->aux,
-                            .value_length = (uint32_t)(e.out - value)};
-      if (what->kind == SEND || what->kind == RECEIVE) 
-        event.ref = e.whole ? pairing_whole(*term) : pairing_part(env, *term);
+      uint64_t length = padded((uint64_t)(end - record));
+      event.value_length = (uint32_t)(end - value);
       head(record, length, RECORD_EVENT);
       memcpy(record + RECORD_HEAD, &event, EVENT_BYTES);
       ring_commit(&w->ring, length);

@@ -19,7 +19,7 @@
 
 enum kind { CALL = 1, RETURN = 2, TAIL = 3, BIND = 4, STATE = 10, EXIT = 22, LINK = 23, REGISTER = 27, UNREGISTER = 28,
             SEND = 29, RECEIVE = 30, SCHEDULED_IN = 36, SCHEDULED_OUT = 37 };
-enum { TRUNCATED = 1, REDACTED = 2, NO_RECEIVER = 16 };
+enum { TRUNCATED = 1, REDACTED = 2, UNCHANGED = 8, NO_RECEIVER = 16 };
 
 /* As in docs/format.md; little endian as all machines we build for. */
 struct event {

@@ -63,20 +63,13 @@ defmodule ElixirScope.Capture.NativeRuntime do
 
   @doc "See `InstrumentationRuntime.state/5`."
   def state(frame, site, shape, before, result) do
-    with {:ok, state} <- States.after_callback(shape, before, result) do
-      if before != @none and :erts_debug.same(before, state) do
-        changed(frame, site, @none, @unchanged)
-      else
-        new_state(frame, site, state)
-      end
-    end
-
+    with {:ok, state} <- States.after_callback(shape, before, result), do: new_state(frame, site, before, state)
     result
   end
 
-  defp new_state(frame, site, state) do
-    with hard when hard != :ok <- changed(frame, site, state, 0) do
-      if told?(hard), do: new_state(frame, site, state), else: slowly(@state, 1, frame, site, state, :state)
+  defp new_state(frame, site, before, state) do
+    with hard when hard != :ok <- changed(frame, site, before, state) do
+      if told?(hard), do: new_state(frame, site, before, state), else: slowly(@state, 1, frame, site, state, :state)
     end
   end
 
@@ -152,7 +145,7 @@ defmodule ElixirScope.Capture.NativeRuntime do
   @doc false
   def failed(_frame, _site, _value, _kind), do: missing()
   @doc false
-  def changed(_frame, _site, _state, _flags), do: missing()
+  def changed(_frame, _site, _before, _state), do: missing()
   @doc false
   def put_encoded(_kind, _flags, _aux, _frame, _site, _value), do: missing()
   @doc "What ring `n` holds, about `limit` bytes of it; it stays there until `advance/5`."
