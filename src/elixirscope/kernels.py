@@ -83,6 +83,22 @@ class Bits(Protocol):
     def __len__(self) -> int: ...
 
 
+class S64(Column, Protocol):
+    """int64, only read, in steps of any size: a field of records"""
+
+
+class S32(Column, Protocol):
+    """uint32, likewise"""
+
+
+class S16(Column, Protocol):
+    """uint16, likewise"""
+
+
+class S8(Column, Protocol):
+    """uint8, likewise"""
+
+
 class Bytes(Column, Protocol):
     """uint8, only read: what is mapped from a file"""
 
@@ -104,6 +120,10 @@ _TYPES: Final = {
     U16: "uint16[::1]",
     U8: "uint8[::1]",
     Bits: "boolean[::1]",
+    S64: "Array(int64, 1, 'A', readonly=True)",
+    S32: "Array(uint32, 1, 'A', readonly=True)",
+    S16: "Array(uint16, 1, 'A', readonly=True)",
+    S8: "Array(uint8, 1, 'A', readonly=True)",
     Bytes: "Array(uint8, 1, 'C', readonly=True)",
     int: "int64",
     bool: "boolean",

@@ -188,8 +188,8 @@ def test_a_recording_says_by_which_engine(elixirscope: Run, tmp_path: Path) -> N
 def _instrumented(log: Log) -> list[tuple[str, str]]:
     """What instrumented code did, without what differs from run to run."""
     kinds = {int(kind) for kind in (Kind.CALL, Kind.RETURN, Kind.TAIL, Kind.BIND, Kind.STATE)}
-    rows = [row for row in log.rows if row["kind"] in kinds and row["site"]]
-    return sorted((str(log.sites[int(row["site"])].function), Kind(int(row["kind"])).name) for row in rows)
+    rows = log.rows.at(slice(None), "kind", "site")
+    return sorted((str(log.sites[site].function), Kind(kind).name) for kind, site in rows if kind in kinds and site)
 
 
 LIST_RINGS = """\
@@ -253,10 +253,10 @@ def test_after_kill_9_nothing_that_was_committed_is_missing(tmp_path: Path) -> N
     assert log.gaps == []
     assert sum(loss.count for loss in log.losses) == 0
     numbers: defaultdict[int, list[int]] = defaultdict(list)
-    for row in log.rows:
-        if row["kind"] == Kind.CALL and log.sites[int(row["site"])].function == "step":
-            (number,) = log.values.term(int(row["value"]))
-            numbers[int(row["process"])].append(number)
+    for kind, site, process, value in log.rows.at(slice(None), "kind", "site", "process", "value"):
+        if kind == Kind.CALL and log.sites[site].function == "step":
+            (number,) = log.values.term(value)
+            numbers[process].append(number)
     assert len(numbers) == 6
     for counted in numbers.values():
         assert counted == list(range(1, len(counted) + 1))

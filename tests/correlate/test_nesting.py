@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -60,11 +61,12 @@ Frame = tuple[int, int, int, int, int, int]
 def walked(log: Log, lossy: set[int]) -> tuple[list[Frame], dict[int, int]]:
     """Every process event by event: (event, parent, tail_of, depth, end, outcome) of each frame, and each event's."""
     walk = Walk(log, lossy)
-    walk.run(log.by_process, log.column("process")[log.by_process])
+    order = np.argsort(log.column("process"), kind="stable")
+    walk.run(order, log.column("process")[order])
     event = [*walk.event, -1]  # -1 is none
     columns = ([event[n] for n in walk.parent], [event[n] for n in walk.tail_of], walk.depth, walk.end_event)
     frames = sorted(zip(walk.event, *columns, walk.outcome, strict=True))
-    return frames, {at: event[n] for at, n in zip(log.by_process.tolist(), walk.of_event, strict=True)}
+    return frames, {at: event[n] for at, n in zip(order.tolist(), walk.of_event, strict=True)}
 
 
 def found(log: Log, lossy: set[int]) -> tuple[list[Frame], dict[int, int]]:

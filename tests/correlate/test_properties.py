@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from elixirscope.correlate.correlator import EventCorrelator
 from elixirscope.recording.format import Kind
-from elixirscope.recording.log import EVENT_ROW, Callee, Log, ProcessKey, Site
+from elixirscope.recording.log import EVENT_ROW, Callee, Log, ProcessKey, Rows, Site
 from elixirscope.recording.schema import TABLES
 from tests.correlate import oracle
 from tests.correlate.oracle import Event
@@ -36,7 +36,7 @@ def log_of(events: list[Event]) -> Log:
         for name in Event._fields:
             row[name] = getattr(event, name)
     keys = [ProcessKey("n", f"#PID<0.{n}.0>", 0) for n in range(PROCESSES)]
-    return Log(rows=rows, processes=keys, sites=SITES)
+    return Log(rows=Rows.of(rows), processes=keys, sites=SITES)
 
 
 @st.composite

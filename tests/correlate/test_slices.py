@@ -16,7 +16,7 @@ from elixirscope.kernels import run
 from elixirscope.recording import etf
 from elixirscope.recording.changes import Changes
 from elixirscope.recording.format import Flag, Kind
-from elixirscope.recording.log import EVENT_ROW, Callee, Log, Loss, ProcessKey, Site
+from elixirscope.recording.log import EVENT_ROW, Callee, Log, Loss, ProcessKey, Rows, Site
 from elixirscope.recording.schema import TABLES
 from elixirscope.recording.terms import Atom, Pid, Ref, Term
 from elixirscope.recording.values import RawValues
@@ -167,7 +167,7 @@ def recording(seed: int, kinds: Sequence[Kind] = ANY) -> Log:
             row["flags"] |= random.choice([Flag.TRUNCATED, Flag.UNCHANGED, Flag.GENERATED])
     lost = [Loss(0, process, 1, "full") for process in range(processes) if random.random() < 0.1]
     keys = [ProcessKey(NODE, f"#PID<0.{number}.0>", 0) for number in range(PROCESSES)]
-    return Log(rows, keys, SITES, RawValues(list(ENCODED)), lost)
+    return Log(Rows.of(rows), keys, SITES, RawValues(list(ENCODED)), lost)
 
 
 class Tables:

@@ -41,7 +41,6 @@ class Walk:
 
     def run(self, order: Ints, parts: Ints) -> None:
         """Walk the events `order`. `parts`: for each the part it is in; each part begins with an empty stack."""
-        rows = self.log.rows[order]
         call, tail, returned, caught, exited = Kind.CALL, Kind.TAIL, Kind.RETURN, Kind.CAUGHT, Kind.EXIT
         code = frozenset(CODE)
         self.of_event = of_event = [NONE] * len(order)
@@ -49,7 +48,7 @@ class Walk:
         stack: list[int] = []  # open frames
         names: list[int] = []  # their ids as captured; ascending, for they are timestamps
         ghosts: list[Ghost] = []
-        columns = (rows[name].tolist() for name in ("process", "kind", "frame", "site"))
+        columns = (self.log.rows[name][order].tolist() for name in ("process", "kind", "frame", "site"))
         numbered = enumerate(zip(order.tolist(), parts.tolist(), *columns, strict=True))
         for place, (event, part, process, kind, frame, site) in numbered:
             if part != current:

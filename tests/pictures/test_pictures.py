@@ -46,10 +46,11 @@ processes: client, seats
 def story(log: Log) -> list[str]:
     """Every event in words."""
     words = []
-    for row in log.rows:
-        value = f" {inspect(log.values.term(int(row['value'])))}" if row["value"] >= 0 else ""
-        peer = f" {row['peer']}" if row["peer"] >= 0 else ""
-        words.append(f"{int(row['at'])} {row['process']} {Kind(int(row['kind'])).name}{peer}{value}")
+    fields = log.rows.at(slice(None), "at", "process", "kind", "peer", "value")
+    for at, process, kind, peer, value in fields:
+        shown = f" {inspect(log.values.term(value))}" if value >= 0 else ""
+        to = f" {peer}" if peer >= 0 else ""
+        words.append(f"{at} {process} {Kind(kind).name}{to}{shown}")
     return words
 
 
@@ -80,10 +81,10 @@ def test_frames_and_sites() -> None:
         callback Shop.handle_cast({:put, 1}) as inner
         bind x = 1, seat = "A1" in outer @ :9 generated
     """)
-    call, callback, bind = log.rows
-    assert call["frame"] == bind["frame"] != callback["frame"]
-    assert bind["flags"] == Flag.GENERATED
-    buy, cast, variables = (log.sites[int(row["site"])] for row in log.rows)
+    call, callback, bind = log.rows["frame"].tolist()
+    assert call == bind != callback
+    assert log.rows["flags"][2] == Flag.GENERATED
+    buy, cast, variables = (log.sites[site] for site in log.rows["site"].tolist())
     assert (buy.module, buy.function, buy.arity, buy.file, buy.line) == ("Shop", "buy", 1, "lib/shop.ex", 7)
     assert (cast.callback, cast.behaviour, cast.state_arg) == ("handle_cast/2", "GenServer", 2)
     assert (variables.kind, variables.vars, variables.line) == ("bind", ("x", "seat"), 9)

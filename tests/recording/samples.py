@@ -14,7 +14,7 @@ from elixirscope.recording import etf
 from elixirscope.recording.changes import Changes
 from elixirscope.recording.format import EVENT, META_SHARD, NONE32, VM_SHARD, FrameType, Kind
 from elixirscope.recording.frames import FrameWriter
-from elixirscope.recording.log import Log
+from elixirscope.recording.log import EVENT_ROW, Log
 from elixirscope.recording.manifest import Manifest
 from elixirscope.recording.schema import TABLES
 from elixirscope.recording.terms import Atom, Pid, Term, make_map
@@ -96,7 +96,7 @@ class correlate:
 
 
 def _events(log: Log) -> pa.Table:
-    kept = set(log.rows.dtype.names or ())
+    kept = set(EVENT_ROW.names or ())
     columns = [
         pa.array(log.rows[field.name].copy()).cast(field.type)
         if field.name in kept

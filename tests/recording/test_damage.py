@@ -55,8 +55,8 @@ def _numbers(frame: Frame) -> set[int]:
 
 def read_back(log: Log) -> set[int]:
     """The numbers of the events in `log`, each checked to carry its own value."""
-    for row in log.rows:
-        assert log.values.term(int(row["value"])) == value_of(int(row["ref"]))
+    for value, ref in log.rows.at(slice(None), "value", "ref"):
+        assert log.values.term(value) == value_of(ref)
     return set(log.rows["ref"].tolist())
 
 

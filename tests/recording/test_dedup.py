@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from elixirscope.kernels import Way, run
 from elixirscope.recording.dedup import Dedup
-from elixirscope.recording.log import EVENT_ROW
 
 _BUFFERS = [memoryview(bytes(range(64)) * 12), memoryview(b"\x00\x01" * 400)]
 
@@ -20,13 +19,13 @@ _BUFFERS = [memoryview(bytes(range(64)) * 12), memoryview(b"\x00\x01" * 400)]
 @example([(0, 0, 1), (0, 0, 1), (1, 0, 1)])  # one file's values overlap, another's do not
 @given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 100), st.sampled_from([0, 1, 2, 3, 256, 257, 300]))))
 def test_ids_go_by_first_appearance_and_equal_bytes(places: list[tuple[int, int, int]]) -> None:
-    rows = np.zeros(len(places), EVENT_ROW)
-    values = Dedup(_BUFFERS).take(rows, np.array(places, np.int64).reshape(-1, 3))
+    ids = np.zeros(len(places), np.int64)
+    values = Dedup(_BUFFERS).take(ids, np.array(places, np.int64).reshape(-1, 3))
     seen = dict[bytes, int]()
     expected = [
         seen.setdefault(bytes(_BUFFERS[file][at : at + size]), len(seen)) if size else -1 for file, at, size in places
     ]
-    assert rows["value"].tolist() == expected
+    assert ids.tolist() == expected
     assert [bytes(value) for value in values.new()] == list(seen)
 
 
@@ -38,7 +37,7 @@ def test_ids_go_by_first_appearance_and_equal_bytes(places: list[tuple[int, int,
     st.lists(st.integers(0, 20), max_size=4),
 )
 def test_ids_are_the_same_in_slices(places: list[tuple[int, int, int]], cuts: list[int]) -> None:
-    whole, sliced = np.zeros(len(places), EVENT_ROW), np.zeros(len(places), EVENT_ROW)
+    whole, sliced = np.zeros(len(places), np.int64), np.zeros(len(places), np.int64)
     where = np.array(places, np.int64).reshape(-1, 3)
     new = list(Dedup(_BUFFERS).take(whole, where).new())
     dedup, found = Dedup(_BUFFERS), list[bytes | memoryview]()
@@ -46,10 +45,10 @@ def test_ids_are_the_same_in_slices(places: list[tuple[int, int, int]], cuts: li
     for start, end in zip([0, *ends], ends, strict=False):
         values = dedup.take(sliced[start:end], where[start:end])
         found += values.new()
-        for number, (file, at, size) in zip(sliced["value"][start:end].tolist(), places[start:end], strict=True):
+        for number, (file, at, size) in zip(sliced[start:end].tolist(), places[start:end], strict=True):
             if size:
                 assert values.bytes(number) == bytes(_BUFFERS[file][at : at + size])
-    assert sliced["value"].tolist() == whole["value"].tolist()
+    assert sliced.tolist() == whole.tolist()
     assert found == new
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +13,7 @@ from elixirscope.errors import RecordingError, UsageError
 from elixirscope.moment import UNKNOWN_TIME, Moment
 from elixirscope.recording.coverage import Uncovered, uncovered
 from elixirscope.recording.frames import Gap
-from elixirscope.recording.log import EVENT_ROW, Log, Loss, ProcessKey
+from elixirscope.recording.log import Log, Loss, ProcessKey, Rows
 from elixirscope.recording.manifest import Manifest
 from elixirscope.recording.terms import Atom
 
@@ -64,7 +63,7 @@ def test_coverage_puts_equal_reasons_together_and_says_what_it_leaves_out() -> N
     skipped = [{"what": "module_skipped", "module": module, "reason": Atom("on_load")} for module in modules]
     told = {"what": "coverage", "subject": b"tracer", "reason": b"another tool holds it"}
     log = Log(
-        rows=np.empty(0, EVENT_ROW),
+        rows=Rows.empty(0),
         processes=[ProcessKey("n", "#PID<0.1.0>", 0)],
         sites={},
         losses=[Loss(0, 0, 2, "overload"), Loss(0, 0, 3, "overload"), Loss(0, None, 1, "?")],
@@ -84,7 +83,7 @@ def test_coverage_puts_equal_reasons_together_and_says_what_it_leaves_out() -> N
 
 def test_coverage_says_from_when_to_when_less_was_recorded() -> None:
     second = 1_000_000_000
-    log = Log(np.zeros(0, EVENT_ROW), [], {}, start_unix_ns=5 * second)
+    log = Log(Rows.empty(0), [], {}, start_unix_ns=5 * second)
     for at, to, reason in (
         (7, "calls", b"busy"),
         (8, "messages", b"busier"),
@@ -105,7 +104,7 @@ def test_coverage_says_whose_calls_were_only_counted() -> None:
     def subject(kind: str, function: str, line: int) -> tuple[Atom, Atom, Atom, int, int]:
         return Atom("Elixir.Shop"), Atom(kind), Atom(function), 1, line
 
-    log = Log(np.zeros(0, EVENT_ROW), [], {})
+    log = Log(Rows.empty(0), [], {})
     for calls in (
         [(subject("function", "price", 3), 1_000, 5), (subject("fn", "all", 9), 30_000, 6)],
         [(subject("function", "price", 3), 9_000, 7), ("not like this", 1, 1)],

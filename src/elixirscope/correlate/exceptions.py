@@ -59,14 +59,12 @@ class Flights:
 
     def take(self, log: Log, calls: Calls, passed: set[int]) -> None:
         """The next slice. `passed`: the EXITs that passed on another's."""
-        rows = log.rows
         modules = {site.module for site in log.sites.values()}
         of_events = calls.of_events
         found, flying, survived = self._found, self._flying, self._survived
-        for place in _telling(log, list(flying)).tolist():
-            row = rows[place]
-            kind, process, value = int(row["kind"]), int(row["process"]), int(row["value"])
-            event, call = int(row["event"]), int(of_events[place])
+        places = _telling(log, list(flying))
+        fields = log.rows.at(places, "event", "at", "kind", "process", "value", "site")
+        for call, (event, at, kind, process, value, number) in zip(of_events[places].tolist(), fields, strict=True):
             if kind in (Kind.CALL, Kind.RETURN, Kind.TAIL, Kind.BIND):
                 if process in flying:
                     survived[process] = flying.pop(process)
@@ -75,10 +73,10 @@ class Flights:
             term = log.values.term(value) if value != NONE else None
             if kind == Kind.RAISE:
                 class_, reason = _class_and_reason(term)
-                site = log.sites.get(int(row["site"]))
+                site = log.sites.get(number)
                 again = _resumed(survived.get(process), call, site)
                 if again is None:
-                    again = Raised(event, int(row["at"]), process, call, class_, reason, value, site)
+                    again = Raised(event, at, process, call, class_, reason, value, site)
                     found.append(again)
                 flying[process] = again
             elif kind == Kind.CAUGHT:
@@ -86,12 +84,12 @@ class Flights:
                 known = flying.pop(process, None) or _again(survived.pop(process, None), reason)
                 if known is None or known.class_ != class_:
                     where = _top(modules, term)
-                    known = Raised(event, int(row["at"]), process, call, class_, reason, value, where)
+                    known = Raised(event, at, process, call, class_, reason, value, where)
                     found.append(known)
                 known.caught, known.caught_event, known.caught_call = True, event, call
                 survived[process] = known
             else:
-                shown = Raised(event, int(row["at"]), process, call, "exit", term, value)
+                shown = Raised(event, at, process, call, "exit", term, value)
                 ended = _exit(modules, flying.pop(process, None), survived.pop(process, None), shown)
                 if ended is not None and (ended.event != event or event not in passed):
                     ended.exit_event = event

@@ -82,10 +82,10 @@ class Links:
             if tie.event < log.first:
                 ended.append(tie)
 
-        for place in np.flatnonzero(np.isin(log.column("kind"), (*made, *broken, Kind.EXIT))).tolist():
-            row = log.rows[place]
-            kind, process, peer, at = int(row["kind"]), int(row["process"]), int(row["peer"]), int(row["at"])
-            event = int(row["event"])
+        concerned = np.zeros(256, dtype=bool)
+        concerned[[*made, *broken, Kind.EXIT]] = True
+        places = np.flatnonzero(concerned[log.column("kind")])
+        for event, at, kind, process, peer in log.rows.at(places, "event", "at", "kind", "process", "peer"):
             if kind == Kind.EXIT:
                 for tie in self.of_process.get(process, ()):
                     pair = (min(tie.process, tie.peer), max(tie.process, tie.peer))

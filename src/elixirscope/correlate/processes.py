@@ -176,10 +176,9 @@ class Lives:
         received, heard = messages.receive[telling], 0
         of_events, concerned = calls.of_events, np.zeros(256, dtype=bool)
         concerned[[Kind.SPAWN, Kind.SPAWNED, Kind.EXIT, Kind.REGISTER]] = True
-        for place in np.flatnonzero(concerned[log.column("kind")]).tolist():
-            row = log.rows[place]
-            kind, process, peer, value = int(row["kind"]), int(row["process"]), int(row["peer"]), int(row["value"])
-            event, at = int(row["event"]), int(row["at"])
+        places = np.flatnonzero(concerned[log.column("kind")])
+        fields = log.rows.at(places, "event", "at", "kind", "process", "peer", "value")
+        for call, (event, at, kind, process, peer, value) in zip(of_events[places].tolist(), fields, strict=True):
             if kind == Kind.EXIT:
                 life = self.all[process]
                 if life.exit == NONE:
@@ -196,7 +195,7 @@ class Lives:
                 life.parent = parent if life.parent == NONE else life.parent
                 if life.spawn == NONE or (kind == Kind.SPAWN and not life.seen_spawning):
                     life.spawn, life.spawn_at, life.seen_spawning = event, at, kind == Kind.SPAWN
-                    life.spawn_call = int(of_events[place])
+                    life.spawn_call = call
                     before = heard + int(np.searchsorted(received[heard:], event))
                     self._told.hear(messages, telling[heard:before])
                     heard = before

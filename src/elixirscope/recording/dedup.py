@@ -27,8 +27,8 @@ class Dedup:
         self.buffers = buffers
         self._index = ValueIndex()
 
-    def take(self, rows: npt.NDArray[np.void], places: Numbers) -> RawValues:
-        """Give every row of the next slice its value's id, and the values of the slice.
+    def take(self, value: Numbers, places: Numbers) -> RawValues:
+        """Set `value` of every row of the next slice to its value's id (-1: none), and give the values of the slice.
 
         places: for each row the number of a buffer, and where in it the value starts and how long it is; 0 for none.
         """
@@ -36,8 +36,8 @@ class Dedup:
         chosen = places[with_value]
         known = self._index.count
         ids, firsts = self._index.ids(digests(self.buffers, chosen))
-        rows["value"] = -1
-        rows["value"][with_value] = ids
+        value[:] = -1
+        value[with_value] = ids
         fresh = ids[firsts] >= known
         before = firsts[~fresh]
         order = np.concatenate([before[np.argsort(ids[before])], firsts[fresh]])  # fresh ids ascend

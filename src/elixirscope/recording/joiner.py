@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -11,16 +12,19 @@ import numpy.typing as npt
 
 from elixirscope.errors import EnvironmentProblem
 from elixirscope.recording.dedup import Dedup
-from elixirscope.recording.format import FORMAT_VERSION, NONE32
+from elixirscope.recording.format import FORMAT_VERSION
 from elixirscope.recording.frames import newer_format
-from elixirscope.recording.log import EVENT_ROW, MEMORY_ROW, Log, Loss, ProcessKey, Site
+from elixirscope.recording.log import MEMORY_ROW, Log, Loss, ProcessKey, Rows, Site
+from elixirscope.recording.merge import FAR, Origin, Translation, number_by_appearance, put, ties
 from elixirscope.recording.rawfile import RawFile, read_on, read_raw_file
 from elixirscope.recording.sitetable import unknown_site, vm_sites
 from elixirscope.recording.terms import Pid
 
 _NO_NODE: Final = "nonode@nohost"
-_DENSE: Final = 1 << 22  # ids up to this are looked up in an array
 _EVER: Final = (1 << 62) - 1
+_NO_TIMES: Final = np.empty(0, np.int64)
+
+Numbers = npt.NDArray[np.int64]
 
 
 def join(raw_dir: Path) -> Log:
@@ -66,6 +70,8 @@ class Joiner:
         self._processes = _Processes(self._vms)
         self._sites: dict[int, Site] = {}
         self._site_numbers: list[dict[int, int]] = []  # per VM the dense number of each of its ids
+        self._site_tables: dict[int, Translation] = {}  # of VMs
+        self._pids: dict[int, Translation] = {}  # of files
         self._described = (0, 0)  # VMs and modules, when sites were numbered last
         self._describe_sites()
         self._final = np.empty(0, np.int32)  # of each provisional process its number, -1 for one not seen yet
@@ -177,24 +183,25 @@ class Joiner:
     def _slice(self, since: int, until: int) -> Log:
         """The events of a span of time, which follows the one before. The last ends at `_EVER`."""
         files, vms = self._files, self._vms
-        rows, places, unknown = self._rows(since, until)
-        order = np.argsort(rows["at"], kind="stable")
-        rows, places = rows[order], places[order]
-        self._number_sites(rows, unknown[order])
+        rows, places, origin = self._rows(since, until)
+        self._number_sites(rows, origin)
         self._number_processes(rows)
         if until == _EVER:
             self._number_rest()
-        order = _by_time(rows)  # numbers break ties
-        moved = np.flatnonzero(order != np.arange(len(order)))
-        rows[moved], places[moved] = rows[order[moved]], places[order[moved]]
-        rows["at"] -= self._start
-        rows["event"] = np.arange(self._count, self._count + len(rows))
+        tied = np.empty(len(rows), np.int64)
+        tied = tied[: ties(rows["at"], tied)]
+        if len(tied):  # the numbers of processes decide
+            order = tied[np.lexsort((rows["process"][tied], rows["at"][tied]))]
+            rows.move(tied, order)
+            places[tied] = places[order]
+        rows["at"][:] -= self._start
+        rows["event"][:] = np.arange(self._count, self._count + len(rows))
         self._count += len(rows)
         return Log(
             rows=rows,
             processes=list(self._keys),
             sites=self._sites,
-            values=self._dedup.take(rows, places),
+            values=self._dedup.take(rows["value"], places),
             losses=list(self._losses(until == _EVER)),
             metas=[meta | {"vm": vms.number(file)} for file in files for meta in file.metas],
             gaps=[gap for file in files for gap in file.gaps],
@@ -206,70 +213,69 @@ class Joiner:
             samples=self._samples,
         )
 
-    def _rows(
-        self, since: int, until: int
-    ) -> tuple[npt.NDArray[np.void], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Events with provisional process numbers; for each (file, start, length) of its value, and the captured id of
-        a site that nothing describes, 0 for none."""
-        parts = [file.span(*(_own(time, self._shift(file)) for time in (since, until))) for file in self._files]
-        total = sum(len(events) for events, _ in parts)
-        rows = np.zeros(total, EVENT_ROW)
-        places = np.zeros((total, 3), np.int64)
-        unknown = np.zeros(total, np.int64)
-        done = 0
-        for number, (file, (events, starts)) in enumerate(zip(self._files, parts, strict=True)):
+    def _rows(self, since: int, until: int) -> tuple[Rows, Numbers, Origin]:
+        """Events in order of time with provisional process numbers; for each (file, start, length) of its value; and
+        where they come from."""
+        files = self._files
+        found = [file.span(*(_own(time, self._shift(file)) for time in (since, until))) for file in files]
+        events, starts = [part[0] for part in found], [part[1] for part in found]
+        at = np.concatenate([_NO_TIMES, *(e["ts"] + self._shift(f) for f, e in zip(files, events, strict=True))])
+        origin = Origin(events, np.argsort(at, kind="stable"))
+        rows, places = Rows.empty(len(at)), np.empty((len(at), 3), np.int64)
+        rows["at"][:] = at[origin.order]
+        far = 0
+        for number, (file, ranks) in enumerate(zip(files, origin.ranks(), strict=True)):
             vm = self._vms.number(file)
-            part = slice(done, done + len(events))
-            done = part.stop
-            into = rows[part]
-            into["at"] = events["ts"] + self._vms.shifts[vm]
-            into["vm"] = vm
-            for name in ("kind", "flags", "aux", "frame", "ref"):
-                into[name] = events[name]
+            pids, sites = self._pids.setdefault(number, Translation()), self._site_tables.setdefault(vm, Translation())
+            pids.learn((events[number]["pid"], events[number]["peer"]), partial(self._process, file, vm))
+            sites.learn((events[number]["site"],), partial(self._site, vm))
+            far += put(events[number], starts[number], ranks, vm, number, pids, sites, rows, places.ravel())
+            pids.forget()
+            sites.forget()
+        if far:
+            self._look_up(rows, origin)
+        return rows, places, origin
 
-            def process(index: int, file: RawFile = file, vm: int = vm) -> int:
-                if index == NONE32:
-                    return -1
-                pid = file.pids.get(index)
-                return self._processes.undeclared(file, index, vm) if pid is None else self._processes.of(pid, vm)
+    def _look_up(self, rows: Rows, origin: Origin) -> None:
+        """The numbers of what has ids that are too large for tables."""
+        for place in np.flatnonzero((rows["process"] == FAR) | (rows["peer"] == FAR) | (rows["site"] == FAR)).tolist():
+            number, event = origin.of(place)
+            file, vm = self._files[number], int(rows["vm"][place])
+            for name, own in (("process", int(event["pid"])), ("peer", int(event["peer"]))):
+                if rows[name][place] == FAR:
+                    rows[name][place], _ = self._process(file, vm, own)
+            if rows["site"][place] == FAR:
+                rows["site"][place], _ = self._site(vm, int(event["site"]))
 
-            def site(captured: int, numbers: dict[int, int] = self._site_numbers[vm]) -> int:
-                return numbers.get(captured, -1) if captured else 0
+    def _site(self, vm: int, captured: int) -> tuple[int, bool]:
+        """The number of a site, -1 while nothing describes it, and whether something does."""
+        number = self._site_numbers[vm].get(captured, -1)
+        return number, number >= 0
 
-            into["process"] = _translate(events["pid"], process)
-            into["peer"] = _translate(events["peer"], process)
-            into["site"] = _translate(events["site"], site)
-            unknown[part] = np.where(into["site"] < 0, events["site"], 0)
-            places[part, 0] = number
-            places[part, 1] = starts
-            places[part, 2] = events["value_length"]
-        return rows, places, unknown
+    def _process(self, file: RawFile, vm: int, index: int) -> tuple[int, bool]:
+        """The provisional number of what `file` calls so, and whether its declaration was seen."""
+        pid = file.pids.get(index)
+        if pid is None:
+            return self._processes.undeclared(file, index, vm), False
+        return self._processes.of(pid, vm), True
 
-    def _number_sites(self, rows: npt.NDArray[np.void], unknown: npt.NDArray[np.int64]) -> None:
+    def _number_sites(self, rows: Rows, origin: Origin) -> None:
         """Sites whose description is lost are numbered after the others, by first appearance."""
-        for place in np.flatnonzero(unknown).tolist():
-            numbers, captured = self._site_numbers[int(rows["vm"][place])], int(unknown[place])
+        for place in np.flatnonzero(rows["site"] < 0).tolist():
+            _, event = origin.of(place)
+            numbers, captured = self._site_numbers[int(rows["vm"][place])], int(event["site"])
             if captured not in numbers:
                 numbers[captured] = len(self._sites) + 1
                 self._sites[len(self._sites) + 1] = unknown_site(len(self._sites) + 1)
             rows["site"][place] = numbers[captured]
 
-    def _number_processes(self, rows: npt.NDArray[np.void]) -> None:
+    def _number_processes(self, rows: Rows) -> None:
         """Number the processes of `rows` (in time order) by first appearance, as actor or as peer."""
         count = len(self._processes.keys)
         self._final = np.concatenate([self._final, np.full(count - len(self._final), -1, np.int32)])
-        seen = np.stack([rows["process"], rows["peer"]], axis=1).ravel()
-        first = np.full(count + 1, len(seen))  # the last stands for index -1: none
-        first[seen[::-1]] = np.arange(len(seen) - 1, -1, -1)
-        fresh = np.flatnonzero((self._final < 0) & (first[:count] < len(seen)))
-        self._give_numbers(fresh[np.argsort(first[fresh], kind="stable")])
-        numbers = np.append(self._final, np.int32(-1))
-        rows["process"] = numbers[rows["process"]]
-        rows["peer"] = numbers[rows["peer"]]
-
-    def _give_numbers(self, fresh: npt.NDArray[np.int64]) -> None:
-        self._final[fresh] = np.arange(len(self._keys), len(self._keys) + len(fresh))
-        self._keys += [self._processes.keys[number] for number in fresh.tolist()]
+        fresh = np.empty(count, np.int64)
+        found = number_by_appearance(rows["process"], rows["peer"], self._final, len(self._keys), fresh)
+        self._keys += [self._processes.keys[number] for number in fresh[:found].tolist()]
 
     def _number_rest(self) -> None:
         """Processes that appear in no event, for they lost all they did, come last."""
@@ -279,7 +285,9 @@ class Joiner:
                     self._processes.of(pid, self._vms.number(file))
         count = len(self._processes.keys)
         self._final = np.concatenate([self._final, np.full(count - len(self._final), -1, np.int32)])
-        self._give_numbers(np.flatnonzero(self._final < 0))
+        fresh = np.flatnonzero(self._final < 0)
+        self._final[fresh] = np.arange(len(self._keys), len(self._keys) + len(fresh))
+        self._keys += [self._processes.keys[number] for number in fresh.tolist()]
 
     def _samples(self) -> npt.NDArray[np.void]:
         """All samples of the memory of processes that have a number, as they were written."""
@@ -405,31 +413,3 @@ class _Processes:
         if number == len(self.keys):
             self.keys.append(key)
         return number
-
-
-def _translate(column: npt.NDArray[np.uint32], number: Callable[[int], int]) -> npt.NDArray[np.int32]:
-    """`number` of each element, called once for each distinct one."""
-    listed = column != NONE32
-    highest = int(column.max(initial=0, where=listed))
-    if highest > _DENSE:
-        distinct, inverse = np.unique(column, return_inverse=True)
-        return np.array([number(value) for value in distinct.tolist()], np.int32)[inverse]
-    numbers = np.full(highest + 2, -1, np.int32)  # the last stands for none
-    dense = np.where(listed, column, highest + 1)
-    for value in np.flatnonzero(np.bincount(dense, minlength=highest + 2)).tolist():
-        numbers[value] = number(value if value <= highest else NONE32)
-    return numbers[dense]
-
-
-def _by_time(rows: npt.NDArray[np.void]) -> npt.NDArray[np.int64]:
-    """The order by time, then process, then as they are. Most times differ, so ties are sorted by themselves."""
-    at = rows["at"]
-    order = np.argsort(at, kind="stable")
-    equal = np.diff(at[order]) == 0
-    tied = np.zeros(len(order), dtype=bool)
-    tied[1:] |= equal
-    tied[:-1] |= equal
-    places = np.flatnonzero(tied)
-    among = rows[order[places]]
-    order[places] = order[places][np.lexsort((among["process"], among["at"]))]
-    return order

@@ -6,10 +6,10 @@ read together) in its files' headers. Zero is the first event of the recording.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +33,45 @@ EVENT_ROW: Final = np.dtype(
         ("vm", "<i2"),
     ]
 )
+
+
+class Rows:
+    """Events, in order: a column for each field of `EVENT_ROW`, of its type, all of one length."""
+
+    def __init__(self, columns: dict[str, npt.NDArray[Any]]) -> None:
+        self._columns = columns
+
+    @classmethod
+    def of(cls, rows: npt.NDArray[np.void]) -> Rows:
+        """Rows of `EVENT_ROW`, copied."""
+        return cls({name: rows[name].copy() for name in EVENT_ROW.names or ()})
+
+    @classmethod
+    def empty(cls, count: int) -> Rows:
+        """So many rows to be filled."""
+        return cls({name: np.empty(count, EVENT_ROW[name]) for name in EVENT_ROW.names or ()})
+
+    def __len__(self) -> int:
+        return len(self._columns["event"])
+
+    @overload
+    def __getitem__(self, which: str) -> npt.NDArray[Any]: ...
+    @overload
+    def __getitem__(self, which: slice) -> Rows: ...
+    def __getitem__(self, which: str | slice) -> npt.NDArray[Any] | Rows:
+        """A column by its name; some of the rows by a slice."""
+        if isinstance(which, str):
+            return self._columns[which]
+        return Rows({name: column[which] for name, column in self._columns.items()})
+
+    def at(self, places: npt.NDArray[np.int64] | slice, *names: str) -> Iterator[tuple[int, ...]]:
+        """The fields `names` of some events, one event after the other."""
+        return zip(*(self._columns[name][places].tolist() for name in names), strict=True)
+
+    def move(self, to: npt.NDArray[np.int64], places: npt.NDArray[np.int64]) -> None:
+        """Put the rows that are at `places` to other ones."""
+        for column in self._columns.values():
+            column[to] = column[places]
 
 
 class ProcessKey(NamedTuple):
@@ -96,9 +135,9 @@ def _no_samples() -> npt.NDArray[np.void]:
 
 @dataclass
 class Log:
-    """Everything recorded, in (at, process, sequence) order. `rows` are of dtype `EVENT_ROW`."""
+    """Everything recorded, in (at, process, sequence) order."""
 
-    rows: npt.NDArray[np.void]
+    rows: Rows
     processes: list[ProcessKey]  # index = process
     sites: dict[int, Site]
     values: RawValues = field(default_factory=lambda: RawValues([]))
@@ -111,7 +150,6 @@ class Log:
     unfinished: list[str] = field(default_factory=list)  # files without END
     bytes: int = 0
     samples: Callable[[], npt.NDArray[np.void]] = _no_samples  # of memory, all that is known of it: dtype `MEMORY_ROW`
-    _arrays: dict[str, npt.NDArray[Any]] = field(default_factory=dict, repr=False)
 
     @property
     def first(self) -> int:
@@ -119,25 +157,8 @@ class Log:
         return int(self.rows["event"][0]) if len(self.rows) else 0
 
     def column(self, name: str) -> npt.NDArray[Any]:
-        """A column of `rows` by itself: several times quicker to pick from than in rows of 54 bytes."""
-        return self._kept(name, lambda: self.rows[name].copy())
-
-    @property
-    def by_process(self) -> npt.NDArray[np.int64]:
-        """The events in order of process, then of time. Few processes fit 16 bits, which sort much faster."""
-        few = len(self.processes) <= 2**16
-        process = self.column("process")
-        return self._kept(
-            "by process", lambda: np.argsort(process.astype(np.uint16) if few else process, kind="stable")
-        )
-
-    def _kept(self, name: str, make: Callable[[], npt.NDArray[Any]]) -> npt.NDArray[Any]:
-        """What `make` makes of the present `rows`, once."""
-        if self._arrays.get("of") is not self.rows:
-            self._arrays = {"of": self.rows}
-        if name not in self._arrays:
-            self._arrays[name] = make()
-        return self._arrays[name]
+        """A column of `rows`, in one piece."""
+        return self.rows[name]
 
     @property
     def lost(self) -> int:
