@@ -34,7 +34,7 @@ class Origin:
         """Per file where each of its events comes."""
         ranks = np.empty(len(self.order), np.int64)
         ranks[self.order] = np.arange(len(ranks))
-        return np.split(ranks, self._ends[:-1])
+        return np.split(ranks, self._ends[:-1]) if self._files else []
 
     def of(self, rank: int) -> tuple[int, Any]:
         """The file and the event of a rank."""
