@@ -58,11 +58,11 @@ def test_more_values_than_the_table_holds_at_first(way: Way) -> None:
     values = [b"%d" % number for number in numbers]
     sizes = np.array([len(value) for value in values])
     places = np.stack([np.zeros(len(sizes), np.int64), np.cumsum(sizes) - sizes, sizes], axis=1)
-    rows, dedup, fresh = np.zeros(len(sizes), EVENT_ROW), Dedup([memoryview(b"".join(values))]), list[list[int]]()
+    ids, dedup, fresh = np.zeros(len(sizes), np.int64), Dedup([memoryview(b"".join(values))]), list[list[int]]()
     with run(way):
         for first, last in pairwise([0, 500, 2700, len(sizes)]):
-            found = dedup.take(rows[first:last], places[first:last])
+            found = dedup.take(ids[first:last], places[first:last])
             assert [found.bytes(number) for number in numbers[first:last]] == values[first:last]
             fresh.append(found.fresh.tolist())
-    assert rows["value"].tolist() == numbers
+    assert ids.tolist() == numbers
     assert fresh == [[*range(500)], [*range(500, 2500)], []]

@@ -10,7 +10,7 @@ from elixirscope.correlate.omissions import omissions_table
 from elixirscope.recording import etf
 from elixirscope.recording.format import EVENT, META_SHARD, FrameType
 from elixirscope.recording.frames import FrameWriter
-from elixirscope.recording.log import EVENT_ROW, Log, Loss, ProcessKey, read_log
+from elixirscope.recording.log import Log, Loss, ProcessKey, Rows, read_log
 from elixirscope.recording.omissions import Omission, omissions
 from elixirscope.recording.terms import Atom, Pid, Term
 
@@ -22,7 +22,7 @@ def told(log: Log, what: str, vm: int = 0, **meta: Term) -> None:
 
 
 def test_steps_and_limits_are_spans_of_the_vm_that_took_them() -> None:
-    log = Log(np.zeros(0, EVENT_ROW), [], {}, start_unix_ns=1_000)
+    log = Log(Rows.empty(0), [], {}, start_unix_ns=1_000)
     for at, to, vm in ((1_010, "calls", 0), (1_012, "calls", 1), (1_015, "messages", 0), (1_030, "values", 0)):
         told(log, "step", vm, to=Atom(to), reason=to.encode(), unix_ns=at)
     told(log, "limit", of=Atom("code"), on=Atom("true"), reason=b"full", unix_ns=1_011)
@@ -38,7 +38,7 @@ def test_steps_and_limits_are_spans_of_the_vm_that_took_them() -> None:
 
 
 def test_losses_that_touch_are_one_and_calls_have_their_seconds() -> None:
-    log = Log(np.zeros(0, EVENT_ROW), [ProcessKey("n", "#PID<0.1.0>", 0)] * 2, {})
+    log = Log(Rows.empty(0), [ProcessKey("n", "#PID<0.1.0>", 0)] * 2, {})
     log.losses = [
         Loss(0, 0, 2, "overload", at=20, since=10),
         Loss(0, 1, 4, "overload", at=20, since=10),
