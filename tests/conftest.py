@@ -11,9 +11,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from elixirscope.correlate.correlator import EventCorrelator
 from elixirscope.recording.log import read_log
+
+# How fast an example is drawn and tested is the machine's business, and no property of ours.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 # A shell's background jobs ignore what a terminal sends, and all that they start does: programs under test could not
 # be told.
