@@ -14,7 +14,10 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
+
+import numpy as np
 
 from elixirscope.insight.findings import Finding
 from elixirscope.insight.history import History, Row
@@ -33,6 +36,7 @@ from elixirscope.insight.values import (
     shared,
     short,
 )
+from elixirscope.query.cancellation import checkpoint
 
 SAMPLES = 500
 """Acts looked at in full per server and kind of request; further ones of the same kind say nothing new."""
@@ -96,12 +100,18 @@ def races(history: History) -> list[Finding]:
 
 
 def _servers(history: History) -> Iterator[Server]:
-    turns: dict[int, list[Turn]] = defaultdict(list)
-    for row in history.query.rows(_TURNS):
-        turns[row["server"]].append(Turn(row, len(turns[row["server"]])))
-    for process, mine in turns.items():
-        if len({turn.client for turn in mine if turn.writes}) > 1:
-            yield Server(history, process, mine)
+    """Those that more than one client changed; one at a time, for all turns of a long recording fill the memory."""
+    rows = history.query.arrow(_TURNS).combine_chunks()
+    served, client = (np.asarray(rows.column(name)) for name in ("server", "client"))
+    version, before = (np.asarray(rows.column(name).fill_null(-1)) for name in ("version", "old_version"))
+    writes = (before >= 0) & (version != before)
+    bounds = [*np.flatnonzero(np.diff(served, prepend=-1)).tolist(), len(served)]
+    for first, beyond in pairwise(bounds):
+        checkpoint()
+        part = slice(first, beyond)
+        if len(np.unique(client[part][writes[part]])) > 1:
+            mine = rows.slice(first, beyond - first).to_pylist()
+            yield Server(history, int(served[first]), [Turn(row, turn) for turn, row in enumerate(mine)])
 
 
 class Server:
@@ -123,13 +133,14 @@ class Server:
             by_client[turn.client].append(turn)
         for mine in by_client.values():
             for position, act in enumerate(mine):
-                if act.writes and (race := self._race(mine[:position], act)) is not None:
+                earlier = mine[max(0, position - LOOK_BACK) : position]
+                if act.writes and (race := self._race(earlier, act)) is not None:
                     yield race
 
     def _race(self, earlier: list[Turn], act: Turn) -> Race | None:
-        """The race that `act` loses; its check is sought among the client's earlier turns, the latest first."""
+        """The race that `act` loses; its check is sought among the client's last turns before, the latest first."""
         frames = self._frames(act)
-        for check, between in self._candidates(earlier[-LOOK_BACK:], act, frames):
+        for check, between in self._candidates(earlier, act, frames):
             if check.writes and any(overlaps(a.path, b.path) for a in self._changed(check) for b in self._changed(act)):
                 return None  # the client had changed the place itself: the act builds on that
             if not between and self._fresh(check, act):

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 
+from elixirscope.query.cancellation import checkpoint
+from elixirscope.query.grouping import in_order, parts
 from elixirscope.query.requests import requests
 
 if TYPE_CHECKING:
@@ -76,27 +78,60 @@ def merge(query: QueryCoordinator, start: int, end: int, processes: Sequence[int
 
 def _frames(query: QueryCoordinator, start: int, end: int, processes: Sequence[int] | None) -> _Frames:
     begun, ended = query.column("calls", "start"), query.column("calls", "end")
-    until = int(np.searchsorted(begun, end))
-    last = np.where(ended[:until] < 0, int(query.recording.info.duration_ns), ended[:until])
-    touches = last >= start if start <= 0 else last > start
-    if processes is not None:
-        touches &= np.isin(query.column("calls", "process")[:until], np.asarray(list(processes), np.int64))
-    rows = np.flatnonzero(touches)
+    rows = _touching(query, start, end, processes)
+    last = np.where(ended[rows] < 0, int(query.recording.info.duration_ns), ended[rows])
     calls = query.column("calls", "call")
     parents = query.column("calls", "parent")[rows]
     mine = calls[rows]
     parent = np.minimum(np.searchsorted(mine, parents), max(len(mine) - 1, 0))
     parent = np.where(mine[parent] == parents, parent, -1) if len(mine) else parent
-    low, high = np.maximum(begun[rows], start), np.minimum(last[rows], end)
+    low, high = np.maximum(begun[rows], start), np.minimum(last, end)
     own = high - low
+    checkpoint()
     inner = np.flatnonzero(parent >= 0)
     np.subtract.at(own, parent[inner], (high - low)[inner])
     own = np.maximum(own, 0)
     wait = np.minimum(_waits(query, mine, start, end), own)
     of_site = query.memo(("stacks", "functions"), lambda: np.array(_numbered(query)[1], np.int64))
     sites = query.memo(("profile", "sites"), lambda: np.unique(query.column("calls", "site")))
+    checkpoint()
     function = of_site[np.searchsorted(sites, query.column("calls", "site")[rows])]
     return _Frames(parent, query.column("calls", "depth")[rows], function, low, high, own, wait, mine)
+
+
+def _touching(query: QueryCoordinator, start: int, end: int, processes: Sequence[int] | None) -> Ints | slice:
+    """Rows of the frames that touch [start, end) ns, ascending."""
+    first, beyond = query.indexes.between("calls", "start", start, end)
+    ended, process = query.column("calls", "end"), query.column("calls", "process")
+    chosen = np.zeros(query.indexes.process_count, np.bool_)
+    if processes is not None:
+        chosen[[number for number in processes if 0 <= number < len(chosen)]] = True
+    before = [np.empty(0, np.int64)]
+    for part in parts(first):
+        checkpoint()
+        reach = (ended[part] < 0) | (ended[part] > start)
+        before.append(np.flatnonzero(reach if processes is None else reach & chosen[process[part]]) + part.start)
+    found = np.concatenate(before)
+    if processes is None and not len(found):
+        return slice(first, beyond)
+    inside = np.arange(first, beyond)
+    return np.concatenate([found, inside if processes is None else inside[chosen[process[first:beyond]]]])
+
+
+def _distinct(numbers: Ints) -> tuple[Ints, Ints]:
+    """As `np.unique`, (where each different number is first, which of them each is): without sorting, where they are
+    small."""
+    most = int(numbers.max(initial=-1)) + 1
+    if most > 4 * len(numbers) + (1 << 16):
+        _, first, which = np.unique(numbers, return_index=True, return_inverse=True)
+        return first, which
+    there = np.zeros(most, np.bool_)
+    there[numbers] = True
+    place = np.cumsum(there) - 1
+    which = place[numbers]
+    first = np.empty(int(place[-1]) + 1 if most else 0, np.int64)
+    first[which[::-1]] = np.arange(len(numbers) - 1, -1, -1)  # of several the last assigned stays: the first
+    return first, which
 
 
 def _waits(query: QueryCoordinator, calls: Ints, start: int, end: int) -> Ints:
@@ -135,13 +170,14 @@ def _leveled(frames: _Frames, run: Ints | None) -> Tree:
     node_of = np.full(len(frames.call), -1, np.int64)
     parts: list[_Part] = []
     made, width = 0, int(frames.function.max(initial=0)) + 1
-    order = np.argsort(frames.depth, kind="stable")
+    order = in_order(frames.depth)
     bounds = np.flatnonzero(np.diff(frames.depth[order], prepend=-2, append=-2))
     for low, high in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
         rows = order[low:high]
         above = np.where(frames.parent[rows] >= 0, node_of[frames.parent[rows]], -1)
         kind = (above + 1) * width + frames.function[rows] if run is None else run[rows]
-        _, first, which = np.unique(kind, return_index=True, return_inverse=True)
+        checkpoint()
+        first, which = _distinct(kind)
         node_of[rows] = made + which
         sums = [
             summed(which, column[rows], len(first)) for column in (frames.end - frames.start, frames.own, frames.wait)
