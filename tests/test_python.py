@@ -119,7 +119,8 @@ def test_recorded_values_cannot_reach_the_notebook_as_markup(tmp_path: Path) -> 
     for thing in shown:
         markup = thing._repr_html_()
         assert "<table" in markup
-        assert not re.search(r"<(?!/?(table|caption|tr|th|td|pre|p)>)", markup), markup
+        plain = re.sub(r'<(div|table|caption) style="[a-z:;-]+">', "", markup)  # our own
+        assert not re.search(r"<(?!/?(div|table|caption|tr|th|td|pre|p)>)", plain), markup
     assert "&lt;script&gt;" in rec.states._repr_html_()
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 
-_LONGEST = 300
+_LONGEST = 100
+_STYLE = "text-align:left;white-space:nowrap"  # a row is a line, however many columns there are
 
 
 def table(columns: Sequence[str], rows: Iterable[Iterable[object]], title: str = "", total: int | None = None) -> str:
@@ -13,9 +14,9 @@ def table(columns: Sequence[str], rows: Iterable[Iterable[object]], title: str =
     shown = [[text(cell) for cell in row] for row in rows]
     head = f"<tr>{''.join(f'<th>{text(column)}</th>' for column in columns)}</tr>" if any(columns) else ""
     body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in shown)
-    caption = f"<caption>{text(title)}</caption>" if title else ""
+    caption = f'<caption style="text-align:left">{text(title)}</caption>' if title else ""
     more = f"<p>{len(shown):,} of {total:,} rows</p>" if total is not None and total > len(shown) else ""
-    return f"<table>{caption}{head}{body}</table>{more}"
+    return f'<div style="overflow-x:auto"><table style="{_STYLE}">{caption}{head}{body}</table></div>{more}'
 
 
 def code(content: str) -> str:

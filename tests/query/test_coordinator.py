@@ -160,3 +160,17 @@ def test_questions_from_many_threads_at_once(sale: Drawn) -> None:
     with ThreadPoolExecutor(8) as pool:
         for shown, text, calls in pool.map(ask, range(200)):
             assert (shown, calls) == (text, 5)
+
+
+def test_events_say_whose_and_where_they_are_without_joins(sale: Drawn) -> None:
+    """As joins say it: labels, and the place of the code or else of the frame around it."""
+    joined = sale.query.rows(
+        """select e.event, p.label, q.label as peer_label, coalesce(s.module, c.module) as module,
+        coalesce(s.function, c.function) as function, coalesce(s.arity, c.arity) as arity, s.file, s.line
+        from raw.events e left join raw.processes p on p.process = e.process
+        left join raw.processes q on q.process = e.peer
+        left join raw.sites s on s.site = e.site left join raw.calls c on c.call = e.call order by e.event"""
+    )
+    names = ", ".join(joined[0])
+    assert sale.query.sql(f"select {names} from events order by event").arrow.to_pylist() == joined
+    assert {row["module"] for row in joined} > {None}

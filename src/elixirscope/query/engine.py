@@ -20,6 +20,7 @@ from elixirscope.errors import QueryError
 from elixirscope.query import late, sandbox
 from elixirscope.query.cancellation import current
 from elixirscope.query.dialect import quote_words
+from elixirscope.query.lookups import lookups
 from elixirscope.query.views import VIEWS, view_sql
 from elixirscope.recording.schema import TABLES
 
@@ -113,6 +114,8 @@ class Engine:
         options: dict[str, Any] = {"type": "arrow", "null_handling": "special", "side_effects": False}
         connection.create_function("value_text", value_text, ["BIGINT"], "VARCHAR", **options)
         connection.create_function("element_text", element_text, ["BIGINT", "INTEGER"], "VARCHAR", **options)
+        for name, kind, look in lookups(self._recording):
+            connection.create_function(name, look, ["BIGINT"], kind, **options)
         connection.execute("create schema raw")
         for name in TABLES:
             connection.register(f"table_{name}", self._recording.table(name))

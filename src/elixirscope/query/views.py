@@ -1,7 +1,8 @@
 """The public SQL views: the tables of `recording.schema` in the words and texts of a person.
 
 Kinds read as words, values as text, processes come with their labels and events with the function they belong to.
-Values are decoded by scalar functions, so only those of the columns and rows that a query really reads.
+Values are decoded by scalar functions, so only those of the columns and rows that a query really reads; so are
+the labels and places of events (see `lookups`), for which joins would go through all events.
 `VIEWS` maps a view to its columns: (name, SQL expression, meaning); the raw tables are in the schema `raw`.
 """
 
@@ -51,16 +52,20 @@ VIEWS: Final[dict[str, View]] = {
             Column("event", "e.event", "number of the event, from 0"),
             Column("at", "e.at", _TIME),
             Column("process", "e.process", "number of the process"),
-            Column("label", "p.label", "what a person calls the process"),
+            Column("label", "process_label(e.process)", "what a person calls the process"),
             Column("kind", kind_text("e.kind"), "call, return, tail, bind, caught, raise, state, spawn, send, …"),
-            Column("module", "coalesce(s.module, c.module)", "module of the code, or of the frame around the event"),
-            Column("function", "coalesce(s.function, c.function)", "its function"),
-            Column("arity", "coalesce(s.arity, c.arity)", "its arity"),
-            Column("file", "s.file", "source file"),
-            Column("line", "s.line", "line in it"),
+            Column(
+                "module",
+                "coalesce(site_module(e.site), call_module(e.call))",
+                "module of the code, or of the frame around the event",
+            ),
+            Column("function", "coalesce(site_function(e.site), call_function(e.call))", "its function"),
+            Column("arity", "coalesce(site_arity(e.site), call_arity(e.call))", "its arity"),
+            Column("file", "site_file(e.site)", "source file"),
+            Column("line", "site_line(e.site)", "line in it"),
             Column("call", "e.call", "the frame (its CALL event) that the event belongs to"),
             Column("peer", "e.peer", "the other process, if any"),
-            Column("peer_label", "q.label", "what a person calls it"),
+            Column("peer_label", "process_label(e.peer)", "what a person calls it"),
             Column("value", "value_text(e.value)", "arguments, result, message, state, reason … as text"),
             Column("value_id", "e.value", "equal for identical values"),
             Column("previous", "e.previous", "the event before in the same process"),
@@ -71,9 +76,7 @@ VIEWS: Final[dict[str, View]] = {
             Column("unchanged", _flag(Flag.UNCHANGED), "a state that is the same as before"),
             Column("no_receiver", _flag(Flag.NO_RECEIVER), "a message that was sent to nobody"),
         ),
-        """raw.events e left join raw.processes p on p.process = e.process
-        left join raw.processes q on q.process = e.peer
-        left join raw.sites s on s.site = e.site left join raw.calls c on c.call = e.call""",
+        "raw.events e",
     ),
     "calls": View(
         "Frames: one row per function call.",
