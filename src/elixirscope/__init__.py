@@ -29,6 +29,9 @@ def open(path: str | Path, *, live: bool = False) -> Recorded:
         from elixirscope.growing import Growing
 
         return Growing.follow(path)
+    from elixirscope.capture.stale import bring_home
+
+    bring_home(Path(path))
     from elixirscope.recorded import Recorded  # numpy and Arrow load only when a recording is opened
 
     return Recorded.open(path)

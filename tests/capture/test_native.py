@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
@@ -17,12 +16,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from elixirscope.capture import native, rings, stale
+from elixirscope.capture import native, stale
 from elixirscope.capture.toolchain import Toolchain, find_toolchain
-from elixirscope.errors import RecordingError, TargetError
+from elixirscope.errors import TargetError
 from elixirscope.recording.format import Kind
 from elixirscope.recording.log import Log, read_log
-from elixirscope.recording.presence import recorder_of
 from tests.capture.projects import tiny_project
 from tests.conftest import Run, environment
 
@@ -122,18 +120,23 @@ def test_auto_says_in_a_line_why_it_is_not(
     monkeypatch.setenv("PATH", str(tmp_path))
     assert native.choose_library("auto", toolchain, said.append) is None
     monkeypatch.setenv("PATH", path)
+    with monkeypatch.context() as headless:  # an installation of Erlang without its headers
+        headless.setenv("PATH", f"{_erlang_without_headers(tmp_path)}:{path}")
+        assert native.choose_library("auto", toolchain, said.append) is None
     monkeypatch.setenv("CC", str(_broken_compiler(tmp_path)))
     for _ in range(2):
         assert native.choose_library("auto", toolchain, said.append) is None
     monkeypatch.setenv("XDG_CACHE_HOME", str(_file(tmp_path / "file")))
     assert native.choose_library("auto", toolchain, said.append) is None
-    compiler, failed, again, kept = (line for line in said if "(once)" not in line)
+    compiler, headers, failed, again, kept = (line for line in said if "(once)" not in line)
     assert not any("\n" in line for line in said)
     assert compiler == "the native engine needs a C compiler, and there is none on PATH: recording portably"
+    assert headers.startswith("the native engine needs Erlang's C headers, and there is no erl_nif.h below ")
+    assert headers.endswith(": recording portably")
     assert re.fullmatch(r"the native engine does not compile with \S+: recording portably", failed)
     assert again == failed
     assert kept.startswith(f"cannot keep the native engine in {tmp_path / 'file'}")
-    assert len(said) == 4 + 2  # what did not compile was not tried again
+    assert len(said) == 5 + 2  # what did not compile was not tried again
 
 
 def test_what_did_not_compile_is_tried_again_when_asked_for(
@@ -160,6 +163,16 @@ def _broken_compiler(folder: Path) -> Path:
     compiler.write_text("#!/bin/sh\necho so it says >&2\nexit 1\n")
     compiler.chmod(0o755)
     return compiler
+
+
+def _erlang_without_headers(folder: Path) -> Path:
+    """A folder for PATH with an `erl` in it."""
+    erl = folder / "erlang" / "bin" / "erl"
+    erl.parent.mkdir(parents=True)
+    (folder / "erlang" / "erts-13.1").mkdir()
+    erl.write_text("#!/bin/sh\nexit 1\n")
+    erl.chmod(0o755)
+    return erl.parent
 
 
 def _file(path: Path) -> Path:
@@ -263,7 +276,10 @@ def test_after_kill_9_nothing_that_was_committed_is_missing(tmp_path: Path) -> N
         assert len(counted) >= 5000
 
 
-def test_after_kill_9_of_the_recorder_too_the_next_one_brings_it_home(tmp_path: Path) -> None:
+@pytest.mark.parametrize("opened", [False, True])
+def test_after_kill_9_of_the_recorder_too_the_next_one_brings_it_home(
+    elixirscope: Run, tmp_path: Path, *, opened: bool
+) -> None:
     (tmp_path / "counting.exs").write_text(COUNTING)
     path = tmp_path / "r.scope"
     run = subprocess.Popen(
@@ -286,108 +302,12 @@ def test_after_kill_9_of_the_recorder_too_the_next_one_brings_it_home(tmp_path: 
     os.kill(int(ready[1]), signal.SIGKILL)
     select.select([vm], [], [], 60)  # until it is gone
     os.close(vm)
-    if targets:  # else there was no room in shared memory, and nothing to sweep
-        assert all(target.exists() for target in targets)
+    assert all(target.exists() for target in targets)
+    if opened:
+        assert elixirscope("info", path).returncode == 0
+    else:
         stale.sweep()
+    if opened or targets:  # else there was no room in shared memory, and nothing to sweep
         assert not any(target.exists() for target in targets)
-        assert not any(link.is_symlink() for link in links)
+        assert not any(link.is_symlink() or link.exists() for link in links)
         assert read_log(path / "raw").gaps == []
-
-
-def test_only_what_nobody_else_will_bring_home_is_swept(tmp_path: Path) -> None:
-    shared = tmp_path / "shm"
-    shared.mkdir()
-
-    def left(name: str) -> tuple[Path, Path]:
-        """One in shared memory, and the link that its recording has for it."""
-        raw = tmp_path / name / "raw"
-        raw.mkdir(parents=True)
-        link = _ring(raw, head=64)
-        ring = shared / f"elixirscope-1-256-{name}.ring"
-        record = (64).to_bytes(4, "little") + (1).to_bytes(4, "little") + bytes(56)
-        header = bytearray(link.read_bytes()[:4096])
-        header[384 : 384 + len(os.fsencode(link))] = os.fsencode(link)
-        ring.write_bytes(bytes(header) + record + bytes(8192 - 64))
-        link.unlink()
-        link.symlink_to(ring)
-        return ring, link
-
-    homeless, link = left("homeless")
-    link.unlink()
-    _, lost_link = left("lost")
-    damaged, damaged_link = left("damaged")
-    damaged.write_bytes(damaged.read_bytes()[:4096] + bytes(8192))
-    locked, _ = left("locked")
-    watched, _ = left("watched")
-    (tmp_path / "precious").write_text("mine")
-    newborn = shared / "elixirscope-1-256-newborn.ring"
-    newborn.write_bytes(b"")
-    dead = shared / "elixirscope-1-256-dead.ring"
-    dead.write_bytes(bytes(100))
-    os.utime(dead, (1, 1))
-    (shared / "elixirscope-1-256-link.ring").symlink_to(tmp_path / "precious")
-    said: list[str] = []
-    with locked.open("rb") as vm, recorder_of(tmp_path / "watched" / "raw"):
-        fcntl.flock(vm, fcntl.LOCK_EX)
-        assert stale.sweep(said.append, shared) == 4
-    kept = [locked, watched, newborn, shared / "elixirscope-1-256-link.ring"]
-    assert sorted(shared.iterdir()) == sorted(kept)
-    assert not homeless.exists()
-    assert lost_link.with_suffix(".frames").stat().st_size == 40 + 40 + 48  # one event, in a frame
-    assert not lost_link.is_symlink()
-    assert len(said) == 1
-    assert "damaged" in said[0]
-    assert not damaged_link.is_symlink()
-    assert stale.sweep(said.append, shared) == 2
-    assert not locked.exists()
-    assert not watched.exists()
-
-
-def _ring(raw: Path, *, size: int = 8192, head: int = 0, tail: int = 0, file_bytes: int = 40) -> Path:
-    """A ring as C lays it out, empty unless told otherwise, with its file of frames."""
-    header = bytearray(4096)
-    header[:8] = b"ELXRING1"
-    header[8:16] = size.to_bytes(8, "little")
-    header[64:72] = head.to_bytes(8, "little")
-    header[256:272] = tail.to_bytes(8, "little") + file_bytes.to_bytes(8, "little")
-    (raw / "n@h.1-256.frames").write_bytes(bytes(40))
-    ring = raw / "n@h.1-256.ring"
-    ring.write_bytes(bytes(header) + bytes(size))
-    return ring
-
-
-def test_a_frame_that_was_written_but_not_marked_is_not_repeated(tmp_path: Path) -> None:
-    ring = _ring(tmp_path, head=64)
-    record = (64).to_bytes(4, "little") + (1).to_bytes(4, "little") + bytes(56)
-    ring.write_bytes(ring.read_bytes()[:4096] + record + bytes(8192 - 64))
-    frames = ring.with_suffix(".frames")
-    with frames.open("ab") as file:
-        file.write(b"EXSF" + b"the same event, or half of it")
-    assert rings.recover(tmp_path) == 1
-    assert frames.stat().st_size == 40 + 40 + 48
-    assert not ring.exists()
-
-
-def test_a_damaged_ring_is_told_and_kept(tmp_path: Path) -> None:
-    ring = _ring(tmp_path, head=64)  # of zeros
-    with pytest.raises(RecordingError, match="damaged"):
-        rings.recover(tmp_path)
-    assert ring.exists()
-    _ring(tmp_path, head=10_000)
-    with pytest.raises(RecordingError, match="damaged"):
-        rings.recover(tmp_path)
-    record = (16).to_bytes(4, "little") + (1).to_bytes(4, "little") + bytes(8)
-    _ring(tmp_path, head=16, file_bytes=41)
-    ring.write_bytes(ring.read_bytes()[:4096] + record + bytes(8192 - 16))
-    with pytest.raises(RecordingError, match="shorter than it was"):
-        rings.recover(tmp_path)
-
-
-def test_a_link_that_names_a_strangers_file_leaves_it_alone(tmp_path: Path) -> None:
-    (tmp_path / "precious").write_text("mine")
-    raw = tmp_path / "raw"
-    raw.mkdir()
-    (raw / "n@h.1-256.ring").symlink_to(tmp_path / "precious")
-    assert rings.recover(raw) == 0
-    assert (tmp_path / "precious").read_text() == "mine"
-    assert list(raw.iterdir()) == []

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from elixirscope.capture.stale import SHARED
+from elixirscope.capture.stale import SHARED, no_link
 from elixirscope.errors import RecordingError
 from elixirscope.recording import etf
 from elixirscope.recording.format import EVENT, FrameType
@@ -71,7 +71,7 @@ def _append(ring: bytes, link: Path) -> int:
     position = _HEADER_BYTES + tail % size
     records = ring[position : position + head - tail]
     records += ring[_HEADER_BYTES : _HEADER_BYTES + head - tail - len(records)]
-    with link.with_suffix(".frames").open("r+b") as frames:
+    with open(link.with_suffix(".frames"), "r+b", opener=no_link) as frames:
         if frames.seek(0, 2) < file_bytes:
             raise RecordingError(f"{frames.name} is shorter than it was", "the events it still has can be read")
         # A frame beyond the mark, whole or not, holds events that are still in the ring.

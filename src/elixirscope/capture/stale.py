@@ -1,4 +1,4 @@
-"""Rings in shared memory whose VM was killed together with its recorder: nobody else will bring them home.
+"""Rings whose VM was killed together with its recorder: the next recorder, or who opens the recording, takes them in.
 
 Of a ring (`agent/c_src/ring.h`) only the header is read here: loading `rings` takes longer than to look.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -31,9 +32,29 @@ def sweep(announce: Callable[[str], None] = lambda _: None, shared: Path = SHARE
     return sum(_swept(ring, announce) for ring in sorted(shared.glob("elixirscope-*.ring")))
 
 
+def bring_home(recording: Path, announce: Callable[[str], None] = lambda _: None) -> None:
+    """Take into `recording`, before it is opened, what rings still hold whose VM was killed and whose recorder is gone.
+    `announce` is told what stays outside, and why."""
+    for link in sorted((recording / "raw").glob("*.ring")):
+        try:
+            if _ours(link):
+                _bring_home(link, announce)
+        except BlockingIOError:
+            return  # its recorder is at work
+        except OSError as error:
+            announce(f"{link} holds events that cannot be moved into the recording: {error.strerror or error}")
+
+
+def _ours(link: Path) -> bool:
+    """Whether that may be a ring at all. A recording may come from anywhere."""
+    if link.is_symlink() and (link.readlink().parent != SHARED or not link.readlink().name.startswith("elixirscope-")):
+        return False
+    return not link.exists() or stat.S_ISREG(link.stat().st_mode)
+
+
 def _swept(ring: Path, announce: Callable[[str], None]) -> bool:
     try:
-        with open(ring, "rb", opener=_no_link) as file:
+        with open(ring, "rb", opener=no_link) as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             header = file.read(_HEADER_BYTES)
             new = time.time() - os.fstat(file.fileno()).st_mtime < _NEW_S
@@ -65,5 +86,6 @@ def _bring_home(link: Path, announce: Callable[[str], None]) -> None:
         os.close(folder)
 
 
-def _no_link(path: str, flags: int) -> int:
+def no_link(path: str, flags: int) -> int:
+    """An `opener` that follows no link."""
     return os.open(path, flags | os.O_NOFOLLOW)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
+
+from elixirscope.capture.stale import bring_home
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,6 +25,8 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print the re
 def open_film(recording: str) -> Film:
     """Open a recording, saying what takes its time. Raises `RecordingError`."""
     from elixirscope.film import Film  # numpy, Arrow and DuckDB load only here
+
+    bring_home(Path(recording), lambda text: click.echo(f"elixirscope: {text}", err=True))
 
     with progress("opening") as tell:
         return Film.open(recording, progress=tell)
