@@ -6,8 +6,9 @@ from collections import Counter
 
 import pytest
 
-from elixirscope.errors import NotFoundError, UsageError
+from elixirscope.errors import NotFoundError, QueryError, UsageError
 from elixirscope.film import Film
+from elixirscope.query.cancellation import Cancellation
 from elixirscope.query.coordinator import QueryCoordinator
 from elixirscope.query.flame import Flame, Node, flame
 from tests.dags.conftest import Draw
@@ -152,3 +153,20 @@ def test_a_real_recording_against_a_plain_walk(example_recording: str) -> None:
     assert found == wanted
     assert sum(node.self_ns for node in answer.nodes) <= answer.total_ns
     assert flame(query, view="inverted").total_ns == sum(node.self_ns for node in answer.nodes)
+
+
+def test_a_cancelled_graph_stops(sale: Drawn) -> None:
+    stop = Cancellation()
+    with stop.asking():
+        stop.cancel()
+        with pytest.raises(QueryError, match="cancelled"):
+            flame(sale.query)
+    assert flame(sale.query).total_ns == 57_000
+
+
+def test_a_frame_that_reaches_into_the_window_is_cut_to_it(drawn: Draw) -> None:
+    query = drawn(LOOP).query
+    inside = flame(query, 3_000, 7_000)
+    assert shown(inside) == [(0, "run/0", 4, 1, 0), (1, "step/1", 3, 2, 0), (2, "deep/1", 1, 1, 0)]
+    assert flame(query, 3_000, 7_000, [0]) == inside
+    assert flame(query, 3_000, 7_000, []).nodes == []
