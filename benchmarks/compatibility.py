@@ -18,7 +18,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,7 +33,7 @@ LIMIT_S: Final = 1200
 class Way:
     """What came of one project's runs of one way."""
 
-    seconds: list[float] = field(default_factory=list)
+    runs: int = 0
     results: dict[str, Counter[str]] = field(default_factory=dict)  # of each test
     events: list[int] = field(default_factory=list)
     lost: list[int] = field(default_factory=list)
@@ -43,8 +42,10 @@ class Way:
     def counted(self) -> str:
         """How the tests of a run ended, on average: `46 passed, 1 skipped`."""
         total = sum(self.results.values(), Counter[str]())
-        runs = max(1, len(self.seconds))
-        return ", ".join(f"{count / runs:.6g} {result}" for result, count in sorted(total.items())) or "nothing ran"
+        return (
+            ", ".join(f"{count / max(1, self.runs):.6g} {result}" for result, count in sorted(total.items()))
+            or "nothing ran"
+        )
 
 
 def run(project: Path, way: str, formatter: Path, into: Way) -> None:
@@ -68,7 +69,6 @@ def run(project: Path, way: str, formatter: Path, into: Way) -> None:
         if way != "plain":
             record = [sys.executable, "-m", "elixirscope.cli.main", "record", "--intent", "full", "--engine", way]
             command = [*record, "-o", str(Path(work) / "r.scope"), "--json", str(info), "--", *command]
-        started = time.perf_counter()
         try:
             done = subprocess.run(
                 command, cwd=project, env=environment, capture_output=True, text=True, errors="replace",
@@ -81,7 +81,7 @@ def run(project: Path, way: str, formatter: Path, into: Way) -> None:
             said = (done.stderr.strip() or done.stdout.strip()).splitlines()
             into.problems.append(f"{way}: no test ran: {said[-1] if said else 'it said nothing'}")
             return
-        into.seconds.append(time.perf_counter() - started)
+        into.runs += 1
         for line in results.read_text(encoding="utf-8").splitlines():
             module, name, result = line.split("\t")
             into.results.setdefault(f"{module} {name}", Counter())[result] += 1
@@ -138,7 +138,7 @@ def row(project: Path, ways: dict[str, Way]) -> str:
     cells = [project.name, f"`{commit(project)}`", str(len(plain.results)), plain.counted()]
     for way in WAYS[1:]:
         recorded = ways[way]
-        if not recorded.seconds or not plain.seconds:
+        if not recorded.runs or not plain.runs:
             cells += ["did not run", "–"]
             continue
         differing = len(differences(plain, recorded))
@@ -169,7 +169,7 @@ def report(measured: dict[Path, dict[str, Way]], rounds: int) -> tuple[str, bool
             lines += [f"- {project.name}: {problem}" for problem in ways[way].problems]
             same &= not ways[way].problems
         for way in WAYS[1:]:
-            found = differences(ways["plain"], ways[way]) if ways[way].seconds else []
+            found = differences(ways["plain"], ways[way]) if ways[way].runs else []
             lines += [f"- {project.name}, {way}: {line}" for line in found]
             same &= not found
         varied = [f"{test} ({shown(results)})" for test, results in ways["plain"].results.items() if len(results) > 1]

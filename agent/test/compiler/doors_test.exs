@@ -263,4 +263,27 @@ defmodule ElixirScope.Compiler.DoorsTest do
     assert {output, 1} = run("elixir", [script], dir, plain())
     assert {^output, 1} = run("elixir", [script], dir, recorded(dir))
   end
+
+  test "warnings look the same, of a project and of its tests", %{tmp_dir: dir} do
+    one = project(Path.join(dir, "one"))
+    File.write!(Path.join(one, "lib/unused.ex"), "defmodule Unused do\n  def f(inside), do: Tiny.nowhere()\nend\n")
+
+    File.write!(Path.join(one, "test/tiny_test.exs"), """
+    defmodule TinyTest do
+      use ExUnit.Case
+      test "warns" do
+        outside = Tiny.counted(1)
+      end
+      defp never, do: 1
+    end
+    """)
+
+    # Standard output and standard error are in no order with each other.
+    lines = fn output -> output |> timeless() |> String.split("\n") |> Enum.sort() end
+    assert {expected, 0} = run("mix", ["test", "--force"], one, plain())
+    for name <- ["inside", "outside", "never", "nowhere"], do: assert(expected =~ name)
+    assert {output, 0} = run("mix", ["test", "--force"], one, recorded(dir))
+    assert lines.(output) == lines.(expected)
+    assert recorded_text(dir) =~ "test warns"
+  end
 end

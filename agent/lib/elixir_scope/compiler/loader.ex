@@ -28,12 +28,12 @@ defmodule ElixirScope.Compiler.Loader do
   def arm(plan, modules) do
     done = armed()
     todo = Enum.reject(modules, fn {module, _, _} -> is_map_key(done, module) end)
-    cache = Cache.open(plan)
+    cache = if todo != [], do: Cache.open(plan)
 
     results =
       in_parallel(todo, fn {module, beam, kind} -> {module, beam, instrument(module, beam, kind, plan, cache)} end)
 
-    if todo != [], do: Cache.trim(cache)
+    Cache.trim(cache)
     new = for {module, beam, :ok} <- results, into: %{}, do: {module, beam}
     :persistent_term.put(@armed, Map.merge(done, new))
 
