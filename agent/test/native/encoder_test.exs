@@ -1,6 +1,7 @@
 defmodule ElixirScope.Native.EncoderTest do
   # The encoder's words of secrets are one for the VM.
   use ExUnit.Case, async: false
+  import ElixirScope.Test.Eventually
   alias ElixirScope.Capture.{Native, NativeRuntime, Redaction, Value}
   alias ElixirScope.Test.{NativeLibrary, Terms}
 
@@ -10,6 +11,8 @@ defmodule ElixirScope.Native.EncoderTest do
   @rounds String.to_integer(System.get_env("FUZZ_ROUNDS", "4000"))
 
   setup do
+    # The table of the test before goes with its process, which may take a moment.
+    assert eventually(fn -> :ets.whereis(:elixir_scope_secret_sites) == :undefined end)
     Redaction.create()
     seed = :rand.uniform(1_000_000_000)
     :rand.seed(:exsss, seed)
