@@ -1,5 +1,5 @@
-# What an event costs the recorded process: bare, with both engines, with the VM's own tracing, and one send of the
-# same term. `RESULT case.way NS`, per event. DIR: where to record. RUNS: how often (odd).
+# What an event costs the recorded process: bare, with one engine, with the VM's own tracing, and one send of the same
+# term. `RESULT case.way NS`, per event. ENGINE, DIR: where to record. RUNS: how often (odd).
 
 Code.require_file("support.exs", __DIR__)
 alias ElixirScope.Capture.{InstrumentationRuntime, NativeRuntime, PipelineManager}
@@ -10,6 +10,31 @@ defmodule Bench.Subject do
   def big(term), do: term
 end
 
+# As instrumented code calls its runtime: by name.
+for {engine, runtime} <- [{Bench.Portable, InstrumentationRuntime}, {Bench.Native, NativeRuntime}] do
+  defmodule engine do
+    @runtime runtime
+
+    def small do
+      frame = @runtime.call(1, {1, :b})
+      @runtime.return(frame, 2, Bench.Subject.small(1, :b))
+    end
+
+    def empty do
+      frame = @runtime.call0(1)
+      @runtime.return0(frame, 2, Bench.Subject.small(1, :b))
+    end
+
+    def bind, do: @runtime.bind(1, 3, {1, "two"})
+    def state(before, state), do: @runtime.state(1, 4, :gen_server, before, {:noreply, state})
+
+    def big(term) do
+      frame = @runtime.call(1, {term})
+      @runtime.return(frame, 2, Bench.Subject.big(term))
+    end
+  end
+end
+
 defmodule Bench.Events do
   # A run stays below what collectors and rings hold: they are drained between runs.
   @events 20_000
@@ -17,18 +42,18 @@ defmodule Bench.Events do
   def main do
     dir = System.fetch_env!("DIR")
     runs = String.to_integer(System.get_env("RUNS", "9"))
-    engine = Bench.start(dir, :native)
+    wanted = String.to_atom(System.fetch_env!("ENGINE"))
+    if Bench.start(dir, wanted) == wanted, do: measure_all(dir, runs, wanted)
+  end
 
-    for {name, events, bare, recorded, traced, term} <- cases() do
+  defp measure_all(dir, runs, engine) do
+    recorder = if engine == :native, do: Bench.Native, else: Bench.Portable
+
+    for {name, events, bare, recorded, traced, term} <- cases(recorder) do
       rounds = div(@events, events)
 
       ways =
-        [bare: fn -> measure(rounds, events, bare) end] ++
-          [portable: fn -> measure(rounds, events, fn -> recorded.(InstrumentationRuntime) end) end] ++
-          if(engine == :native,
-            do: [native: fn -> measure(rounds, events, fn -> recorded.(NativeRuntime) end) end],
-            else: []
-          ) ++
+        [{:bare, fn -> measure(rounds, events, bare) end}, {engine, fn -> measure(rounds, events, recorded) end}] ++
           if(traced,
             do: [
               trace: fn -> traced(rounds, events, bare, traced) end,
@@ -36,7 +61,10 @@ defmodule Bench.Events do
             ],
             else: []
           ) ++
-          [send: fn -> sent(term) end]
+          [
+            send: fn -> sent(term, &Bench.with_sink/1) end,
+            collector: fn -> sent(term, &Bench.with_collector(dir, &1)) end
+          ]
 
       for {way, ns} <- Bench.medians(ways, runs), do: Bench.result("#{name}.#{way}", ns)
     end
@@ -46,41 +74,26 @@ defmodule Bench.Events do
     Bench.result("events.lost", lost)
   end
 
-  # {name, events per round, bare, recorded by a runtime, function to trace, term to send}
-  defp cases do
+  # {name, events per round, bare, recorded, function to trace, term to send}
+  defp cases(recorder) do
     # Made at run time: a literal would be sent without being copied.
     big = Map.new(1..100, &{&1, "text #{&1}, and some more of it to make five kilobytes"})
     state = Map.new(1..50, &{&1, {:row, &1}})
     changed = Map.put(state, 1, :changed)
     fun = fn -> big end
     small = {1, String.to_atom("b")}
+    record_state = Function.capture(recorder, :state, 2)
+    record_big = Function.capture(recorder, :big, 1)
+    bare_small = fn -> Bench.Subject.small(1, :b) end
 
     [
-      {"call_small", 2, fn -> Bench.Subject.small(1, :b) end,
-       fn runtime ->
-         frame = runtime.call(1, {1, :b})
-         runtime.return(frame, 2, Bench.Subject.small(1, :b))
-       end, {Bench.Subject, :small, 2}, small},
-      {"call_empty", 2, fn -> Bench.Subject.small(1, :b) end,
-       fn runtime ->
-         frame = runtime.call0(1)
-         runtime.return0(frame, 2, Bench.Subject.small(1, :b))
-       end, nil, {}},
-      {"bind", 1, fn -> {1, "two"} end, fn runtime -> runtime.bind(1, 3, {1, "two"}) end, nil, {1, "two"}},
-      {"state_same", 1, fn -> {:noreply, state} end,
-       fn runtime -> runtime.state(1, 4, :gen_server, state, {:noreply, state}) end, nil, {}},
-      {"state_changed", 1, fn -> {:noreply, changed} end,
-       fn runtime -> runtime.state(1, 4, :gen_server, state, {:noreply, changed}) end, nil, changed},
-      {"call_fun", 2, fn -> Bench.Subject.big(fun) end,
-       fn runtime ->
-         frame = runtime.call(1, {fun})
-         runtime.return(frame, 2, Bench.Subject.big(fun))
-       end, {Bench.Subject, :big, 1}, fun},
-      {"call_cut", 2, fn -> Bench.Subject.big(big) end,
-       fn runtime ->
-         frame = runtime.call(1, {big})
-         runtime.return(frame, 2, Bench.Subject.big(big))
-       end, {Bench.Subject, :big, 1}, big}
+      {"call_small", 2, bare_small, Function.capture(recorder, :small, 0), {Bench.Subject, :small, 2}, small},
+      {"call_empty", 2, bare_small, Function.capture(recorder, :empty, 0), nil, {}},
+      {"bind", 1, fn -> {1, "two"} end, Function.capture(recorder, :bind, 0), nil, {1, "two"}},
+      {"state_same", 1, fn -> {:noreply, state} end, fn -> record_state.(state, state) end, nil, {}},
+      {"state_changed", 1, fn -> {:noreply, changed} end, fn -> record_state.(state, changed) end, nil, changed},
+      {"call_fun", 2, fn -> Bench.Subject.big(fun) end, fn -> record_big.(fun) end, {Bench.Subject, :big, 1}, fun},
+      {"call_cut", 2, fn -> Bench.Subject.big(big) end, fn -> record_big.(big) end, {Bench.Subject, :big, 1}, big}
     ]
   end
 
@@ -115,10 +128,10 @@ defmodule Bench.Events do
     time
   end
 
-  # One message of the term, to a process that only takes it.
-  defp sent(term) do
+  # One message of the term, to a process that takes it.
+  defp sent(term, with_taker) do
     PipelineManager.flush()
-    Bench.with_sink(fn sink -> Bench.in_fresh_process(@events, 1, fn -> send(sink, term) end) end)
+    with_taker.(fn taker -> Bench.in_fresh_process(@events, 1, fn -> send(taker, term) end) end)
   end
 end
 

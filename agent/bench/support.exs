@@ -75,6 +75,33 @@ defmodule Bench do
     end
   end
 
+  defp collect(file, batch) when byte_size(batch) >= 65_536 do
+    :ok = :file.write(file, batch)
+    collect(file, <<>>)
+  end
+
+  defp collect(file, batch) do
+    receive do
+      term -> collect(file, <<batch::binary, :erlang.term_to_binary(term, minor_version: 2)::binary>>)
+    end
+  end
+
+  @doc "As `with_sink/1`, a process that encodes every message and writes them to a file in `dir` in batches of 64 KB."
+  def with_collector(dir, fun) do
+    collector =
+      :erlang.spawn_opt(
+        fn ->
+          {:ok, file} = :file.open(Path.join(dir, "collected"), [:write, :raw, :binary])
+          collect(file, <<>>)
+        end,
+        [{:message_queue_data, :off_heap}]
+      )
+
+    result = fun.(collector)
+    Process.exit(collector, :kill)
+    result
+  end
+
   @doc "What the files of `dir` hold: `{events, lost}`. Only the heads of frames are read."
   def written(dir) do
     for path <- Path.wildcard(Path.join(dir, "*.frames")), reduce: {0, 0} do

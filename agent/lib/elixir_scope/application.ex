@@ -4,7 +4,19 @@ defmodule ElixirScope.Application do
   """
 
   use Application
-  alias ElixirScope.Capture.{CallBudget, Collector, Ingestor, MemorySampler, Meta, Native, PipelineManager, Redaction}
+
+  alias ElixirScope.Capture.{
+    CallBudget,
+    Clock,
+    Collector,
+    Ingestor,
+    MemorySampler,
+    Meta,
+    Native,
+    PipelineManager,
+    Redaction
+  }
+
   alias ElixirScope.Plan
 
   @doc false
@@ -35,6 +47,7 @@ defmodule ElixirScope.Application do
     Plan.put(plan)
     CallBudget.create(plan)
     hello = Native.open(dir, plan, hello)
+    Clock.start(hello.engine)
 
     # A crash of ours must never take the VM along, nor give up recording while there is hope.
     with {:ok, top} <- Supervisor.start_link([], strategy: :one_for_one, max_restarts: 1_000, max_seconds: 60),

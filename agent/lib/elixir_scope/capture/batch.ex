@@ -15,7 +15,13 @@ defmodule ElixirScope.Capture.Batch do
   end
 
   @doc "Adds one event with the value as it is to be written, and the flags of what was done to it."
-  def add(batch, {:"$es", kind, flags, aux, ts, frame, site, pid, peer, ref, _}, value, more_flags) do
+  def add(batch, {:"$es", head, ts, frame, pid, _}, value, more_flags),
+    do: add(batch, head ||| more_flags <<< 40, ts, frame, pid, nil, 0, value)
+
+  def add(batch, {:"$es", kind, flags, aux, ts, frame, site, pid, peer, ref, _}, value, more_flags),
+    do: add(batch, head(kind, flags ||| more_flags, aux, site), ts, frame, pid, peer, ref, value)
+
+  defp add(batch, head, ts, frame, pid, peer, ref, value) do
     ts = nanoseconds(ts, batch.unit)
     frame = nanoseconds(frame, batch.unit)
     {pid, batch} = index(batch, pid)
@@ -26,8 +32,7 @@ defmodule ElixirScope.Capture.Batch do
     # Appended in one step: the binary grows in its place.
     events =
       <<events::binary, ts::little-signed-64, frame::little-signed-64, ref::little-signed-64, pid::little-32,
-        peer::little-32, site::little-32, kind, Bitwise.bor(flags, more_flags), aux::little-16,
-        byte_size(values)::little-32, byte_size(encoded)::little-32>>
+        peer::little-32, head::little-64, byte_size(values)::little-32, byte_size(encoded)::little-32>>
 
     %{
       batch
@@ -35,7 +40,7 @@ defmodule ElixirScope.Capture.Batch do
         values: <<values::binary, encoded::binary>>,
         count: batch.count + 1,
         # Processes are not in step with each other.
-        first: if(ts < first, do: ts, else: first),
+        first: if(first == nil or ts < first, do: ts, else: first),
         last: if(last == nil or ts > last, do: ts, else: last)
     }
   end

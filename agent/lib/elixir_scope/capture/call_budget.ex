@@ -8,8 +8,9 @@ defmodule ElixirScope.Capture.CallBudget do
   out is known exactly, function by function. Callbacks of OTP are never left out, they are what states and messages
   hang on; nor is what the plan lists in `every_call`.
 
-  Each site that begins frames has a place in one array: what its calls of this second cost, how many were only counted,
-  and since when. Ids of sites come in blocks of 4,096, few of which a VM uses: another array says for each block where
+  Each site that begins frames has a place in one array: how many calls of this second are left, how many were only
+  counted, and since when. (Counting down: with a limit beside the count there would be one more atomic to read, and
+  reading one takes longer than adding to it.) Ids of sites come in blocks of 4,096, few of which a VM uses: another array says for each block where
   its places begin, or 0 where calls are not limited.
   """
 
@@ -36,8 +37,9 @@ defmodule ElixirScope.Capture.CallBudget do
   # The first place is no site's: places taken, and the ns that cutting arguments took.
   @taken 1
   @spent 2
-  # So far below zero that no limit is ever reached: of sites that were not announced, or must not be left out.
-  @exempt -0x4000_0000_0000_0000
+  # So many that they are never used up: of sites that were not announced, or must not be left out.
+  @exempt 0x4000_0000_0000_0000
+  @some_left 0x2000_0000_0000_0000
   @kinds [:function, :fn, :external]
 
   @typedoc "Where places of blocks begin, and the places; nil: calls are not limited."
@@ -78,7 +80,7 @@ defmodule ElixirScope.Capture.CallBudget do
           place = place(blocks, places, id, last),
           place != 0,
           :ets.insert_new(@sites, {place, subject(module, kind, function, arity, line, detail)}) do
-        :atomics.put(places, @words * place, 0)
+        :atomics.put(places, @words * place, :atomics.get(blocks, @limit))
         Native.calls_place(place)
       end
     end
@@ -131,7 +133,7 @@ defmodule ElixirScope.Capture.CallBudget do
 
       first ->
         place = @words * (first + (site &&& @block - 1))
-        :atomics.add_get(places, place, 1) > :atomics.get(blocks, @limit) and left_out(places, place)
+        :atomics.add_get(places, place, -1) < 0 and left_out(places, place)
     end
   end
 
@@ -152,7 +154,7 @@ defmodule ElixirScope.Capture.CallBudget do
 
     case :atomics.get(blocks, (site >>> @block_bits) + 1) do
       0 -> :ok
-      first -> :atomics.add(places, @words * (first + (site &&& @block - 1)), bytes >>> 6)
+      first -> :atomics.add(places, @words * (first + (site &&& @block - 1)), -(bytes >>> 6))
     end
   end
 
@@ -181,9 +183,16 @@ defmodule ElixirScope.Capture.CallBudget do
   @doc "Sets how many calls a second of a function are recorded."
   @spec limit(pos_integer) :: :ok
   def limit(calls) do
-    with {blocks, _} <- current(), do: :atomics.put(blocks, @limit, calls)
+    with {blocks, places} <- current() do
+      more = calls - :atomics.exchange(blocks, @limit, calls)
+      for place <- taken(places)..2//-1, do: :atomics.add(places, @words * place, more)
+    end
+
     Native.calls_limit(calls)
   end
+
+  # Somebody may be finding out that there are no more.
+  defp taken(places), do: min(:atomics.get(places, @taken), @places - 1)
 
   @doc """
   Begins the next second: what was called and not recorded in the one before, `[{subject, calls, since}]`. From `since`
@@ -195,28 +204,32 @@ defmodule ElixirScope.Capture.CallBudget do
       nil ->
         []
 
-      {_, places} ->
-        # Somebody may be finding out that there are no more.
-        taken = min(:atomics.get(places, @taken), @places - 1)
+      {blocks, places} ->
+        taken = taken(places)
 
-        for {place, calls, since} <- turn(places, taken, []) ++ Native.calls_turn(taken) do
+        for {place, calls, since} <- turn(places, taken, :atomics.get(blocks, @limit), []) ++ Native.calls_turn(taken) do
           [{_, subject}] = :ets.lookup(@sites, place)
           {subject, calls, since}
         end
     end
   end
 
-  defp turn(_places, 1, all), do: all
+  defp turn(_places, 1, _limit, all), do: all
 
-  defp turn(places, place, all) do
+  defp turn(places, place, limit, all) do
     word = @words * place
     # The time first: once the count is taken, that of the next second may come. It may also be a moment late.
     since = if :atomics.get(places, word + @left_out) > 0, do: :atomics.exchange(places, word + @since, 0), else: 0
-    if :atomics.get(places, word) > 0, do: :atomics.put(places, word, 0)
+    left = :atomics.get(places, word)
+    if left != limit and left < @some_left, do: :atomics.put(places, word, limit)
 
     case :atomics.exchange(places, word + @left_out, 0) do
-      0 -> turn(places, place - 1, all)
-      calls -> turn(places, place - 1, [{place, calls, :erlang.convert_time_unit(since, :native, :nanosecond)} | all])
+      0 ->
+        turn(places, place - 1, limit, all)
+
+      calls ->
+        since = :erlang.convert_time_unit(since, :native, :nanosecond)
+        turn(places, place - 1, limit, [{place, calls, since} | all])
     end
   end
 end

@@ -7,7 +7,7 @@ defmodule ElixirScope.Capture.Collector do
   """
 
   use ElixirScope.Capture.Event
-  alias ElixirScope.Capture.{Batch, FrameFile, Ingestor, Names, Native, Plumbing, Redaction, TraceMessage}
+  alias ElixirScope.Capture.{Batch, Clock, FrameFile, Ingestor, Names, Native, Plumbing, Redaction, TraceMessage}
 
   @batch_bytes 65_536
   @idle_ms 20
@@ -40,6 +40,7 @@ defmodule ElixirScope.Capture.Collector do
       budgets: plan.budgets,
       depth: nil,
       traces: 0,
+      skew: Clock.skew(0),
       shedding: false,
       plumbing: Plumbing.new(),
       names: %{},
@@ -73,7 +74,7 @@ defmodule ElixirScope.Capture.Collector do
 
   defp loop(state) do
     receive do
-      {:"$es", _, _, _, _, _, _, _, _, _, _} = event -> take(state, event)
+      {:"$es", _, _, _, _, _} = event -> take(state, event)
       {:flush, from, ref} -> state |> flush() |> answer(from, ref) |> loop()
       {:close, from, ref} -> state |> close() |> answer(from, ref) |> loop()
       {:depth, depth} -> loop(%{state | depth: depth})
@@ -93,14 +94,14 @@ defmodule ElixirScope.Capture.Collector do
   # While events come only the batch changes, and what is known of the sites it is about: which of their values are
   # secret is asked once a batch.
   defp gather(state, batch, sites, event) do
-    {value, more_flags, sites} = redacted(event, sites, state.secrets)
+    {value, more_flags, sites} = event |> told() |> redacted(sites, state.secrets)
     batch = Batch.add(batch, event, value, more_flags)
 
     if full?(batch) do
       %{state | batch: batch} |> flush() |> loop()
     else
       receive do
-        {:"$es", _, _, _, _, _, _, _, _, _, _} = event -> gather(state, batch, sites, event)
+        {:"$es", _, _, _, _, _} = event -> gather(state, batch, sites, event)
       after
         0 -> loop(%{state | batch: batch})
       end
@@ -110,19 +111,23 @@ defmodule ElixirScope.Capture.Collector do
   defp full?(batch), do: Batch.size(batch) >= @batch_bytes or batch.last - batch.first > @oldest_ns
 
   defp add(%{failed: nil} = state, event) do
-    {value, more_flags, _} = redacted(event, %{}, state.secrets)
+    {value, more_flags, _} = event |> told() |> redacted(%{}, state.secrets)
     batch = Batch.add(state.batch, event, value, more_flags)
     state = %{state | batch: batch}
     if full?(batch), do: flush(state), else: state
   end
 
   defp add(state, event) do
-    Ingestor.lose(state.shard, elem(event, 7), 1, state.failed)
+    {pid, _, _} = told(event)
+    Ingestor.lose(state.shard, pid, 1, state.failed)
     written(state, 1)
   end
 
+  defp told({:"$es", head, _, _, pid, value}), do: {pid, head &&& 0xFFFFFFFF, value}
+  defp told({:"$es", _, _, _, _, _, site, pid, _, _, value}), do: {pid, site, value}
+
   # The value of an event without its secrets, and the flag that says that it had any.
-  defp redacted({:"$es", _, _, _, _, _, site, _, _, _, value}, sites, secrets) do
+  defp redacted({_, site, value}, sites, secrets) do
     cond do
       value == @none or secrets == nil ->
         {value, 0, sites}
@@ -143,7 +148,7 @@ defmodule ElixirScope.Capture.Collector do
     {kept?, plumbing} = Plumbing.keep?(state.plumbing, trace)
     state = %{state | plumbing: plumbing, names: Names.learn(state.names, trace)}
 
-    case kept? && TraceMessage.event(trace, state.budgets, state.names) do
+    case kept? && traced(state, trace) do
       event when is_tuple(event) ->
         cond do
           state.shedding -> shed(state, event)
@@ -156,6 +161,14 @@ defmodule ElixirScope.Capture.Collector do
     end
   end
 
+  # The VM's clock may have been corrected since the recording began.
+  defp traced(%{skew: 0} = state, trace), do: TraceMessage.event(trace, state.budgets, state.names)
+
+  defp traced(state, trace) do
+    with event when is_tuple(event) <- TraceMessage.event(trace, state.budgets, state.names),
+         do: put_elem(event, 4, elem(event, 4) - state.skew)
+  end
+
   # Lives and deaths are kept, whatever happens: they are few, and all else is nothing without them.
   defp shed(state, event) do
     if elem(event, 1) in [@send, @receive, @scheduled_in, @scheduled_out] do
@@ -166,12 +179,15 @@ defmodule ElixirScope.Capture.Collector do
     end
   end
 
-  defp look(%{shard: :vm, traces: traces} = state) when traces >= @tell do
+  defp look(%{traces: traces} = state) when traces >= @tell do
     {:message_queue_len, waiting} = Process.info(self(), :message_queue_len)
     limit = Ingestor.limit()
-    %{state | traces: 0, shedding: waiting > if(state.shedding, do: div(limit, 2), else: limit)}
+    shedding = waiting > if(state.shedding, do: div(limit, 2), else: limit)
+    %{state | traces: 0, shedding: shedding, skew: Clock.skew(state.skew)}
   end
 
+  # After a rest, too.
+  defp look(%{batch: %{count: 0}} = state), do: %{state | traces: state.traces + 1, skew: Clock.skew(state.skew)}
   defp look(state), do: %{state | traces: state.traces + 1}
 
   # An event of ours is waiting until it is written: what a killed collector had not yet is then known to be lost.
@@ -186,7 +202,7 @@ defmodule ElixirScope.Capture.Collector do
   defp flush(%{held: [_ | _] = held} = state) do
     held
     |> Enum.reduce(%{state | held: []}, fn trace, state ->
-      add(state, TraceMessage.event(trace, state.budgets, state.names))
+      add(state, traced(state, trace))
     end)
     |> flush()
   end
@@ -221,7 +237,7 @@ defmodule ElixirScope.Capture.Collector do
   defp write_events(_file, %{count: 0}, 0), do: :ok
 
   defp write_events(file, batch, lost) do
-    now = :erlang.monotonic_time(:nanosecond)
+    now = Clock.nanoseconds()
     opts = [first: batch.first || now, last: batch.last || now, count: batch.count, loss: lost]
     FrameFile.write(file, :events, [batch.events, batch.values], opts)
   end
@@ -266,8 +282,8 @@ defmodule ElixirScope.Capture.Collector do
   # What was sent before we were told to stop is still recorded.
   defp drain(state) do
     receive do
-      {:"$es", _, _, _, _, _, _, _, _, _, _} = event -> state |> add(event) |> drain()
-      trace when is_tuple(trace) and elem(trace, 0) == :trace_ts -> state |> add_trace(trace) |> drain()
+      {:"$es", _, _, _, _, _} = event -> state |> add(event) |> drain()
+      trace when is_tuple(trace) and elem(trace, 0) == :trace_ts -> state |> look() |> add_trace(trace) |> drain()
     after
       0 -> state
     end

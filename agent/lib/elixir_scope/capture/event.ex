@@ -1,15 +1,26 @@
 defmodule ElixirScope.Capture.Event do
   @moduledoc """
-  An event on its way out of a process: a plain tuple, because it is made and copied millions of times.
+  An event on its way out of a process: a plain tuple, because it is made and copied millions of times, and small,
+  because each word of it costs.
 
-  `{:"$es", kind, flags, aux, ts, frame, site, pid, peer, ref, value}`; `ts` and `frame` in native time units,
-  `peer` nil for none, `value` the atom `:"$elixirscope_none"` for none. The first element lets the VM's own
-  tracer be told not to trace the sending of events.
+  `{:"$es", head, ts, frame, pid, value}`, `head` being `head/4` of kind, flags, aux and site; `ts` and `frame` in native
+  time units, `value` the atom `:"$elixirscope_none"` for none. The first element lets the VM's own tracer be told not to
+  trace the sending of events.
+
+  What the VM's tracer tells has more to it, and is made where it is written:
+  `{:"$es", kind, flags, aux, ts, frame, site, pid, peer, ref, value}`, `peer` nil for none.
   """
+
+  @doc "The four as they lie in the file, read as one number: small as long as aux is."
+  defmacro head(kind, flags, aux, site) do
+    quote do: unquote(site) ||| (unquote(kind) ||| unquote(flags) <<< 8 ||| unquote(aux) <<< 16) <<< 32
+  end
 
   @doc false
   defmacro __using__(_) do
     quote do
+      import Bitwise
+      import ElixirScope.Capture.Event, only: [head: 4]
       @none :"$elixirscope_none"
       @call 1
       @return 2

@@ -3,7 +3,7 @@ defmodule ElixirScope.Capture.FrameFile do
   One raw file: a header, then checked frames, each written with one call (`docs/format.md`, "Raw files").
   """
 
-  alias ElixirScope.Capture.Ingestor
+  alias ElixirScope.Capture.{Clock, Ingestor}
 
   @types %{events: 1, processes: 2, sites: 3, loss: 4, meta: 5, end: 6, samples: 7}
   @meta_shard 0xFFFF
@@ -34,7 +34,7 @@ defmodule ElixirScope.Capture.FrameFile do
   end
 
   defp header(shard) do
-    monotonic = :erlang.monotonic_time(:nanosecond)
+    monotonic = Clock.nanoseconds()
     unix = :erlang.system_time(:nanosecond)
     os_pid = List.to_integer(:os.getpid())
     number = %{meta: @meta_shard, vm: @vm_shard}[shard] || shard
@@ -62,7 +62,7 @@ defmodule ElixirScope.Capture.FrameFile do
   @doc "Appends one frame. `loss` counts the events dropped since the frame before."
   @spec write(t, atom, iodata, keyword) :: :ok | {:error, term}
   def write(file, type, payload, opts \\ []) do
-    now = :erlang.monotonic_time(:nanosecond)
+    now = Clock.nanoseconds()
 
     head =
       <<Map.fetch!(@types, type), 0, 0::16, IO.iodata_length(payload)::little-32,

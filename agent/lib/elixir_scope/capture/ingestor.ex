@@ -2,21 +2,28 @@ defmodule ElixirScope.Capture.Ingestor do
   @moduledoc """
   The one way out of a recorded process: hands an event to the collector of that process, or drops and counts it.
 
-  A process always uses the same collector, so that the order in a file is the order in the process. Depth is
-  counted before sending: a collector that falls behind can never hurt the application.
+  A process always uses the same collector, so that the order in a file is the order in the process. Room for an event
+  is taken before sending: a collector that falls behind can never hurt the application.
   """
 
-  alias ElixirScope.Capture.{CallBudget, Meta}
+  alias ElixirScope.Capture.{CallBudget, Clock, Meta}
 
-  @key {__MODULE__, :channel}
-  @code {__MODULE__, :code}
+  # Atoms: looking up a tuple takes twice as long as all else with a key.
+  @key :elixir_scope_channel
+  @code :elixir_scope_code
   @limit {__MODULE__, :limit}
   @lost :elixir_scope_lost
 
-  @typedoc "A collector, and how many events wait for it (of its own: no two collectors share a cache line)."
+  # Reading an atomic waits until all that was written before is; adding to it does no more than that. So what every
+  # event needs to know of it is one sum: how much room is left.
+  @room 1
+  @written 2
+  @given 3
+
+  @typedoc "A collector, and the room for events that wait for it (of its own: no two collectors share a cache line)."
   @type slot :: {pid, :atomics.atomics_ref()}
-  @typedoc "Everything `put/2` needs, in one term that is never copied: slots, their limit, budgets of values and calls."
-  @type channel :: {pos_integer, tuple, :atomics.atomics_ref(), map, CallBudget.t()}
+  @typedoc "Everything `put/2` needs, in one term that is never copied: slots, the clock, budgets of values and calls."
+  @type channel :: {pos_integer, tuple, Clock.t(), map, CallBudget.t()}
 
   @doc "Makes what all share; the tables belong to the caller, which must outlive the pipeline."
   @spec create(non_neg_integer) :: :ok
@@ -26,14 +33,18 @@ defmodule ElixirScope.Capture.Ingestor do
     limit(limit)
   end
 
-  @doc "A place for a collector in the channel: how many events wait for it, and how many it has written."
+  @doc "A place for a collector in the channel: room for events, and how many it has written."
   @spec slot(pid) :: slot
-  def slot(collector), do: {collector, :atomics.new(2, signed: true)}
+  def slot(collector) do
+    room = :atomics.new(3, signed: true)
+    give(room, limit())
+    {collector, room}
+  end
 
   @doc "Opens the channel: from now on events are recorded, of instrumented code when `code/1` says so."
   @spec publish([slot], map) :: :ok
   def publish(slots, budgets) do
-    channel = {length(slots), List.to_tuple(slots), :persistent_term.get(@limit), budgets, CallBudget.current()}
+    channel = {length(slots), List.to_tuple(slots), Clock.current(), budgets, CallBudget.current()}
     :persistent_term.put(@key, channel)
   end
 
@@ -73,31 +84,34 @@ defmodule ElixirScope.Capture.Ingestor do
 
   @doc "Hands over one event (see `ElixirScope.Capture.Event`) of the calling process."
   @spec put(channel, tuple) :: :ok
-  def put({count, slots, limit, _budgets, _calls}, event) do
+  def put({count, slots, _clock, _budgets, _calls}, event) do
     n = :erlang.phash2(self(), count) + 1
-    {collector, depth} = :erlang.element(n, slots)
+    {collector, room} = :erlang.element(n, slots)
 
-    if :atomics.add_get(depth, 1, 1) <= :atomics.get(limit, 1) do
+    if :atomics.add_get(room, @room, -1) >= 0 do
       :erlang.send(collector, event)
     else
-      :atomics.sub(depth, 1, 1)
+      :atomics.add(room, @room, 1)
       lose(n, self(), 1, :overload)
     end
 
     :ok
   end
 
-  @doc "So many events were taken out of the mailbox."
-  def took(depth, count) do
-    :atomics.sub(depth, 1, count)
-    :atomics.add(depth, 2, count)
+  @doc "So many events are written, or counted as lost: there is room for others."
+  def took(room, count) do
+    :atomics.add(room, @room, count)
+    :atomics.add(room, @written, count)
   end
 
   @doc "How many events were ever handed over."
-  def handed(depth), do: :atomics.get(depth, 1) + :atomics.get(depth, 2)
+  def handed(room), do: :atomics.get(room, @given) - :atomics.get(room, @room) + :atomics.get(room, @written)
 
   @doc "How many events wait; from then on none."
-  def forget(depth), do: :atomics.exchange(depth, 1, 0)
+  def forget(room) do
+    given = :atomics.get(room, @given)
+    given - :atomics.exchange(room, @room, given)
+  end
 
   @doc "How many events may wait for one collector."
   @spec limit() :: integer
@@ -105,7 +119,18 @@ defmodule ElixirScope.Capture.Ingestor do
 
   @doc "Changes how many events may wait for one collector; 0 drops, and counts, everything."
   @spec limit(non_neg_integer) :: :ok
-  def limit(events), do: :atomics.put(:persistent_term.get(@limit), 1, events)
+  def limit(events) do
+    :atomics.put(:persistent_term.get(@limit), 1, events)
+
+    with {_, slots, _, _, _} <- channel() do
+      for {_, room} <- Tuple.to_list(slots), do: give(room, events)
+    end
+
+    :ok
+  end
+
+  # May leave less room than none.
+  defp give(room, events), do: :atomics.add(room, @room, events - :atomics.exchange(room, @given, events))
 
   @doc "Counts events that were dropped, by shard (1 and up, or `:vm`) and process."
   @spec lose(pos_integer | :vm, pid | nil, non_neg_integer, term) :: :ok

@@ -7,9 +7,9 @@ defmodule ElixirScope.Capture.InstrumentationRuntime do
   """
 
   use ElixirScope.Capture.Event
-  alias ElixirScope.Capture.{CallBudget, Ingestor, States, Value}
+  alias ElixirScope.Capture.{CallBudget, Clock, Ingestor, States, Value}
 
-  @compile {:inline, flags: 1, put: 6, arguments: 4}
+  @compile {:inline, flags: 1, put: 4, put: 6, arguments: 4}
 
   @doc "A frame begins. Returns its name; 0 when nothing is recorded, or this call is only counted."
   @spec call(pos_integer, tuple) :: integer
@@ -18,13 +18,13 @@ defmodule ElixirScope.Capture.InstrumentationRuntime do
       nil ->
         0
 
-      {_, _, _, %{argument: budget}, calls} = channel ->
+      {_, _, clock, %{argument: budget}, calls} = channel ->
         if CallBudget.spent?(calls, site) do
           0
         else
           {value, cut?} = arguments(args, budget, calls, site)
-          frame = :erlang.monotonic_time()
-          Ingestor.put(channel, {:"$es", @call, flags(cut?), 0, frame, frame, site, self(), nil, 0, value})
+          frame = Clock.now(clock)
+          Ingestor.put(channel, {:"$es", head(@call, flags(cut?), 0, site), frame, frame, self(), value})
           frame
         end
     end
@@ -91,15 +91,15 @@ defmodule ElixirScope.Capture.InstrumentationRuntime do
   `ElixirScope.AST.Callbacks`.
   """
   def state(frame, site, shape, before, result) do
-    with {_, _, _, %{state: budget}, _} = channel <- Ingestor.code_channel(),
+    with {_, _, clock, %{state: budget}, _} = channel <- Ingestor.code_channel(),
          {:ok, state} <- States.after_callback(shape, before, result) do
-      ts = :erlang.monotonic_time()
+      ts = Clock.now(clock)
 
       if before != @none and :erts_debug.same(before, state) do
-        Ingestor.put(channel, {:"$es", @state, @unchanged, 1, ts, frame, site, self(), nil, 0, @none})
+        Ingestor.put(channel, {:"$es", head(@state, @unchanged, 1, site), ts, frame, self(), @none})
       else
         {value, cut?} = Value.clip(state, budget)
-        Ingestor.put(channel, {:"$es", @state, flags(cut?), 1, ts, frame, site, self(), nil, 0, value})
+        Ingestor.put(channel, {:"$es", head(@state, flags(cut?), 1, site), ts, frame, self(), value})
       end
     end
 
@@ -115,18 +115,26 @@ defmodule ElixirScope.Capture.InstrumentationRuntime do
     end
   end
 
+  defp put(channel, :none, kind, frame, site, _value), do: put(channel, head(kind, 0, 0, site), frame, @none)
+
   defp put(channel, budget, kind, frame, site, value) do
-    {value, cut?} = Value.clip(value, budget)
-    ts = :erlang.monotonic_time()
-    Ingestor.put(channel, {:"$es", kind, flags(cut?), 0, ts, frame, site, self(), nil, 0, value})
+    if Value.fits?(value, budget) do
+      put(channel, head(kind, 0, 0, site), frame, value)
+    else
+      {value, cut?} = Value.clip(value, budget)
+      put(channel, head(kind, flags(cut?), 0, site), frame, value)
+    end
   end
+
+  defp put({_, _, clock, _, _} = channel, head, frame, value),
+    do: Ingestor.put(channel, {:"$es", head, Clock.now(clock), frame, self(), value})
 
   defp plain(_kind, 0, _site), do: :ok
 
   defp plain(kind, frame, site) do
-    with channel when channel != nil <- Ingestor.code_channel() do
-      ts = :erlang.monotonic_time()
-      Ingestor.put(channel, {:"$es", kind, 0, 0, ts, frame, site, self(), nil, 0, @none})
+    with {_, _, clock, _, _} = channel <- Ingestor.code_channel() do
+      ts = Clock.now(clock)
+      Ingestor.put(channel, {:"$es", head(kind, 0, 0, site), ts, frame, self(), @none})
     end
 
     :ok

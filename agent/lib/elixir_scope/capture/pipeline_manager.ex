@@ -209,7 +209,7 @@ defmodule ElixirScope.Capture.PipelineManager do
     do: Meta.write(%{what: :limit, of: of, on: on?, reason: reason, unix_ns: :erlang.system_time(:nanosecond)})
 
   # Costs of an event to the recorded process, as `make bench-capture` measured them.
-  @portable_ns 600
+  @portable_ns 300
   @native_ns 100
 
   defp step(%{looked: {before, spent_before}} = state, memory) do

@@ -4,7 +4,7 @@ defmodule ElixirScope.Capture.TestEvents do
   """
 
   use ElixirScope.Capture.Event
-  alias ElixirScope.Capture.{Ingestor, Value}
+  alias ElixirScope.Capture.{Clock, Ingestor, Value}
 
   @doc "What `ExUnit.EventManager` was told. Anything but tests is ignored."
   def notify({:test_started, test}), do: emit(@test_start, describe(test))
@@ -16,10 +16,10 @@ defmodule ElixirScope.Capture.TestEvents do
       nil ->
         :ok
 
-      {_, _, _, budgets, _} = channel ->
+      {_, _, clock, budgets, _} = channel ->
         {value, cut?} = Value.clip(value, budgets.reason)
         flags = if cut?, do: @truncated, else: 0
-        Ingestor.put(channel, {:"$es", kind, flags, 0, :erlang.monotonic_time(), 0, 0, self(), nil, 0, value})
+        Ingestor.put(channel, {:"$es", head(kind, flags, 0, 0), Clock.now(clock), 0, self(), value})
     end
   end
 

@@ -61,7 +61,7 @@ defmodule ElixirScope.Capture.TraceMessage do
     {value, cut?} = Value.clip(message, budgets.message)
     # Without a receiver the name is what there is to tell.
     told = if peer == nil and (is_atom(to) or is_tuple(to)), do: {to, value}, else: value
-    {:"$es", @send, Bitwise.bor(flags, cut(cut?)), 0, ts, 0, 0, pid, peer, number || hash(value), told}
+    {:"$es", @send, flags ||| cut(cut?), 0, ts, 0, 0, pid, peer, number || hash(value), told}
   end
 
   defp born(kind, pid, other, mfa, ts, budgets) do

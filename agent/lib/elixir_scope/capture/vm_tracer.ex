@@ -157,7 +157,7 @@ defmodule ElixirScope.Capture.VMTracer do
 
   defp patterns(flags) do
     # Our own events are sent from traced processes: they must not be traced in turn.
-    event = List.to_tuple([:"$es" | List.duplicate(:_, 10)])
+    event = {:"$es", :_, :_, :_, :_, :_}
     # A module of ours knows them by their receivers.
     sends = if Native.tracer(), do: true, else: [{[:_, event], [], [{:message, false}]}, {[:_, :_], [], []}]
     # Adds the sender, as {node, pid}.

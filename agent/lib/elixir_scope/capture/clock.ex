@@ -1,0 +1,78 @@
+defmodule ElixirScope.Capture.Clock do
+  @moduledoc """
+  The time of events: the VM's monotonic time, at a third of what it costs.
+
+  `erlang:monotonic_time/0` takes a lock, because the VM may be correcting its clock: after the wall clock was set, or
+  the machine slept. The counter beneath knows no correction, and as long as there is none the two differ by a constant.
+  The times of a recording are that counter and the constant of its beginning. What the VM's tracer tells in the VM's own
+  time is moved by the corrections since (`skew/1`).
+
+  With the native engine, whose clock follows the VM's, and where the counter has another unit, it is the VM's clock.
+  """
+
+  @key :elixir_scope_clock
+  @tries 50
+  # As well as the two can be compared, in native units.
+  @tolerance 500
+
+  @typedoc "What is added to the counter, in native units; nil: the VM's own clock."
+  @type t :: integer | nil
+
+  @doc "Chooses the clock of a recording by `engine`."
+  @spec start(:native | :portable) :: :ok
+  def start(engine) do
+    same? = :erlang.convert_time_unit(1, :second, :perf_counter) == :erlang.convert_time_unit(1, :second, :native)
+    :persistent_term.put(@key, if(engine == :portable and same?, do: constant()))
+  end
+
+  # Of what is read within the shortest time: nothing came in between.
+  defp constant do
+    {_, constant} =
+      Enum.min(for _ <- 1..@tries, do: read() |> then(fn {from, vm, to} -> {to - from, vm - div(from + to, 2)} end))
+
+    constant
+  end
+
+  defp read, do: {:os.perf_counter(), :erlang.monotonic_time(), :os.perf_counter()}
+
+  @doc "The clock of the recording."
+  @spec current() :: t
+  def current, do: :persistent_term.get(@key, nil)
+
+  @doc "The time, in native units."
+  @spec now(t) :: integer
+  def now(nil), do: :erlang.monotonic_time()
+  def now(constant), do: :os.perf_counter() + constant
+
+  @doc "The time, in nanoseconds."
+  @spec nanoseconds() :: integer
+  def nanoseconds, do: :erlang.convert_time_unit(now(current()), :native, :nanosecond)
+
+  @doc """
+  How far the VM's clock is ahead of the recording's, given how far it was: what an event of the VM's tracer is to be moved
+  back by.
+  """
+  @spec skew(integer) :: integer
+  def skew(before) do
+    case current() do
+      nil ->
+        0
+
+      constant ->
+        {from, vm, to} = read()
+        skew(before, from + constant, vm, to + constant)
+    end
+  end
+
+  @doc """
+  As `skew/1`, when the VM's clock showed `vm` between `from` and `to` of ours. It stays as it was while that may be so, and
+  when there was an interruption, after which nothing is known.
+  """
+  @spec skew(integer, integer, integer, integer) :: integer
+  def skew(before, from, vm, to) do
+    same? = vm - before >= from - @tolerance and vm - before <= to + @tolerance
+    if same? or interrupted?(to - from), do: before, else: vm - div(from + to, 2)
+  end
+
+  defp interrupted?(time), do: :erlang.convert_time_unit(time, :native, :microsecond) >= 5
+end
