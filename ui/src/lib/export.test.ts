@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { markdown, mermaid } from './export'
+import { asJson, flowchart, markdown, mermaid } from './export'
 import type { Message } from './types'
 
 const message = (kind: string, from: number | null, to: number, at: number, text: string): Message => ({
@@ -21,6 +21,41 @@ const message = (kind: string, from: number | null, to: number, at: number, text
   reason: null,
   send_event: at,
   receive_event: null,
+})
+
+describe('a small term as JSON', () => {
+  it('is itself where both write it alike, else its text', () => {
+    expect(['"A1"', '12', 'true', 'nil', ':ok', '{1}'].map(asJson)).toEqual([
+      ...['"A1"', '12', 'true', 'null', '":ok"', '"{1}"'],
+    ])
+  })
+})
+
+describe('flowchart', () => {
+  const node = (process: number, kind: string, alive = true) => ({
+    ...{ process, label: '', kind, alive, activity: 0, mailbox: 0, memory: null },
+  })
+
+  it('draws processes and what is between them, and leaves out who is not shown', () => {
+    const edge = { kind: 'message', certain: true, reason: null, count: 3 }
+    const text = flowchart(
+      [node(1, 'supervisor'), node(2, 'gen_server', false)],
+      [
+        { ...edge, source: 1, target: 2, kind: 'supervises' },
+        { ...edge, source: 2, target: 1, certain: false },
+        { ...edge, source: 2, target: 9 },
+      ],
+      (process) => (process === 1 ? 'Top' : 'a"];b'),
+    )
+    expect(text.split('\n')).toEqual([
+      'flowchart TD',
+      '  p0{{"Top"}}',
+      '  p1("a#34;#93;#59;b (ended)")',
+      '  p0 -->|supervises| p1',
+      '  p1 -.->|3 ×| p0',
+      '',
+    ])
+  })
 })
 
 describe('mermaid', () => {

@@ -1,4 +1,4 @@
-import type { Message } from './types'
+import type { GraphEdge, GraphNode, Message } from './types'
 import { payload } from './story'
 
 /** What leaves the page by the clipboard: Mermaid, Markdown, and terms as JSON. */
@@ -30,6 +30,36 @@ export function mermaid(messages: Message[], name: (process: number | null) => s
     }),
     '',
   ].join('\n')
+}
+
+/** A flowchart of processes: who supervises whom, and how many messages went where. What is inferred is dotted. */
+export function flowchart(nodes: GraphNode[], edges: GraphEdge[], name: (process: number) => string): string {
+  const ids = new Map(nodes.map((node, index) => [node.process, `p${index}`]))
+  const shape = (node: GraphNode): string => {
+    const text = `"${label(name(node.process))}${node.alive ? '' : ' (ended)'}"`
+    return node.kind === 'supervisor' ? `{{${text}}}` : `(${text})`
+  }
+  return [
+    'flowchart TD',
+    ...nodes.map((node) => `  ${ids.get(node.process)}${shape(node)}`),
+    ...edges.flatMap((edge) => {
+      const [from, to] = [ids.get(edge.source), ids.get(edge.target)]
+      if (from === undefined || to === undefined || from === to) return []
+      const words = edge.kind === 'message' ? `${edge.count} ×` : edge.kind
+      return [`  ${from} ${edge.certain ? '-->' : '-.->'}|${label(words)}| ${to}`]
+    }),
+    '',
+  ].join('\n')
+}
+
+/** A small term as JSON: itself where both write it alike (`"A1"`, `12`, `true`), else its text as a string. */
+export function asJson(term: string): string {
+  if (term === 'nil') return 'null'
+  try {
+    return JSON.stringify(JSON.parse(term))
+  } catch {
+    return JSON.stringify(term)
+  }
 }
 
 /** Text inside of Markdown, so that what was recorded stays text there too. */

@@ -1,5 +1,5 @@
 import { api } from '../lib/api'
-import { mermaid } from '../lib/export'
+import { asJson, mermaid } from '../lib/export'
 import { writable } from '../lib/finder'
 import { functionName } from '../lib/names'
 import { formatMoment } from '../lib/moment'
@@ -30,7 +30,7 @@ async function copyAs(value: Value, form: 'term' | 'json'): Promise<void> {
   try {
     const part = form === 'json' ? 'JSON' : 'the Elixir term'
     if (value.id !== null) await menu.copy((await api.value(value.id, form)).text, part)
-    else await menu.copy(form === 'json' ? JSON.stringify(value.text) : value.text, part)
+    else await menu.copy(form === 'json' ? asJson(value.text) : value.text, part)
   } catch (reason) {
     menu.say(reason instanceof Error ? reason.message : String(reason))
   }
@@ -66,7 +66,21 @@ export function valueChoices(value: Value): Choice[] {
 }
 
 export function momentChoices(moment: Moment): Choice[] {
-  return [{ title: 'Copy link to the moment', run: () => void menu.copy(linkTo(moment), 'the link') }]
+  return [
+    { title: 'Copy link to the moment', run: () => void menu.copy(linkTo(moment), 'the link') },
+    {
+      title: 'Copy the moment as JSON',
+      run: () => void menu.copy(JSON.stringify(moment), 'JSON'),
+    },
+    {
+      title: 'Copy the moment as Elixir term',
+      run: () =>
+        void menu.copy(
+          `%{at: ${Math.round(moment.at)}, process: ${moment.process ?? 'nil'}, event: ${moment.event ?? 'nil'}, call: ${moment.call ?? 'nil'}}`,
+          'the Elixir term',
+        ),
+    },
+  ]
 }
 
 /** Why it happened, and everything that followed from it. */
@@ -193,6 +207,18 @@ export function processChoices(process: Process): Choice[] {
           },
           { title: 'Show what its end led to, everywhere', run: () => void cones.show(ended, 'forward') },
         ]),
-    { title: 'Copy its pid', run: () => void menu.copy(process.pid, process.pid) },
+    { group: 'Copy', title: 'Copy its pid', run: () => void menu.copy(process.pid, process.pid) },
+    {
+      title: 'Copy link to its first moment',
+      run: () =>
+        void menu.copy(
+          linkTo({ at: process.start, process: process.process, event: null, call: null }),
+          'the link',
+        ),
+    },
+    {
+      title: 'Copy the process as JSON',
+      run: () => void menu.copy(JSON.stringify(process, null, 2), 'JSON'),
+    },
   ]
 }

@@ -7,6 +7,7 @@ import { focus } from './focus.svelte'
 import { lanes } from './lanes.svelte'
 import { levels } from './levels.svelte'
 import { live } from './live.svelte'
+import { menu } from './menu.svelte'
 import { notebook } from './notebook.svelte'
 import { player } from './player.svelte'
 import { sky3d } from './sky.svelte'
@@ -215,7 +216,7 @@ export const commands: Command[] = [
     title: 'Copy a link to this moment',
     keys: 'l',
     match: key('l'),
-    run: () => void navigator.clipboard?.writeText(location.href),
+    run: () => void menu.copy(location.href, 'the link'),
   },
   {
     title: 'Keep this moment in the notebook',
