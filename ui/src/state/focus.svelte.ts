@@ -4,7 +4,7 @@ import { isPanel, type Panel } from '../lib/panels'
 import type { Direction, Moment, Picture } from '../lib/types'
 import { desk } from './desk.svelte'
 import { recording } from './recording.svelte'
-import { Resource } from './resource.svelte'
+import { edition, Resource } from './resource.svelte'
 import { viewport } from './viewport.svelte'
 
 /** How a move of the focus enters the browser's history. */
@@ -33,7 +33,11 @@ class Focus {
   following = $state(false)
   readonly picture = new Resource<Picture>()
 
+  /** Where the playhead is about to be (ns), while it is dragged: what is asked for by then is there in time. */
+  coming = $state<number | null>(null)
+
   #last: Move = 'click'
+  #ahead: { key: string; picture: Promise<Picture>; running: boolean } | null = null
 
   /** The process in focus: what follows it need not look again whenever the moment moves. */
   readonly process = $derived(this.moment?.process ?? null)
@@ -44,6 +48,7 @@ class Focus {
   /** Moves the focus. Steps in a row and scrubbing make one entry in the history, clicks make one each. */
   go(moment: Moment, move: Move = 'click'): void {
     this.following = move === 'follow'
+    this.coming = null
     if (this.moment && formatMoment(this.moment) === formatMoment(moment)) return
     const entry = move === 'click' || this.#last === 'follow' || this.#last !== move || this.moment === null
     // Until the hand rests the address stays behind (`note`): a new entry leaves the one before as it was last.
@@ -144,9 +149,9 @@ class Focus {
       // A link to the event that is shown already: its picture will not be asked for again.
       this.moment = { at: shown.at, process: process ?? shown.process, event, call }
     }
+    const ahead = this.#ahead
     this.picture.load(formatMoment(moment), async (signal) => {
-      const question = at < 0 ? { event, call } : { at, process, event, call }
-      const picture = await api.frame(question, desk.inFront('state') ? HELD : {}, signal)
+      const picture = await (ahead?.key === keyOf(moment) ? ahead.picture : pictureOf(moment, signal))
       // A link names an event alone: its time and process come with the picture.
       if (this.moment === moment && (at < 0 || process === null)) {
         this.moment = {
@@ -160,6 +165,16 @@ class Focus {
     })
   }
 
+  /** Asks for the picture of a moment that is likely to be chosen next; one at a time. */
+  ahead(moment: Moment): void {
+    const key = keyOf(moment)
+    if (this.#ahead?.running || this.#ahead?.key === key) return
+    const asked = { key, picture: pictureOf(moment), running: true }
+    this.#ahead = asked
+    // What fails here is told when it is needed.
+    void asked.picture.catch(() => undefined).then(() => (asked.running = false))
+  }
+
   /** Asks for the picture anew; `renumbered`: events may have other numbers now, times and processes are the same. */
   again(renumbered: boolean): void {
     if (renumbered && this.moment && this.moment.at >= 0)
@@ -171,6 +186,13 @@ class Focus {
     this.picture.retry()
     this.#ask()
   }
+}
+
+const keyOf = (moment: Moment): string => `${edition.count} ${desk.inFront('state')} ${formatMoment(moment)}`
+
+function pictureOf({ at, process, event, call }: Moment, signal?: AbortSignal): Promise<Picture> {
+  const question = at < 0 ? { event, call } : { at, process, event, call }
+  return api.frame(question, desk.inFront('state') ? HELD : {}, signal)
 }
 
 export const focus = new Focus()
