@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
-from elixirscope.web.server import Server
-from tests.web.pages import go, open_page, settled
+from tests.web.pages import go, settled
 
 pytestmark = [pytest.mark.beam, pytest.mark.browser]
 
@@ -29,8 +28,7 @@ def test_the_sheet_names_every_key_and_escape_closes_it(page: Page) -> None:
         expect(page.get_by_test_id("palette")).to_have_count(0)
 
 
-def test_one_walk_without_a_mouse(browser: Browser, server: Server, sale: int) -> None:
-    page = open_page(browser, server.url, [])
+def test_one_walk_without_a_mouse(page: Page, sale: int) -> None:
     go(page, sale)
     body = page.locator("body")
     for number, view in enumerate(VIEWS, start=1):
@@ -97,4 +95,3 @@ def test_one_walk_without_a_mouse(browser: Browser, server: Server, sale: int) -
     expect(moment).not_to_have_text(at)
     page.get_by_test_id("cinema").get_by_label("Filter processes").press_sequentially("wasd")
     expect(page.get_by_label("Filter processes")).to_have_value("wasd")
-    page.close()
