@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from elixirscope.errors import UsageError
@@ -170,6 +170,8 @@ _TERMS: st.SearchStrategy[Term] = st.recursive(
 )
 
 
+@example([34])  # escapes in charlists
+@example([10, 35, 123, 92, 65])
 @given(_TERMS)
 def test_every_term_matches_itself_as_it_is_printed(term: Term) -> None:
     printed = inspect(term, limit=100_000)

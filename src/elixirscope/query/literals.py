@@ -106,14 +106,10 @@ def quoted_part(node: Node) -> str:
 
 
 def charlist_sigil(node: Node) -> list[int] | None:
-    """The characters of `~c"…"`; None for another sigil."""
+    """The characters of `~c"…"`, escapes undone; None for another sigil."""
     name = next((syntax.text(c) for c in node.named_children if c.type == "sigil_name"), "")
-    return [ord(c) for c in quoted_sigil(node)] if name == "c" else None
-
-
-def quoted_sigil(node: Node) -> str:
-    """The text of a sigil."""
-    return "".join(syntax.text(c) for c in node.named_children if c.type in ("quoted_content", "escape_sequence"))
+    parts = (c for c in node.named_children if c.type in ("quoted_content", "escape_sequence"))
+    return [ord(c) for c in "".join(map(quoted_part, parts))] if name == "c" else None
 
 
 def pid(text: str) -> Pid | None:

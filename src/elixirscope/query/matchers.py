@@ -42,6 +42,11 @@ def _needle(data: bytes) -> Needles:
     return (frozenset((data,)),) if len(data) >= _SHORTEST_NEEDLE else ANYTHING
 
 
+def _charlist_needles(characters: list[int]) -> Needles:
+    """A list of bytes is encoded as a string, as the VM does, or one small integer after the other."""
+    return (frozenset((bytes(characters),)), frozenset((b"".join(b"a%c" % c for c in characters),)))
+
+
 class Compiler:
     """Syntax nodes → matchers with the bytes they need."""
 
@@ -62,7 +67,9 @@ class Compiler:
             return (lambda value, _: isinstance(value, Atom) and value == term), needles
         needles = (frozenset((etf.encode(term)[1:],)),) if isinstance(term, bytes) else ANYTHING
         if isinstance(term, list):
-            needles = _needle(bytes(term)) if all(c < 256 for c in term) and len(term) > 2 else ANYTHING
+            needles = (
+                _charlist_needles(term) if all(c < 256 for c in term) and len(term) >= _SHORTEST_NEEDLE else ANYTHING
+            )
         return (lambda value, _: same(value, term)), needles
 
     def _identifier(self, node: Node) -> tuple[Matcher, Needles]:
