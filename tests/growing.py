@@ -13,6 +13,7 @@ import pytest
 from elixirscope.recording.presence import is_recording
 from tests.conftest import environment
 
+# The program rests between two calls: it should still be running when it is looked at, and not be a large recording.
 COUNTS_UNTIL_TOLD = """\
 defmodule Counter do
   use GenServer
