@@ -57,6 +57,15 @@ defmodule ElixirScope.Capture.MemorySamplerTest do
     assert :end in ended
   end
 
+  test "a process that ended while the others were looked at is passed over" do
+    {dead, ref} = spawn_monitor(fn -> :ok end)
+    assert_receive {:DOWN, ^ref, :process, ^dead, _}, 30_000
+    {:ok, state} = ElixirScope.Capture.MemorySampler.init(nil)
+    state = %{state | meta: Process.whereis(:elixir_scope_meta), waiting: [dead]}
+    assert {:noreply, %{waiting: [], known: known}} = ElixirScope.Capture.MemorySampler.handle_info(:look, state)
+    assert known == %{}
+  end
+
   test "there is none where the plan does not ask for it", %{tmp_dir: dir} do
     pipeline = Pipeline.start(dir, "memory => false")
 

@@ -81,7 +81,12 @@ defmodule ElixirScope.Capture.MemorySampler do
 
   # nil for one that has ended.
   defp bytes(pid, word) do
-    with {_, info} <- :erlang.process_info(pid, :garbage_collection_info),
-         do: word * Enum.reduce(info, 0, fn {part, words}, sum -> if part in @parts, do: sum + words, else: sum end)
+    case :erlang.process_info(pid, :garbage_collection_info) do
+      {_, info} ->
+        word * Enum.reduce(info, 0, fn {part, words}, sum -> if part in @parts, do: sum + words, else: sum end)
+
+      :undefined ->
+        nil
+    end
   end
 end
