@@ -10,8 +10,9 @@ defmodule ElixirScope.Capture.CallBudget do
 
   Each site that begins frames has a place in one array: how many calls of this second are left, how many were only
   counted, and since when. (Counting down: with a limit beside the count there would be one more atomic to read, and
-  reading one takes longer than adding to it.) Ids of sites come in blocks of 4,096, few of which a VM uses: another array says for each block where
-  its places begin, or 0 where calls are not limited.
+  reading one takes longer than adding to it.) Ids of sites come in blocks of 4,096, few of which a VM uses. Where the
+  places of a block begin is a persistent term of its own, by number: reading that is no memory fence, as reading an
+  atomic would be, and a new one disturbs nobody.
   """
 
   import Bitwise
@@ -25,25 +26,24 @@ defmodule ElixirScope.Capture.CallBudget do
   # From here on a module has its blocks for itself.
   @kept_ids 0x2000_0000
   @block_bits 12
-  @blocks @ids >>> @block_bits
-  # Behind the blocks, where it shares a cache line with nothing that is written to: how many calls a second are recorded.
-  @limit @blocks + 1
   @block 4096
   @places 131_072
   # Words of a place, and which one says what.
   @words 4
   @left_out 1
   @since 2
-  # The first place is no site's: places taken, and the ns that cutting arguments took.
+  # The first place is no site's: places taken, the ns that cutting arguments took, and how many calls a second are
+  # recorded.
   @taken 1
   @spent 2
+  @limit 3
   # So many that they are never used up: of sites that were not announced, or must not be left out.
   @exempt 0x4000_0000_0000_0000
   @some_left 0x2000_0000_0000_0000
   @kinds [:function, :fn, :external]
 
-  @typedoc "Where places of blocks begin, and the places; nil: calls are not limited."
-  @type t :: {:atomics.atomics_ref(), :atomics.atomics_ref()} | nil
+  @typedoc "What the first block is named, and the places; nil: calls are not limited."
+  @type t :: {integer, :atomics.atomics_ref()} | nil
   @typedoc "Module, kind of site, function, arity, line."
   @type subject :: {module, atom, atom, arity, non_neg_integer}
 
@@ -53,11 +53,12 @@ defmodule ElixirScope.Capture.CallBudget do
     budget =
       if Plan.records_code?(plan) do
         :ets.new(@sites, [:named_table, :public, :set, write_concurrency: true])
-        {:atomics.new(@blocks + 1, []), :atomics.new(@words * @places, signed: true)}
+        # Numbers that nobody else takes, and no other recording of this VM.
+        {-@ids * :erlang.unique_integer([:positive]), :atomics.new(@words * @places, signed: true)}
       end
 
-    with {blocks, places} <- budget do
-      :atomics.put(blocks, @limit, plan.limits.calls_per_second)
+    with {_, places} <- budget do
+      :atomics.put(places, @limit, plan.limits.calls_per_second)
       :atomics.put(places, @taken, 1)
     end
 
@@ -72,15 +73,15 @@ defmodule ElixirScope.Capture.CallBudget do
   @doc "Gives the sites of a module their places, before any of its calls."
   @spec announce(module, [ElixirScope.AST.Sites.site()]) :: :ok
   def announce(module, sites) do
-    with {blocks, places} <- current(), %{} = plan <- Plan.current(), false <- Plan.every_call?(plan, module) do
+    with {_, places} = budget <- current(), %{} = plan <- Plan.current(), false <- Plan.every_call?(plan, module) do
       last = sites |> Enum.map(&elem(&1, 0)) |> Enum.max(fn -> 0 end)
 
       for {id, kind, function, arity, line, _, detail} <- sites,
           kind in @kinds and id < @ids and not is_map_key(detail, :callback),
-          place = place(blocks, places, id, last),
+          place = place(budget, id, last),
           place != 0,
           :ets.insert_new(@sites, {place, subject(module, kind, function, arity, line, detail)}) do
-        :atomics.put(places, @words * place, :atomics.get(blocks, @limit))
+        :atomics.put(places, @words * place, :atomics.get(places, @limit))
         Native.calls_place(place)
       end
     end
@@ -96,27 +97,29 @@ defmodule ElixirScope.Capture.CallBudget do
 
   defp subject(module, kind, function, arity, line, _detail), do: {module, kind, function, arity, line}
 
-  defp place(blocks, places, id, last) do
-    case :atomics.get(blocks, (id >>> @block_bits) + 1) do
-      0 -> with first when first > 0 <- taken(blocks, places, id, last), do: first + (id &&& @block - 1)
+  defp place({names, _} = budget, id, last) do
+    case :persistent_term.get(names + (id >>> @block_bits), 0) do
+      0 -> with first when first > 0 <- taken(budget, id, last), do: first + (id &&& @block - 1)
       first -> first + (id &&& @block - 1)
     end
   end
 
   # Places for a block: as many as the module has, where it has the block for itself.
-  defp taken(blocks, places, id, last) do
-    size =
-      if id >= @kept_ids and id >>> @block_bits == last >>> @block_bits, do: (last &&& @block - 1) + 1, else: @block
-
+  defp taken({names, places}, id, last) do
+    block = id >>> @block_bits
+    size = if id >= @kept_ids and block == last >>> @block_bits, do: (last &&& @block - 1) + 1, else: @block
     first = :atomics.add_get(places, @taken, size) - size + 1
 
     if first + size <= @places do
       for place <- first..(first + size - 1), do: :atomics.put(places, @words * place, @exempt)
 
       # Whoever comes second takes what the first has found; these places are then nobody's.
-      case :atomics.compare_exchange(blocks, (id >>> @block_bits) + 1, 0, first) do
-        :ok -> tap(first, &Native.calls_block(id >>> @block_bits, &1))
-        found -> found
+      if :ets.insert_new(@sites, {{:block, block}, first}) do
+        :persistent_term.put(names + block, first)
+        Native.calls_block(block, first)
+        first
+      else
+        :ets.lookup_element(@sites, {:block, block}, 2)
       end
     else
       :atomics.sub(places, @taken, size)
@@ -126,8 +129,8 @@ defmodule ElixirScope.Capture.CallBudget do
 
   @doc "Counts a call of this site; whether it is one of those that are not recorded."
   @spec spent?(t, pos_integer) :: boolean
-  def spent?({blocks, places}, site) when site < @ids do
-    case :atomics.get(blocks, (site >>> @block_bits) + 1) do
+  def spent?({names, places}, site) when site < @ids do
+    case :persistent_term.get(names + (site >>> @block_bits), 0) do
       0 ->
         false
 
@@ -148,11 +151,11 @@ defmodule ElixirScope.Capture.CallBudget do
 
   @doc "A call of this site had arguments that were cut to `bytes`: it costs about as much as so many small ones."
   @spec charge(t, pos_integer, pos_integer) :: :ok
-  def charge({blocks, places}, site, bytes) when site < @ids do
+  def charge({names, places}, site, bytes) when site < @ids do
     # Cutting takes some 8 ns for each byte kept; results and variables are mostly of the same sort.
     :atomics.add(places, @spent, 16 * bytes)
 
-    case :atomics.get(blocks, (site >>> @block_bits) + 1) do
+    case :persistent_term.get(names + (site >>> @block_bits), 0) do
       0 -> :ok
       first -> :atomics.add(places, @words * (first + (site &&& @block - 1)), -(bytes >>> 6))
     end
@@ -183,8 +186,8 @@ defmodule ElixirScope.Capture.CallBudget do
   @doc "Sets how many calls a second of a function are recorded."
   @spec limit(pos_integer) :: :ok
   def limit(calls) do
-    with {blocks, places} <- current() do
-      more = calls - :atomics.exchange(blocks, @limit, calls)
+    with {_, places} <- current() do
+      more = calls - :atomics.exchange(places, @limit, calls)
       for place <- taken(places)..2//-1, do: :atomics.add(places, @words * place, more)
     end
 
@@ -204,10 +207,10 @@ defmodule ElixirScope.Capture.CallBudget do
       nil ->
         []
 
-      {blocks, places} ->
+      {_, places} ->
         taken = taken(places)
 
-        for {place, calls, since} <- turn(places, taken, :atomics.get(blocks, @limit), []) ++ Native.calls_turn(taken) do
+        for {place, calls, since} <- turn(places, taken, :atomics.get(places, @limit), []) ++ Native.calls_turn(taken) do
           [{_, subject}] = :ets.lookup(@sites, place)
           {subject, calls, since}
         end

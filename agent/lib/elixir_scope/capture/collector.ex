@@ -7,7 +7,19 @@ defmodule ElixirScope.Capture.Collector do
   """
 
   use ElixirScope.Capture.Event
-  alias ElixirScope.Capture.{Batch, Clock, FrameFile, Ingestor, Names, Native, Plumbing, Redaction, TraceMessage}
+
+  alias ElixirScope.Capture.{
+    Batch,
+    Clock,
+    FrameFile,
+    Ingestor,
+    Names,
+    Native,
+    Pacer,
+    Plumbing,
+    Redaction,
+    TraceMessage
+  }
 
   @batch_bytes 65_536
   @idle_ms 20
@@ -45,6 +57,8 @@ defmodule ElixirScope.Capture.Collector do
       plumbing: Plumbing.new(),
       names: %{},
       held: [],
+      # Whether anything came since the last rest.
+      busy: false,
       written: 0,
       lost: 0,
       failed: nil
@@ -83,13 +97,23 @@ defmodule ElixirScope.Capture.Collector do
       trace when is_tuple(trace) and elem(trace, 0) == :trace_ts -> state |> look() |> add_trace(trace) |> loop()
       _ -> loop(state)
     after
-      # Losses may be waiting although no event is: they are looked for each second.
-      if(state.batch.count > 0 or state.held != [], do: @idle_ms, else: 1_000) -> state |> flush() |> loop()
+      patience(state) -> state |> rest() |> loop()
     end
   end
 
-  defp take(%{failed: nil} = state, event), do: gather(state, state.batch, %{}, event)
-  defp take(state, event), do: state |> add(event) |> loop()
+  defp patience(%{busy: true}), do: 0
+  # Losses may be waiting although no event is: they are looked for each second.
+  defp patience(state), do: if(state.batch.count > 0 or state.held != [], do: @idle_ms, else: 1_000)
+
+  defp rest(%{busy: true} = state) do
+    Pacer.rest()
+    %{state | busy: false}
+  end
+
+  defp rest(state), do: flush(state)
+
+  defp take(%{failed: nil} = state, event), do: gather(%{state | busy: true}, state.batch, %{}, event)
+  defp take(state, event), do: %{state | busy: true} |> add(event) |> loop()
 
   # While events come only the batch changes, and what is known of the sites it is about: which of their values are
   # secret is asked once a batch.
@@ -183,12 +207,14 @@ defmodule ElixirScope.Capture.Collector do
     {:message_queue_len, waiting} = Process.info(self(), :message_queue_len)
     limit = Ingestor.limit()
     shedding = waiting > if(state.shedding, do: div(limit, 2), else: limit)
-    %{state | traces: 0, shedding: shedding, skew: Clock.skew(state.skew)}
+    %{state | busy: true, traces: 0, shedding: shedding, skew: Clock.skew(state.skew)}
   end
 
   # After a rest, too.
-  defp look(%{batch: %{count: 0}} = state), do: %{state | traces: state.traces + 1, skew: Clock.skew(state.skew)}
-  defp look(state), do: %{state | traces: state.traces + 1}
+  defp look(%{batch: %{count: 0}} = state),
+    do: %{state | busy: true, traces: state.traces + 1, skew: Clock.skew(state.skew)}
+
+  defp look(state), do: %{state | busy: true, traces: state.traces + 1}
 
   # An event of ours is waiting until it is written: what a killed collector had not yet is then known to be lost.
   defp written(%{depth: nil} = state, _count), do: state

@@ -13,6 +13,7 @@ defmodule ElixirScope.Capture.PipelineManager do
     KillSwitch,
     Meta,
     Native,
+    Pacer,
     TraceSession,
     VMTracer
   }
@@ -181,6 +182,7 @@ defmodule ElixirScope.Capture.PipelineManager do
       send(pid, {what, self(), monitor})
       monitor
     end
+    |> tap(fn _ -> Pacer.wake() end)
     |> Enum.each(fn monitor ->
       receive do
         {^monitor, :ok} -> Process.demonitor(monitor, [:flush])

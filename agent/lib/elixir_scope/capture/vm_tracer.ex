@@ -109,8 +109,9 @@ defmodule ElixirScope.Capture.VMTracer do
   @doc "Processes that only serve: the agent's own and the code server."
   @spec serving() :: [pid]
   def serving do
-    names = [:code_server, :erl_prim_loader, :elixir_code_server, :elixir_scope_meta, :elixir_scope_pipeline]
-    pids = for name <- names, pid = Process.whereis(name), do: pid
+    names = [:code_server, :erl_prim_loader, :elixir_code_server]
+    ours = [:elixir_scope_meta, :elixir_scope_pacer, :elixir_scope_pipeline]
+    pids = for name <- names ++ ours, pid = Process.whereis(name), do: pid
     Enum.uniq(pids ++ List.wrap(:persistent_term.get(@collector, nil)) ++ Ingestor.collectors())
   end
 
