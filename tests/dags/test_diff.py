@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from elixirscope.dags.diff import diff
-from elixirscope.query.equality import same
-from elixirscope.recording.terms import Atom
+from elixirscope.query.equality import identity, same
+from elixirscope.recording.terms import Atom, make_map
 
 LEAVES = st.one_of(st.integers(0, 3), st.binary(max_size=2), st.sampled_from([Atom("a"), Atom("nil")]), st.just(1.0))
 TERMS = st.recursive(
@@ -32,6 +32,15 @@ def changes(before: Any, after: Any) -> list[tuple[str, str]]:
 def test_no_changes_means_the_same_and_only_that(one: Any, other: Any) -> None:
     assert (diff(one, other) == []) == same(one, other)
     assert diff(one, one) == []
+
+
+KEYS = st.one_of(LEAVES, st.lists(st.integers(0, 1), max_size=1))
+MAPS = st.lists(st.tuples(KEYS, LEAVES), max_size=3, unique_by=lambda pair: identity(pair[0])).map(make_map)
+
+
+@given(st.one_of(TERMS, MAPS), st.one_of(TERMS, MAPS))
+def test_terms_are_the_same_where_their_stand_ins_are(one: Any, other: Any) -> None:
+    assert same(one, other) == (identity(one) == identity(other))
 
 
 @given(TERMS, TERMS)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from elixirscope.recording.terms import ElixirMap
+from elixirscope.recording.terms import Atom, ElixirMap
+
+_WORDS = frozenset({Atom, bytes, int})
 
 
 def pairs(term: Any) -> list[tuple[Any, Any]] | None:
@@ -14,7 +16,18 @@ def pairs(term: Any) -> list[tuple[Any, Any]] | None:
 
 def same(one: Any, other: Any) -> bool:
     """Equality as Elixir's `===`: 1 and 1.0 differ, and so do an atom and a text."""
-    return type(one) is type(other) and identity(one) == identity(other)
+    if one is other:
+        return True
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, (list, tuple)):
+        return len(one) == len(other) and all(map(same, one, other))
+    if type(one) is dict and len(one) == len(other) and all(type(key) in _WORDS for key in one):
+        # Such keys are equal in Python only where they are in Elixir, or the map would be an `ElixirMap`.
+        return all(type(key) in _WORDS for key in other) and all(
+            key in other and same(value, other[key]) for key, value in one.items()
+        )
+    return bool(identity(one) == identity(other))
 
 
 def identity(term: Any) -> Any:

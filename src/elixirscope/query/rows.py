@@ -154,8 +154,13 @@ class Rows:
 
     def between(self, table: str, column: str, low: int, high: int) -> tuple[int, int]:
         """The rows [first, last) with `low` <= `column` < `high`, for a column in order."""
-        first, last = self.places(table, column, np.array([low, high]))
-        return int(first), int(last)
+        keys = self.column(table, column)
+        least, most = _limits(keys.dtype)
+        first, last = (keys.dtype.type(min(max(bound, least), most)) for bound in (low, high))
+        if len(keys) < 4 * _STEP:
+            return int(keys.searchsorted(first)), int(keys.searchsorted(last))
+        sample = self._sample(table, column)
+        return _within(keys, sample, first), _within(keys, sample, last)
 
     def places(self, table: str, column: str, values: NDArray[np.int64]) -> NDArray[np.int64]:
         """For each of `values` the first row whose `column`, which is in order, is not less.
@@ -166,8 +171,7 @@ class Rows:
         wanted = np.clip(values, *_limits(keys.dtype)).astype(keys.dtype)
         if len(keys) < 4 * _STEP:
             return np.searchsorted(keys, wanted)
-        (sample,) = self.arrays(f"{table}.{column}.sample", lambda _: (keys[::_STEP].copy(),))
-        found: NDArray[np.int64] = np.searchsorted(sample, wanted) * _STEP
+        found: NDArray[np.int64] = np.searchsorted(self._sample(table, column), wanted) * _STEP
         inside = np.flatnonzero(found)  # the one sought comes after the key sampled before it
         below, step = found[inside] - _STEP, _STEP // 2
         while step:  # a binary search for all of them at once
@@ -176,6 +180,11 @@ class Rows:
             below, step = np.where(less, probe, below), step // 2
         found[inside] = below + 1
         return found
+
+    def _sample(self, table: str, column: str) -> NDArray[Any]:
+        """Every 512th of a column in order."""
+        keys = self.column(table, column)
+        return self.arrays(f"{table}.{column}.sample", lambda _: (keys[::_STEP].copy(),))[0]
 
     # By process
 
@@ -351,6 +360,12 @@ def _first(order: NDArray[Any], keys: NDArray[Any], key: int) -> int:
         else:
             high = middle
     return low
+
+
+def _within(keys: NDArray[Any], sample: NDArray[Any], wanted: np.generic) -> int:
+    """The first place of a column in order that is not less than `wanted`, by the samples taken of it."""
+    start = max(0, (int(sample.searchsorted(wanted)) - 1) * _STEP)
+    return start + int(keys[start : start + _STEP].searchsorted(wanted))
 
 
 def _limits(kind: np.dtype[Any]) -> tuple[int, int]:

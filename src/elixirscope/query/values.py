@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from elixirscope.errors import RecordingError
-from elixirscope.recording.terms import ElixirMap, ImproperList, Redacted, Truncated, inspect
+from elixirscope.recording.terms import MARKER, ElixirMap, ImproperList, Redacted, Truncated, inspect
 
 if TYPE_CHECKING:
     from elixirscope.recording.recording import Recording
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 TEXT_LIMIT = 200
 _MARK_DEPTH = 12
 UNREADABLE = Truncated("unreadable", None, None)
+_MARK = MARKER.encode()
+_COMPRESSED = b"\x83P"
 
 
 class Value(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -59,7 +61,10 @@ class Values:
         if value is None:
             return None
         try:
-            return self.of_term(self.term(value), value)
+            term, raw = self.term(value), bytes(self._recording.values.bytes(value))
+            if _MARK in raw or raw.startswith(_COMPRESSED):
+                return self.of_term(term, value)
+            return Value(value, inspect(term, limit=TEXT_LIMIT))  # nothing was left out: no need to look for it
         except RecordingError as error:
             return Value(value, f"#Unreadable<{error.message}>")
 
