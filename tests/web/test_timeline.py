@@ -133,6 +133,42 @@ def test_playing_moves_the_playhead_until_it_is_paused(page: Page, sale: int) ->
     expect(page.get_by_role("button", name="Play")).to_be_visible()
 
 
+def test_a_click_is_answered_by_what_the_pointer_asked_for_on_its_way(page: Page, sale: int) -> None:
+    go(page, sale)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if "/api/frame?" in request.url else None)
+    lanes = page.get_by_test_id("lanes").bounding_box()
+    assert lanes
+    x, y = lanes["x"] + lanes["width"] * 0.37, lanes["y"] + 12
+    before = page.get_by_test_id("moment").inner_text()
+    with page.expect_response("**/api/frame?*"):
+        page.mouse.move(x, y)
+    page.mouse.click(x, y)
+    expect(page.get_by_test_id("moment")).not_to_have_text(before)
+    settled(page)
+    assert len(asked) == 1
+
+
+def test_the_focus_ends_where_a_drag_of_the_playhead_ended(page: Page, sale: int) -> None:
+    go(page, sale)
+    lanes = page.get_by_test_id("lanes").bounding_box()
+    assert lanes
+    page.mouse.move(lanes["x"] + lanes["width"] * 0.2, lanes["y"] - 14)
+    page.mouse.down()
+    for share in (0.3, 0.5, 0.7, 0.8):
+        page.mouse.move(lanes["x"] + lanes["width"] * share, lanes["y"] - 14)
+    page.mouse.up()
+    settled(page)
+    playhead = page.get_by_test_id("playhead")
+    line = playhead.bounding_box()
+    assert line
+    assert abs(line["x"] + line["width"] / 2 - lanes["x"] - lanes["width"] * 0.8) < 1.5
+    # It is the time of the focus that is there, not the hand alone.
+    copied = page.get_by_test_id("moment").inner_text()
+    page.get_by_test_id("step-first").click()
+    expect(page.get_by_test_id("moment")).not_to_have_text(copied)
+
+
 def test_back_and_forward_walk_the_moments(page: Page, film: Film, sale: int) -> None:
     go(page, sale)
     other = film.query.process("Ledger")

@@ -7,6 +7,19 @@ export const traffic = $state({ running: 0 })
 /** Counts the editions of the recording that were seen: one that is still being made has many. */
 export const edition = $state({ count: 0 })
 
+/** How long (ms) the hand must rest before more is asked for than is in view. */
+const REST = 6
+
+/** Calls back when nothing has been asked for a while; gives what calls it off. */
+export function atRest(then: () => void): () => void {
+  const look = (): void => {
+    if (traffic.running === 0) then()
+    else timer = setTimeout(look, REST)
+  }
+  let timer = setTimeout(look, REST)
+  return () => clearTimeout(timer)
+}
+
 /** How long (ms) a question may be under way before a newer one waits for it rather than cancels it. */
 const PATIENCE = 250
 

@@ -4,13 +4,10 @@ import { Lru } from '../lib/lru'
 import { enough, type Tile, tileOf, weigh } from '../lib/tiles'
 import type { Lane, Overview, TimelineData } from '../lib/types'
 import { recording } from './recording.svelte'
-import { edition, Resource, traffic } from './resource.svelte'
+import { atRest, edition, Resource } from './resource.svelte'
 
 /** Bytes of answers that are kept. */
 const KEPT = 48e6
-
-/** How long (ms) the hand must rest before more is asked for than is in view. */
-const AHEAD = 20
 
 /** How far ahead of the view one asks: somewhat further than a turn of the wheel or a key leads. */
 const STEP = 1.4
@@ -43,7 +40,8 @@ class ViewportStore {
 
   #of = '' // the edition of the recording that the tile at hand is of, and the processes that its arrows pass through
   #around: number | null = null // where it was last zoomed
-  #ahead: ReturnType<typeof setTimeout> | undefined
+  #again: ((view: Viewport) => Viewport)[] = [] // what the hand did last, and what takes it back
+  #stop = (): void => undefined
   readonly #tiles = new Lru<TimelineData>(KEPT)
 
   readonly span = $derived(this.view.to - this.view.from)
@@ -65,12 +63,19 @@ class ViewportStore {
 
   zoom(factor: number, around: number): void {
     this.#around = around
+    this.#again = [factor, 1 / factor].map((each) => (view) => zoom(view, each, around, recording.duration))
     this.set(zoom(this.view, factor, around, recording.duration))
   }
 
   pan(share: number): void {
     this.#around = null
+    this.#again = [share, -share].map((each) => (view) => pan(view, each, recording.duration))
     this.set(pan(this.view, share, recording.duration))
+  }
+
+  /** What is most likely in view next: a hand goes on with what it did, or takes it back. */
+  get next(): Viewport[] {
+    return this.#again.map((step) => clamp(step(this.view), recording.duration))
   }
 
   /** The recording has grown: a view of its end, `before`, keeps its length and shows the end that is now. */
@@ -94,7 +99,7 @@ class ViewportStore {
 
   /** Asks for data of these lanes when what is at hand does not cover the view, or covers it too coarsely. */
   refresh(processes: number[], through: number[]): void {
-    clearTimeout(this.#ahead)
+    this.#stop()
     if (this.#atHand(this.view, processes, through)) return this.#later(processes, through)
     const wanted = this.#question(this.view, processes, through)
     const of = edition.count + passing(through)
@@ -139,13 +144,12 @@ class ViewportStore {
   }
 
   #later(processes: number[], through: number[]): void {
-    clearTimeout(this.#ahead)
-    this.#ahead = setTimeout(() => this.#prefetch(processes, through), AHEAD)
+    this.#stop()
+    this.#stop = atRest(() => this.#prefetch(processes, through))
   }
 
   /** What a step closer, wider, or to either side would ask for, one after the other, while nothing else is asked. */
   #prefetch(processes: number[], through: number[]): void {
-    if (traffic.running > 0) return this.#later(processes, through)
     const { view } = this
     const middle = this.#around ?? (view.from + view.to) / 2
     const steps = [
