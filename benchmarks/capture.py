@@ -231,15 +231,19 @@ def load_bars(bars: Bars, seconds: int) -> None:
 
 
 def overload_bars(bars: Bars) -> None:
-    """A disk that does not take anything, as the program sees it: collectors or drainers that stand still."""
-    for engine in ("native", "portable"):
-        figures = run_script("overload", ENGINE=engine, RUNS=3)
-        bars.at_least(
-            f"speed with a stopped collector ÷ recorded, {engine}",
-            figures.get(f"overload_{engine}.share"),
-            0.9,
-            note=f"{figures.get(f'overload_{engine}.lost', 0):,.0f} counted as lost",
-        )
+    """Collectors or drainers that stand still, and a disk that takes 5 MB a second."""
+    with tempfile.TemporaryDirectory(prefix="elixirscope-bench-") as folder:
+        library, source = Path(folder) / "slow_disk.so", AGENT / "test" / "support" / "slow_disk.c"
+        flags = ["-D_GNU_SOURCE", "-O2", "-shared", "-fPIC", "-o", str(library), str(source), "-ldl"]
+        slow = {"LD_PRELOAD": library, "SLOW_DISK": Path(folder) / "bytes_a_second"}
+        if not shutil.which("cc") or subprocess.run(["cc", *flags], check=False).returncode != 0:
+            slow = {}
+        for engine in ("native", "portable"):
+            figures = run_script("overload", ENGINE=engine, RUNS=3, **slow)
+            note = f"{figures.get(f'overload_{engine}.lost', 0):,.0f} counted as lost in both"
+            for way, name in (("stopped", "a stopped collector"), ("slow", "a disk of 5 MB/s")):
+                share = figures.get(f"overload_{engine}.{way}")
+                bars.at_least(f"speed with {name} ÷ recorded, {engine}", share, 0.9, note=note)
 
 
 def loading_bars(bars: Bars) -> None:

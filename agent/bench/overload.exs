@@ -1,5 +1,6 @@
 # The speed of a recorded process while nobody takes its events, as a share of its speed while somebody does. ENGINE, DIR,
-# RUNS. `RESULT overload_ENGINE.share`, and `overload_ENGINE.lost`: events that were dropped and counted.
+# RUNS; SLOW_DISK, where `slow_disk.c` is preloaded: the same with a disk that takes 5 MB a second.
+# `RESULT overload_ENGINE.stopped` and `.slow`, and `.lost`: events that were dropped and counted.
 
 Code.require_file("support.exs", __DIR__)
 alias ElixirScope.Capture.{Ingestor, InstrumentationRuntime, NativeRuntime, PipelineManager}
@@ -22,10 +23,12 @@ defmodule Bench.Overload do
         {"stopped", fn -> stopped(engine, fn -> measure(runtime) end) end}
       ]
 
-      [{_, taken}, {_, stopped}] = Bench.medians(ways, runs)
+      slow = System.get_env("SLOW_DISK")
+      ways = if slow, do: ways ++ [{"slow", fn -> slow(slow, fn -> measure(runtime) end) end}], else: ways
+      [{_, taken} | hindered] = Bench.medians(ways, runs)
       PipelineManager.close()
       {_, lost} = Bench.written(dir)
-      Bench.result("overload_#{engine}.share", taken / stopped)
+      for {way, time} <- hindered, do: Bench.result("overload_#{engine}.#{way}", taken / time)
       Bench.result("overload_#{engine}.lost", lost)
     end
   end
@@ -43,6 +46,14 @@ defmodule Bench.Overload do
     Enum.each(takers, &suspend/1)
     time = fun.()
     Enum.each(takers, &:erlang.resume_process/1)
+    PipelineManager.flush()
+    time
+  end
+
+  defp slow(file, fun) do
+    File.write!(file, "5000000")
+    time = fun.()
+    File.rm!(file)
     PipelineManager.flush()
     time
   end

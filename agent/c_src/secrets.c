@@ -60,9 +60,8 @@ void secrets_site(uint32_t site) {
   if (secrets_has_site(site)) return;
   /* More than half full, every site counts as marked: slower, never wrong. */
   if (atomic_load(&site_count) < SITES / 2) {
-    uint32_t at = place(site);
-    while (atomic_load_explicit(&sites[at], memory_order_relaxed)) at = (at + 1) & (SITES - 1);
-    atomic_store_explicit(&sites[at], site, memory_order_release);
+    uint32_t at = place(site), found = 0; /* modules are loaded at the same time */
+    for (; !atomic_compare_exchange_strong(&sites[at], &found, site) && found != site; found = 0) at = (at + 1) & (SITES - 1);
   }
   atomic_fetch_add(&site_count, 1);
 }

@@ -52,7 +52,7 @@ defmodule ElixirScope.Application do
 
     # A crash of ours must never take the VM along, nor give up recording while there is hope.
     with {:ok, top} <- Supervisor.start_link([], strategy: :one_for_one, max_restarts: 1_000, max_seconds: 60),
-         {:ok, _} <- Supervisor.start_child(top, {Meta, {dir, plan, hello}}),
+         {:ok, _} <- Supervisor.start_child(top, {Meta, {dir, hello}}),
          {:ok, _} <- Supervisor.start_child(top, Pacer),
          {:ok, collectors} <- Supervisor.start_child(top, collectors(count, dir, plan)),
          {:ok, _} <- start_all(top, Native.children(hello)),

@@ -77,7 +77,7 @@ defmodule ElixirScope.Native.EngineTest do
 
     # References and functions are made anew each time; all else must be the same. Where a reference is a key, which
     # pairs come first and are kept is up to it.
-    for {a, b} <- Enum.zip(portable, native) do
+    for {a, b} <- Enum.zip(portable, native), a != b do
       key? = shown(a) =~ "#Reference =>"
       [a, b] = for event <- [a, b], do: if(key?, do: Map.take(event, [:kind, :site, :aux]), else: event)
       assert shown(a) == shown(b), "seed #{seed}:\n#{shown(a)}\n#{shown(b)}"

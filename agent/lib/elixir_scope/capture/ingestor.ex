@@ -6,7 +6,8 @@ defmodule ElixirScope.Capture.Ingestor do
   is taken before sending: a collector that falls behind can never hurt the application.
   """
 
-  alias ElixirScope.Capture.{CallBudget, Clock, Meta}
+  alias ElixirScope.Capture.{CallBudget, Clock, Meta, Redaction}
+  alias ElixirScope.Plan
 
   # Atoms: looking up a tuple takes twice as long as all else with a key.
   @key :elixir_scope_channel
@@ -168,9 +169,11 @@ defmodule ElixirScope.Capture.Ingestor do
     ArgumentError -> false
   end
 
-  @doc "Writes the sites of a module, before any of its events, and gives them their budgets."
+  @doc "Writes the sites of a module, before any of its events, and gives them their budgets and what is secret of them."
   def put_sites(module, info, sites) do
     CallBudget.announce(module, sites)
+    # Here, and not where they are written: that may be late, or never.
+    with %{} = plan <- Plan.current(), do: Redaction.note_sites(module, sites, Redaction.rules(plan))
     Meta.sites(module, info, sites)
   end
 

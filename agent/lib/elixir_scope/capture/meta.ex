@@ -5,13 +5,17 @@ defmodule ElixirScope.Capture.Meta do
   """
 
   use GenServer
-  alias ElixirScope.Capture.{FrameFile, Redaction}
+  alias ElixirScope.Capture.FrameFile
 
   @name :elixir_scope_meta
+  # How long a caller waits for the disk; once it has waited so long in vain, the next ones only for a moment.
+  @patience {__MODULE__, :patience}
+  @patient_ms 5_000
+  @impatient_ms 50
 
   def start_link(arg), do: GenServer.start_link(__MODULE__, arg, name: @name)
 
-  @doc "Writes the sites of a module; returns when they are written."
+  @doc "Writes the sites of a module; returns when they are written, unless the disk takes nothing."
   def sites(module, info, sites), do: call({:sites, module, info, sites})
 
   @doc "Writes a META frame."
@@ -23,21 +27,24 @@ defmodule ElixirScope.Capture.Meta do
   @doc "Ends the file in order."
   def close, do: call(:close)
 
-  # The recorder may be gone or failing; whoever instruments a module must not suffer from it.
+  # The recorder may be gone or failing, its disk may take nothing: whoever instruments a module must not suffer from it.
+  # What was not waited for is written all the same, as soon as it can be.
   defp call(request) do
-    GenServer.call(@name, request, :infinity)
+    GenServer.call(@name, request, :persistent_term.get(@patience, @patient_ms))
   catch
+    :exit, {:timeout, _} -> :persistent_term.put(@patience, @impatient_ms)
     :exit, _ -> :ok
   end
 
   @impl true
-  def init({dir, plan, hello}) do
+  def init({dir, hello}) do
     Process.flag(:trap_exit, true)
+    :persistent_term.erase(@patience)
 
     case FrameFile.open(dir, :meta) do
       {:ok, file} ->
         append(file, :meta, hello, [])
-        {:ok, %{file: file, secrets: Redaction.rules(plan), closed: false}}
+        {:ok, %{file: file, closed: false}}
 
       {:error, reason} ->
         {:stop, {:cannot_write, dir, reason}}
@@ -46,7 +53,6 @@ defmodule ElixirScope.Capture.Meta do
 
   @impl true
   def handle_call({:sites, module, info, sites}, _from, state) do
-    Redaction.note_sites(module, sites, state.secrets)
     append(state.file, :sites, {module, info, sites}, count: length(sites))
     {:reply, :ok, state}
   end

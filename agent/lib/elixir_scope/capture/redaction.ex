@@ -45,6 +45,9 @@ defmodule ElixirScope.Capture.Redaction do
     end
 
     :ok
+  rescue
+    # The agent has ended, and the table with it.
+    ArgumentError -> :ok
   end
 
   @doc "Remembers a fact that redaction needs; whether there is a recording to need it."
