@@ -53,3 +53,21 @@ def test_at_any_moment(example_recording: Path) -> None:
         ]
         assert sorted((e.source, e.target, e.kind, e.count, e.certain) for e in graph.edges) == sorted(plain)
         assert all(edge.certain == (edge.reason is None) for edge in graph.edges if edge.kind == "message")
+
+
+def test_of_many_pairs_the_busiest_and_those_of_one_process(example_recording: Path) -> None:
+    film = Film.open(example_recording)
+    at = film.info.duration_ns
+    every = [edge for edge in process_graph(film.query, at, 0).edges if edge.kind == "message"]
+    one = min(every, key=lambda edge: edge.count).source
+    some = process_graph(film.query, at, 0, process=one, most=3)
+    shown = [edge for edge in some.edges if edge.kind == "message"]
+    assert some.pairs >= len(every) > len(shown)
+    assert [edge for edge in every if one in (edge.source, edge.target)] == [
+        edge for edge in shown if one in (edge.source, edge.target)
+    ]
+    others = sorted((edge.count for edge in shown if one not in (edge.source, edge.target)), reverse=True)
+    assert len(others) <= 3
+    assert all(edge in every for edge in shown)
+    left = [edge.count for edge in every if edge not in shown]
+    assert not others or max(left) <= min(others)

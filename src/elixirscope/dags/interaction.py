@@ -54,10 +54,15 @@ class InteractionDag(SqlDag):
         """What a person calls the process."""
         return self.labels.process(node)
 
-    def graph(self, at: int, window: int | None = None) -> Graph:
-        """Who lived at `at` (ns), and what passed in the `window` ns before it (default: 1/50 of the recording)."""
+    def graph(
+        self, at: int, window: int | None = None, *, process: int | None = None, most: int | None = None
+    ) -> Graph:
+        """Who lived at `at` (ns), and what passed in the `window` ns before it (default: 1/50 of the recording).
+
+        With `most`, messages only between that many of the busiest pairs, and those to and from `process`.
+        """
         window = window if window is not None else max(int(self.query.recording.info.duration_ns) // 50, 1_000_000)
-        return process_graph(self.query, at, at - window)
+        return process_graph(self.query, at, at - window, process=process, most=most)
 
 
 __all__ = ["Graph", "GraphEdge", "GraphNode", "InteractionDag"]

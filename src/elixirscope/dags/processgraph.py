@@ -46,14 +46,19 @@ class GraphEdge(msgspec.Struct, frozen=True):
 
 
 class Graph(msgspec.Struct, frozen=True):
-    """The processes and their relations at a moment."""
+    """The processes and their relations at a moment. `pairs`: how many pairs of sender and receiver there were, of
+    which `edges` may have the busiest alone."""
 
     nodes: list[GraphNode]
     edges: list[GraphEdge]
+    pairs: int
 
 
-def process_graph(query: QueryCoordinator, at: int, since: int) -> Graph:
-    """Who lived at `at` (ns), and what passed in (since, at]."""
+def process_graph(
+    query: QueryCoordinator, at: int, since: int, *, process: int | None = None, most: int | None = None
+) -> Graph:
+    """Who lived at `at` (ns), and what passed in (since, at]: messages between the `most` busiest pairs, and all to and
+    from `process`."""
     times = query.column("events", "at")
     first, last = (int(n) for n in np.searchsorted(times, [since, at], side="right"))
     active = np.bincount(query.column("events", "process")[first:last])
@@ -73,13 +78,14 @@ def process_graph(query: QueryCoordinator, at: int, since: int) -> Graph:
         )
         for row in shown
     ]
+    messages, pairs = _messages(query, first, last, process, most)
     edges = [
         *_family(query, since, at),
         *_links(query, at),
-        *_messages(query, first, last),
+        *messages,
         *_exits(query, first, last),
     ]
-    return Graph(nodes, [edge for edge in edges if edge.source in known and edge.target in known])
+    return Graph(nodes, [edge for edge in edges if edge.source in known and edge.target in known], pairs)
 
 
 def mailboxes(query: QueryCoordinator, at: int) -> Numbers:
@@ -157,14 +163,17 @@ def _links(query: QueryCoordinator, at: int) -> list[GraphEdge]:
     return [GraphEdge(r["process"], r["peer"], r["kind"], 1, r["certain"], r["reason"]) for r in rows]
 
 
-def _messages(query: QueryCoordinator, first: int, last: int) -> list[GraphEdge]:
-    """Of the events [first, last): an edge for all messages from one process to another."""
+def _messages(
+    query: QueryCoordinator, first: int, last: int, process: int | None, most: int | None
+) -> tuple[list[GraphEdge], int]:
+    """Of the events [first, last): an edge for all messages from one process to another, and how many such pairs there
+    were: the `most` busiest of them, and those of `process`."""
     rows = slice(*(int(n) for n in np.searchsorted(query.column("messages", "message"), [first, last])))
     sender = query.column("messages", "from_process")[rows].astype(np.int64)
     receiver = query.column("messages", "to_process")[rows].astype(np.int64)
     there = np.flatnonzero((sender != _NONE) & (receiver != _NONE))
     if not len(there):
-        return []
+        return [], 0
     processes = int(receiver.max()) + 1
     pairs, where, counts = np.unique(
         sender[there] * processes + receiver[there], return_inverse=True, return_counts=True
@@ -178,10 +187,19 @@ def _messages(query: QueryCoordinator, first: int, last: int) -> list[GraphEdge]
             strict=True,
         )
     )
+    shown = _busiest(pairs, counts, processes, process, most)
     return [
         GraphEdge(pair // processes, pair % processes, "message", count, number not in reasons, reasons.get(number))
-        for number, (pair, count) in enumerate(zip(pairs.tolist(), counts.tolist(), strict=True))
-    ]
+        for number, pair, count in zip(shown.tolist(), pairs[shown].tolist(), counts[shown].tolist(), strict=True)
+    ], len(pairs)
+
+
+def _busiest(pairs: Numbers, counts: Numbers, processes: int, process: int | None, most: int | None) -> Numbers:
+    """The places of the `most` pairs with the highest counts and of those with `process` on either end, in order."""
+    if most is None or len(pairs) <= most:
+        return np.arange(len(pairs))
+    own = np.flatnonzero((pairs // processes == process) | (pairs % processes == process))
+    return np.union1d(own, np.argsort(-counts, kind="stable")[:most])
 
 
 def _exits(query: QueryCoordinator, first: int, last: int) -> list[GraphEdge]:

@@ -126,7 +126,8 @@ def frame(film: Film, ask: Parameters) -> Shown:
 
 def graph(film: Film, ask: Parameters) -> Graph:
     """The processes at a time, and what passed between them."""
-    return film.dags.interaction.graph(ask.number("at"))
+    most = min(ask.number("limit", _MOST), 10 * _MOST)
+    return film.dags.interaction.graph(ask.number("at"), process=ask.maybe("process"), most=most)
 
 
 def event(film: Film, ask: Parameters) -> EventRow:

@@ -107,7 +107,8 @@ export const api = {
     },
     signal?: Signal,
   ) => get<T.MessagePage>('messages', { ...q, processes: q.processes?.join(',') }, signal),
-  graph: (at: number, signal?: Signal) => get<T.Graph>('graph', { at }, signal),
+  graph: (at: number, process: number | null, limit: number, signal?: Signal) =>
+    get<T.Graph>('graph', { at, process, limit }, signal),
   states: (process: number, offset: number, limit: number, signal?: Signal) =>
     get<T.Versions>('states', { process, offset, limit }, signal),
   event: (event: number, signal?: Signal) => get<T.EventRow>('event', { event }, signal),

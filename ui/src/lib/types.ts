@@ -291,6 +291,7 @@ export interface Step {
 export interface Graph {
   nodes: GraphNode[]
   edges: GraphEdge[]
+  pairs: number // of sender and receiver; the busiest have edges
 }
 
 export interface Picture {
