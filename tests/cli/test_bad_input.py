@@ -118,7 +118,7 @@ def test_a_port_in_use(elixirscope: Run, film: Path) -> None:
 
 
 def test_unknown_commands_and_options(elixirscope: Run, film: Path) -> None:
-    for arguments in (("fly",), ("info",), ("info", str(film), "--colour")):
+    for arguments in (("fly",), ("why",), ("info", str(film), "--colour")):
         done = elixirscope(*arguments)
         assert done.returncode == 2
         assert "Traceback" not in done.stderr

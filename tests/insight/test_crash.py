@@ -201,3 +201,39 @@ def test_a_missing_key_may_be_the_fault_of_the_map() -> None:
     ((value, trust),) = bad_values(reason, ())
     assert value == b"A9"
     assert trust < 1
+
+
+def test_div_wants_whole_numbers() -> None:
+    stack: list[Any] = [(Atom("erlang"), Atom("div"), [220.0, 100], [])]
+    assert next(bad_values((Atom("badarith"), stack), ())) == (220.0, 1.0)
+    stack = [(Atom("erlang"), Atom("/"), [220.0, Atom("nil")], [])]
+    assert next(bad_values((Atom("badarith"), stack), ())) == (Atom("nil"), 1.0)
+
+
+def test_a_message_that_names_a_key_makes_what_is_kept_under_it_a_suspect() -> None:
+    said = {Atom("__struct__"): Atom("Elixir.ArgumentError"), Atom("message"): b'no price for "MUG"'}
+    prices = {b"TEA": 3, b"MUG": Atom("nil"), b"CUP": Atom("nil")}
+    assert list(bad_values((said, []), (prices, b"MUG"), 'no price for "MUG"')) == [(Atom("nil"), 0.8)]
+    assert list(bad_values((said, []), (prices, b"MUG"), "no price")) == []
+
+
+def test_the_only_absence_within_the_arguments_is_a_suspect() -> None:
+    reason: Any = (Atom("badarith"), [])
+    assert list(bad_values(reason, ({b"TEA": 3, b"MUG": Atom("nil")}, b"MUG"))) == [(Atom("nil"), 0.6)]
+    assert list(bad_values(reason, ({b"TEA": Atom("nil"), b"MUG": Atom("nil")}, b"MUG"))) == []
+
+
+def test_all_tests_that_a_crash_failed_are_cited(found: Investigate) -> None:
+    picture = "processes: main, a, b\n"
+    for name in "ab":
+        picture += f"""
+main test "{name}" of W.Test starts @ test/w_test.exs:9
+main spawns {name} running W.run/0
+{name} call W.run() @ lib/w.ex:3
+{name} raise :error, :badarg @ lib/w.ex:5
+{name} exits {{:badarg, [{{W, :run, 0, []}}]}}
+main test "{name}" of W.Test failed "it died"
+"""
+    finding = crash(found(picture))
+    assert "2 times" in finding.title
+    assert sum("failed: it died" in step.text for step in finding.evidence) == 2

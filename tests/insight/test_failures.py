@@ -139,3 +139,65 @@ night exits :shutdown
     (finding,) = found(picture + end("failed"))
     assert finding.location is not None
     assert (finding.location.function, finding.location.line) == ("check", 3)
+
+
+CART = """
+processes: main, cart, night
+main starts cart running Office.Cart.init/1 as Office.Cart
+cart callback Office.Cart.init([]) @ lib/cart.ex:2
+cart state %{items: %{}}
+cart return {:ok, %{}}
+"""
+
+
+def added(count: int) -> str:
+    return f"""
+night call Office.Cart.add("cup", {count}) @ lib/cart.ex:4
+night -> cart cast {{:add, "cup", {count}}}
+cart callback Office.Cart.handle_cast({{:add, "cup", {count}}}) @ lib/cart.ex:8
+cart state %{{items: %{{"cup" => {count}}}}}
+cart return {{:noreply, %{{}}}}
+night return :ok
+"""
+
+
+TOTAL = """
+night call Office.Cart.total() @ lib/cart.ex:5
+night -> cart call :total as q
+cart callback Office.Cart.handle_call(:total, night) @ lib/cart.ex:11
+cart state unchanged
+cart return {:reply, 600}
+cart -> night reply 600 to q
+night return 600
+"""
+
+
+def asserted(*lines: str) -> str:
+    text = "\\n".join(["** (ExUnit.AssertionError) ", "", "Assertion with == failed", *lines])
+    return f'night exits :shutdown\nmain test "sells" of Office.SalesTest failed "{text}"\n'
+
+
+def test_what_an_assertion_refused_is_followed_to_who_made_it_and_to_what_changed_its_state(found: Investigate) -> None:
+    picture = CART + BEGIN + RUNS + added(1) + added(2) + TOTAL
+    (finding,) = found(picture + asserted("code:  assert Office.Cart.total() == 900", "left:  600", "right: 900"))
+    assert finding.title == "Failed: test sells (Office.SalesTest): 600 from Office.Cart.handle_call/3"
+    assert finding.location is not None
+    assert (finding.location.file, finding.location.line) == ("lib/cart.ex", 11)
+    texts = [step.text for step in finding.evidence]
+    assert any('changed by {:add, "cup", 2}: .items["cup"] from 1 to 2' in text for text in texts)
+    assert '{:add, "cup", 2} had changed last' in finding.explanation
+    assert finding.confidence < 0.8
+
+
+def test_the_refused_value_may_stand_on_the_right_and_be_broken_into_lines(found: Investigate) -> None:
+    total = TOTAL.replace("600", "%{cups: 600, spoons: 2}")
+    lines = ("left:  1", "right: %{", "  cups: 600,", "  spoons: 2", "}")
+    picture = CART + BEGIN + RUNS + added(1) + total + asserted("code:  assert 1 == Office.Cart.total()", *lines)
+    (finding,) = found(picture)
+    assert "What was not expected is %{cups: 600, spoons: 2}, on the right" in finding.explanation
+
+
+def test_an_assertion_on_what_no_call_gave_is_told_as_it_is(found: Investigate) -> None:
+    picture = CART + BEGIN + RUNS + added(1) + TOTAL
+    (finding,) = found(picture + asserted("code:  assert 1 == 2", "left:  1", "right: 2"))
+    assert finding.title == "Failed: test sells (Office.SalesTest)"

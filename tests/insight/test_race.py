@@ -199,3 +199,79 @@ def test_no_race_in_any_serial_history(sales: list[tuple[str, str]]) -> None:
             picture += put(client, seat, **holders)
     with tempfile.TemporaryDirectory() as folder:
         assert races(investigate(dags_of(picture, Path(folder) / "serial.scope"))) == []
+
+
+BANK = """
+processes: main, store, ada, joe
+main starts store running Bank.Store.init/1 as Bank.Store
+store callback Bank.Store.init([]) @ lib/store.ex:2
+store state %{"kim" => 0}
+store return {:ok, %{}}
+main spawns ada running Bank.Client.run/0
+main spawns joe running Bank.Client.run/0
+ada call Bank.deposit("kim", 5) @ lib/bank.ex:3
+joe call Bank.deposit("kim", 5) @ lib/bank.ex:3
+"""
+
+
+def asked(client: str, request: str, answer: str, state: str, function: str) -> str:
+    name = f"{client}_{function}"
+    return f"""
+{client} -> store call {request} as {name}
+store callback Bank.Store.handle_call({request}, {client}) @ lib/store.ex:7
+store state {state}
+store return {{:reply, {answer}}}
+store -> {client} reply {answer} to {name}
+"""
+
+
+def read(client: str, answer: str) -> str:
+    return f"""
+{client} call Bank.Store.balance("kim") @ lib/store.ex:4
+{asked(client, '{:get, "kim"}', answer, "unchanged", "get")}
+{client} return {answer}
+"""
+
+
+def tail_put(client: str, value: str, state: str) -> str:
+    """The write in tail position: the function that read is gone when it is made."""
+    return f"""
+{client} tail Bank.Store.put/2
+{client} call Bank.Store.put("kim", {value}) @ lib/store.ex:5
+{asked(client, f'{{:put, "kim", {value}}}', ":ok", state, "put")}
+{client} return :ok
+"""
+
+
+def test_two_that_add_to_the_same_number_lose_one_of_their_changes(found: Investigate) -> None:
+    picture = BANK + read("ada", "0") + read("joe", "0")
+    picture += tail_put("ada", "5", '%{"kim" => 5}') + tail_put("joe", "5", "unchanged")
+    (race,) = races(found(picture))
+    assert race.title == 'Race: key "kim" changed twice — two processes checked before either acted'
+    assert race.location is not None
+    assert (race.location.function, race.location.file) == ("deposit", "lib/bank.ex")
+    assert "one of the two changes is lost" in race.explanation
+    assert "compute the new value" in race.suggestion
+    assert any("it was 5 already, so one of the two is lost" in step.text for step in race.evidence)
+
+
+def test_two_that_store_the_same_text_may_mean_the_same(found: Investigate) -> None:
+    picture = BANK + read("ada", "nil") + read("joe", "nil")
+    picture += tail_put("ada", '"open"', '%{"kim" => "open"}') + tail_put("joe", '"open"', "unchanged")
+    assert not races(found(picture))
+
+
+def test_one_after_the_other_loses_nothing(found: Investigate) -> None:
+    picture = BANK + read("ada", "0") + tail_put("ada", "5", '%{"kim" => 5}')
+    picture += read("joe", "5") + tail_put("joe", "5", "unchanged")
+    assert not races(found(picture))
+
+
+def test_the_turns_of_a_loop_are_not_one_check_and_act(found: Investigate) -> None:
+    again = """
+ada tail Bank.deposit/2
+ada call Bank.deposit("kim", 5) @ lib/bank.ex:3
+"""
+    picture = BANK + read("ada", "0") + again + tail_put("joe", "5", '%{"kim" => 5}')
+    picture += tail_put("ada", "7", '%{"kim" => 7}')
+    assert not races(found(picture))

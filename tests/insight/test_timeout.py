@@ -174,3 +174,30 @@ def test_a_supervisor_that_gave_up_belongs_to_the_cause(found: Investigate) -> N
     )
     (crash,) = [f for f in findings if f.kind == "crash"]
     assert any("had restarted it too often and gave up" in step.text for step in crash.evidence)
+
+
+def test_a_function_that_ended_in_unrecorded_code_took_the_time_until_its_caller_went_on(found: Investigate) -> None:
+    finding = only(
+        found(
+            SERVERS
+            + ASKS
+            + """
+            a call Shop.A.compact([1]) @ lib/a.ex:20
+            a tail Process.sleep/1
+            """
+            + GIVES_UP
+        )
+    )
+    assert place(finding) == ("lib/a.ex", 20)
+    assert "Shop.A.compact/1 took 100 ms" in finding.title
+    assert "ended by calling Process.sleep/1 (not recorded)" in finding.explanation
+
+
+def test_many_short_calls_of_one_function_are_blamed_together(found: Investigate) -> None:
+    calls = "".join(
+        f"{10 * n + 1}ms a fn Shop.A.each({n}) @ lib/a.ex:21\n{10 * n + 9}ms a return :ok\n" for n in range(9)
+    )
+    finding = only(found(SERVERS + ASKS + calls + GIVES_UP))
+    assert place(finding) == ("lib/a.ex", 21)
+    assert "an anonymous function in Shop.A.each took 72 ms in 9 calls" in finding.title
+    assert any("together with 8 other calls of it" in step.text for step in finding.evidence)

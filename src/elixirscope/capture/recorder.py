@@ -20,7 +20,7 @@ from elixirscope.capture.launcher import check_command, launch
 from elixirscope.capture.native import Engine, choose_library
 from elixirscope.capture.stale import sweep
 from elixirscope.capture.toolchain import find_toolchain
-from elixirscope.errors import EnvironmentProblem, UsageError
+from elixirscope.errors import EnvironmentProblem, RecordingError, UsageError
 from elixirscope.recording.manifest import Manifest
 from elixirscope.recording.presence import recorder_of
 from elixirscope.recording.version import FORMAT_VERSION
@@ -104,13 +104,31 @@ def _collect(path: Path) -> None:
     copy_sources(path)
 
 
-def default_folder(cwd: Path, now: float) -> Path:
-    """Where recordings go when nobody says: `$XDG_DATA_HOME/elixirscope/recordings/PROJECT-TIME.scope`."""
+def default_home() -> Path:
+    """Where recordings go when nobody says: `$XDG_DATA_HOME/elixirscope/recordings`."""
     root = os.environ.get("XDG_DATA_HOME", "")
     home = Path(root) if root.startswith("/") else Path.home() / ".local" / "share"
+    return home / "elixirscope" / "recordings"
+
+
+def newest() -> Path:
+    """The recording that was begun last of those in `default_home`. Raises `RecordingError` when there is none."""
+    home = default_home()
+    begun = [
+        (found[1], int(found[2] or 1), path)
+        for path in home.glob("*.scope")
+        if (found := re.fullmatch(r".*-(\d{8}-\d{6})(?:-(\d+))?", path.stem))
+    ]
+    if not begun:
+        raise RecordingError(f"there is no last recording in {home}", "make one: elixirscope record -- mix test")
+    return max(begun)[2]
+
+
+def default_folder(cwd: Path, now: float) -> Path:
+    """A recording's path when nobody says: `PROJECT-TIME.scope` in `default_home`."""
     project = re.sub(r"[^\w.-]+", "-", cwd.name).strip("-.") or "recording"
     stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(now))
-    return home / "elixirscope" / "recordings" / f"{project}-{stamp}.scope"
+    return default_home() / f"{project}-{stamp}.scope"
 
 
 def _make_folder(output: Path | None) -> Path:

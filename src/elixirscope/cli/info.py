@@ -11,16 +11,16 @@ from elixirscope.cli.output import (
     console,
     duration,
     json_option,
+    last_recording_argument,
     open_film,
     plain,
     print_json,
-    recording_argument,
     size,
 )
 
 
 @click.command()
-@recording_argument
+@last_recording_argument
 @json_option
 def command(recording: str, as_json: bool) -> None:
     """Say what a recording holds and what it does not."""

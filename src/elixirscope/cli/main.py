@@ -33,6 +33,7 @@ COMMANDS = {
 
 EXIT_CODES = """
 \b
+REC is the path of a recording, or `last`: the newest one made without -o.
 Exit codes: 0 done · 1 unexpected failure · 2 wrong usage · 3 no such process,
 event or time · 4 recording missing or unreadable · 5 wrong or refused SQL ·
 6 target program or Elixir unusable · 7 this machine refuses (port, disk).

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from elixirscope.cli.output import open_film, progress, recording_argument
+from elixirscope.cli.output import last_recording_argument, open_film, progress
 from elixirscope.errors import EnvironmentProblem
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@recording_argument
+@last_recording_argument
 @click.option(
     "--port", type=click.IntRange(0, 65535), help="Port on 127.0.0.1 (default: as last time, else a free one)."
 )

@@ -18,7 +18,22 @@ if TYPE_CHECKING:
 
     from elixirscope.film import Film
 
-recording_argument = click.argument("recording", type=click.Path(path_type=str), metavar="REC")
+_LAST = "last"
+
+
+def _named(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    """The path of a recording: `last` is the newest of those whose place nobody chose."""
+    if value != _LAST or Path(value).exists():
+        return value
+    from elixirscope.capture.recorder import newest
+
+    return str(newest())
+
+
+recording_argument = click.argument("recording", type=click.Path(path_type=str), metavar="REC", callback=_named)
+last_recording_argument = click.argument(
+    "recording", type=click.Path(path_type=str), metavar="[REC]", callback=_named, required=False, default=_LAST
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from elixirscope.cli.output import duration, json_option, open_film, print_json, print_table, recording_argument
+from elixirscope.cli.output import duration, json_option, last_recording_argument, open_film, print_json, print_table
 from elixirscope.query.tree import supervision_order
 
 
 @click.command()
-@recording_argument
+@last_recording_argument
 @json_option
 def command(recording: str, as_json: bool) -> None:
     """List the processes, as their supervision tree."""

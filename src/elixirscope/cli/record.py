@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -148,9 +149,18 @@ def _close(outcome: Outcome, json_file: Path | None) -> None:
     problem = _problem(recording)
     if problem:
         _say(problem)
+    if outcome.exit_status:
+        _say(f"the command failed; to see why: elixirscope report {_called(outcome.path)}")
     lost = f"{info.lost:,} lost" + ("" if info.complete else " · incomplete")
     counts = f"{info.events:,} events · {info.processes:,} processes"
     _say(f"{counts} · {lost} · {size(info.bytes)} · {outcome.path}")
+
+
+def _called(path: Path) -> str:
+    """How a person names the recording that was just made."""
+    from elixirscope.capture.recorder import default_home
+
+    return "last" if path.parent == default_home() else shlex.quote(str(path))
 
 
 def _problem(recording: Recording) -> str | None:

@@ -6,12 +6,12 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from elixirscope.cli.output import console, json_option, open_film, plain, print_json, recording_argument
+from elixirscope.cli.output import console, json_option, last_recording_argument, open_film, plain, print_json
 from elixirscope.insight import Finding
 
 
 @click.command()
-@recording_argument
+@last_recording_argument
 @json_option
 def command(recording: str, as_json: bool) -> None:
     """Tell what went wrong, with the guilty line and the evidence."""
@@ -21,7 +21,8 @@ def command(recording: str, as_json: bool) -> None:
         return
     out = console()
     if not film.findings:
-        out.print(Text("Nothing wrong was found: no crash, no check-then-act race."))
+        out.print(Text("Nothing wrong was found: no crash, no race, no timeout or deadlock, no failed test."))
+        out.print(Text("   → elixirscope open shows what happened; `why REC EVENT` and `search REC PATTERN` ask."))
     for number, finding in enumerate(film.findings, start=1):
         print_finding(out, number, finding)
     if not film.info.complete or film.info.lost:

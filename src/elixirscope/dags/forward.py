@@ -14,7 +14,7 @@ from elixirscope.dags.ets import READS, WRITES, accesses
 from elixirscope.dags.occurrences import Found, payload
 from elixirscope.query.busy import busy_with
 from elixirscope.query.coordinator import QueryCoordinator
-from elixirscope.query.labels import mfa
+from elixirscope.query.names import mfa
 from elixirscope.query.requests import requests
 
 _CALLBACKS: Final = 200  # callbacks that met a state, looked at for its value

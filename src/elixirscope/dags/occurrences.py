@@ -9,7 +9,7 @@ from elixirscope.dags.code import CodeDag
 from elixirscope.dags.ets import writes_before
 from elixirscope.query.coordinator import QueryCoordinator
 from elixirscope.query.equality import pairs, same
-from elixirscope.query.labels import mfa
+from elixirscope.query.names import mfa
 from elixirscope.query.values import parts
 from elixirscope.recording.terms import Atom
 

@@ -7,6 +7,7 @@ the time itself, in an answer never given, in a mailbox full of others' requests
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -39,14 +40,15 @@ class Blame:
     """The way from a wait to what kept it waiting.
 
     `frame` is the frame to blame: the slow one, the one that did not answer, or for a deadlock the waiting one that
-    closes the circle. `spent` are the ns of the wait that it took, `ahead` the messages that were in the mailbox before
-    this request. `circle` are the links of the deadlock.
+    closes the circle. `spent` are the ns of the wait that it took, in `times` calls of it from one frame; `ahead` the
+    messages that were in the mailbox before this request. `circle` are the links of the deadlock.
     """
 
     ending: Ending
     links: list[Link]
     frame: Row | None = None
     spent: int = 0
+    times: int = 1
     ahead: int = 0
     circle: list[Link] = field(default_factory=list)
 
@@ -156,9 +158,9 @@ def _inside(history: History, links: list[Link], frame: Row, since: int, until: 
     found = requests(history.query)
     for _ in range(DEPTH):
         spent = _overlap(frame, since, until)
-        child = max(history.children(frame["call"]), key=lambda row: _overlap(row, since, until), default=None)
+        spans = _spans(history, frame, since, until)
+        child, in_child = max(spans, key=lambda span: span[1], default=(None, 0))
         asked = max(found.of(frame["call"]), key=lambda row: min(row[2], until) - max(row[1], since), default=None)
-        in_child = _overlap(child, since, until) if child is not None else 0
         in_wait = min(asked[2], until) - max(asked[1], since) if asked is not None else 0
         if asked is not None and in_wait >= max(in_child, SHARE * spent):
             message = history.message(asked[0])
@@ -166,10 +168,46 @@ def _inside(history: History, links: list[Link], frame: Row, since: int, until: 
                 return Blame("slow", links, frame, spent)
             link = Link(frame["process"], message["to_process"], message, frame)
             return _server(history, [*links, link], max(asked[1], since), min(asked[2], until))
+        if child is not None and in_child < SHARE * spent:
+            child, in_child, times = _most_called(spans)
+            if in_child >= SHARE * spent:
+                return Blame("slow", links, child, in_child, times)
         if child is None or in_child < SHARE * spent:
             return Blame("slow", links, frame, spent)
+        if in_child > _overlap(child, since, until):
+            return Blame("slow", links, child, in_child)
         frame = child
     return Blame("slow", links, frame, _overlap(frame, since, until))
+
+
+def _spans(history: History, frame: Row, since: int, until: int) -> list[tuple[Row, int]]:
+    """The frames that a frame called, with the ns of [since, until) that each took.
+
+    One that ended by calling unrecorded code in tail position lasts on in it, until its caller is seen again.
+    """
+    children = history.children(frame["call"])
+    continued = {row["tail_of"] for row in children}
+    bound = history.query.find_all("bindings", "call", frame["call"])
+    seen = sorted([row["start"] for row in children] + [row["at"] for row in bound])
+    ended = frame["end"] if frame["end"] is not None else until
+    spans = []
+    for child in children:
+        span = _overlap(child, since, until)
+        if child["outcome"] == "tail" and child["call"] not in continued:
+            again = bisect_right(seen, child["end"])
+            last = seen[again] if again < len(seen) else ended
+            span = max(0, min(last, until) - max(child["start"], since))
+        spans.append((child, span))
+    return spans
+
+
+def _most_called(spans: list[tuple[Row, int]]) -> tuple[Row, int, int]:
+    """The function that took most in all its calls: the longest of them, the ns of all, and how many they were."""
+    by_site: dict[int, list[tuple[Row, int]]] = {}
+    for row, span in spans:
+        by_site.setdefault(row["site"], []).append((row, span))
+    most = max(by_site.values(), key=lambda calls: sum(span for _, span in calls))
+    return max(most, key=lambda call: call[1])[0], sum(span for _, span in most), len(most)
 
 
 def _overlap(frame: Row, since: int, until: int) -> int:

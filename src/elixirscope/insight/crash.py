@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
+
 from elixirscope.insight import tests
 from elixirscope.insight.collapse import Collapse, died_with, tests_hit
 from elixirscope.insight.findings import Evidence, Finding, Location
-from elixirscope.insight.history import History, Row, mfa
+from elixirscope.insight.history import History, Row
 from elixirscope.insight.origin import Origin, Tracer, suspect
-from elixirscope.insight.values import Key, distinctive, parts, same, short, struct_name
+from elixirscope.insight.values import Key, distinctive, leaves, pairs, parts, same, short, struct_name
 from elixirscope.recording.terms import Atom
 
 REPEATS = 20
@@ -31,6 +33,7 @@ _OF_THE_VM = frozenset(
     {"ArgumentError", "ArithmeticError", "FunctionClauseError", "UndefinedFunctionError", "BadMapError"}
     | {"KeyError", "Protocol.UndefinedError", "BadFunctionError", "ErlangError"}
 )
+_OF_INTEGERS = frozenset({"div", "rem", "band", "bor", "bxor", "bnot", "bsl", "bsr"})
 _VALUE_FIELDS = {Atom("value"): 1.0, Atom("key"): 0.7, Atom("term"): 0.9}
 
 
@@ -38,6 +41,7 @@ def crashes(history: History, collapses: list[Collapse]) -> list[Finding]:
     """One finding per root cause of the `collapses`; the same cause met several times is one finding."""
     findings: dict[tuple[Any, ...], Finding] = {}
     times: dict[tuple[Any, ...], int] = {}
+    failed: dict[tuple[Any, ...], list[Row]] = {}
     for collapse in collapses:
         exception = _exception(history, collapse)
         if not collapse.followers and _hands_over(history, collapse.process, exception):
@@ -49,11 +53,12 @@ def crashes(history: History, collapses: list[Collapse]) -> list[Finding]:
         place = (exception or {}).get("module"), (exception or {}).get("function"), (exception or {}).get("line")
         key = ((exception or {}).get("type"), *place) if exception else ("exit", collapse.process)
         times[key] = times.get(key, 0) + 1
+        failed.setdefault(key, []).extend(test for test in hit if test["result"] == "failed")
         if times[key] <= REPEATS:
             finding = _finding(history, collapse, exception, hit)
             if key not in findings or finding.confidence > findings[key].confidence:
                 findings[key] = finding
-    return [_counted(finding, times[key]) for key, finding in findings.items()]
+    return [_counted(history, finding, times[key], failed[key]) for key, finding in findings.items()]
 
 
 def _hands_over(history: History, process: int, exception: Row | None) -> bool:
@@ -83,7 +88,7 @@ def _finding(history: History, collapse: Collapse, exception: Row | None, hit: l
     text = (exception or {}).get("text") or short(reason, 160)
     origin = _origin(history, collapse, exception, frame, reason)
     evidence = list(reversed(origin.steps)) if origin else _trigger(history, frame)
-    at = f" in {mfa(frame)}" if frame else ""
+    at = f" in {history.name(frame)}" if frame else ""
     evidence.append(
         history.evidence(
             _event(collapse, exception), f"{label} crashed{at}: {text}", call=frame["call"] if frame else None
@@ -93,12 +98,12 @@ def _finding(history: History, collapse: Collapse, exception: Row | None, hit: l
     evidence += [tests.failure(history, test) for test in hit if test["result"] == "failed"]
     return Finding(
         kind="crash",
-        title=_title(what, frame, label, origin, len(collapse.followers)),
+        title=_title(history, what, frame, label, origin, len(collapse.followers)),
         confidence=round(_confidence(origin, frame, hit), 2),
         location=_location(history, frame, exception, origin),
         evidence=evidence,
         explanation=_explanation(history, collapse, what, text, frame, origin, hit),
-        suggestion=_suggestion(frame, origin),
+        suggestion=_suggestion(history, frame, origin),
     )
 
 
@@ -134,7 +139,7 @@ def _origin(
         return None
     arguments = history.term(frame["args"])
     before = _event(collapse, exception)
-    for value, trust in bad_values(reason, arguments):
+    for value, trust in bad_values(reason, arguments, (exception or {}).get("text") or ""):
         origin = Tracer(history, value).trace(frame, before)
         origin.confidence *= trust
         if origin.maker is not None or len(origin.steps) > 1:
@@ -142,10 +147,11 @@ def _origin(
     return None
 
 
-def bad_values(reason: Any, arguments: Any) -> Iterator[tuple[Any, float]]:
+def bad_values(reason: Any, arguments: Any, text: str = "") -> Iterator[tuple[Any, float]]:
     """The values that an exit reason complains of and how sure that is, the most telling first.
 
-    `arguments` are those of the raising frame: what looks absent among them comes last.
+    `arguments` are those of the raising frame: what looks absent among them, or is kept under what the message `text`
+    names, comes last.
     """
     inner, stack = (
         reason if isinstance(reason, tuple) and len(reason) == 2 and isinstance(reason[1], list) else (reason, [])
@@ -161,14 +167,26 @@ def bad_values(reason: Any, arguments: Any) -> Iterator[tuple[Any, float]]:
     given = _stack_arguments(stack)
     yield from ((value, 1.0) for value in given if suspect(value))
     if inner == "badarith":
-        yield from ((value, 1.0) for value in given if not isinstance(value, int | float))
+        wanted = int if given and stack[0][1] in _OF_INTEGERS else int | float
+        yield from ((value, 1.0) for value in given if not isinstance(value, wanted))
     if stack and isinstance(stack[0], tuple) and stack[0] and stack[0][0] == "nil":
         yield Atom("nil"), 1.0
     said_so = name is not None and name not in _OF_THE_VM  # its author knew what was wrong: not just any nil
     if isinstance(arguments, tuple) and not said_so:
         yield from ((value, 0.8) for value in arguments if suspect(value))
+        absent = [value for value in leaves(arguments) if suspect(value)]
+        yield from ((value, 0.6) for value in absent if len(absent) == 1)
+    if text:
+        yield from ((value, 0.8) for value in kept_under(arguments, text) if suspect(value))
     if inner == "function_clause" or name == "FunctionClauseError":
         yield from ((value, 0.6) for value in given if distinctive(value))
+
+
+def kept_under(arguments: Any, text: str) -> Iterator[Any]:
+    """What maps among the arguments keep under a key that the text of an exception names."""
+    for step, value in pairs(arguments):
+        if isinstance(step, Key) and distinctive(step.key) and short(step.key) in text:
+            yield value
 
 
 def _stack_arguments(stack: list[Any]) -> list[Any]:
@@ -223,10 +241,10 @@ def _elsewhere(frame: Row | None, origin: Origin | None) -> bool:
     )
 
 
-def _title(what: str, frame: Row | None, label: str, origin: Origin | None, followers: int) -> str:
-    at = f"{mfa(frame)}" if frame else label
+def _title(history: History, what: str, frame: Row | None, label: str, origin: Origin | None, followers: int) -> str:
+    at = f"{history.name(frame)}" if frame else label
     made = (
-        f", by a {short(origin.value, 30)} from {mfa(origin.maker)}"
+        f", by a {short(origin.value, 30)} from {history.name(origin.maker)}"
         if origin and origin.maker and _elsewhere(frame, origin)
         else ""
     )
@@ -245,10 +263,11 @@ def _explanation(
 ) -> str:
     label = history.label(collapse.process)
     sentences = [
-        f"{label} died of {what}{f' ({text})' if text and text != what else ''}{f' in {mfa(frame)}' if frame else ''}."
+        f"{label} died of {what}{f' ({text})' if text and text != what else ''}"
+        f"{f' in {history.name(frame)}' if frame else ''}."
     ]
     if origin is not None and origin.maker is not None:
-        where = mfa(origin.maker)
+        where = history.name(origin.maker)
         other = origin.maker["process"] != collapse.process
         process = f", in another process ({history.label(origin.maker['process'])})" if other else ""
         verb = "was made by" if origin.made else "comes from"
@@ -264,26 +283,25 @@ def _explanation(
     return " ".join(sentences)
 
 
-def _suggestion(frame: Row | None, origin: Origin | None) -> str:
+def _suggestion(history: History, frame: Row | None, origin: Origin | None) -> str:
     if origin is not None and origin.maker is not None and _elsewhere(frame, origin):
         return (
-            f"Let {mfa(origin.maker)} refuse what it cannot understand (raise, or return an error that its callers must"
-            f" match), instead of passing the value on to {mfa(frame) if frame else 'others'}."
+            f"Let {history.name(origin.maker)} refuse what it cannot understand (raise, or return an error that its"
+            f" callers must match), instead of passing the value on to {history.name(frame) if frame else 'others'}."
         )
     if frame is not None:
-        return f"Check what {mfa(frame)} is given, and decide there what should happen with it."
+        return f"Check what {history.name(frame)} is given, and decide there what should happen with it."
     return "Look at the last events of the process before it ended."
 
 
-def _counted(finding: Finding, times: int) -> Finding:
+def _counted(history: History, finding: Finding, times: int, failed: list[Row]) -> Finding:
+    """The finding of a cause that was met so often, with all tests that it failed."""
     if times == 1:
         return finding
-    return Finding(
-        kind=finding.kind,
+    told = {step.moment.event for step in finding.evidence}
+    others = {test["end_event"]: test for test in failed if test["end_event"] not in told}
+    return msgspec.structs.replace(
+        finding,
         title=f"{finding.title}, {times} times",
-        confidence=finding.confidence,
-        location=finding.location,
-        evidence=finding.evidence,
-        explanation=finding.explanation,
-        suggestion=finding.suggestion,
+        evidence=[*finding.evidence, *(tests.failure(history, test) for test in others.values())],
     )

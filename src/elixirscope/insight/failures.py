@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import PurePosixPath
 from typing import Any
 
 from elixirscope.insight import tests
+from elixirscope.insight.assertion import Assertion, refused
 from elixirscope.insight.crash import bad_values
 from elixirscope.insight.findings import Finding, Location
-from elixirscope.insight.history import History, Row, mfa
+from elixirscope.insight.history import History, Row
 from elixirscope.insight.origin import Origin, Tracer, suspect
 from elixirscope.insight.values import short
 
@@ -22,6 +24,8 @@ def unexplained(history: History, explained: set[int]) -> list[Finding]:
 
 def _finding(history: History, test: Row) -> Finding:
     raised = _raised(history, test)
+    if raised is None and (assertion := refused(history, test)) is not None:
+        return _asserted(history, test, assertion)
     if raised is None:
         return Finding(
             kind="test",
@@ -33,20 +37,44 @@ def _finding(history: History, test: Row) -> Finding:
             suggestion="Open the Cinema at its end and step back to the first value that you did not expect.",
         )
     exception = _exception(history, test, raised)
-    origin = _origin(history, raised, exception)
-    by = f", by a {short(origin.value, 30)} from {mfa(origin.maker)}" if origin and origin.maker else ""
+    origin = _origin(history, test, raised, exception)
+    by = f", by a {short(origin.value, 30)} from {history.name(origin.maker)}" if origin and origin.maker else ""
     line = exception["line"] if exception else None
     evidence = list(reversed(origin.steps)) if origin else []
     evidence.append(history.evidence(raised["end_event"], f"{history.shown(raised)} raised", call=raised["call"]))
     evidence.append(tests.failure(history, test))
     return Finding(
         kind="test",
-        title=f"Failed: {tests.title(test)}, in {mfa(raised)}{by}",
+        title=f"Failed: {tests.title(test)}, in {history.name(raised)}{by}",
         confidence=round(0.85 * origin.confidence, 2) if origin else 0.6,
         location=origin.location if origin and origin.location else history.place(raised, line),
         evidence=evidence,
-        explanation=_explanation(test, raised, origin),
-        suggestion=f"Decide in {mfa(origin.maker if origin and origin.maker else raised)} what should happen then.",
+        explanation=_explanation(history, test, raised, origin),
+        suggestion=f"Decide in {history.name((origin and origin.maker) or raised)} what should happen then.",
+    )
+
+
+def _asserted(history: History, test: Row, assertion: Assertion) -> Finding:
+    origin, value = assertion.origin, short(assertion.value, 40)
+    maker = history.name(origin.maker) if origin.maker else None
+    at = f" ({PurePosixPath(test['file'] or '').name}:{assertion.line})" if assertion.line else ""
+    text = f"{tests.summary(test)}{at}. What was not expected is {value}, on the {assertion.side}"
+    text += f": {'made' if origin.made else 'last seen'} in {maker}." if maker else "."
+    suggestion = f"Look at what {maker or 'it'} made {value} of"
+    if assertion.changed:
+        text += f" It was made of a state that {assertion.changed} had changed last."
+        suggestion += f", and at what {assertion.changed} did to the state before"
+    return Finding(
+        kind="test",
+        title=f"Failed: {tests.title(test)}: {value}" + (f" from {maker}" if maker else ""),
+        confidence=round(0.7 * origin.confidence, 2),
+        location=origin.location
+        or Location(
+            test["module"] or "", test["name"] or "", 1, test["file"] or "", assertion.line or test["line"] or 0
+        ),
+        evidence=[*assertion.steps, tests.failure(history, test)],
+        explanation=text,
+        suggestion=f"{suggestion}.",
     )
 
 
@@ -66,9 +94,9 @@ def _exception(history: History, test: Row, raised: Row) -> Row | None:
     return found[-1] if found else None
 
 
-def _origin(history: History, raised: Row, exception: Row | None) -> Origin | None:
+def _origin(history: History, test: Row, raised: Row, exception: Row | None) -> Origin | None:
     """Where the bad value was made, when one is recognised and it was not made by the raising function itself."""
-    for value, trust in _values(history, raised, exception):
+    for value, trust in _values(history, test, raised, exception):
         origin = Tracer(history, value).trace(raised, raised["end_event"])
         origin.confidence *= trust
         if origin.made and origin.maker is not None and origin.maker["call"] != raised["call"]:
@@ -76,12 +104,17 @@ def _origin(history: History, raised: Row, exception: Row | None) -> Origin | No
     return None
 
 
-def _values(history: History, raised: Row, exception: Row | None) -> Iterator[tuple[Any, float]]:
+def _said(test: Row) -> str:
+    """What the test failed with: the VM tells nothing of an exception that ExUnit caught."""
+    return str(test["text"] or "")
+
+
+def _values(history: History, test: Row, raised: Row, exception: Row | None) -> Iterator[tuple[Any, float]]:
     """What the exception complains of; else the last answer that the function got, if it looks like an absence."""
     reason = history.term(exception["value"]) if exception else None
     if isinstance(reason, tuple) and len(reason) >= 2:
         reason = reason[1]
-    yield from bad_values(reason, history.term(raised["args"]))
+    yield from bad_values(reason, history.term(raised["args"]), exception["text"] or "" if exception else _said(test))
     for child in reversed(history.children(raised["call"])):
         result = history.term(child["result"])
         if child["outcome"] == "returned" and suspect(result):
@@ -89,9 +122,9 @@ def _values(history: History, raised: Row, exception: Row | None) -> Iterator[tu
         return
 
 
-def _explanation(test: Row, raised: Row, origin: Origin | None) -> str:
-    text = f"{tests.summary(test)}, raised in {mfa(raised)}."
+def _explanation(history: History, test: Row, raised: Row, origin: Origin | None) -> str:
+    text = f"{tests.summary(test)}, raised in {history.name(raised)}."
     if origin is None or origin.maker is None:
         return text
-    made = f"was made by {mfa(origin.maker)}: nothing that it was given contains it"
+    made = f"was made by {history.name(origin.maker)}: nothing that it was given contains it"
     return f"{text} The bad value, {short(origin.value)}, {made}."

@@ -18,6 +18,7 @@ from elixirscope.errors import RecordingError
 from elixirscope.insight.findings import Evidence, Location
 from elixirscope.insight.values import short
 from elixirscope.moment import Moment
+from elixirscope.query.names import mfa, spoken
 from elixirscope.recording.format import Kind
 from elixirscope.recording.terms import Term, Truncated
 
@@ -78,15 +79,28 @@ class History:
         return self.query.find("sites", "site", site)
 
     def enclosing(self, call: int | None) -> list[int]:
-        """The frame and those that called it in the same process, the innermost first."""
-        calls, parents = self.query.column("calls", "call"), self.query.column("calls", "parent")
+        """The frame and those that called it in the same process, the innermost first.
+
+        Those that called it in tail position are gone by then, but are part of what the code says. A function that
+        goes on in itself is counted once: its turns have nothing to do with each other.
+        """
+        names = ("call", "parent", "tail_of", "site")
+        calls, parents, tails, sites = (self.query.column("calls", name) for name in names)
         frames: list[int] = []
+        gone_on: set[int] = set()  # sites of the frames that went on in each other
         while call is not None and call >= 0 and len(frames) < DEPTH:
             position = int(np.searchsorted(calls, call))  # calls are in event order
             if position == len(calls) or calls[position] != call:
                 break
-            frames.append(call)
-            call = int(parents[position])
+            site, caller = int(sites[position]), int(tails[position])
+            again = site in gone_on
+            if not again:
+                frames.append(call)
+            if caller < 0 or again:
+                gone_on, caller = set(), int(parents[position])
+            else:
+                gone_on.add(site)
+            call = caller
         return frames
 
     def ancestors(self, process: int | None) -> list[int]:
@@ -114,13 +128,20 @@ class History:
     def place(self, frame: Row, line: int | None = None) -> Location:
         """Where a frame's function is, at `line` or at its head."""
         site = self.site(frame["site"])
+        around = self._around(site) if site and site["kind"] == "fn" else None
         return Location(
             module=frame["module"] or "",
             function=frame["function"] or "",
-            arity=frame["arity"] or 0,
+            arity=(around or frame)["arity"] or 0,
             file=(site or {}).get("file") or "",
             line=line or (site or {}).get("line") or 0,
         )
+
+    def _around(self, fn: Row) -> Row | None:
+        """The site of the function that an anonymous one is written in, its latest clause before it."""
+        named = "select * from raw.sites where kind = 'function' and module = ? and function = ? and line <= ?"
+        order = " order by line desc limit 1"
+        return next(iter(self.query.rows(named + order, [fn["module"], fn["function"], fn["line"]])), None)
 
     def clause(self, frame: Row) -> Location:
         """Where the clause of a function begins that a frame ran: its first variables are bound there."""
@@ -131,6 +152,13 @@ class History:
             if row is not None and row["kind"] == Kind.BIND and row["call"] == frame["call"]:
                 return self.place(frame, self.event_line(event))
         return self.place(frame)
+
+    def goes_on_in(self, frame: Row) -> str | None:
+        """The unrecorded function that a frame ended in by a tail call: `Process.sleep/1`."""
+        if frame["outcome"] != "tail" or self.query.find("calls", "tail_of", frame["call"]) is not None:
+            return None
+        event = self.event(frame["end_event"])
+        return (self.site(event["site"]) or {}).get("callee") if event else None
 
     def event_line(self, event: int | None) -> int | None:
         """The source line of the site of an event."""
@@ -149,7 +177,8 @@ class History:
         if site is None or lines is None or not site["line"]:
             return None
         last = min(site["end_line"] or site["line"] + 60, len(lines))
-        call = re.compile(rf"(?<![\w?!]){re.escape(callee['function'])}\s?\(")
+        name = re.escape(callee["function"])
+        call = re.compile(rf"(?<![\w?!]){name}\s?\(|&(?:[\w.]+\.)?{name}/")
         first = site["line"] + (callee["function"] == caller["function"])  # the head calls nothing of its own name
         for number in range(first, last + 1):
             if call.search(lines[number - 1].split("#")[0]):
@@ -160,24 +189,27 @@ class History:
         """A place in a sentence: `seats.ex:12`."""
         return f"{PurePosixPath(place.file).name}:{place.line}" if place.file else "an unknown place"
 
+    def is_fn(self, frame: Row) -> bool:
+        """Whether a frame is that of an anonymous function; its `function` is the one that it is written in."""
+        return (self.site(frame["site"]) or {}).get("kind") == "fn"
+
+    def name(self, frame: Row) -> str:
+        """What a person calls the function of a frame: `TicketOffice.Seats.put/2`, `an anonymous function in …`."""
+        if self.is_fn(frame):
+            return f"an anonymous function in {spoken(frame['module'], frame['function'])}"
+        return mfa(frame)
+
     def shown(self, frame: Row) -> str:
         """A frame as one writes a call: `Seats.free?("A1")`."""
+        name = spoken(frame["module"], frame["function"])
+        if name.endswith(")") or name.startswith("setup"):
+            return name  # a test or its setup: the context that it is given says nothing
         arguments = self.term(frame["args"]) if frame["args"] is not None else ()
         inner = ", ".join(short(argument, 40) for argument in arguments) if isinstance(arguments, tuple) else "…"
-        return f"{function_name(frame)}({inner})"
+        return f"fn({inner}) in {name}" if self.is_fn(frame) else f"{name}({inner})"
 
     def evidence(self, event: int | None, text: str, *, call: int | None = None) -> Evidence:
         """A step of proof at an event."""
         row = self.event(event)
         moment = Moment(at=row["at"] if row else 0, process=row["process"] if row else None, event=event, call=call)
         return Evidence(moment, text)
-
-
-def function_name(frame: Row) -> str:
-    """`TicketOffice.Seats.put` of a frame."""
-    return f"{frame['module']}.{frame['function']}"
-
-
-def mfa(frame: Row) -> str:
-    """`TicketOffice.Seats.put/2` of a frame."""
-    return f"{function_name(frame)}/{frame['arity']}"

@@ -12,9 +12,23 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
+from elixirscope.insight.around import prepared, written_in
 from elixirscope.insight.findings import Evidence, Location
-from elixirscope.insight.history import History, Row, function_name
-from elixirscope.insight.values import Key, Path, at, contains, distinctive, parts, path_text, paths, short
+from elixirscope.insight.history import History, Row
+from elixirscope.insight.values import (
+    Key,
+    Path,
+    answered,
+    at,
+    contains,
+    distinctive,
+    leaves,
+    parts,
+    path_text,
+    paths,
+    requested,
+    short,
+)
 from elixirscope.recording.terms import Truncated
 
 HOPS = 64
@@ -67,7 +81,16 @@ class Tracer:
             if (frame["call"], before) in self.seen:
                 return self.origin
             self.seen.add((frame["call"], before))
+            wide = self.needle
             sighting = self._find(frame, before)
+            unseen = sighting is None or self.needle is not wide
+            if unseen and (around := self._closed_over(frame, wide)) is not None:
+                self.needle = wide
+                frame, before = around, int(frame["call"])
+                continue
+            if sighting is None and self._computed(frame, before):
+                self.seen.discard((frame["call"], before))
+                continue
             if sighting is None:
                 self._made_here(frame, before)
                 return self.origin
@@ -93,12 +116,7 @@ class Tracer:
 
     def _sightings(self, frame: Row, before: int) -> Iterator[Sighting]:
         history = self.history
-        received: list[Sighting] = []
-        for child in reversed(history.children(frame["call"])):
-            if child["call"] < before and (result := self._result(child, before)) is not None:
-                received.append(result)
-        received += self._replies(frame, before)
-        yield from sorted(received, key=lambda sighting: -sighting.event)
+        yield from self.received(frame, before)
         if frame["args"] is not None:
             yield Sighting("arguments", frame["call"], history.term(frame["args"]), frame)
         site = history.site(frame["site"])
@@ -106,6 +124,52 @@ class Tracer:
             for state in history.states_before(frame["process"], frame["call"]):
                 yield Sighting("state", state["state"], history.term(state["value"]), state)
                 return
+
+    def received(self, frame: Row, before: int) -> list[Sighting]:
+        """What those that the frame called and asked gave it before `before`, the latest first."""
+        received: list[Sighting] = []
+        for child in reversed(self.history.children(frame["call"])):
+            if child["call"] < before and (result := self._result(child, before)) is not None:
+                received.append(result)
+        received += self._replies(frame, before)
+        return sorted(received, key=lambda sighting: -sighting.event)
+
+    def _closed_over(self, frame: Row, needle: Any) -> Row | None:
+        """The frame that made an anonymous function and holds the value: what it closes over is not recorded."""
+        around = written_in(self.history, frame) if self.history.is_fn(frame) else None
+        if around is None:
+            return None
+        before = int(frame["call"])
+        seen = any(contains(sighting.term, needle) for sighting in self._sightings(around, before))
+        if not seen and self._bound(around, before, needle) is None:
+            return None
+        name = self.history.name(around)
+        self._step(before, f"{self.history.shown(frame)} has {short(self.value)} from {name} around it", before)
+        self.origin.confidence *= INFERRED
+        return around
+
+    def _computed(self, frame: Row, before: int) -> bool:
+        """Whether a float was computed of the only other one that the frame was given, to be followed instead.
+
+        A float makes floats of all that it is computed with; of several nobody can say which.
+        """
+        if not isinstance(self.value, float) or self._bound(frame, before) is not None:
+            return False
+        given = {
+            value
+            for sighting in self._sightings(frame, before)
+            for value in leaves((sighting.term,))
+            if isinstance(value, float)
+        }
+        if len(given) != 1:
+            return False
+        [source] = given
+        self._step(
+            before, f"{self.history.name(frame)} computed {short(self.value)} with {short(source)}", frame["call"]
+        )
+        self.value = self.needle = self.origin.value = source
+        self.origin.confidence *= INFERRED
+        return True
 
     def _result(self, call: Row, before: int) -> Sighting | None:
         """What a call gave back, followed through the calls in its tail position."""
@@ -191,7 +255,7 @@ class Tracer:
         reply = sighting.row
         label = self.history.label(reply["from_process"])
         receiver = self.history.label(reply["to_process"])
-        self._step(sighting.event, f"{label} answered {receiver} with {short(_answer(sighting.term))}")
+        self._step(sighting.event, f"{label} answered {receiver} with {short(answered(sighting.term))}")
         self._trust(reply)
         request = self.history.message(reply["request"])
         handler = self.history.call(reply["sender_call"]) or self.history.call(
@@ -225,13 +289,13 @@ class Tracer:
         history = self.history
         caller = history.call(frame["tail_of"]) or history.call(frame["parent"])
         if caller is not None:
-            self._step(frame["call"], f"{function_name(caller)} called {history.shown(frame)}", frame["call"])
+            self._step(frame["call"], f"{self.history.name(caller)} called {history.shown(frame)}", frame["call"])
             return caller, int(frame["call"])
         message = history.message(frame["message"])
         if message is not None:
             sender, receiver = history.label(message["from_process"]), history.label(message["to_process"])
             event = message["send_event"] or message["message"]
-            self._step(event, f"{sender} sent {short(_request(self._payload(message)))} to {receiver}")
+            self._step(event, f"{sender} sent {short(requested(self._payload(message)))} to {receiver}")
             self._trust(message)
             sending = history.call(message["sender_call"])
             if sending is None:
@@ -240,9 +304,17 @@ class Tracer:
             return sending, int(event)
         asking = history.call(frame["remote_parent"])
         if asking is not None:
-            self._step(frame["call"], f"{function_name(asking)} started {history.shown(frame)}", frame["call"])
+            self._step(frame["call"], f"{history.name(asking)} started {history.shown(frame)}", frame["call"])
             self.origin.confidence *= INFERRED
             return asking, int(frame["call"])
+        if (setup := prepared(history, frame, self.needle)) is not None:
+            self._step(
+                setup["end_event"],
+                f"{history.name(setup)} gave {short(self.value)} to {history.name(frame)}",
+                setup["call"],
+            )
+            self.origin.confidence *= INFERRED
+            return setup, int(setup["end_event"])
         self._end(frame, frame["call"], "was given from outside the recorded code")
         return None
 
@@ -250,24 +322,26 @@ class Tracer:
 
     def _made_here(self, frame: Row, before: int) -> None:
         """Nothing the frame was given holds the value: an expression of this frame made it."""
-        line = self._making_line(frame, before)
+        bound = self._bound(frame, before)
+        line = bound["line"] if bound else self.history.event_line(before) if self._belongs(before, frame) else None
         self.origin.made = True
-        self._end(frame, before, "was made here: nothing that the function was given contains it", line)
+        unless = ""
+        if self.history.is_fn(frame) and bound is None:
+            self.origin.confidence *= INFERRED
+            unless = ", unless it closes over it"
+        self._end(frame, before, f"was made here: nothing that the function was given contains it{unless}", line)
 
-    def _making_line(self, frame: Row, before: int) -> int | None:
-        bound = [
-            row
-            for row in self.history.query.find_all("bindings", "call", frame["call"])
-            if row["event"] <= before and self._binds(row)
-        ]
-        if bound:
-            return int(bound[0]["line"]) if bound[0]["line"] is not None else None
-        return self.history.event_line(before) if self._belongs(before, frame) else None
+    def _bound(self, frame: Row, before: int, needle: Any = None) -> Row | None:
+        """The first binding of the frame that holds the value, or a container around it."""
+        for row in self.history.query.find_all("bindings", "call", frame["call"]):
+            if row["event"] <= before and self._binds(row, self.value if needle is None else needle):
+                return row
+        return None
 
-    def _binds(self, row: Row) -> bool:
+    def _binds(self, row: Row, needle: Any) -> bool:
         values = self.history.term(row["value"])
         position = row["position"]
-        return isinstance(values, tuple) and position < len(values) and contains(values[position], self.value)
+        return isinstance(values, tuple) and position < len(values) and contains(values[position], needle)
 
     def _belongs(self, event: int, frame: Row) -> bool:
         row = self.history.event(event)
@@ -308,15 +382,3 @@ def _argument_list(term: Any) -> bool:
 def _outermost(term: Any, needle: Any) -> Path:
     found = paths(term, needle)
     return found[0] if found else ()
-
-
-def _answer(term: Any) -> Any:
-    """`{ref, answer}` → the answer."""
-    return term[1] if isinstance(term, tuple) and len(term) == 2 else term
-
-
-def _request(term: Any) -> Any:
-    """`{:"$gen_call", from, request}` and `{:"$gen_cast", request}` → the request."""
-    if isinstance(term, tuple) and term and term[0] in ("$gen_call", "$gen_cast"):
-        return term[-1]
-    return term

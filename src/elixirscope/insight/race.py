@@ -28,11 +28,14 @@ from elixirscope.insight.values import (
     Change,
     Key,
     Path,
+    answered,
     contains,
     diff,
     distinctive,
     overlaps,
     paths,
+    requested,
+    same,
     shared,
     short,
 )
@@ -100,16 +103,19 @@ def races(history: History) -> list[Finding]:
 
 
 def _servers(history: History) -> Iterator[Server]:
-    """Those that more than one client changed; one at a time, for all turns of a long recording fill the memory."""
+    """Those that more than one client changed, or asked for what changes them; one at a time, for all turns of a long
+    recording fill the memory."""
     rows = history.query.arrow(_TURNS).combine_chunks()
     served, client = (np.asarray(rows.column(name)) for name in ("server", "client"))
     version, before = (np.asarray(rows.column(name).fill_null(-1)) for name in ("version", "old_version"))
     writes = (before >= 0) & (version != before)
+    tags = np.asarray(rows.column("tag").combine_chunks().dictionary_encode().indices.fill_null(-1))
     bounds = [*np.flatnonzero(np.diff(served, prepend=-1)).tolist(), len(served)]
     for first, beyond in pairwise(bounds):
         checkpoint()
         part = slice(first, beyond)
-        if len(np.unique(client[part][writes[part]])) > 1:
+        acts = np.isin(tags[part], np.unique(tags[part][writes[part]]))
+        if len(np.unique(client[part][acts | writes[part]])) > 1:
             mine = rows.slice(first, beyond - first).to_pylist()
             yield Server(history, int(served[first]), [Turn(row, turn) for turn, row in enumerate(mine)])
 
@@ -134,8 +140,16 @@ class Server:
         for mine in by_client.values():
             for position, act in enumerate(mine):
                 earlier = mine[max(0, position - LOOK_BACK) : position]
-                if act.writes and (race := self._race(earlier, act)) is not None:
+                if self._acts(act) and (race := self._race(earlier, act)) is not None:
                     yield race
+
+    def _acts(self, turn: Turn) -> bool:
+        """Whether a turn changed the state, or left it alone though its kind of request changes it."""
+        return turn.writes or turn.row["tag"] in self._writing
+
+    @cached_property
+    def _writing(self) -> set[str]:
+        return {turn.row["tag"] for turn in self.writes if turn.row["tag"] is not None}
 
     def _race(self, earlier: list[Turn], act: Turn) -> Race | None:
         """The race that `act` loses; its check is sought among the client's last turns before, the latest first."""
@@ -193,6 +207,8 @@ class Server:
     def _fresh(self, check: Turn, act: Turn) -> bool:
         """Whether the act depends on the answer of this check."""
         asked, done, answer = self._said(check, act)
+        if not act.writes:
+            return bool(shared(asked, done))
         return any(
             named(asked, done, mine) or (carries(done, mine.after, mine) and carries(answer, mine.before, mine))
             for mine in self._changed(act)
@@ -201,6 +217,8 @@ class Server:
     def _link(self, check: Turn, other: Turn, act: Turn) -> Link | None:
         """How the act depends on what the check asked and the other changed; None when it does not."""
         asked, done, answer = self._said(check, act)
+        if not act.writes:
+            return self._repeated(asked, done, answer, other)
         for mine in self._changed(act):
             overwrote = carries(done, mine.after, mine)
             for theirs in self._changed(other):
@@ -212,27 +230,41 @@ class Server:
                     return Link([], mine, theirs, True)
         return None
 
+    def _repeated(self, asked: Any, done: Any, answer: Any, other: Turn) -> Link | None:
+        """An act that changed nothing, because the other had written the very number that it made of the same answer.
+
+        Only numbers: two that store the same text or atom may well mean the same thing.
+        """
+        for theirs in self._changed(other):
+            things = named(asked, done, theirs)
+            number = _is_number(answer) and _is_number(theirs.after) and not same(answer, theirs.after)
+            if things and number and carries(done, theirs.after, theirs):
+                return Link(things, Change(theirs.path, theirs.after, theirs.after), theirs, True)
+        return None
+
     def _said(self, check: Turn, act: Turn) -> tuple[Any, Any, Any]:
         """What the check asked, what the act did, and what the check was told."""
-        asked, done = (request(self.history.term(turn.row["value"])) for turn in (check, act))
-        return asked, done, reply(self.history.term(check.row["reply_value"]))
+        asked, done = (requested(self.history.term(turn.row["value"])) for turn in (check, act))
+        return asked, done, answered(self.history.term(check.row["reply_value"]))
 
     def _told(self, check: Turn, other: Turn, act: Turn, common: int, link: Link) -> Race:
-        confidence = 0.8 if not link.things else 0.95 if link.overwrote else 0.5
+        repeated = not act.writes
+        confidence = 0.8 if not link.things or repeated else 0.95 if link.overwrote else 0.5
         rival = self._rival_check(check, other, link)
         return Race(
             key=(self._site(common), str(check.row["tag"]), str(act.row["tag"])),
             where=self.history.label(self.process),
             thing=thing_text(link.mine.path),
             common=common,
-            check=self._act(check, f"was told {short(reply(self.history.term(check.row['reply_value'])))}"),
-            rival=self._act(rival, f"was told {short(reply(self.history.term(rival.row['reply_value'])))}")
+            check=self._act(check, f"was told {short(answered(self.history.term(check.row['reply_value'])))}"),
+            rival=self._act(rival, f"was told {short(answered(self.history.term(rival.row['reply_value'])))}")
             if rival
             else None,
             other=self._act(other, _became(link.theirs)),
             act=self._act(act, _became(link.mine)),
             overwrote=link.overwrote,
             confidence=confidence,
+            lost_update=repeated or not link.things,
         )
 
     def _rival_check(self, check: Turn, other: Turn, link: Link) -> Turn | None:
@@ -243,7 +275,7 @@ class Server:
                 and turn.row["tag"] == check.row["tag"]
                 and turn.row["reply_event"] is not None
             ):
-                asked = request(self.history.term(turn.row["value"]))
+                asked = requested(self.history.term(turn.row["value"]))
                 return turn if all(contains(asked, thing) for thing in link.things) else None
         return None
 
@@ -254,25 +286,13 @@ class Server:
             event=row["asked_event"],
             call=row["sender_call"],
             result_event=row["after_state"] if turn.writes else row["reply_event"],
-            request=short(request(self.history.term(row["value"]))),
+            request=short(requested(self.history.term(row["value"]))),
             outcome=outcome,
         )
 
     def _site(self, call: int) -> int:
         row = self.history.call(call)
         return int(row["site"]) if row else -1
-
-
-def request(term: Any) -> Any:
-    """The request inside `{:"$gen_call", from, request}` or `{:"$gen_cast", request}`."""
-    if isinstance(term, tuple) and term and term[0] in ("$gen_call", "$gen_cast"):
-        return term[-1]
-    return term
-
-
-def reply(term: Any) -> Any:
-    """The answer inside `{ref, answer}`."""
-    return term[1] if isinstance(term, tuple) and len(term) == 2 else term
 
 
 def named(asked: Any, done: Any, change: Change) -> list[Any]:
@@ -292,6 +312,12 @@ def carries(said: Any, value: Any, change: Change) -> bool:
     return contains(said, value)
 
 
+def _is_number(term: Any) -> bool:
+    return isinstance(term, int | float) and not isinstance(term, bool)
+
+
 def _became(change: Change) -> str:
+    if same(change.before, change.after):
+        return f"it was {short(change.after)} already"
     before, after = ("nothing" if value is MISSING else short(value) for value in (change.before, change.after))
     return f"{before} became {after}"

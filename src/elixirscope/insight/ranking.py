@@ -10,8 +10,12 @@ from elixirscope.insight.ets import table_races
 from elixirscope.insight.failures import unexplained
 from elixirscope.insight.findings import Finding
 from elixirscope.insight.history import History
+from elixirscope.insight.load import loads
 from elixirscope.insight.race import races
 from elixirscope.insight.timeout import timeouts
+
+_LAST = {"test": 1, "overload": 2, "repetition": 2, "leak": 2}
+"""What explains less than a cause does is read after the causes."""
 
 
 def investigate(dags: Dags) -> list[Finding]:
@@ -24,9 +28,10 @@ def investigate(dags: Dags) -> list[Finding]:
     findings = [*races(history), *table_races(history), *waits, *crashes(history, rest)]
     explained = {step.moment.event for finding in findings for step in finding.evidence} & failed
     findings += unexplained(history, {event for event in explained if event is not None})
+    findings += loads(history)
 
-    def rank(finding: Finding) -> tuple[bool, bool, float]:
+    def rank(finding: Finding) -> tuple[int, bool, float]:
         cited = any(step.moment.event in failed for step in finding.evidence)
-        return finding.kind == "test", not cited, -finding.confidence
+        return _LAST.get(finding.kind, 0), not cited, -finding.confidence
 
     return sorted(findings, key=rank)

@@ -9,7 +9,7 @@ import msgspec
 
 from elixirscope.insight import tests
 from elixirscope.insight.findings import Evidence, Finding, Location
-from elixirscope.insight.history import History, Row, mfa
+from elixirscope.insight.history import History, Row
 from elixirscope.insight.values import Key, Path, path_text, short
 from elixirscope.recording.terms import Atom
 
@@ -47,6 +47,7 @@ class Race:
     act: Act
     overwrote: bool
     confidence: float
+    lost_update: bool = False  # what was read was changed and written back, not just decided on
 
 
 def describe(history: History, race: Race, times: int) -> Finding:
@@ -61,7 +62,7 @@ def describe(history: History, race: Race, times: int) -> Finding:
         location=place,
         evidence=_evidence(history, race, place, act_line),
         explanation=_explanation(history, race, common),
-        suggestion=_suggestion(race, common),
+        suggestion=_suggestion(history, race, common),
     )
 
 
@@ -70,6 +71,8 @@ def thing_text(path: Path) -> str:
     names = [step.key for step in path if isinstance(step, Key)]
     if len(names) >= 2 and isinstance(names[0], Atom) and not isinstance(names[1], Atom):
         return f"{_singular(str(names[0]))} {short(names[1], 40)}"
+    if len(path) == 1 and names and not isinstance(names[0], Atom):
+        return f"key {short(names[0], 40)}"
     return path_text(path) if path else "the state"
 
 
@@ -91,6 +94,9 @@ def _line(history: History, common: Row | None, step: Act) -> int | None:
     """The line of the common frame from which a step was made."""
     if common is None:
         return None
+    last = history.query.find("calls", "tail_of", common["call"])
+    if last is not None and last["call"] <= step.event and (line := history.call_line(common, last)) is not None:
+        return line
     children = [child for child in history.children(common["call"]) if child["call"] <= step.event]
     for child in reversed(children):
         line = history.event_line(child["call"]) if child["external"] else history.call_line(common, child)
@@ -115,7 +121,8 @@ def _evidence(history: History, race: Race, place: Location | None, act_line: in
         steps.append((race.other.result_event, f"in {race.where}, {race.thing}: {race.other.outcome}", None))
     steps.append((race.act.event, f"{me}, not knowing of it, acted too: {race.act.request}{acted}", race.act.call))
     if race.act.result_event is not None:
-        over = ", over what the other had written" if race.overwrote else ""
+        over = ", so one of the two is lost" if race.lost_update else ", over what the other had written"
+        over = over if race.overwrote else ""
         steps.append((race.act.result_event, f"in {race.where}, {race.thing}: {race.act.outcome}{over}", None))
     evidence = [
         history.evidence(event, text, call=call) for event, text, call in sorted(steps, key=lambda step: step[0])
@@ -130,13 +137,16 @@ def _failed_tests(history: History, race: Race) -> list[Row]:
         for test in tests.ran_in(history, client, event["at"] if event else 0):
             if test["result"] == "failed" and test not in rows:
                 rows.append(test)
-    return rows
+    alone = tests.alone_at(history, event["at"]) if event and not rows else []
+    return rows or [test for test in alone if test["result"] == "failed"]
 
 
 def _explanation(history: History, race: Race, common: Row | None) -> str:
-    function = mfa(common) if common else "The client"
+    function = history.name(common) if common else "The client"
     end = (
-        f"The second act overwrote the first, so {race.thing} changed hands without anybody noticing."
+        "The second act overwrote the first, and with it one of the two changes is lost."
+        if race.lost_update
+        else f"The second act overwrote the first, so {race.thing} changed hands without anybody noticing."
         if race.overwrote
         else f"The second act was decided on a {race.thing} that had changed by then."
     )
@@ -147,8 +157,13 @@ def _explanation(history: History, race: Race, common: Row | None) -> str:
     )
 
 
-def _suggestion(race: Race, common: Row | None) -> str:
-    function = mfa(common) if common else "the client"
+def _suggestion(history: History, race: Race, common: Row | None) -> str:
+    function = history.name(common) if common else "the client"
+    if race.lost_update:
+        return (
+            f"Make it one request that says what to change: let {race.where} itself compute the new value from the one"
+            f" that it holds; then {function} need not read first."
+        )
     return (
         f"Make check and act one request: let {race.where} itself check when it handles {race.act.request}, and answer"
         f" with an error when it is too late; then {function} need not ask first."

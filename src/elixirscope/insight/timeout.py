@@ -11,9 +11,8 @@ from elixirscope.insight import tests
 from elixirscope.insight.blame import Blame, Link, blame
 from elixirscope.insight.collapse import Collapse, died_with, tests_hit
 from elixirscope.insight.findings import Evidence, Finding, Location
-from elixirscope.insight.history import History, Row, mfa
-from elixirscope.insight.race import request
-from elixirscope.insight.values import short
+from elixirscope.insight.history import History, Row
+from elixirscope.insight.values import duration, requested, short
 from elixirscope.insight.waits import Wait, awaited, unanswered
 
 _CONFIDENCE = {"deadlock": 0.95, "slow": 0.9, "no reply": 0.8, "busy": 0.75, "unknown": 0.5}
@@ -99,14 +98,18 @@ def _told(history: History, case: Case) -> tuple[str, str, str]:
     gave_up = f"{client} {what} and gave up after {waited}."
     if len(found.links) > 1:
         gave_up += f" {server} could not answer, because it was waiting itself: {_chain(history, found)}."
-    where = mfa(found.frame) if found.frame else "unrecorded code"
+    where = history.name(found.frame) if found.frame else "unrecorded code"
     if found.ending == "deadlock":
         return _deadlock(history, case)
     if found.ending == "slow":
+        went_on = history.goes_on_in(found.frame) if found.frame else None
         returned = found.frame is not None and found.frame["outcome"] in ("returned", "tail")
         spent = f"took {duration(_whole(found))}" if returned else "had not returned"
+        if found.times > 1 or went_on:
+            spent = f"took {duration(found.spent)}" + (f" in {found.times:,} calls" if found.times > 1 else "")
         external = found.frame is not None and found.frame["external"]
         inner = "" if external else " itself: nothing that was recorded inside of it took as long"
+        inner = f", which ended by calling {went_on} (not recorded)" if went_on else inner
         return (
             f"Timeout: {client} gave up on {server} after {waited}; {where} {spent}",
             f"{gave_up} {duration(found.spent)} of that passed in {where} ({last}){inner}.",
@@ -167,7 +170,7 @@ def _way(history: History, found: Blame) -> Iterator[Evidence]:
         client, server = history.label(link.client), history.label(link.server)
         awaits = link.message["value"] is None
         text = f"{client} awaited {server}" if awaits else f"{client} asked {server} {_asked(history, link.message)}"
-        during = f" in {mfa(within)}" if within else ""
+        during = f" in {history.name(within)}" if within else ""
         yield history.evidence(
             link.message["send_event"],
             f"{text}{during}, and waited",
@@ -185,11 +188,14 @@ def _ending(history: History, wait: Wait, found: Blame) -> Iterator[Evidence]:
     frame = found.frame
     if frame is not None and found.ending == "slow":
         yield history.evidence(
-            frame["call"], f"{history.shown(frame)} took {duration(found.spent)} of it", call=frame["call"]
+            frame["call"],
+            f"{history.shown(frame)} took {duration(found.spent)} of it"
+            + (f", together with {found.times - 1:,} other calls of it" if found.times > 1 else ""),
+            call=frame["call"],
         )
     elif frame is not None and found.ending == "no reply":
         result = short(history.term(frame["result"])) if frame["result"] is not None else "without a recorded result"
-        yield history.evidence(frame["end_event"], f"{mfa(frame)} returned {result}", call=frame["call"])
+        yield history.evidence(frame["end_event"], f"{history.name(frame)} returned {result}", call=frame["call"])
     elif frame is not None and found.ending == "busy":
         yield history.evidence(
             frame["call"], f"{history.shown(frame)}, the longest that it handled meanwhile", call=frame["call"]
@@ -226,12 +232,4 @@ def _whole(found: Blame) -> int:
 
 
 def _asked(history: History, message: Row) -> str:
-    return "Task.await" if message["value"] is None else short(request(history.term(message["value"])), 40)
-
-
-def duration(ns: int) -> str:
-    """`300 ms`, `5.0 s`, `12 µs`."""
-    for unit, size in (("s", 10**9), ("ms", 10**6), ("µs", 10**3)):
-        if ns >= size:
-            return f"{ns / size:.1f} {unit}" if ns < 10 * size and unit == "s" else f"{ns / size:.0f} {unit}"
-    return f"{ns} ns"
+    return "Task.await" if message["value"] is None else short(requested(history.term(message["value"])), 40)

@@ -64,6 +64,20 @@ def paths(term: Any, needle: Any) -> list[Path]:
     return found
 
 
+def pairs(term: Any) -> Iterator[tuple[Step, Any]]:
+    """Every term anywhere inside `term`, with its last step, the outermost first."""
+    queue = list(parts(term))
+    for step, here in queue:
+        yield step, here
+        if len(queue) < WALK_LIMIT:
+            queue.extend(parts(here))
+
+
+def leaves(term: Any) -> Iterator[Any]:
+    """The terms anywhere inside `term` that hold no others."""
+    return (here for _, here in pairs(term) if next(parts(here), None) is None)
+
+
 def contains(term: Any, needle: Any) -> bool:
     """Whether `needle` sits anywhere in `term`."""
     return bool(paths(term, needle))
@@ -93,9 +107,9 @@ def distinctive(term: Any) -> bool:
     if isinstance(term, bytes):
         return len(term) >= 2
     if isinstance(term, tuple | list | dict | ElixirMap):
-        return any(distinctive(inner) for _, inner in parts(term)) or (
-            isinstance(term, dict | ElixirMap) and struct_name(term) is not None
-        )
+        inside = list(parts(term))
+        named = len(inside) > 1 and any(isinstance(step, Key) and distinctive(step.key) for step, _ in inside)
+        return named or any(distinctive(inner) for _, inner in inside) or struct_name(term) is not None
     return True
 
 
@@ -184,7 +198,27 @@ def path_text(path: Path) -> str:
     return text or "the whole value"
 
 
+def requested(term: Any) -> Any:
+    """The request inside `{:"$gen_call", from, request}` or `{:"$gen_cast", request}`."""
+    if isinstance(term, tuple) and term and term[0] in ("$gen_call", "$gen_cast"):
+        return term[-1]
+    return term
+
+
+def answered(term: Any) -> Any:
+    """The answer inside `{ref, answer}`."""
+    return term[1] if isinstance(term, tuple) and len(term) == 2 else term
+
+
 def short(term: Any, limit: int = 60) -> str:
     """The term as IEx prints it, cut to one short line."""
     text = inspect(term, limit=limit)
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def duration(ns: int) -> str:
+    """`300 ms`, `5.0 s`, `12 µs`."""
+    for unit, size in (("s", 10**9), ("ms", 10**6), ("µs", 10**3)):
+        if ns >= size:
+            return f"{ns / size:.1f} {unit}" if ns < 10 * size and unit == "s" else f"{ns / size:.0f} {unit}"
+    return f"{ns} ns"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from elixirscope.dags import Dags
 from elixirscope.errors import NotFoundError
 from elixirscope.insight.findings import Evidence
-from elixirscope.insight.history import History, Row, mfa
+from elixirscope.insight.history import History, Row
 from elixirscope.query.busy import busy_with
 from elixirscope.query.search import SECONDS, scan
 from elixirscope.recording.format import Kind
@@ -123,15 +123,17 @@ class _Detective:
         frame = history.call(row["handle_call"])
         if frame is None:
             return self._waiting(row, receiver, ended, steps)
-        steps.append(history.evidence(frame["call"], f"{mfa(frame)} takes it", call=frame["call"]))
+        steps.append(history.evidence(frame["call"], f"{history.name(frame)} takes it", call=frame["call"]))
         handled = self.call(frame, followed)
         if handled.verdict != "happened":
             return msgspec.structs.replace(handled, evidence=[*steps, *handled.evidence])
         if row["kind"] != "call":
-            return WhyNot("happened", f"it was handled by {mfa(frame)}", [*steps, *handled.evidence])
+            return WhyNot("happened", f"it was handled by {history.name(frame)}", [*steps, *handled.evidence])
         result = self._query.values.text(frame["result"]) or "something that was not recorded"
-        last = history.evidence(frame["end_event"], f"{mfa(frame)} returns {result}", call=frame["call"])
-        return WhyNot("no_reply", f"{mfa(frame)} ended without an answer, and none was sent later", [*steps, last])
+        last = history.evidence(frame["end_event"], f"{history.name(frame)} returns {result}", call=frame["call"])
+        return WhyNot(
+            "no_reply", f"{history.name(frame)} ended without an answer, and none was sent later", [*steps, last]
+        )
 
     def _nobody(self, row: Row, what: str, steps: list[Evidence]) -> WhyNot:
         name = row["to_name"]
@@ -159,19 +161,26 @@ class _Detective:
         running = self._running(process, until)
         if ended is not None:
             clause = self._clause_error(process)
-            steps += [self.history.evidence(f["call"], f"{mfa(f)} is running", call=f["call"]) for f in running[-1:]]
+            steps += [
+                self.history.evidence(f["call"], f"{self.history.name(f)} is running", call=f["call"])
+                for f in running[-1:]
+            ]
             steps.append(self._exit(process))
             if clause:
                 return WhyNot("no_clause", f"no clause of {clause} takes it, and {receiver} ended of that", steps)
             return WhyNot("crashed", f"{receiver} ended before it took it", steps, behind or None)
         if running:
             frame = running[-1]
-            steps.append(self.history.evidence(frame["call"], f"{mfa(frame)} is still running", call=frame["call"]))
+            steps.append(
+                self.history.evidence(frame["call"], f"{self.history.name(frame)} is still running", call=frame["call"])
+            )
         if behind:
             others = f"{behind} other message{'s' if behind > 1 else ''}"
             return WhyNot("queued", f"it waits in the mailbox of {receiver} behind {others}", steps, behind)
         if running:
-            return WhyNot("still_running", f"it waits until {receiver} has ended {mfa(running[0])}", steps, 0)
+            return WhyNot(
+                "still_running", f"it waits until {receiver} has ended {self.history.name(running[0])}", steps, 0
+            )
         handled = busy_with(self._query, process, arrived + 1, until)
         steps += [self.history.evidence(call, "what it ran afterwards", call=call) for call in handled[:1]]
         return WhyNot("not_taken", f"no recorded callback of {receiver} took it", steps, 0)
@@ -198,7 +207,7 @@ class _Detective:
 
     def call(self, frame: Row, followed: int) -> WhyNot:
         """The verdict on one frame."""
-        history, name = self.history, mfa(frame)
+        history, name = self.history, self.history.name(frame)
         if frame["outcome"] in ("returned", "tail"):
             return WhyNot("happened", f"{name} ended", [history.evidence(frame["end_event"], f"{name} ends")])
         if frame["outcome"] == "raised":
@@ -217,9 +226,9 @@ class _Detective:
 
     def _still(self, frame: Row, followed: int) -> WhyNot:
         """Still running at the recording's end; when it waits for an answer, why that does not come."""
-        history, name = self.history, mfa(frame)
+        history, name = self.history, self.history.name(frame)
         inner = next(iter(reversed(self._running(frame["process"], self._end))), frame)
-        step = history.evidence(inner["call"], f"{mfa(inner)} is still running at the end", call=inner["call"])
+        step = history.evidence(inner["call"], f"{history.name(inner)} is still running at the end", call=inner["call"])
         asked = self._query.rows(
             """select * from raw.messages where from_process = ? and kind = 'call' and reply is null and sent_at >= ?
             order by sent_at desc limit 1""",

@@ -146,7 +146,9 @@ class _Player:
         self._read.expect("test")
         name = Atom(f"test {self._read.string()}")
         self._read.expect("of")
-        self._enter("function", self._read.module(), name, 1, {"test": Atom("true"), "arguments": ({},)})
+        module = self._read.module()
+        context = self._read.value() if self._read.word("given") else {}
+        self._enter("function", module, name, 1, {"test": Atom("true"), "arguments": (context,)})
 
     def _enter(self, kind: str, module: Atom, function: Atom, arity: int, about: dict[str, Any]) -> None:
         arguments = about.pop("arguments")

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from elixirscope.query.coordinator import QueryCoordinator
+from elixirscope.query.names import mfa
 from elixirscope.query.values import Value
 from elixirscope.recording.format import Kind
 
@@ -29,14 +30,6 @@ class EventRow(msgspec.Struct, frozen=True):
     call: int | None
     peer: int | None
     value: Value | None
-
-
-def mfa(row: dict[str, Any] | None) -> str:
-    """ "TicketOffice.Seats.put/2" of a row with module, function and arity."""
-    if row is None or row["function"] is None:
-        return "unknown code"
-    module = f"{row['module']}." if row["module"] else ""
-    return f"{module}{row['function']}/{row['arity']}"
 
 
 class Labels:
