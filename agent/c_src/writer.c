@@ -11,6 +11,8 @@ int redacting;
 _Atomic int writer_step;
 _Atomic int writer_recording;
 
+#define FULL 512 /* a ring with less room: for an event, and who it is of */
+
 static _Atomic unsigned threads;
 static atomic_flag shared = ATOMIC_FLAG_INIT;
 #ifdef __GLIBC__ /* which has places for this where no function needs to be asked; others refuse to load it */
@@ -47,7 +49,7 @@ static uint32_t process(ErlNifEnv *env, struct writer *w, ERL_NIF_TERM pid) {
   unsigned at = (unsigned)(pid * 0x9E3779B97F4A7C15ull >> 40) & (KNOWN - 1);
   if (w->known[at].pid == pid) return w->known[at].index;
   uint8_t *record = ring_space(&w->ring, &free);
-  if (free < 512) return NO_PEER;
+  if (free < FULL) return NO_PEER;
   struct encoder e = {.env = env, .cache = &w->cache, .out = record + RECORD_HEAD + 8, .end = record + free};
   if (encode_pid(&e, pid) != DONE) return NO_PEER;
   uint32_t body[2] = {w->next_process, (uint32_t)(e.out - record - RECORD_HEAD - 8)};
@@ -111,6 +113,13 @@ enum outcome write_event(ErlNifEnv *env, struct what *what, const ERL_NIF_TERM *
   ErlNifPid self;
   uint64_t free;
   if (!what->pid && enif_self(env, &self)) what->pid = self.pid;
+  ring_space(&w->ring, &free);
+  if (free < FULL) { /* a program that is not recorded must not pay for it: only a frame needs its name */
+    if (what->kind == CALL) what->frame = now(w);
+    lose(w, what->pid);
+    done(w);
+    return NO_ROOM;
+  }
   uint32_t index = what->pid ? process(env, w, what->pid) : NO_PEER;
   uint32_t peer = what->peer && index != NO_PEER ? process(env, w, what->peer) : NO_PEER;
   if (what->peer && peer == NO_PEER) index = NO_PEER;

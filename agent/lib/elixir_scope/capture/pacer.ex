@@ -13,7 +13,7 @@ defmodule ElixirScope.Capture.Pacer do
   use GenServer
 
   @name :elixir_scope_pacer
-  @rest_ms 5
+  @rest_ms 2
 
   def start_link(_), do: GenServer.start_link(__MODULE__, nil, name: @name)
 
