@@ -31,8 +31,10 @@ defmodule ElixirScope.Boot do
         :ok
 
       mix?() and "--no-mix-exs" not in arguments() ->
+        # Before the rest is loaded: Mix waits for these two.
+        missing = early()
         :persistent_term.put(@starting, spawn(fn -> guarded(fn -> begin(to_string(dir), &Hooks.late/0) end) end))
-        guarded(&early/0)
+        guarded(fn -> told(missing) end)
 
       true ->
         guarded(fn ->
@@ -58,10 +60,16 @@ defmodule ElixirScope.Boot do
 
   # What Mix may come to before the agent has started.
   defp early do
-    with [_ | _] = missing <- Hooks.early() do
-      await()
-      Hooks.report(missing)
-    end
+    Hooks.early()
+  catch
+    kind, reason -> [{Hooks, {kind, reason}}]
+  end
+
+  defp told([]), do: :ok
+
+  defp told(missing) do
+    await()
+    Hooks.report(missing)
   end
 
   defp guarded(start) do
@@ -74,6 +82,7 @@ defmodule ElixirScope.Boot do
 
   defp begin(dir, hooks) do
     raw = Path.join(dir, "raw")
+    Code.ensure_loaded(Plan)
     # Reading code takes most of the time until the program may start, so it is read while all else is prepared.
     loading = spawn_monitor(&load/0)
 
@@ -90,10 +99,22 @@ defmodule ElixirScope.Boot do
   end
 
   # Now, and not from the first recorded process that needs one: it would wait for the code server, and the path may
-  # be pruned by then.
+  # be pruned by then. Read and prepared here, since whoever else needs a module meanwhile, Mix first, would have to
+  # wait until the code server has done it.
   defp load do
     Application.load(:elixir_scope)
-    :code.ensure_modules_loaded(Application.spec(:elixir_scope, :modules) || [])
+    modules = Application.spec(:elixir_scope, :modules) || []
+    ebin = Path.dirname(:code.which(__MODULE__))
+
+    read =
+      for module <- modules,
+          not :erlang.module_loaded(module),
+          file = Path.join(ebin, "#{module}.beam"),
+          {:ok, binary} <- [File.read(file)],
+          do: {module, String.to_charlist(file), binary}
+
+    with {:ok, prepared} <- :code.prepare_loading(read), do: :code.finish_loading(prepared)
+    :code.ensure_modules_loaded(modules)
   end
 
   # What is not loaded now, is when it is needed.

@@ -84,7 +84,15 @@ def _build(toolchain: Toolchain, files: list[Path], home: Path, target: Path) ->
     try:
         ebin = work / "ebin"
         ebin.mkdir()
-        command = [toolchain.elixirc, "--ignore-module-conflict", "-o", str(ebin), *map(str, files)]
+        command = [
+            toolchain.elixirc,
+            "--ignore-module-conflict",
+            "--no-docs",
+            "--no-debug-info",
+            "-o",
+            str(ebin),
+            *map(str, files),
+        ]
         done = subprocess.run(
             command, capture_output=True, text=True, errors="replace", env=clean_environment(), check=False
         )

@@ -215,8 +215,7 @@ defmodule ElixirScope.Capture.Native do
   @doc "Has every drainer `:flush`, or `:close` its file."
   def ask(what) do
     if what == :close, do: close()
-    for %{number: n} <- rings(), do: NativeDrainer.ask(n, what)
-    :ok
+    rings() |> Enum.map(&NativeDrainer.ask(&1.number, what)) |> Enum.each(&NativeDrainer.answered/1)
   end
 
   @doc "What instrumented code may record: see `Ingestor.code/1`."

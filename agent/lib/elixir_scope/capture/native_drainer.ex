@@ -19,10 +19,12 @@ defmodule ElixirScope.Capture.NativeDrainer do
   def start_link(ring), do: GenServer.start_link(__MODULE__, ring, name: name(ring.number))
 
   @doc "`:flush` writes everything committed until now; `:close` also ends the file and removes the ring."
-  def ask(number, what) do
-    GenServer.call(name(number), what, 4_000)
-  catch
-    :exit, _ -> :ok
+  def ask(number, what), do: :gen_server.send_request(name(number), what)
+
+  @doc "Returns when what was asked is done, cannot be, or takes too long."
+  def answered(request) do
+    :gen_server.receive_response(request, 4_000)
+    :ok
   end
 
   defp name(number), do: :"elixir_scope_drainer_#{number}"
