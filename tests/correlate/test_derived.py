@@ -15,7 +15,7 @@ from elixirscope.recording.derived import DERIVED, complete, stored
 from tests.correlate.test_slices import recording
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.integers(0, 2**32))
 def test_tables_come_back_as_they_were(seed: int) -> None:
     tables = EventCorrelator.correlate(recording(seed))

@@ -78,7 +78,7 @@ def found(log: Log, lossy: set[int]) -> tuple[list[Frame], dict[int, int]]:
     return frames, dict(enumerate(calls.event_of(calls.of_event).tolist()))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(
     programs() | streams(),
     st.lists(st.tuples(st.integers(1, 3), st.integers(0, 60), st.integers(0, 60)), max_size=2),

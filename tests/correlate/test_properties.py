@@ -66,7 +66,7 @@ def correlated(events: list[Event]) -> dict[str, list[dict[str, Any]]]:
     return {name: table.to_pylist() for name, table in EventCorrelator().correlate(log_of(events)).items()}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(streams())
 def test_frames_end_and_nest_as_defined(events: list[Event]) -> None:
     calls = correlated(events)["calls"]
@@ -78,14 +78,14 @@ def test_frames_end_and_nest_as_defined(events: list[Event]) -> None:
         assert row["depth"] == oracle.depth_of(events, row["call"])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(streams(TAILS, [0]))
 def test_tail_calls_are_continued_as_defined(events: list[Event]) -> None:
     for row in correlated(events)["calls"]:
         assert row["tail_of"] == oracle.continues_of(events, row["call"], CALLEES)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(streams())
 def test_code_events_belong_to_the_frame_they_name(events: list[Event]) -> None:
     rows = correlated(events)["events"]
@@ -94,7 +94,7 @@ def test_code_events_belong_to_the_frame_they_name(events: list[Event]) -> None:
             assert rows[number]["call"] == oracle.frame_of(events, number)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(streams())
 def test_messages_are_paired_as_defined(events: list[Event]) -> None:
     messages = correlated(events)["messages"]
@@ -104,7 +104,7 @@ def test_messages_are_paired_as_defined(events: list[Event]) -> None:
     assert sorted(received) == [n for n, event in enumerate(events) if event.kind == Kind.RECEIVE]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(streams())
 def test_causes_are_the_sends_of_receives_and_point_back(events: list[Event]) -> None:
     rows = correlated(events)["events"]
@@ -115,7 +115,7 @@ def test_causes_are_the_sends_of_receives_and_point_back(events: list[Event]) ->
         assert row["cause"] is None or row["cause"] < number
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(streams())
 def test_tables_have_exactly_their_schemas_and_come_out_the_same_again(events: list[Event]) -> None:
     log = log_of(events)

@@ -48,7 +48,7 @@ _steps = st.tuples(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(
     st.lists(_steps, min_size=1, max_size=40),
     st.integers(0, 3),

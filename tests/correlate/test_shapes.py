@@ -40,7 +40,7 @@ def _digest(term: Term) -> int:
     return digest.interpreted(data, 0, len(data))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(_messages, min_size=1, max_size=20), st.sampled_from(WAYS))
 def test_messages_look_as_their_terms_say(terms: list[Term], way: Way) -> None:
     values = RawValues([etf.encode(term) for term in terms])
@@ -64,7 +64,7 @@ def _subject(term: Term) -> Term:
     return term[3 if term[0] == "DOWN" else 1]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(_messages, min_size=1, max_size=20), st.sampled_from(WAYS))
 def test_so_do_arguments(terms: list[Term], way: Way) -> None:
     values = RawValues([etf.encode(term) for term in terms])
@@ -99,7 +99,6 @@ TERMS = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(TERMS)
 def test_skipping_a_term_ends_where_it_ends(term: Term) -> None:
     data = etf.encode(term)
@@ -109,14 +108,12 @@ def test_skipping_a_term_ends_where_it_ends(term: Term) -> None:
         assert skip(np.frombuffer(data + b"rest", np.uint8), 1, len(data) + 4) == len(data)
 
 
-@settings(deadline=None)
 @given(st.lists(TERMS, max_size=5))
 def test_the_elements_of_a_tuple(terms: list[Term]) -> None:
     data = etf.encode(tuple(terms))
     assert [etf.encode(term)[1:] for term in terms] == [data[slice(*span)] for span in elements(data)]
 
 
-@settings(deadline=None)
 @given(TERMS, st.binary(max_size=6), st.integers(0, 60))
 def test_damaged_messages_look_the_same_in_both_ways(term: Term, junk: bytes, at: int) -> None:
     data = etf.encode((Atom("$gen_call"), (term, [term]), term))
@@ -130,7 +127,6 @@ def test_damaged_messages_look_the_same_in_both_ways(term: Term, junk: bytes, at
         tag_text(values.bytes(number), place)
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=50), st.binary(max_size=9), st.sampled_from(WAYS))
 def test_a_digest_is_of_the_bytes_alone(data: bytes, before: bytes, way: Way) -> None:
     with run(way):
@@ -139,7 +135,6 @@ def test_a_digest_is_of_the_bytes_alone(data: bytes, before: bytes, way: Way) ->
     assert 0 <= own < 2**63
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.sampled_from([0, 1, -1, 2**40, -(2**62), 5]) | st.integers(-(2**63), 2**63 - 1)), st.sampled_from(WAYS)
 )

@@ -215,25 +215,25 @@ SEEDS = st.integers(0, 2**32)
 CUTS = st.lists(st.integers(1, 119), max_size=6)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(SEEDS, CUTS)
 def test_slices_make_no_difference(seed: int, cuts: list[int]) -> None:
     equal(recording(seed), cuts)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(SEEDS)
 def test_nor_does_a_slice_for_each_moment(seed: int) -> None:
     equal(recording(seed), range(120))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(SEEDS, CUTS)
 def test_nor_for_frames_that_end_by_tail_calls(seed: int, cuts: list[int]) -> None:
     equal(recording(seed, TAILS), cuts)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(SEEDS, CUTS)
 def test_nor_for_messages_on_their_way(seed: int, cuts: list[int]) -> None:
     equal(recording(seed, LETTERS), cuts)

@@ -46,7 +46,7 @@ def ancestors(film: Drawn, event: int) -> set[int]:
     return found
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(ACTIONS, st.integers(1, 20), st.integers(1, 3), st.integers(0, 3))
 def test_bounds_from_a_floor_on_are_those_of_all_edges(
     actions: list[tuple[str, str]], depth: int, look: int, few: int
@@ -89,7 +89,7 @@ def leads(film: Drawn, chain: list[Step]) -> None:
     assert sum(step.edge != "next" for step in chain[1:]) == changes
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(ACTIONS)
 def test_slices_and_cones_are_what_a_plain_search_finds(actions: list[tuple[str, str]]) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -42,7 +42,7 @@ def test_windows_processes_and_pages(sale: Drawn) -> None:
 
 
 @given(st.integers(0, 40), st.integers(0, 40), st.none() | st.sets(st.integers(-1, 6)))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_what_crosses_in_a_window_is_what_a_walk_over_all_events_finds(
     sale: Drawn, start: int, end: int, processes: set[int] | None
 ) -> None:

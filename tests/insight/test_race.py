@@ -186,7 +186,7 @@ counter -> {client} reply {answer} to {request_name(request, client)}
     assert races(found(picture)) == []
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(st.sampled_from(["ada", "joe"]), st.sampled_from(["A1", "A2"])), max_size=8))
 def test_no_race_in_any_serial_history(sales: list[tuple[str, str]]) -> None:
     picture, holders = OPENING, dict[str, str]()

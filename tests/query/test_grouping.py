@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from elixirscope.query import grouping
@@ -21,7 +21,6 @@ def small_parts() -> Iterator[None]:
         yield
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(-1, 9), max_size=40), st.sampled_from([np.int32, np.int64, np.int8]))
 def test_groups_hold_the_rows_of_each_key(keys: list[int], kind: type) -> None:
     column: np.ndarray = np.array(keys, kind)
@@ -31,7 +30,6 @@ def test_groups_hold_the_rows_of_each_key(keys: list[int], kind: type) -> None:
     ]
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.integers(-1, 9), max_size=40),
     st.lists(st.integers(-1, 14), max_size=40),
@@ -49,7 +47,6 @@ def test_groups_of_a_column_that_grew_are_those_of_all_of_it(
         assert grown.tolist() == whole.tolist()
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(-1, 10**7) | st.integers(0, 3), max_size=40))
 def test_any_column_has_its_rows_by_key(keys: list[int]) -> None:
     column = np.array(keys, np.int64)

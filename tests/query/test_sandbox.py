@@ -93,7 +93,7 @@ def test_everything_else_is_refused_and_nothing_is_left_behind(query: QueryCoord
     assert query.sql("select count(*) from events").rows == [(query.event_count,)]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text(max_size=60), st.sampled_from(["{}", "select {}", "select * from {}", "explain {}", "select 1 {}"]))
 def test_any_text_gives_an_answer_or_a_query_error(sale: Drawn, text: str, around: str) -> None:
     with contextlib.suppress(QueryError):

@@ -41,7 +41,7 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(touching, "_BLOCK", 8)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(windows)
 def test_what_touches_a_window_is_what_a_scan_finds(
     query: QueryCoordinator, window: tuple[float, float, set[int]]

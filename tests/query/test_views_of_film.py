@@ -105,7 +105,7 @@ def test_steps(sale: Drawn) -> None:
         to(direction="sideways")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.sampled_from(sorted(STOPS)), st.sampled_from(["process", "any"]), st.integers(0, 23))
 def test_a_step_forth_and_back_is_where_it_was(sale: Drawn, kind: str, scope: str, start: int) -> None:
     there = step(sale.query, start, "next", scope, kind)
@@ -117,7 +117,7 @@ def test_a_step_forth_and_back_is_where_it_was(sale: Drawn, kind: str, scope: st
             assert back == there
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.sampled_from(sorted(STOPS)),
     st.sampled_from(["process", "any"]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import numpy as np
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from elixirscope.query.coordinator import QueryCoordinator
@@ -71,7 +71,6 @@ def test_parts_of_a_window_cover_it(start: int, length: int, buckets: int) -> No
     assert (np.diff(bounds)[:-1] == bucket).all()
 
 
-@settings(deadline=None)
 @given(start=TIMES, length=st.integers(1, 40_000), buckets=st.integers(1, 50))
 def test_density_counts_every_event_once(query: QueryCoordinator, start: int, length: int, buckets: int) -> None:
     bounds, bucket = edges(start, start + length, buckets)
@@ -89,7 +88,6 @@ def test_density_counts_every_event_once(query: QueryCoordinator, start: int, le
             assert found[process][sort].tolist() == counts
 
 
-@settings(deadline=None)
 @given(start=TIMES, length=TIMES)
 def test_self_time_is_the_span_without_the_callees(sale: Drawn, start: int, length: int) -> None:
     calls = sale.query.recording.table("calls").to_pylist()

@@ -35,7 +35,7 @@ def rows(name: str, most: int = 20) -> st.SearchStrategy[list[dict[str, Any]]]:
     return st.lists(st.fixed_dictionaries({field.name: cell(field.type) for field in TABLES[name]}), max_size=most)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(data=st.data())
 def test_columns_hold_what_a_table_in_memory_would(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject

@@ -60,7 +60,7 @@ def read_back(log: Log) -> set[int]:
     return set(log.rows["ref"].tolist())
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(name=st.sampled_from(FILES), data=st.data())
 def test_one_flipped_bit_costs_at_most_the_frame_it_is_in(recording: Path, name: str, data: st.DataObject) -> None:
     path = raw_file(recording, name)
@@ -102,7 +102,7 @@ def test_a_damaged_clock_anchor_moves_no_time(recording: Path, name: str) -> Non
             assert read_log(damaged / "raw").start_unix_ns == read_log(recording / "raw").start_unix_ns
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(name=st.sampled_from(FILES), data=st.data())
 def test_a_file_cut_anywhere_keeps_every_whole_frame(recording: Path, name: str, data: st.DataObject) -> None:
     path = raw_file(recording, name)
@@ -119,7 +119,7 @@ def test_a_file_cut_anywhere_keeps_every_whole_frame(recording: Path, name: str,
             assert any(row.reason.endswith("in the middle of a frame") for row in opened.info.coverage)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_overwritten_stretches_cost_only_what_they_touch(recording: Path, data: st.DataObject) -> None:
     path = raw_file(recording, "0")
@@ -156,7 +156,7 @@ SHAPED = st.one_of(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.tuples(st.sampled_from(OTHER_TYPES), SHAPED), max_size=5))
 def test_whole_frames_with_any_content_are_read_or_told(said: list[tuple[FrameType, Term]]) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -15,7 +15,7 @@ from elixirscope.recording.dedup import Dedup
 _BUFFERS = [memoryview(bytes(range(64)) * 12), memoryview(b"\x00\x01" * 400)]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @example([(0, 0, 1), (0, 0, 1), (1, 0, 1)])  # one file's values overlap, another's do not
 @given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 100), st.sampled_from([0, 1, 2, 3, 256, 257, 300]))))
 def test_ids_go_by_first_appearance_and_equal_bytes(places: list[tuple[int, int, int]]) -> None:
@@ -29,7 +29,7 @@ def test_ids_go_by_first_appearance_and_equal_bytes(places: list[tuple[int, int,
     assert [bytes(value) for value in values.new()] == list(seen)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.lists(
         st.tuples(st.integers(0, 1), st.integers(0, 100), st.sampled_from([0, 1, 2, 3, 256, 257, 300])), min_size=1

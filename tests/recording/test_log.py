@@ -238,7 +238,7 @@ def test_a_newer_format_is_named_with_both_versions(tmp_path: Path) -> None:
         read_log(tmp_path)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 5), st.integers(0, 2)), max_size=40))
 def test_joining_is_sorting(tmp_path_factory: pytest.TempPathFactory, drawn: list[tuple[int, int, int]]) -> None:
     """Events (file, time, process) dealt to files in any way come back in (time, process, file order)."""

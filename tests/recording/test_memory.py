@@ -46,7 +46,7 @@ def small_chunks() -> Any:
         yield
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(steps, st.randoms())
 def test_what_grows_and_changes_is_as_a_list_of_rows_would_be(
     steps: list[tuple[list[dict[str, Any]], list[int], list[dict[str, Any]], bool]], random: Random

@@ -56,7 +56,7 @@ FRAMES = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(FRAMES, min_size=1, max_size=3), st.integers(1, 20))
 def test_slices_join_to_the_whole_log(
     tmp_path_factory: pytest.TempPathFactory, files: list[list[list[tuple[int, int, int]]]], size: int

@@ -28,7 +28,7 @@ def sealed(folder: Path, values: list[bytes]) -> SealedValues:
     return SealedValues(path)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(values=st.lists(st.binary(max_size=60), max_size=100), cuts=st.lists(st.integers(0, 99)), data=st.data())
 def test_every_value_by_its_id(
     tmp_path_factory: pytest.TempPathFactory, values: list[bytes], cuts: list[int], data: st.DataObject
