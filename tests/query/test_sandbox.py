@@ -120,6 +120,13 @@ def test_a_wrong_column_is_answered_with_near_ones(query: QueryCoordinator) -> N
     assert "module" in error.value.hint
 
 
+def test_a_column_of_other_views_is_answered_with_them(query: QueryCoordinator) -> None:
+    with pytest.raises(QueryError) as error:
+        query.sql("select event from messages")
+    assert error.value.hint.startswith("event is a column of events, ")
+    assert "did you mean" not in error.value.hint
+
+
 def test_a_wrong_view_is_answered_with_all_views(query: QueryCoordinator) -> None:
     with pytest.raises(QueryError) as error:
         query.sql("select * from evnts")

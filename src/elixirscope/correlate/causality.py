@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from elixirscope.correlate.columns import NONE, Ints, ints
+from elixirscope.correlate.columns import NONE, Ints
 from elixirscope.correlate.links import Links
 from elixirscope.correlate.messages import Messages
 from elixirscope.correlate.pairing import WAIT, pair
@@ -105,8 +105,3 @@ def _obituaries(log: Log, lives: Lives, messages: Messages, cause: Ints) -> None
         gone = lives.pids.of_bytes(subject, int(log.column("vm")[place]))
         if gone != NONE and NONE < lives.all[gone].exit < receive:
             cause[place] = lives.all[gone].exit
-
-
-def check_forward(cause: Ints) -> Ints:
-    """Events whose cause comes after them: clocks of several machines that disagree. Empty on one machine."""
-    return ints(e for e in np.flatnonzero(cause != NONE).tolist() if cause[e] >= e)

@@ -72,11 +72,6 @@ class Reader:
         """A bare word: a process, a frame, a variable."""
         return self._take(_WORD, "a name").group()
 
-    def maybe_name(self) -> str | None:
-        self._skip()
-        match = _WORD.match(self.text, self.at)
-        return match.group() if match else None
-
     def string(self) -> str:
         return _unescape(self._take(_STRING, "a string").group(1))
 

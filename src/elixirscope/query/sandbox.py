@@ -92,6 +92,10 @@ def explain(error: duckdb.Error, columns: Mapping[str, Iterable[str]]) -> QueryE
         near = _near(table.group(1), columns)
         return QueryError(text, f"{near}the views are: {', '.join(columns)}")
     if column := _UNKNOWN_COLUMN.search(text):
+        elsewhere = [view for view, names in columns.items() if column.group(1).lower() in names]
+        if elsewhere:  # to ask whether that name was meant would lead nowhere
+            hint = f"{column.group(1)} is a column of {', '.join(elsewhere)}; `describe VIEW` lists those of another"
+            return QueryError(text, hint)
         near = _near(column.group(1), {name for names in columns.values() for name in names})
         return QueryError(text, f"{near}`describe events` lists the columns of a view")
     return QueryError(text, "docs/schema.md describes the views, `describe events` lists the columns of one")
