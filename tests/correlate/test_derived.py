@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import pyarrow.compute as pc
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from elixirscope.correlate.correlator import EventCorrelator
-from elixirscope.recording.derived import DERIVED, complete, stored
+from elixirscope.recording.derived import DERIVED, Completion, complete, stored
 from tests.correlate.test_slices import recording
 
 
@@ -27,3 +28,7 @@ def test_tables_come_back_as_they_were(seed: int) -> None:
         kept = stored(name, table)
         assert not set(kept.column_names) & DERIVED.get(name, {}).keys()
         assert complete(name, kept, events).equals(table), name
+        assert complete(name, stored(name, table, events), events).equals(table), name
+        whole, cut = Completion(name, events), seed % (kept.num_rows + 1)
+        parts = [whole.take(part) for part in (kept.slice(0, cut), kept.slice(cut))]
+        assert pa.concat_tables(parts).equals(table), name

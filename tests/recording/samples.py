@@ -86,10 +86,18 @@ def _manifest(state: str) -> Manifest:
 
 
 class correlate:
-    """The events table, and all others empty."""
+    """The events table without frames and causes, and all others empty."""
+
+    def __init__(self) -> None:
+        self._last: dict[int, int] = {}  # event of each process
 
     def take(self, log: Log) -> Changes:
-        return Changes({"events": _events(log)}, [])
+        previous = list[int | None]()
+        for event, process in log.rows.at(slice(None), "event", "process"):
+            previous.append(self._last.get(process))
+            self._last[process] = event
+        place = TABLES["events"].get_field_index("previous")
+        return Changes({"events": _events(log).set_column(place, "previous", pa.array(previous, pa.int64()))}, [])
 
     def finish(self, log: Log) -> Changes:
         return Changes({}, [])

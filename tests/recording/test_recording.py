@@ -16,6 +16,7 @@ from threading import Barrier
 import msgspec
 import pytest
 
+from elixirscope.correlate.correlator import EventCorrelator
 from elixirscope.errors import EnvironmentProblem, NotFoundError, RecordingError
 from elixirscope.recording.changes import Correlator
 from elixirscope.recording.format import FrameType
@@ -112,7 +113,7 @@ def test_segments_whose_seal_is_damaged_are_made_again(recording: Path) -> None:
 def test_segments_of_the_first_layout_are_made_again(recording: Path) -> None:
     Recording.open(recording, correlate=correlate)
     path = recording / "segments" / "seal.json"
-    path.write_bytes(path.read_bytes().replace(b',\n "layout": 3', b""))
+    path.write_bytes(path.read_bytes().replace(b',\n "layout": 4', b""))
     with pytest.raises(AssertionError, match="is sealed"):
         Recording.open(recording, correlate=refuse)
 
@@ -149,6 +150,18 @@ def test_a_recording_of_format_1_opens(tmp_path: Path) -> None:
     opened = Recording.open(tmp_path / "v1.scope", correlate=correlate)
     assert (opened.info.format_version, opened.info.events, opened.info.complete) == (1, 24, True)
     assert opened.term(3) == value_of(4)
+
+
+def test_events_of_the_third_layout_are_read(tmp_path: Path) -> None:
+    kept = Path(__file__).parent / "kept"
+    shutil.copytree(kept / "v1", tmp_path / "v1.scope")
+    opened = Recording.open(tmp_path / "v1.scope", correlate=EventCorrelator)
+    shutil.copy(kept / "layout3" / "events.parquet", tmp_path / "v1.scope" / "segments")
+    seal = tmp_path / "v1.scope" / "segments" / "seal.json"
+    seal.write_bytes(seal.read_bytes().replace(b'"layout": 4', b'"layout": 3'))
+    earlier = Recording.open(tmp_path / "v1.scope", correlate=refuse)
+    assert earlier.table("events").equals(opened.table("events"))
+    assert opened.table("events").column("previous").null_count < 24
 
 
 def test_two_readers_at_once_seal_once(recording: Path) -> None:

@@ -15,7 +15,7 @@ from elixirscope.recording.values import RawValues
 _LEAST: Final = 1 << 10
 _NUMBER: Final = (1 << 31) - 1
 _HALF: Final = (1 << 32) - 1
-_AHEAD: Final = 8  # values whose places in the table are on their way from memory
+_AHEAD: Final = 16  # events whose values' places in the table are on their way from memory
 
 Numbers = npt.NDArray[np.int64]
 
@@ -32,17 +32,14 @@ class Dedup:
 
         places: for each row the number of a buffer, and where in it the value starts and how long it is; 0 for none.
         """
-        with_value = np.flatnonzero(places[:, 2])
-        chosen = places[with_value]
         known = self._index.count
-        ids, firsts = self._index.ids(digests(self.buffers, chosen))
-        value[:] = -1
-        value[with_value] = ids
-        fresh = ids[firsts] >= known
+        firsts = self._index.number(digests(self.buffers, places), places, value)
+        ids = value[firsts]
+        fresh = ids >= known
         before = firsts[~fresh]
-        order = np.concatenate([before[np.argsort(ids[before])], firsts[fresh]])  # fresh ids ascend
-        numbers = ids[order] if known else None
-        return RawValues(Slices(self.buffers, chosen[order], numbers), fresh=np.arange(known, self._index.count))
+        order = np.concatenate([before[np.argsort(ids[~fresh])], firsts[fresh]])  # fresh ids ascend
+        numbers = value[order] if known else None
+        return RawValues(Slices(self.buffers, places[order], numbers), fresh=np.arange(known, self._index.count))
 
 
 class ValueIndex:
@@ -57,25 +54,24 @@ class ValueIndex:
         self._table = np.zeros(2 * _LEAST, np.int64)  # upper half of a digest; 32 bits of its lower half, and id + 1
         self._met = np.zeros(_LEAST, np.int32)  # at which call each id was met last
 
-    def ids(self, digests: npt.NDArray[np.uint64]) -> tuple[Numbers, Numbers]:
-        """The id of each of these values, not seen before are given the next ones, in order; and where each id is for
-        the first time. digests: of each value the lower half, then the upper."""
+    def number(self, digests: npt.NDArray[np.uint64], places: Numbers, value: Numbers) -> Numbers:
+        """Set `value` of each place to the id of the value there, -1 where it is empty; those not seen before are given
+        the next ids, in order. Gives where each of these ids is for the first time. digests: as `slices.digests`."""
         self._calls += 1
-        halves = digests.view(np.int64)
-        numbers = np.empty(len(digests) // 2, np.int64)
-        firsts = np.empty(len(numbers), np.int64)
+        halves, flat = digests.view(np.int64), np.ascontiguousarray(places).ravel()
+        firsts = np.empty(len(value), np.int64)
         state = np.array([self.count, 0, 0])
-        while _find(halves, self._table, self._met, self._calls, numbers, firsts, state) < len(numbers):
+        while _find(halves, flat, self._table, self._met, self._calls, value, firsts, state) < len(value):
             grown = np.zeros(2 * len(self._table), np.int64)
             _move(self._table, grown)
             self._table = grown
             self._met = np.concatenate([self._met, np.zeros_like(self._met)])
         self.count = int(state[0])
-        return numbers, firsts[: state[1]]
+        return firsts[: state[1]].copy()
 
 
 @kernel
-def _find(digests: I64, table: I64, met: I32, call: int, numbers: I64, firsts: I64, state: I64) -> int:
+def _find(digests: I64, places: I64, table: I64, met: I32, call: int, numbers: I64, firsts: I64, state: I64) -> int:
     """Number values from `state[2]` on, until the table is two thirds full. Gives how many have their number.
 
     state: how many ids there are, how many of them this call has met, how many values it has numbered.
@@ -84,7 +80,12 @@ def _find(digests: I64, table: I64, met: I32, call: int, numbers: I64, firsts: I
     count, found, place = state[0], state[1], state[2]
     while place < len(numbers) and 3 * count <= 2 * last:
         ahead = place + _AHEAD if place + _AHEAD < len(numbers) else place
-        soon(table, 2 * (digests[2 * ahead + 1] & last))
+        if places[3 * ahead + 2] != 0:
+            soon(table, 2 * (digests[2 * ahead + 1] & last))
+        if places[3 * place + 2] == 0:
+            numbers[place] = -1
+            place += 1
+            continue
         high, low = digests[2 * place + 1], digests[2 * place] & _HALF
         slot = high & last
         while table[2 * slot + 1] != 0 and (table[2 * slot] != high or table[2 * slot + 1] >> 31 != low):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import mmap
 import os
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from types import TracebackType
 from typing import Final, NamedTuple
 
 import numpy as np
+from zlib_ng.zlib_ng import crc32
 
 from elixirscope.errors import EnvironmentProblem, RecordingError
 from elixirscope.recording import etf
@@ -155,7 +155,7 @@ def _frame_at(data: memoryview, at: int) -> Frame | None:
     end = at + FRAME_OVERHEAD + length
     if magic != FRAME_MAGIC or kind not in _TYPES or length > MAX_PAYLOAD or end > len(data):
         return None
-    if zlib.crc32(data[at + FRAME_PREFIX.size : end]) != crc:
+    if crc32(data[at + FRAME_PREFIX.size : end]) != crc:
         return None
     return Frame(kind, first, last, count, loss, data[at + FRAME_OVERHEAD : end], at)
 
@@ -186,7 +186,7 @@ def _is_tail(data: memoryview, at: int) -> bool:
 def frame_bytes(kind: int, payload: bytes, first: int, last: int, count: int, loss: int) -> bytes:
     """One whole frame. Times are the VM's monotonic ns."""
     body = FRAME_HEADER.pack(kind, 0, 0, len(payload), first, last, count, loss) + payload
-    return FRAME_PREFIX.pack(FRAME_MAGIC, zlib.crc32(body)) + body
+    return FRAME_PREFIX.pack(FRAME_MAGIC, crc32(body)) + body
 
 
 class FrameWriter:

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from elixirscope.errors import NotFoundError
 from elixirscope.recording.columns import COLUMNS, ColumnStore
-from elixirscope.recording.derived import complete
+from elixirscope.recording.derived import Completion
 from elixirscope.recording.sealer import SEGMENTS, Progress, Seal, identity
 
 _BATCH: Final = 1 << 17  # rows held at once
@@ -45,11 +45,10 @@ def make(recording: Path, seal: Seal, progress: Progress | None = None) -> Colum
     try:
         store = ColumnStore.create(fresh)
         for table in seal.rows:
+            whole = Completion(table, partial(store.numbers, "events"))
             with pq.ParquetFile(recording / SEGMENTS / f"{table}.parquet") as file:
                 for batch in file.iter_batches(_BATCH):
-                    store.append(
-                        table, complete(table, pa.Table.from_batches([batch]), partial(store.numbers, "events"))
-                    )
+                    store.append(table, whole.take(pa.Table.from_batches([batch])))
             store.commit()  # what other tables take from events is read from there
         store.commit(identity(seal), sync=True)
         store.close()

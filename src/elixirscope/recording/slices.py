@@ -60,32 +60,52 @@ def no_value(value_id: int, count: int) -> NotFoundError:
 
 
 def digests(buffers: list[memoryview], places: Numbers) -> npt.NDArray[np.uint64]:
-    """The XXH3-128 of each place, none of which is empty: its lower half, then its upper half."""
+    """The XXH3-128 of each place: its lower half, then its upper half. Of an empty one, whatever is there."""
     found = np.empty(2 * len(places), np.uint64)
-    starts, sizes = np.ascontiguousarray(places[:, 1]), np.ascontiguousarray(places[:, 2])
-    if xxh3.digests.is_due(int(sizes.sum()) // _WORK):
-        for file, chosen in by_file(buffers, places):
-            xxh3.digests(chosen, np.frombuffer(buffers[file], np.uint8), starts, sizes, xxh3.SECRET, found)
+    sizes = places[:, 2]
+    if (total := int(sizes.sum())) and xxh3.digests.is_due(total // _WORK):
+        flat = np.ascontiguousarray(places).ravel()
+        _within(xxh3.digests(flat, *_spanned(buffers), xxh3.SECRET, found))
         return found
-    each = zip(places[:, 0].tolist(), starts.tolist(), sizes.tolist(), strict=True)
+    there = np.flatnonzero(sizes)
+    each = zip(*places[there].T.tolist(), strict=True)
     joined = b"".join([xxh3_128_digest(buffers[file][at : at + size]) for file, at, size in each])
-    found.reshape(-1, 2)[:, ::-1] = np.frombuffer(joined, ">u8").reshape(-1, 2)
+    found.reshape(-1, 2)[there, ::-1] = np.frombuffer(joined, ">u8").reshape(-1, 2)
     return found
 
 
 def copy(buffers: list[memoryview], places: Numbers, into: Octets) -> None:
     """What is at these places, one after the other, into the beginning of `into`."""
-    starts, sizes = np.ascontiguousarray(places[:, 1]), np.ascontiguousarray(places[:, 2])
-    ends = np.cumsum(sizes)
-    total = int(ends[-1]) if len(ends) else 0
-    if _copy.is_due(total // _WORK):
+    total = int(places[:, 2].sum())
+    if total and _copy.is_due(total // _WORK):
         if total > len(into):
             raise IndexError(f"{total} bytes do not fit into {len(into)}")
-        for file, chosen in by_file(buffers, places):
-            _copy(chosen, np.frombuffer(buffers[file], np.uint8), starts, sizes, ends, into)
+        _within(_copy(np.ascontiguousarray(places).ravel(), *_spanned(buffers), into))
         return
-    each = zip(places[:, 0].tolist(), starts.tolist(), sizes.tolist(), strict=True)
+    each = zip(*places.T.tolist(), strict=True)
     into[:total] = np.frombuffer(b"".join([buffers[file][at : at + size] for file, at, size in each]), np.uint8)
+
+
+class _Memory:
+    """Bytes from an address on, for NumPy."""
+
+    def __init__(self, address: int, size: int) -> None:
+        self.__array_interface__ = {"version": 3, "typestr": "|u1", "shape": (size,), "data": (address, True)}
+
+
+def _spanned(buffers: list[memoryview]) -> tuple[Octets, Numbers, Numbers]:
+    """All of the memory from the first of these buffers to the last as one array, so that a kernel can go from one to
+    the other; where in it each begins; and how long it is. What lies between must not be touched. Not all are empty."""
+    sizes = np.array([len(buffer) for buffer in buffers], np.int64)
+    starts = np.array([np.frombuffer(buffer, np.uint8).ctypes.data if len(buffer) else 0 for buffer in buffers])
+    lowest = int(starts[sizes > 0].min())
+    highest = int((starts + sizes)[sizes > 0].max())
+    return np.asarray(_Memory(lowest, highest - lowest)), starts - lowest, sizes
+
+
+def _within(whole: bool) -> None:
+    if not whole:
+        raise IndexError("a value lies outside of its file")
 
 
 def by_file(buffers: list[memoryview], places: Numbers) -> Iterator[tuple[int, Numbers]]:
@@ -102,8 +122,13 @@ def by_file(buffers: list[memoryview], places: Numbers) -> Iterator[tuple[int, N
 
 
 @kernel
-def _copy(chosen: I64, data: Bytes, starts: I64, sizes: I64, ends: I64, into: U8) -> None:
-    """The parts of `data` that were chosen, each to where it ends."""
-    for number in range(len(chosen)):
-        place = chosen[number]
-        copy_bytes(into, ends[place] - sizes[place], data, starts[place], sizes[place])
+def _copy(places: I64, data: Bytes, begins: I64, limits: I64, into: U8) -> bool:
+    """The parts at `places`, one after the other; false for one outside of its file."""
+    end = 0
+    for place in range(0, len(places), 3):
+        file, start, size = places[place], places[place + 1], places[place + 2]
+        if start < 0 or size < 0 or start + size > limits[file]:
+            return False
+        copy_bytes(into, end, data, begins[file] + start, size)
+        end += size
+    return True

@@ -1,4 +1,4 @@
-"""XXH3-128 of many parts of a buffer in one compiled loop: the same digests as those of the package `xxhash`.
+"""XXH3-128 of many parts of files in one compiled loop: the same digests as those of the package `xxhash`.
 
 The algorithm is Yann Collet's, without a seed and with its default secret:
 https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md. These kernels are only ever compiled: they reckon with
@@ -167,19 +167,25 @@ def _longer(data: Bytes, at: int, size: int, secret: Bytes, into: U64, place: in
 
 
 @kernel
-def digests(chosen: I64, data: Bytes, starts: I64, sizes: I64, secret: Bytes, into: U64) -> None:
-    """For each place chosen, the digest of what is at `starts` in `sizes` bytes (from 1 on): its lower half goes into
-    into[2 * place], its upper half behind it. Nothing may reach beyond the data. secret: SECRET."""
-    for number in range(len(chosen)):
-        place = chosen[number]
-        at, size = starts[place], sizes[place]
+def digests(places: I64, data: Bytes, begins: I64, limits: I64, secret: Bytes, into: U64) -> bool:
+    """The digests of all places (file, start, size) that are not empty: of the one whose file comes at 3 * n, the lower
+    half is into[2 * n], the upper half behind it. A file begins at `begins` in the data and has `limits` bytes; false
+    for a place outside of its file. secret: SECRET."""
+    for number in range(len(places) // 3):
+        file, start, size = places[3 * number], places[3 * number + 1], places[3 * number + 2]
+        if size == 0:
+            continue
+        if start < 0 or size < 0 or start + size > limits[file]:
+            return False
+        at = begins[file] + start
         if size <= 3:
-            _upto_3(data, at, size, secret, into, 2 * place)
+            _upto_3(data, at, size, secret, into, 2 * number)
         elif size <= 8:
-            _upto_8(data, at, size, secret, into, 2 * place)
+            _upto_8(data, at, size, secret, into, 2 * number)
         elif size <= 16:
-            _upto_16(data, at, size, secret, into, 2 * place)
+            _upto_16(data, at, size, secret, into, 2 * number)
         elif size <= 240:
-            _upto_240(data, at, size, secret, into, 2 * place)
+            _upto_240(data, at, size, secret, into, 2 * number)
         else:
-            _longer(data, at, size, secret, into, 2 * place)
+            _longer(data, at, size, secret, into, 2 * number)
+    return True
