@@ -15,6 +15,7 @@ static _Atomic uint64_t served[SERVED];
 /* Compilers' processes come and go by the thousand: the latest are remembered. */
 static _Atomic uint64_t compiling[BUCKETS][WAYS];
 static _Atomic uint32_t turn[BUCKETS];
+static _Atomic int compiled; /* whether there was ever one: a program that runs has mostly none */
 static struct {
   _Atomic uint64_t name, pid;
 } names[NAMES];
@@ -36,6 +37,7 @@ void origin_forget(void) {
   memset((void *)served, 0, sizeof served);
   memset((void *)compiling, 0, sizeof compiling);
   memset((void *)names, 0, sizeof names);
+  atomic_store(&compiled, 0);
   atomic_store(&name_count, 0);
 }
 
@@ -48,7 +50,8 @@ void origin_serves(ERL_NIF_TERM pid) {
 
 int origin_plumbing(ERL_NIF_TERM pid) {
   uint32_t at = place(pid);
-  for (uint32_t n = 0; n < WAYS; n++)
+  unsigned ways = atomic_load_explicit(&compiled, memory_order_relaxed) ? WAYS : 0;
+  for (uint32_t n = 0; n < ways; n++)
     if (atomic_load_explicit(&compiling[at & (BUCKETS - 1)][n], memory_order_relaxed) == pid) return 1;
   for (uint32_t n = 0; n < SERVED / 2; n++, at++) {
     uint64_t found = atomic_load_explicit(&served[at & (SERVED - 1)], memory_order_relaxed);
@@ -150,6 +153,7 @@ int origin_born(ErlNifEnv *env, ERL_NIF_TERM pid, ERL_NIF_TERM mfa) {
   }
   if (!serves(name)) return 0;
   uint32_t bucket = place(pid) & (BUCKETS - 1);
+  atomic_store(&compiled, 1);
   if (!origin_plumbing(pid))
     atomic_store(&compiling[bucket][atomic_fetch_add(&turn[bucket], 1) % WAYS], pid);
   return 1;
