@@ -17,10 +17,34 @@ VIEWS = ("messages", "calls", "constellation", "causes", "flow", "query", "find"
 def test_the_sheet_names_every_key_and_escape_closes_it(page: Page) -> None:
     page.locator("body").press("?")
     sheet = page.get_by_role("dialog", name="Shortcuts")
-    for key in ("w", "a", "s", "d", ".", ",", "f", "/", "Ctrl K", "?", "Esc", "n", "r", "<", ">", "[", "]"):
+    for key in (
+        "w",
+        "a",
+        "s",
+        "d",
+        ".",
+        ",",
+        "f",
+        "/",
+        "Ctrl K",
+        "?",
+        "Esc",
+        "n",
+        "r",
+        "<",
+        ">",
+        "[",
+        "]",
+        "j",
+        "k",
+        "Ctrl F",
+    ):
         expect(sheet.locator("kbd", has_text=re.compile(f"^{re.escape(key)}$"))).to_have_count(1)
     page.keyboard.press("Escape")
     expect(sheet).to_have_count(0)
+    page.keyboard.press("Control+f")
+    expect(page.get_by_test_id("find-text")).to_be_focused()
+    page.keyboard.press("Escape")
     for key in ("/", "Control+k"):
         page.locator("body").press(key)
         expect(page.get_by_test_id("palette").get_by_role("combobox").or_(page.locator("dialog input"))).to_be_focused()

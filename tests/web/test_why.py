@@ -64,11 +64,24 @@ def test_a_value_is_copied_as_json(page: Page, sale: int) -> None:
 
 
 def test_a_finding_explains_itself_step_by_step(page: Page) -> None:
-    step = page.get_by_test_id("explain-step")
+    step, told = page.get_by_test_id("explain-step"), page.get_by_test_id("told")
     expect(step).to_be_visible()
-    page.get_by_test_id("finding").filter(has_text="Race").first.get_by_test_id("evidence").first.click()
+    evidence = page.get_by_test_id("finding").filter(has_text="Race").first.get_by_test_id("evidence")
+    evidence.first.click()
     expect(step).to_contain_text("step 1 of")
+    expect(told).to_contain_text("checked")
     page.get_by_test_id("explain-next").click()
     expect(step).to_contain_text("step 2 of")
     page.get_by_test_id("explain-previous").click()
     expect(step).to_contain_text("step 1 of")
+    page.locator("body").press("j")
+    expect(evidence.nth(1)).to_have_attribute("aria-current", "step")
+    expect(evidence.nth(1)).to_be_in_viewport()
+    page.locator("body").press("k")
+    expect(step).to_contain_text("step 1 of")
+    page.get_by_test_id("explain-fix").click()
+    expect(told).to_contain_text("one request")
+    page.locator("body").press("j")  # whoever moves on is told what happens there
+    expect(told).not_to_contain_text("one request")
+    page.get_by_role("button", name="Close the story").click()
+    expect(page.get_by_test_id("caption")).to_have_count(0)

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { asJson, flowchart, markdown, mermaid } from './export'
+import { asJson, chain, flowchart, markdown, mermaid } from './export'
 import type { Message } from './types'
 
 const message = (kind: string, from: number | null, to: number, at: number, text: string): Message => ({
@@ -90,5 +90,17 @@ describe('mermaid', () => {
 describe('markdown', () => {
   it('escapes what Markdown and HTML would read', () => {
     expect(markdown('<script>[x](y)\n# z')).toBe('\\<script\\>\\[x\\]\\(y\\) \\# z')
+  })
+})
+
+describe('a chain of causes as Mermaid', () => {
+  it('points from cause to effect, and dots what is inferred', () => {
+    const step = (event: number, edge: string | null, certain: boolean) => ({
+      ...{ event, at: event, process: 1, label: `call "f"`, edge, certain, reason: null },
+    })
+    const text = chain([step(9, null, true), step(8, 'in', true), step(7, 'sent_by', false)], () => 'Seats')
+    expect(text.split('\n')).toContain('  s1 -->|in| s0')
+    expect(text.split('\n')).toContain('  s2 -.->|sent by| s1')
+    expect(text).toContain('s0["Seats#58; call #34;f#34;"]')
   })
 })

@@ -1,4 +1,4 @@
-import type { GraphEdge, GraphNode, Message } from './types'
+import type { GraphEdge, GraphNode, Message, Step } from './types'
 import { payload } from './story'
 
 /** What leaves the page by the clipboard: Mermaid, Markdown, and terms as JSON. */
@@ -47,6 +47,23 @@ export function flowchart(nodes: GraphNode[], edges: GraphEdge[], name: (process
       if (from === undefined || to === undefined || from === to) return []
       const words = edge.kind === 'message' ? `${edge.count} ×` : edge.kind
       return [`  ${from} ${edge.certain ? '-->' : '-.->'}|${label(words)}| ${to}`]
+    }),
+    '',
+  ].join('\n')
+}
+
+/**
+ * A chain of events as Mermaid, arrows from cause to effect: each step is a cause of the one before it in the list,
+ * or its effect where the list goes forward. What is inferred is dotted.
+ */
+export function chain(steps: Step[], name: (process: number) => string, backward = true): string {
+  return [
+    'flowchart TD',
+    ...steps.map((step, index) => `  s${index}["${label(`${name(step.process)}: ${step.label}`)}"]`),
+    ...steps.slice(1).map((step, index) => {
+      const words = step.edge ? `|${label(step.edge.replaceAll('_', ' '))}|` : ''
+      const [from, to] = backward ? [index + 1, index] : [index, index + 1]
+      return `  s${from} ${step.certain ? '-->' : '-.->'}${words} s${to}`
     }),
     '',
   ].join('\n')

@@ -10,6 +10,7 @@ class Inquiry {
 
   ask(title: string, question: WhyNotQuestion): void {
     this.title = title
+    this.answer.retry() // a verdict may have been the best known so far: asked again, it is looked for again
     this.answer.load(JSON.stringify(question), (signal) => api.whynot(question, signal))
     focus.show('why')
   }

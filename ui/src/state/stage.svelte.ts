@@ -1,6 +1,6 @@
 import { applications } from '../lib/roster'
 import { cast, keep, stretch, telling } from '../lib/story'
-import type { Process } from '../lib/types'
+import type { Finding, Moment, Process } from '../lib/types'
 import { focus } from './focus.svelte'
 import { recording } from './recording.svelte'
 import { viewport } from './viewport.svelte'
@@ -16,6 +16,17 @@ class Stage {
   application = $state<string | null>(null)
   readonly applications = $derived(applications(recording.processes))
 
+  /** The finding that is open. */
+  readonly told = $derived<Finding | null>(
+    this.finding === null ? null : (recording.findings?.[this.finding] ?? null),
+  )
+  /** Which step of its story is in focus, or -1. */
+  readonly step = $derived(
+    this.told?.evidence.findIndex(
+      ({ moment }) => moment.event !== null && moment.event === focus.moment?.event,
+    ) ?? -1,
+  )
+
   readonly #wanted = $derived.by((): Set<number> | null => {
     if (this.cast === 'all') return null
     const here = focus.process ?? -1
@@ -24,10 +35,9 @@ class Stage {
       const wanted = this.application ?? this.applications.get(here)
       return new Set([...this.applications].flatMap(([one, name]) => (name === wanted ? [one] : [])))
     }
-    const open = this.finding === null ? undefined : recording.findings?.[this.finding]
     const found = new Set(viewport.coded)
-    if (this.cast === 'finding' && open) {
-      const named = cast(open)
+    if (this.cast === 'finding' && this.told) {
+      const named = cast(this.told)
       const own = new Set([...named].filter((process) => found.has(process)))
       return own.size > 0 ? own : named
     }
@@ -53,6 +63,19 @@ class Stage {
     const window = stretch(finding, moment)
     if (window) viewport.frame(...window)
     else viewport.reveal(moment.at)
+  }
+
+  /** Goes to a step of the open story. */
+  tell(moment: Moment): void {
+    focus.go({ ...moment, call: null })
+    viewport.reveal(moment.at)
+  }
+
+  /** The next or the previous step of the story; opens the first finding when none is open. */
+  walk(by: 1 | -1): void {
+    if (this.told === null) return this.open(0)
+    const next = this.told.evidence[this.step < 0 ? 0 : this.step + by]
+    if (next) this.tell(next.moment)
   }
 
   close(): void {
