@@ -78,6 +78,23 @@ print(time.perf_counter() - started, spent)
 """
 
 
+_RELATE = """
+import sys, time
+from pathlib import Path
+from elixirscope.correlate.correlator import EventCorrelator
+from elixirscope.recording.joiner import Joiner
+from elixirscope.recording.sealer import SLICE
+correlator, spent, used = EventCorrelator.on_all_cores(), 0.0, 0.0
+for log in Joiner.open(Path(sys.argv[1]) / "raw").slices(SLICE):
+    started, before = time.perf_counter(), time.process_time()
+    correlator.take(log)
+    spent, used = spent + time.perf_counter() - started, used + time.process_time() - before
+started, before = time.perf_counter(), time.process_time()
+correlator.finish(log)
+print(spent + time.perf_counter() - started, used + time.process_time() - before)
+"""
+
+
 class Bars:
     """The lines printed so far."""
 
@@ -128,6 +145,9 @@ def seal(path: Path, events: int, bars: Bars) -> None:
     values = segments.pop("values.zst")
     bars.add("seal, one core, values included", events / total / 1e6, 1.5, "M ev/s", least=True)
     bars.add("  of which correlate, one core", events / correlated / 1e6, 10, "M ev/s", least=True)
+    related, used = _python(_RELATE, path)
+    note = f"{used / events * 1e9:.0f} ns of processor time per event"
+    bars.add("correlate, all cores", events / related / 1e6, 10, "M ev/s", least=True, note=note)
     size = sum(segments.values()) / events
     bars.add("size without values", size, 15, "B/event", note=f"values {values / events:.1f} B/event")
 

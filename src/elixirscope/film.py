@@ -19,7 +19,14 @@ if TYPE_CHECKING:
 
 
 def correlator() -> Correlator:
-    """What relates the events of a recording that is not sealed yet: loaded only then."""
+    """What relates the events of a recording that is not sealed yet, on all cores: loaded only then."""
+    from elixirscope.correlate.correlator import EventCorrelator
+
+    return EventCorrelator.on_all_cores()
+
+
+def live_correlator() -> Correlator:
+    """The same for a recording that is still being made, which takes no second core from the program."""
     from elixirscope.correlate.correlator import EventCorrelator
 
     return EventCorrelator()

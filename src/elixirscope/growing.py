@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from elixirscope.film import correlator
+from elixirscope.film import correlator, live_correlator
 from elixirscope.recorded import Recorded
 from elixirscope.recording.live import Live
 from elixirscope.recording.presence import is_recording
@@ -36,7 +36,7 @@ class Growing(Recorded):
 
         Raises as `Film.open` does.
         """
-        live = Live(Path(path), correlate=correlator)
+        live = Live(Path(path), correlate=live_correlator)
         while is_recording(live.path):
             live.refresh()
             if (recording := live.recording) is not None:

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from elixirscope.correlate.columns import NONE
-from elixirscope.correlate.serving import Asked, Callbacks, Offered, serve
+from elixirscope.correlate.serving import Asked, Callbacks, Offered, digested, serve
 from elixirscope.correlate.shapes import look
 from elixirscope.kernels import Way, run
 from elixirscope.recording import etf
@@ -69,8 +69,8 @@ def test_each_callback_takes_what_it_would_take_in_its_turn(
             oldest = ranks[process] - 3 * longest - 1
             asked.append([process, event, site, value, cut, oldest])
             kinds, declared = _GIVEN[site]
-            given = term if isinstance(term, tuple) else ()
-            expected.append(boxes[process].take(kinds, given, event, cut, declared, oldest))
+            told = term if isinstance(term, tuple) else ()
+            expected.append(boxes[process].take(kinds, told, event, cut, declared, oldest))
         else:
             messages.append(etf.encode(term))
             offered.append([process, event, ranks[process], cut])
@@ -83,6 +83,8 @@ def test_each_callback_takes_what_it_would_take_in_its_turn(
     with run(way):
         looks = look(RawValues(messages), np.arange(len(messages)), {})
         came = Offered(mail[0], mail[1], mail[2], mail[3] == 1, looks.kind, looks.reference, looks.body)
-        ran = Asked(frames[0], frames[1], frames[2], frames[3], frames[4] == 1, frames[5])
-        found = serve(RawValues(arguments), Callbacks(_SITES), ran, came)
+        ran = Asked(
+            frames[0], frames[1], frames[2], digested(RawValues(arguments), frames[3]), frames[4] == 1, frames[5]
+        )
+        found = serve(Callbacks(_SITES), ran, came)
     assert [NONE if number == NONE else mail[1][number] for number in found.tolist()] == expected

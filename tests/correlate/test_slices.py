@@ -189,7 +189,7 @@ class Tables:
 
 def in_slices(log: Log, cuts: Sequence[int]) -> dict[str, list[dict[str, Any]]]:
     """Correlated in slices that end at these events, or where the time next changes."""
-    at, correlator, tables = log.rows["at"], EventCorrelator(), Tables()
+    at, correlator, tables = log.rows["at"], EventCorrelator(threads=2, many=1), Tables()
     ends = [*sorted({int(np.searchsorted(at, at[min(cut, len(at) - 1)])) for cut in cuts} - {0}), len(at)]
     for start, end in zip([0, *ends], ends, strict=False):
         part = Log(log.rows[start:end], log.processes, log.sites, log.values, log.losses)
@@ -200,7 +200,7 @@ def in_slices(log: Log, cuts: Sequence[int]) -> dict[str, list[dict[str, Any]]]:
 
 
 def equal(log: Log, cuts: Sequence[int]) -> None:
-    """In slices by compiled kernels, as a whole by interpreted ones."""
+    """In slices by compiled kernels and two threads, as a whole by interpreted ones and one."""
     with run("interpreted"):
         whole: dict[str, pa.Table] = EventCorrelator.correlate(log)
     with run("compiled"):

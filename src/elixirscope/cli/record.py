@@ -132,7 +132,7 @@ def _close(outcome: Outcome, json_file: Path | None) -> None:
         from elixirscope.recording.recording import Recording
 
         with progress("elixirscope: reading the recording") as tell:
-            recording = Recording.open(outcome.path, correlate=EventCorrelator, progress=tell)
+            recording = Recording.open(outcome.path, correlate=EventCorrelator.on_all_cores, progress=tell)
         info = recording.info
         if json_file:
             encoded = msgspec.json.encode(info, enc_hook=str)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -156,9 +156,8 @@ def calls_patches(log: Log, calls: Calls) -> list[Patch]:
     return patch("calls", calls.row[ended], **_ends(log, calls, ended))
 
 
-def calls_table(log: Log, calls: Calls, message: Ints, remote_parent: Ints) -> pa.Table:
-    """The rows of new frames. `message`: per frame the message event it handles; `remote_parent`: per frame the CALL
-    of one in another process; -1 for none."""
+def calls_columns(log: Log, calls: Calls) -> dict[str, Any]:
+    """The columns of new frames that need no messages."""
     new = slice(calls.older, None)
     site = calls.site[new]
     numbers = np.flatnonzero(np.bincount(site))
@@ -172,8 +171,7 @@ def calls_table(log: Log, calls: Calls, message: Ints, remote_parent: Ints) -> p
     def text(part: int) -> Callable[[int], str | None]:
         return lambda number: str(names[number][part]) if number in names else None
 
-    return table(
-        "calls",
+    return dict(
         call=calls.event[new],
         process=calls.process[new],
         site=known(site, 0),
@@ -187,7 +185,12 @@ def calls_table(log: Log, calls: Calls, message: Ints, remote_parent: Ints) -> p
         tail_of=known(calls.event_of(calls.tail_of[new])),
         external=external[site] == 1,
         generated=(made[site] == 1) | ((log.column("flags")[place] & int(Flag.GENERATED)) != 0),
-        remote_parent=known(remote_parent[new]),
-        message=known(message[new]),
         **_ends(log, calls, np.arange(calls.older, len(calls.event))),
     )
+
+
+def calls_table(calls: Calls, columns: dict[str, Any], message: Ints, remote_parent: Ints) -> pa.Table:
+    """The rows of new frames. `message`: per frame the message event it handles; `remote_parent`: per frame the CALL
+    of one in another process; -1 for none."""
+    new = slice(calls.older, None)
+    return table("calls", **columns, remote_parent=known(remote_parent[new]), message=known(message[new]))

@@ -2,40 +2,65 @@
 
 from __future__ import annotations
 
+from typing import Any, Final, NamedTuple
+
 import numpy as np
 import pyarrow as pa
 
 from elixirscope.correlate.bindings import bindings_table
-from elixirscope.correlate.calls import Calls, Frames, calls_patches, calls_table
+from elixirscope.correlate.calls import Calls, Frames, calls_columns, calls_patches, calls_table
 from elixirscope.correlate.causality import Causes
 from elixirscope.correlate.columns import Ints, known, patch, table
 from elixirscope.correlate.exceptions import Flights
-from elixirscope.correlate.handling import Mailboxes
+from elixirscope.correlate.handling import Mailboxes, callbacks_of
 from elixirscope.correlate.labels import give_labels
+from elixirscope.correlate.lane import Lane, cores
 from elixirscope.correlate.links import Links
 from elixirscope.correlate.memory import memory_table
-from elixirscope.correlate.messages import Mail, messages_patches, messages_table
+from elixirscope.correlate.messages import Mail, Messages, messages_patches, messages_table
 from elixirscope.correlate.omissions import omissions_table
 from elixirscope.correlate.origins import Origins
 from elixirscope.correlate.processes import Lives, processes_table
 from elixirscope.correlate.restarts import join_restarts
 from elixirscope.correlate.states import States
 from elixirscope.correlate.testruns import TestRuns
-from elixirscope.recording.changes import Changes
+from elixirscope.recording.changes import Changes, Patch
 from elixirscope.recording.format import Kind
 from elixirscope.recording.log import Log
 from elixirscope.recording.memory import MemoryTables
 
+MANY: Final = 50_000
+"""Events from which on a slice is related on two cores, where that is allowed."""
+_HERE: Final = Lane(1)
+
+
+class _Alone(NamedTuple):
+    """What follows from frames alone."""
+
+    calls: dict[str, Any]
+    bindings: pa.Table
+    previous: Ints
+
+
+class _Tied(NamedTuple):
+    """What ties processes to each other."""
+
+    cause: Ints
+    links: pa.Table
+    patches: list[Patch]
+
 
 class EventCorrelator:
-    """Relates every event to every other. Pure: the same log, however it is sliced, gives the same tables.
+    """Relates every event to every other. Pure: the same log, however it is sliced and on how many `threads`, gives the
+    same tables.
 
     One correlator is for one recording: `take` its slices in order of time, cut where the time changes, then `finish`.
     What it keeps between slices is what can still matter: open frames, messages on their way, unanswered or waiting for
     their callback, the last state of each process, all processes and links.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, threads: int = 1, many: int = MANY) -> None:
+        self._many, self._beside = many, Lane(threads)
         self._frames = Frames()
         self._mail = Mail()
         self._mailboxes = Mailboxes()
@@ -48,37 +73,39 @@ class EventCorrelator:
         self._origins = Origins()
         self._hits = np.zeros(0, np.int64)  # events of each site, a callback's return and its state as one
 
+    @classmethod
+    def on_all_cores(cls) -> EventCorrelator:
+        """One for a recording that has ended: nothing else needs the cores. See `lane.cores`."""
+        return cls(cores())
+
     def take(self, log: Log) -> Changes:
         """The rows of the next slice in all tables that grow with events. The log's processes and sites are all that
         are known so far, its losses all that are known of the whole recording."""
         if not len(log.rows):
             return Changes({}, [])
-        lossy = _lossy(log)
-        calls = self._frames.take(log, lossy)
-        messages = self._mail.take(log, lossy, calls)
-        handled = self._mailboxes.take(log, calls, messages)
-        self._lives.take(log, calls, messages)
-        links, link_patches = self._links.take(log, self._lives, messages)
-        previous = self._causes.previous(log)
-        cause, passed = self._causes.take(log, previous, self._lives, messages, self._links)
+        lossy, beside = _lossy(log), self._beside if len(log.rows) >= self._many else _HERE
+        # Frames beside messages …
+        framed = beside.start(self._frames.take, log, lossy)
+        asked = beside.start(lambda: callbacks_of(log, framed()))
+        alone = beside.start(lambda: self._without_messages(log, framed()))
+        messages = self._mail.take(log, lossy, framed)
+        calls, ran = framed(), asked()
+        # … and who handles which message beside what else follows from both.
+        tied = beside.start(lambda: self._with_messages(log, calls, messages, alone().previous))
+        handled = self._mailboxes.take(log, calls, messages, ran)
         states, state_patches = self._states.take(log, calls, handled.message)
-        self._flights.take(log, calls, passed)
-        self._tests.take(log, calls)
         self._origins.take(calls, handled.asker)
         self._frames.keep(calls, handled.message, handled.account)
-        sites = log.column("site")[log.column("kind") != Kind.STATE]  # a state is told by the return that holds it
-        hits = np.bincount(sites, minlength=len(self._hits))
-        hits[: len(self._hits)] += self._hits
-        self._hits = hits
+        columns, bindings, previous = alone()
+        made = {
+            "calls": calls_table(calls, columns, handled.message, handled.asker),
+            "messages": messages_table(messages),
+            "states": states,
+            "bindings": bindings,
+        }
+        cause, links, link_patches = tied()
         return Changes(
-            {
-                "events": _events_table(log, calls, previous, cause),
-                "calls": calls_table(log, calls, handled.message, handled.asker),
-                "messages": messages_table(messages),
-                "states": states,
-                "links": links,
-                "bindings": bindings_table(log, calls),
-            },
+            {"events": _events_table(log, calls, previous, cause), **made, "links": links},
             [
                 *calls_patches(log, calls),
                 *messages_patches(messages),
@@ -87,6 +114,21 @@ class EventCorrelator:
                 *link_patches,
             ],
         )
+
+    def _without_messages(self, log: Log, calls: Calls) -> _Alone:
+        self._tests.take(log, calls)
+        sites = log.column("site")[log.column("kind") != Kind.STATE]  # a state is told by the return that holds it
+        hits = np.bincount(sites, minlength=len(self._hits))
+        hits[: len(self._hits)] += self._hits
+        self._hits = hits
+        return _Alone(calls_columns(log, calls), bindings_table(log, calls), self._causes.previous(log))
+
+    def _with_messages(self, log: Log, calls: Calls, messages: Messages, previous: Ints) -> _Tied:
+        self._lives.take(log, calls, messages)
+        links, patches = self._links.take(log, self._lives, messages)
+        cause, passed = self._causes.take(log, previous, self._lives, messages, self._links)
+        self._flights.take(log, calls, passed)
+        return _Tied(cause, links, patches)
 
     def finish(self, log: Log) -> Changes:
         """The tables that do not grow with events, whole, and what the lives of processes explain of the others. Slices

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from elixirscope.correlate.calls import Calls
 from elixirscope.correlate.columns import NONE, Ints, known, lookup, patch
 from elixirscope.correlate.messages import Messages
-from elixirscope.correlate.serving import Asked, Callbacks, Offered, serve
+from elixirscope.correlate.serving import Asked, Callbacks, Given, Offered, digested, serve
 from elixirscope.kernels import I64, kernel
 from elixirscope.recording.changes import Patch
 from elixirscope.recording.format import Flag
@@ -29,6 +29,24 @@ class Handled(NamedTuple):
     account: Ints
     asker: Ints
     patches: list[Patch]
+
+
+class Ran(NamedTuple):
+    """The callbacks among the new frames of a slice, and what they were called with."""
+
+    callbacks: Callbacks
+    frames: Ints
+    given: Given
+    declared: Mask  # per site, whether it is declared to be a callback of any kind
+
+
+def callbacks_of(log: Log, calls: Calls) -> Ran:
+    """The callbacks that ran in a slice."""
+    size = max(max(log.sites, default=0), int(calls.site.max(initial=0))) + 1
+    callbacks, declared = Callbacks(log.sites, size), np.zeros(size, dtype=bool)
+    declared[[n for n, site in log.sites.items() if site.callback is not None]] = True
+    frames = calls.older + np.flatnonzero(callbacks.kinds[calls.site[calls.older :]])
+    return Ran(callbacks, frames, digested(log.values, log.column("value")[calls.event[frames] - log.first]), declared)
 
 
 _ENTRY = np.dtype(
@@ -60,24 +78,21 @@ class Mailboxes:
         self._counts = np.zeros(0, np.int64)  # messages that came to each process
         self._serves = np.zeros(0, dtype=bool)  # processes in which a callback has run
 
-    def take(self, log: Log, calls: Calls, messages: Messages) -> Handled:
-        """Which frames handle what. Sets the handlers of new messages in `messages`.
+    def take(self, log: Log, calls: Calls, messages: Messages, ran: Ran) -> Handled:
+        """Which frames handle what. Sets the handlers of new messages in `messages`. `ran`: the callbacks.
 
         A call is found by its reference; anything else by equal content, the oldest first; and where the content was
         not recorded, the oldest message of a fitting kind. The outermost callback handles the message; callbacks that
         it calls in its turn (of a behaviour on top of GenServer) run on the same account. An answer goes to who asked.
         """
         handled, asker = np.full(len(calls.event), NONE), np.full(len(calls.event), NONE)
-        callbacks = Callbacks(log.sites)
-        new = np.arange(calls.older, len(calls.event))
-        given = np.append(callbacks.kinds, np.zeros(max(0, int(calls.site.max(initial=0)) + 1 - len(callbacks.kinds))))
-        frames = new[given[calls.site[new]] != 0]
+        frames = ran.frames
         owner = calls.process[frames]
         entries, came = self._enter(log, messages, calls.event[frames], owner)
         taken = np.zeros(len(entries), dtype=bool)
         patches: list[Patch] = []
         if len(frames):
-            found = self._serve(log, calls, frames, callbacks, entries, came)
+            found = self._serve(log, calls, ran, entries, came)
             hit = found != NONE
             entry, frame = found[hit], frames[hit]
             taken[entry] = True
@@ -98,10 +113,8 @@ class Mailboxes:
         handled[: calls.older] = calls.account
         account = handled.copy()
         _inherit(calls.parent, calls.tail_of, account)
-        declared = np.zeros(len(given), dtype=bool)
-        declared[[n for n, site in log.sites.items() if site.callback is not None]] = True
         handled[: calls.older] = calls.message
-        inherits = declared[calls.site]
+        inherits = ran.declared[calls.site]
         inherits[: calls.older] = False
         return Handled(np.where(inherits, account, handled), account, asker, patches)
 
@@ -128,8 +141,9 @@ class Mailboxes:
         fresh["rank"] = rank
         return np.concatenate([self._waiting, fresh]), came
 
-    def _serve(self, log: Log, calls: Calls, frames: Ints, callbacks: Callbacks, entries: Entries, came: Ints) -> Ints:
-        """For each frame the entry that it handles, or -1. `came`: messages that came to the process before."""
+    def _serve(self, log: Log, calls: Calls, ran: Ran, entries: Entries, came: Ints) -> Ints:
+        """For each callback the entry that it handles, or -1. `came`: messages that came to the process before."""
+        frames = ran.frames
         process = calls.process[frames]
         # Where no callback has run, older messages than a few are not waited for.
         since = np.full(len(log.processes), np.iinfo(np.int64).max)
@@ -140,7 +154,7 @@ class Mailboxes:
             process=process,
             event=calls.event[frames],
             site=calls.site[frames],
-            value=log.column("value")[places],
+            given=ran.given,
             cut=(log.column("flags")[places] & int(Flag.TRUNCATED)) != 0,
             oldest=came - LONGEST,
         )
@@ -153,7 +167,7 @@ class Mailboxes:
             reference=entries["reference"][waiting],
             body=entries["body"][waiting],
         )
-        return lookup(waiting, serve(log.values, callbacks, asked, offered))
+        return lookup(waiting, serve(ran.callbacks, asked, offered))
 
     def _keep(self, entries: Entries, taken: Mask) -> None:
         behind = self._counts[entries["receiver"]] - entries["rank"]

@@ -8,7 +8,7 @@ add up, the pairs that are left to choice are marked as not certain.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -129,8 +129,8 @@ class Mail:
         self._many = _FEW  # calls, when to look which of them are over
         self._count = 0  # rows in the table
 
-    def take(self, log: Log, lossy: set[int], calls: Calls) -> Messages:
-        """The messages of the next slice."""
+    def take(self, log: Log, lossy: set[int], framed: Callable[[], Calls]) -> Messages:
+        """The messages of the next slice. `framed` gives its frames, and is asked late."""
         kind, first = log.column("kind"), log.first
         old, older = self._waiting, len(self._waiting)
         sends, receives = np.flatnonzero(kind == Kind.SEND), np.flatnonzero(kind == Kind.RECEIVE)
@@ -173,6 +173,7 @@ class Mail:
         value = column(both("value", new_value[sends]), new_value[unsent])
         inner, names = _to_nobody(log, np.concatenate([sends, unsent])[own], value[order >= older])
         looks = look(log.values, value[order >= older], inner)
+        sent_by = framed().of_events[sends]
         found = Messages(
             event=np.where(send == NONE, receive + first, send),
             send=send,
@@ -183,7 +184,7 @@ class Mail:
             value=value,
             sent_at=column(waiting.at, nothing),
             received_at=lookup(at, receive),
-            sender_call=column(both("call", calls.of_events[sends]), nothing),
+            sender_call=column(both("call", sent_by), nothing),
             reason=column(pairs.reason, np.zeros(len(unsent), np.int64)),
             kind=np.append(old["kind"], looks.kind),
             tag=np.append(old["tag"], self._number_tags(log, value[older:], looks.tag, looks.tag_at)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -30,13 +30,13 @@ _KINDS: Final = len(KINDS)
 class Callbacks:
     """The sites that are callbacks, and what each is given."""
 
-    def __init__(self, sites: dict[int, Site]) -> None:
-        size = max(sites, default=0) + 1
+    def __init__(self, sites: dict[int, Site], size: int | None = None) -> None:
+        size = max(sites, default=0) + 1 if size is None else size
         self.kinds = np.zeros(size, np.int64)  # per site the bits of the kinds; 0: no callback
         self.declared = np.zeros(size, dtype=bool)
         for number, site in sites.items():
-            if (given := _given(site)) is not None:
-                kinds, self.declared[number] = given
+            if (told := _given(site)) is not None:
+                kinds, self.declared[number] = told
                 self.kinds[number] = sum(1 << KINDS.index(kind) for kind in kinds)
 
 
@@ -54,6 +54,16 @@ def _given(site: Site) -> tuple[tuple[str, ...], bool] | None:
     return None
 
 
+class Given(NamedTuple):
+    """The digests of what callbacks were called with: so `many` arguments of each, in `parts` from `first` on, and two
+    `references` that the first two of them carry (0: none)."""
+
+    first: Ints
+    many: Ints
+    parts: Ints
+    references: Ints
+
+
 @dataclass
 class Asked:
     """The callbacks that ran, in order of event, in parallel arrays."""
@@ -61,7 +71,7 @@ class Asked:
     process: Ints
     event: Ints
     site: Ints
-    value: Ints  # its arguments
+    given: Given  # its arguments
     cut: Mask  # the arguments were cut to their budget
     oldest: Ints  # rank of the oldest message that it may handle
 
@@ -79,10 +89,10 @@ class Offered:
     body: Ints
 
 
-def serve(values: RawValues, callbacks: Callbacks, asked: Asked, offered: Offered) -> Ints:
-    """For each callback the message that it handles, or -1."""
-    count, entries = np.zeros(len(asked.event), np.int64), len(offered.received)
-    located = list(values.located(asked.value))
+def digested(values: RawValues, ids: Ints) -> Given:
+    """The arguments of callbacks, by their values (-1: not recorded)."""
+    count = np.zeros(len(ids), np.int64)
+    located = list(values.located(ids))
     for buffer, mine, start, end in located:
         arities(mine, buffer, start, end, count)
     first = np.cumsum(count) - count
@@ -90,7 +100,12 @@ def serve(values: RawValues, callbacks: Callbacks, asked: Asked, offered: Offere
     for buffer, mine, start, end in located:
         arguments.expect(int((end - start).sum()) // 4)
         arguments(mine, buffer, start, end, first, count, parts, references)
-    found = np.empty(len(count), np.int64)
+    return Given(first, count, parts, references)
+
+
+def serve(callbacks: Callbacks, asked: Asked, offered: Offered) -> Ints:
+    """For each callback the message that it handles, or -1."""
+    found, entries = np.empty(len(asked.event), np.int64), len(offered.received)
     processes = 1 + int(max(asked.process.max(initial=0), offered.process.max(initial=0)))
     _serve(
         offered.process,
@@ -112,10 +127,7 @@ def serve(values: RawValues, callbacks: Callbacks, asked: Asked, offered: Offere
         callbacks.declared[asked.site],
         asked.cut,
         asked.oldest,
-        first,
-        count,
-        parts,
-        references,
+        *asked.given,
         found,
     )
     return found

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from elixirscope.errors import ElixirScopeError
-from elixirscope.film import Film, correlator
+from elixirscope.film import Film, live_correlator
 from elixirscope.recording.live import Live
 from elixirscope.recording.presence import is_recording
 from elixirscope.web.showing import Showing
@@ -71,7 +71,7 @@ def follow(path: Path, report: Callable[[str], None] = lambda _: None) -> Showin
 
     Waits for the first event. Raises as `Film.open` does.
     """
-    live = Live(path, correlate=correlator)
+    live = Live(path, correlate=live_correlator)
     while is_recording(path):
         live.refresh()
         if (recording := live.recording) is not None:
