@@ -50,6 +50,18 @@ def test_tables_are_views(rec: Recorded) -> None:
         rec.calls.arrow(columns=["colour"])
 
 
+def test_rows_are_taken_some_at_a_time(rec: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("elixirscope.recorded._TAKEN", 2)
+    for name in (
+        *("events", "calls", "messages", "states", "processes"),
+        *("exceptions", "bindings", "tests", "links", "sites"),
+    ):
+        view = getattr(rec, name)
+        rows, numbers = list(view), [row[view.columns[0]] for row in view]
+        assert numbers == sorted(numbers)
+        assert sorted(map(repr, rows)) == sorted(map(repr, view.arrow().to_pylist())), name
+
+
 def test_states_and_who_changed_them(rec: Recorded) -> None:
     state = rec.state("Seats")
     assert state.value["sold"] == {b"A1": "ann"}

@@ -66,8 +66,9 @@ class Film:
     def findings(self) -> list[Finding]:
         """Root causes found in this recording, the most certain and severe first."""
         from elixirscope.insight import investigate  # all ways to look for causes
+        from elixirscope.insight.kept import keep
 
-        return investigate(self.dags)
+        return keep(self.recording.arrays, lambda: investigate(self.dags))
 
     def table(self, name: str) -> pa.Table:
         """The Arrow table `name` of `recording.schema.TABLES`."""

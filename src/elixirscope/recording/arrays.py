@@ -37,6 +37,15 @@ class Arrays:
         """Whether arrays are kept beside the recording, and there are none yet."""
         return self._folder is not None and not self._folder.exists() and self._writable(self._folder)
 
+    @property
+    def kept(self) -> bool:
+        """Whether what is made is kept beside the recording."""
+        return self._folder is not None and self._writable(self._folder)
+
+    def has(self, name: str) -> bool:
+        """Whether the arrays called `name` are there."""
+        return name in self._held or self._load(name) is not None
+
     def get(self, name: str, make: Callable[[Allocate], tuple[Array, ...]]) -> tuple[Array, ...]:
         """The arrays called `name`; `make` is given the means to allocate large ones, and asked when there are none."""
         found = self._held.get(name) or self._load(name)

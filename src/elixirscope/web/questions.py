@@ -32,6 +32,7 @@ from elixirscope.query.timeline import overview as overview_of
 from elixirscope.query.timeline import timeline as timeline_of
 from elixirscope.query.tree import supervision_order
 from elixirscope.recording.terms import inspect
+from elixirscope.web import detectives
 from elixirscope.web.parameters import Parameters
 
 _MOST = 1_000
@@ -69,7 +70,7 @@ def processes(film: Film, _ask: Parameters) -> Answer:
 
 def findings(film: Film, _ask: Parameters) -> Answer:
     """Root causes, ranked."""
-    return {"findings": film.findings}
+    return {"findings": detectives.findings(film)}
 
 
 def tests(film: Film, _ask: Parameters) -> Answer:
