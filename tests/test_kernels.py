@@ -56,11 +56,13 @@ def test_a_kernel_is_compiled_when_there_is_enough_to_do(cache: Path, monkeypatc
     monkeypatch.setattr(kernels, "ENOUGH", 20)
     monkeypatch.setattr(kernels, "ENOUGH_TO_COMPILE", 40)
     loop = kernel(_running_sum)
+    assert [kernels.is_news(work) for work in (39, 40)] == [False, True]
     for _ in range(3):
         _asked(loop, bytes(10))
         assert not cache.exists()
     _asked(loop, bytes(10))
     assert list(cache.glob("**/*.nbi"))
+    assert not kernels.is_news(40)
     again = kernel(_running_sum)  # as another process: what was compiled is there
     _asked(again, bytes(10))
     assert again._compiled is None

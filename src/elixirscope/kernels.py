@@ -242,6 +242,11 @@ def run(way: Way) -> Iterator[None]:
         _way = before
 
 
+def is_news(work: int) -> bool:
+    """Whether so much work has kernels compiled, which no process has done on this machine: that takes some seconds."""
+    return work >= ENOUGH_TO_COMPILE and not any(cache_folder().glob("**/*.nbi"))
+
+
 def cache_folder() -> Path:
     """Where compiled kernels are kept: under `$XDG_CACHE_HOME`, by default `~/.cache`."""
     root = os.environ.get("XDG_CACHE_HOME", "")

@@ -21,6 +21,7 @@ import pyarrow as pa
 
 from elixirscope import __version__
 from elixirscope.errors import EnvironmentProblem
+from elixirscope.kernels import is_news
 from elixirscope.recording.changes import Changes, Correlator
 from elixirscope.recording.columns import COLUMNS, ColumnStore
 from elixirscope.recording.coverage import Uncovered, uncovered
@@ -151,8 +152,8 @@ def _in_memory(
     recording_dir: Path, joiner: Joiner, raw: dict[str, int], tell: Progress, correlator: Correlator
 ) -> Built:
     tables = MemoryTables()
+    _announce(joiner, tell)
     (log,) = joiner.slices(None)
-    tell(f"relating {len(log.rows):,} events")
     root = _root(recording_dir)
     for changes in (correlator.take(log), correlator.finish(log)):
         tables.take(_checked(changes, root))
@@ -166,6 +167,7 @@ def _in_memory(
 def _stream(recording_dir: Path, joiner: Joiner, raw: dict[str, int], tell: Progress, correlator: Correlator) -> Seal:
     """Seal slice by slice: what is in memory does not grow with the recording, save for what can still matter."""
     total, root, truncated = joiner.events, _root(recording_dir), 0
+    _announce(joiner, tell)
 
     def into(segments: Path, columns: Path) -> Seal:
         nonlocal truncated
@@ -179,9 +181,9 @@ def _stream(recording_dir: Path, joiner: Joiner, raw: dict[str, int], tell: Prog
 
         with (segments / VALUES).open("wb") as file, ValueWriter(file) as values:
             for log in joiner.slices(SLICE):
-                tell(f"relating {log.first + len(log.rows):,} of {total:,} events")
                 values.append(log.values)  # compressed while events are related
                 apply(correlator.take(log))
+                tell(f"relating {total:,} events: {100 * (log.first + len(log.rows)) // total}%")
                 truncated += truncated_in(log)
             values.finish()
             os.fsync(file.fileno())
@@ -199,6 +201,11 @@ def _stream(recording_dir: Path, joiner: Joiner, raw: dict[str, int], tell: Prog
         return facts
 
     return _replace(recording_dir, into)
+
+
+def _announce(joiner: Joiner, tell: Progress) -> None:
+    first = ": compiling first, once on this machine, which takes some seconds" if is_news(joiner.events) else ""
+    tell(f"relating {joiner.events:,} events{first}")
 
 
 def _checked(changes: Changes, root: str) -> Changes:
