@@ -47,6 +47,16 @@ def main() -> None:
             with serving(Film.open(empty)) as server:
                 shoot(browser, server.url, "empty", lambda page: tab(page, "calls"), story=False)
             browser.close()
+        squeeze()
+
+
+def squeeze() -> None:
+    """Make the pictures small enough for a repository: 256 colours, where pngquant is installed."""
+    pngquant = shutil.which("pngquant")
+    if pngquant is None:
+        print("screenshots: no pngquant found, the pictures stay as large as the browser made them", file=sys.stderr)
+        return
+    subprocess.run([pngquant, "--force", "--ext", ".png", "--speed", "1", *sorted(TARGET.glob("*.png"))], check=True)
 
 
 def shoot(
