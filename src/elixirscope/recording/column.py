@@ -106,7 +106,7 @@ class Column:
 
     def _plain(self, values: pa.Array) -> tuple[Numbers, Flags | None]:
         """(what goes into NAME.data, which are known or None for all)."""
-        known = None if values.null_count == 0 else np.asarray(values.is_valid())
+        known = None if values.null_count == 0 else _flags(values, 0)
         if _is_text(self.kind):
             if pa.types.is_list(self.kind):
                 texts = [None if row is None else json.dumps(row) for row in values.to_pylist()]
@@ -115,7 +115,8 @@ class Column:
         if values.type != self.kind:
             values = values.cast(self.kind)
         if pa.types.is_boolean(self.kind):
-            return np.asarray(values.fill_null(False)), known
+            flags = _flags(values, 1)
+            return flags if known is None else flags & known, known
         numbers = np.frombuffer(values.buffers()[1], self._type, len(values), values.offset * self._type.itemsize)
         if known is not None:
             numbers = np.where(known, numbers, self._type.type(-1))
@@ -248,6 +249,12 @@ class Column:
         if buffer.size < size:
             raise OSError(f"{path} is {buffer.size} bytes, {size} were committed")
         return buffer
+
+
+def _flags(values: pa.Array, buffer: int) -> Flags:
+    """The bits of a buffer (0: what is known, 1: truth values themselves), which Arrow would take one by one."""
+    bits = np.frombuffer(values.buffers()[buffer], np.uint8)
+    return np.unpackbits(bits, bitorder="little", count=values.offset + len(values))[values.offset :].view(np.bool_)
 
 
 def _is_text(kind: pa.DataType) -> bool:
