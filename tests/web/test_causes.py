@@ -74,3 +74,15 @@ def test_two_moments_are_compared(page: Page, film: Film, delivered: tuple[int, 
     expect(page.get_by_test_id("relation-word")).to_contain_text("concurrent")
     page.locator("body").press("b")
     expect(page.get_by_test_id("relation")).to_have_count(0)
+
+
+def test_a_chain_is_copied_as_mermaid(page: Page, sale: int) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    go(page, sale)
+    page.get_by_test_id("tab-causes").click()
+    expect(page.get_by_test_id("cause-backward").first).to_be_visible()
+    for side, arrow in (("causes", "s1 -"), ("effects", "s0 -")):
+        page.get_by_test_id(f"copy-{side}").click()
+        expect(page.get_by_test_id("said")).to_have_text("Copied Mermaid")
+        page.wait_for_function("arrow => navigator.clipboard.readText().then(text => text.includes(arrow))", arg=arrow)
+        assert str(page.evaluate("() => navigator.clipboard.readText()")).startswith("flowchart TD\n")
