@@ -1,3 +1,4 @@
+import { untrack } from 'svelte'
 import { api } from '../lib/api'
 import { clamp, fit, pan, reveal, type Viewport, zoom } from '../lib/scale'
 import { Lru } from '../lib/lru'
@@ -170,6 +171,7 @@ class ViewportStore {
 
   /** The strip of the whole recording: asked once. */
   overview(): void {
+    if (untrack(() => this.whole.error)) this.whole.retry()
     this.whole.load('whole', (signal) => api.overview(480, signal))
   }
 
