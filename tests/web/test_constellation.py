@@ -32,6 +32,19 @@ def test_lives_and_heat_are_said(sky: Page) -> None:
     expect(sky.get_by_test_id("heat")).to_have_value("mailbox")
 
 
+def test_who_holds_the_most_memory_glows_the_most(sky: Page) -> None:
+    sky.get_by_test_id("everybody").click()
+    sky.get_by_test_id("heat").select_option("memory")
+    held: dict[float, float] = {}
+    for node in sky.locator("g.node:has(title)").all():
+        found = re.search(r"([\d.]+) (B|kB|MB) of memory", node.get_attribute("aria-label") or "")
+        if found:
+            radius = float(node.locator("circle.heat").get_attribute("r") or 0)
+            held[radius] = float(found[1]) * {"B": 1, "kB": 1e3, "MB": 1e6}[found[2]]
+    assert len(held) > 1
+    assert held[max(held)] == max(held.values())
+
+
 def test_messages_travel_unless_rest_is_asked_for(sky: Page) -> None:
     expect(sky.get_by_test_id("traveller").first).to_be_attached()
     sky.emulate_media(reduced_motion="reduce")
