@@ -154,6 +154,15 @@ def test_casts_and_infos_are_handled_by_the_callback_with_their_content() -> Non
     assert handled == [("{:put, _}", 5), ("{:put, _}", 7), (":refresh", 3)]
 
 
+def test_a_server_that_is_slow_to_start_handles_all_that_waited() -> None:
+    told = "".join(f"{n} client -> seats cast {{:put, {n}}}\n" for n in range(1, 501))
+    for n in range(1, 501):
+        told += f"{500 + 2 * n} seats callback Seats.handle_cast({{:put, {n}}})\n"
+        told += f"{501 + 2 * n} seats return {{:noreply, {n}}}\n"
+    drawn = Drawn("processes: client, seats\n" + told)
+    assert [drawn.at(row["handle_call"]) for row in drawn.rows("messages")] == list(range(501, 1501, 2))
+
+
 def test_equal_casts_are_handled_in_order_of_arrival() -> None:
     drawn = Drawn("""
         client                        seats

@@ -66,8 +66,9 @@ _ENTRY = np.dtype(
 
 LONGEST = 20_000
 """A message waits for its callback while no more than so many came to its process after it …"""
-BEFORE = 100
-"""… and no more than so many while no callback had run there."""
+BEFORE = 2_000
+"""… and no more than so many while no callback had run there: most such processes are no servers, and their messages
+would all be kept. A server that is slow to start finds that many waiting."""
 
 
 class Mailboxes:
