@@ -9,6 +9,7 @@ import os
 import pty
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,36 @@ def test_every_format_holds_the_same_rows(elixirscope: Run, film: Path) -> None:
     arrow: Any = elixirscope("query", film, _SQL, "--format", "arrow", text=False).stdout
     assert pyarrow.ipc.open_stream(arrow).read_all().to_pylist() == rows
     assert "bind" in elixirscope("query", film, _SQL).stdout
+
+
+def test_a_row_is_a_line_in_a_pipe(elixirscope: Run, film: Path) -> None:
+    header, *lines = elixirscope("query", film, "select *, repeat('x', 500) as much from calls").stdout.splitlines()
+    rows = json.loads(elixirscope("query", film, "select call from calls", "--json").stdout)
+    assert len(lines) == len(rows) > 1
+    assert header.split()[-1] == "much"
+    assert all(line.rstrip().endswith("x" * 500) for line in lines)
+
+
+def test_rows_that_a_terminal_has_no_room_for_are_told_by_cell(film: Path) -> None:
+    shown = _on_a_terminal("query", str(film), "select * from calls limit 2")
+    assert [line for line in shown if line.startswith("row ")] == ["row 1", "row 2"]
+    assert "outcome returned" in [" ".join(line.split()) for line in shown]
+
+
+def _on_a_terminal(*arguments: str) -> list[str]:
+    """The lines that a command writes to a terminal of 80 columns."""
+    leader, follower = pty.openpty()
+    command = [sys.executable, "-m", "elixirscope.cli.main", *arguments]
+    env = environment() | {"COLUMNS": "80", "NO_COLOR": "1", "TERM": "dumb"}
+    with subprocess.Popen(command, stdout=follower, stderr=subprocess.STDOUT, env=env) as process:
+        os.close(follower)
+        written = b""
+        with suppress(OSError):  # the terminal is gone with its last writer
+            while part := os.read(leader, 65_536):
+                written += part
+        assert process.wait(60) == 0
+    os.close(leader)
+    return written.decode().splitlines()
 
 
 def test_a_files_ending_chooses_the_format(elixirscope: Run, film: Path, tmp_path: Path) -> None:

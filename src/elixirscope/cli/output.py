@@ -59,12 +59,16 @@ def progress(first: str) -> Iterator[Callable[[str], None]]:
         yield lambda text: status.update(f"{text} …")
 
 
+_UNWRAPPED = 1_000_000  # characters: a row is a line to whatever reads it
+_NARROWEST = 8  # characters to a column of a table that can be read
+
+
 def console() -> Console:
     """Standard output: styled on a terminal, plain and unwrapped in a pipe."""
     from rich.console import Console
 
     piped = not sys.stdout.isatty()
-    return Console(highlight=False, soft_wrap=piped, width=240 if piped else None)
+    return Console(highlight=False, soft_wrap=piped, width=_UNWRAPPED if piped else None)
 
 
 def print_json(value: Any) -> None:
@@ -74,17 +78,26 @@ def print_json(value: Any) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], right: Iterable[str] = ()) -> None:
-    """A plain table on stdout. Cells are recorded text: shown as text, with control characters made visible."""
+    """A plain table on stdout; on a terminal that is too narrow for it, a line per cell. Cells are recorded text: shown
+    as text, with control characters made visible."""
     from rich.table import Table
     from rich.text import Text
 
+    out = console()
+    if len(columns) * _NARROWEST > out.width:
+        wide = max(map(len, columns))
+        for number, row in enumerate(rows, 1):
+            out.print(Text(f"row {number}", style="bold"))
+            for column, cell in zip(columns, row, strict=True):
+                out.print(Text(f"  {column:<{wide}}  {plain(cell)}"))
+        return
     numeric = set(right)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         table.add_column(column, justify="right" if column in numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*(Text(plain(cell)) for cell in row))
-    console().print(table)
+    out.print(table)
 
 
 def plain(value: object) -> str:
