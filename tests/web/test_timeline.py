@@ -180,6 +180,16 @@ def test_back_and_forward_walk_the_moments(page: Page, film: Film, sale: int) ->
     expect(page.get_by_test_id("moment")).to_contain_text("Ledger")
 
 
+def test_a_link_and_the_way_back_bring_their_moment_into_view(page: Page, film: Film, sale: int) -> None:
+    go(page, sale)
+    expect(page.get_by_test_id("playhead")).to_be_visible()
+    page.locator("body").press("z")  # close to the frame: whatever else happened is out of view
+    settled(page)
+    last = int(film.query.rows("select max(event) as event from raw.events where process is not null")[0]["event"])
+    go(page, last)
+    expect(page.get_by_test_id("playhead")).to_be_visible()
+
+
 def test_levels_of_zoom_by_mouse_and_keyboard(page: Page, film: Film, sale: int) -> None:
     go(page, sale)
     current = page.get_by_test_id("levels").locator("[aria-current]")

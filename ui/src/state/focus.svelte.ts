@@ -46,6 +46,7 @@ class Focus {
   likely = $state<number | null>(null)
 
   #last: Move = 'click'
+  #unseen = false // an address named the moment, and not what is in view
   #way: Move = 'click' // how the focus comes to where it is about to be
   #journeys = 0
   readonly #ahead = new Ahead<Picture>(KEPT)
@@ -94,6 +95,7 @@ class Focus {
     if (entry && this.moment !== null && (this.#last === 'step' || this.#last === 'scrub')) this.#write(false)
     this.#last = move
     this.moment = moment
+    this.#unseen = false
     this.origin = null
     this.#ask()
     if (entry && move !== 'follow') this.#write(location.hash.length > 2) // each would be a moment that nobody chose
@@ -162,7 +164,16 @@ class Focus {
     this.origin = null
     this.following = false
     this.moment = { ...found.moment, at: found.moment.at ?? -1 }
+    this.#unseen = !found.zoom
+    this.#reveal()
     this.#ask()
+  }
+
+  /** Brings a moment that an address named into view, as soon as its time is known. */
+  #reveal(): void {
+    if (!this.#unseen || !this.moment || this.moment.at < 0 || viewport.span <= 1) return
+    this.#unseen = false
+    viewport.reveal(this.moment.at)
   }
 
   #write(entry: boolean): void {
@@ -187,6 +198,7 @@ class Focus {
     if (at < 0 && event !== null && shown?.event === event) {
       // A link to the event that is shown already: its picture will not be asked for again.
       this.moment = { at: shown.at, process: process ?? shown.process, event, call }
+      this.#reveal()
     }
     this.picture.load(formatMoment(moment), async (signal) => {
       const picture = await (this.#ahead.of(keyOf(moment)) ?? pictureOf(moment, signal))
@@ -198,6 +210,7 @@ class Focus {
           event,
           call,
         }
+        this.#reveal()
       }
       return picture
     })
