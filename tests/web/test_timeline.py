@@ -13,6 +13,14 @@ from tests.web.pages import go, settled
 pytestmark = [pytest.mark.beam, pytest.mark.browser]
 
 
+_DASHES = """() => {
+  const of = CanvasRenderingContext2D.prototype, draw = of.setLineDash
+  window.dashes = new Set()
+  of.setLineDash = function (dash) { window.dashes.add(dash.join()); draw.call(this, dash) }
+}"""
+"""Keeps the patterns of lines that the page draws from now on."""
+
+
 @pytest.fixture
 def desk(page: Page, sale: int) -> Page:
     """The page at a sale, with a lane for every process and room for all of them."""
@@ -71,6 +79,19 @@ def test_lanes_are_pinned_hidden_and_moved_by_keyboard(desk: Page, film: Film) -
     desk.get_by_test_id("show-hidden").click()
     desk.get_by_test_id("lane-search").fill("Pricing")
     expect(desk.get_by_test_id(pricing)).to_be_visible()
+
+
+def test_causality_passes_through_a_hidden_lane_as_a_dashed_arrow(desk: Page, film: Film) -> None:
+    hidden = film.query.process("Pricing")
+    lane = desk.get_by_test_id(f"lane-{hidden}")
+    desk.locator("body").press("f")
+    settled(desk)
+    desk.evaluate(_DASHES)
+    with desk.expect_response(lambda answer: "/api/timeline?" in answer.url and "through=" in answer.url) as asked:
+        lane.get_by_role("button", name="Pricing", exact=True).press("h")
+    expect(lane).to_have_count(0)
+    assert any(hidden in arrow["via"] for arrow in asked.value.json()["messages"])
+    desk.wait_for_function("() => window.dashes.has('2,4')")
 
 
 def test_a_brush_scopes_the_lists_and_escape_clears_it(page: Page, sale: int) -> None:

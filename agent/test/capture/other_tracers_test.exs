@@ -2,29 +2,14 @@ defmodule ElixirScope.Capture.OtherTracersTest do
   # Other tools that trace the same VM, before us and later. In VMs of their own.
   use ExUnit.Case, async: true
   import ElixirScope.Test.Folder
+  import ElixirScope.Test.Traced
   alias ElixirScope.Capture.TraceSession
-  alias ElixirScope.Test.{ChildVM, NativeLibrary, RawFiles}
+  alias ElixirScope.Test.{ChildVM, RawFiles}
 
   setup :own_folder
   @moduletag timeout: 120_000
 
-  # The same with both, where there is a compiler.
-  @engines if match?({:ok, _}, NativeLibrary.library()), do: [:portable, :native], else: [:portable]
-
-  defp record(dir, code, plan, engine) do
-    {output, status} = ChildVM.run(dir, code, plan, engine)
-    raw = Path.join(dir, "raw")
-    assert RawFiles.complete?(raw)
-    %{output: output, status: status, raw: raw, events: RawFiles.events(raw)}
-  end
-
-  # The pid that a name was given to.
-  defp named(events, name) do
-    %{pid: pid} = Enum.find(events, &(&1.kind == :register and &1.value == {:ok, name}))
-    pid
-  end
-
-  defp of(events, pid, kind), do: Enum.filter(events, &(&1.pid == pid and &1.kind == kind))
+  @engines engines()
 
   for engine <- @engines do
     @engine engine

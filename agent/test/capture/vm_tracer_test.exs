@@ -2,28 +2,13 @@ defmodule ElixirScope.Capture.VMTracerTest do
   # In VMs of their own: what a recorded program does, and what the files tell of it.
   use ExUnit.Case, async: true
   import ElixirScope.Test.Folder
-  alias ElixirScope.Test.{ChildVM, NativeLibrary, RawFiles}
+  import ElixirScope.Test.Traced
+  alias ElixirScope.Test.{ChildVM, RawFiles}
 
   setup :own_folder
   @moduletag timeout: 120_000
 
-  # The same with both, where there is a compiler.
-  @engines if match?({:ok, _}, NativeLibrary.library()), do: [:portable, :native], else: [:portable]
-
-  defp record(dir, code, plan, engine) do
-    {output, status} = ChildVM.run(dir, code, plan, engine)
-    raw = Path.join(dir, "raw")
-    assert RawFiles.complete?(raw)
-    %{output: output, status: status, raw: raw, events: RawFiles.events(raw)}
-  end
-
-  # The pid that a name was given to.
-  defp named(events, name) do
-    %{pid: pid} = Enum.find(events, &(&1.kind == :register and &1.value == {:ok, name}))
-    pid
-  end
-
-  defp of(events, pid, kind), do: Enum.filter(events, &(&1.pid == pid and &1.kind == kind))
+  @engines engines()
 
   for engine <- @engines do
     @engine engine
