@@ -6,13 +6,16 @@ defmodule ElixirScope.AST.ConstructsTest do
 
   import ElixirScope.AST.Support
 
-  defp check(source, calls) do
+  setup :recording
+
+  defp check(engines, source, calls) do
     subject = elixir("defmodule Subject do\n#{source}\nend")
-    assert_transparent(subject, for({f, args} <- calls, do: fn -> apply(Subject, f, args) end))
+    assert_transparent(subject, for({f, args} <- calls, do: fn -> apply(Subject, f, args) end), engines: engines)
   end
 
-  test "clauses, guards, defaults, pins" do
+  test "clauses, guards, defaults, pins", %{engines: engines} do
     check(
+      engines,
       """
       def f(x, y \\\\ 3)
       def f(x, y) when x > y, do: {:gt, x}
@@ -43,8 +46,9 @@ defmodule ElixirScope.AST.ConstructsTest do
     )
   end
 
-  test "case, if, cond, with, unless, boolean operators" do
+  test "case, if, cond, with, unless, boolean operators", %{engines: engines} do
     check(
+      engines,
       """
       def c(x), do: case x, do: ({:ok, v} -> g(v); v when v > 1 -> v)
       def i(x), do: if(x, do: g(x), else: unless(x == nil, do: g(0)))
@@ -92,8 +96,9 @@ defmodule ElixirScope.AST.ConstructsTest do
     )
   end
 
-  test "comprehensions, closures, captures, streams" do
+  test "comprehensions, closures, captures, streams", %{engines: engines} do
     check(
+      engines,
       """
       def l(l), do: for(x <- l, rem(x, 2) == 0, y = x * 2, do: {x, y})
       def m(l), do: for({k, v} <- l, into: %{}, do: {k, g(v)})
@@ -122,8 +127,9 @@ defmodule ElixirScope.AST.ConstructsTest do
     )
   end
 
-  test "try, rescue, catch, else, after, raise, reraise, throw, exit" do
+  test "try, rescue, catch, else, after, raise, reraise, throw, exit", %{engines: engines} do
     check(
+      engines,
       """
       def r(f) do
         try do
@@ -211,8 +217,9 @@ defmodule ElixirScope.AST.ConstructsTest do
     )
   end
 
-  test "receive and after, messages, order of effects" do
+  test "receive and after, messages, order of effects", %{engines: engines} do
     check(
+      engines,
       """
       def f(x) do
         send(self(), {:a, x})
@@ -251,8 +258,11 @@ defmodule ElixirScope.AST.ConstructsTest do
     )
   end
 
-  test "structs, protocols' callers, sigils, delegates, macros, module attributes, binaries, ranges" do
+  test "structs, protocols' callers, sigils, delegates, macros, module attributes, binaries, ranges", %{
+    engines: engines
+  } do
     check(
+      engines,
       """
       defstruct a: 1, b: nil
       @list [1, 2, 3]
@@ -291,7 +301,7 @@ defmodule ElixirScope.AST.ConstructsTest do
     )
   end
 
-  test "a huge function takes work in proportion to its size" do
+  test "a huge function does the same, and takes work in proportion to its size", %{engines: engines} do
     source = fn n ->
       body = Enum.map_join(1..n, "\n", fn i -> "x#{i} = case x#{i - 1}, do: (:a -> g(#{i}); v -> v + #{i})" end)
       "defmodule Subject do\ndef f(x0) do\n#{body}\nx#{n}\nend\ndef g(x), do: x\nend"
@@ -306,6 +316,8 @@ defmodule ElixirScope.AST.ConstructsTest do
       afterwards - before
     end
 
+    calls = for x <- [0, :a, "x"], do: fn -> apply(Subject, :f, [x]) end
+    assert_transparent(elixir(source.(200)), calls, engines: engines)
     work.(10)
     assert work.(1_600) < 16 * work.(200)
   end

@@ -8,14 +8,17 @@ defmodule ElixirScope.AST.ErlangTest do
 
   import ElixirScope.AST.Support
 
-  defp check(source, calls) do
+  setup :recording
+
+  defp check(engines, source, calls) do
     exports = calls |> Enum.map(fn {f, args} -> "#{f}/#{length(args)}" end) |> Enum.uniq() |> Enum.join(",")
     subject = erlang("-module(subject).\n-export([#{exports}]).\n-record(r, {a = 1, b}).\n" <> source)
-    assert_transparent(subject, for({f, args} <- calls, do: fn -> apply(:subject, f, args) end))
+    assert_transparent(subject, for({f, args} <- calls, do: fn -> apply(:subject, f, args) end), engines: engines)
   end
 
-  test "comprehensions, named funs, if, catch, records, macros of old" do
+  test "comprehensions, named funs, if, catch, records, macros of old", %{engines: engines} do
     check(
+      engines,
       ~S"""
       lc(L) -> [g(X) || {ok, X} <- L, X > 1, g(X) < 9].
       bad(L) -> [X || X <- L, element(1, X) =:= ok].
@@ -83,51 +86,23 @@ defmodule ElixirScope.AST.ErlangTest do
     )
   end
 
-  test "maybe" do
-    if {:ok, true} == safely(fn -> :maybe_expr in :erl_features.all() end) do
-      # `maybe` is a token only when the feature is on; the forms are written down instead.
-      maybe = fn extra ->
-        {:maybe, 3,
-         [
-           {:maybe_match, 3, {:tuple, 3, [{:atom, 3, :ok}, {:var, 3, :Y}]}, {:var, 3, :X}},
-           {:call, 3, {:atom, 3, :g}, [{:var, 3, :Y}]}
-         ]}
-        |> then(&if(extra, do: Tuple.insert_at(&1, tuple_size(&1), extra), else: &1))
-      end
+  test "maybe", %{engines: engines} do
+    if maybe?() do
+      check(
+        engines,
+        ~S"""
+        f(X) -> maybe {ok, Y} ?= X, g(Y) end.
+        h(X) -> maybe {ok, Y} ?= X, Z = g(Y), {ok, _} ?= {ok, Z}, Z else error -> g(e); {no, E} -> {E, g(no)} end.
+        last(X) -> maybe {ok, _} ?= X end.
+        within(X) -> {case maybe {ok, Y} ?= X, Y end of 1 -> one; Other -> g(Other) end, self() ! done}.
+        g(X) -> {X}.
+        """,
+        for(f <- [:f, :h, :last, :within], arg <- [{:ok, 1}, :error, {:no, 2}, :other], do: {f, [arg]})
+      )
 
-      otherwise = {:else, 3, [{:clause, 3, [{:atom, 3, :error}], [], [{:call, 3, {:atom, 3, :g}, [{:atom, 3, :e}]}]}]}
-
-      last = {:maybe, 5, [{:maybe_match, 5, {:tuple, 5, [{:atom, 5, :ok}, {:var, 5, :_}]}, {:var, 5, :X}}]}
-      positive = {:op, 6, :>, {:var, 6, :N}, {:integer, 6, 0}}
-      again = {:call, 6, {:atom, 6, :loop}, [{:op, 6, :-, {:var, 6, :N}, {:integer, 6, 1}}]}
-      loop = {:maybe, 6, [{:maybe_match, 6, {:atom, 6, true}, positive}, again]}
-
-      forms = [
-        {:attribute, 1, :module, :subject},
-        {:attribute, 1, :export, [f: 1, h: 1, last: 1, loop: 1]},
-        {:function, 5, :last, 1, [{:clause, 5, [{:var, 5, :X}], [], [last]}]},
-        {:function, 6, :loop, 1, [{:clause, 6, [{:var, 6, :N}], [], [loop]}]},
-        {:function, 3, :f, 1, [{:clause, 3, [{:var, 3, :X}], [], [maybe.(nil)]}]},
-        {:function, 3, :h, 1, [{:clause, 3, [{:var, 3, :X}], [], [maybe.(otherwise)]}]},
-        {:function, 4, :g, 1, [{:clause, 4, [{:var, 4, :X}], [], [{:tuple, 4, [{:var, 4, :X}]}]}]}
-      ]
-
-      options = [{:feature, :maybe_expr, :enable}]
-      {:ok, module, binary} = :compile.forms(forms, [:debug_info, :binary | options])
-      {:ok, read} = ElixirScope.Compiler.Beam.read(binary)
-
-      calls = for f <- [:f, :h], arg <- [{:ok, 1}, :error, :other], do: fn -> apply(:subject, f, [arg]) end
-      subject = {module, read, binary}
-      assert_transparent(subject, [fn -> :subject.last({:ok, 1}) end, fn -> :subject.last(2) end | calls])
-
-      {_, events} = record(subject, fn -> :subject.loop(2) end)
+      loop = erlang("-module(subject). -export([loop/1]). loop(N) -> maybe true ?= N > 0, loop(N - 1) end.")
+      {_, events} = record(loop, fn -> :subject.loop(2) end)
       assert [:call, :tail, :call, :tail, :call, :return] = Enum.map(events, &elem(&1, 0))
     end
-  end
-
-  defp safely(fun) do
-    {:ok, fun.()}
-  rescue
-    UndefinedFunctionError -> :error
   end
 end

@@ -6,10 +6,12 @@ defmodule ElixirScope.AST.RandomErlangTest do
 
   import ElixirScope.AST.Support
 
+  setup :recording
+
   @modules 8
   @functions 8
 
-  test "random Erlang modules do the same plain and instrumented" do
+  test "random Erlang modules do the same plain and instrumented", %{engines: engines} do
     # `mix test --seed N` makes the same programs again.
     seed = ExUnit.configuration()[:seed]
     :rand.seed(:exsss, seed)
@@ -23,7 +25,7 @@ defmodule ElixirScope.AST.RandomErlangTest do
             fn -> apply(:subject, :"f#{f}", [arg, 2]) end
           end
 
-        assert_transparent(erlang(source), calls, stacks: :loose, frames: :open)
+        assert_transparent(erlang(source), calls, stacks: :loose, frames: :open, engines: engines)
       rescue
         e -> reraise "seed #{seed}: #{Exception.message(e)}\n#{source}", __STACKTRACE__
       end
@@ -228,11 +230,10 @@ defmodule ElixirScope.AST.RandomErlangTest do
       else: "maps:to_list(\#{a => #{sub.()}})"
   end
 
-  # It is a word of the language since OTP 27.
   defp maybes(v, w, sub, inner) do
     otherwise = pick(["", "else {no, _} -> #{inner.([])}; _ -> #{inner.([])}"])
 
-    if parses?("maybe ok ?= x, y end"),
+    if maybe?(),
       do: "maybe {ok, #{v}} ?= #{sub.()}, #{w} = e(#{v}), ok ?= ok, #{inner.([v, w])} #{otherwise} end",
       else: literal()
   end

@@ -1,15 +1,17 @@
 Code.require_file("support.exs", __DIR__)
 
 defmodule ElixirScope.AST.RandomTest do
-  # Modules nobody would write: random expressions, plain and instrumented, must do the same.
+  # Modules nobody would write: random expressions, plain and instrumented, must do the same, at the same price.
   use ExUnit.Case, async: false
 
   import ElixirScope.AST.Support
 
+  setup :recording
+
   @modules 8
   @functions 8
 
-  test "random modules do the same plain and instrumented" do
+  test "random modules do the same plain and instrumented", %{engines: engines} do
     # `mix test --seed N` makes the same programs again.
     seed = ExUnit.configuration()[:seed]
     :rand.seed(:exsss, seed)
@@ -23,7 +25,7 @@ defmodule ElixirScope.AST.RandomTest do
             fn -> apply(Subject, :"f#{f}", [arg, 2]) end
           end
 
-        assert_transparent(elixir(source), calls, stacks: :loose)
+        assert_transparent(elixir(source), calls, stacks: :loose, engines: engines)
       rescue
         e -> reraise "seed #{seed}: #{Exception.message(e)}\n#{source}", __STACKTRACE__
       end

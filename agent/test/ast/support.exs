@@ -43,7 +43,9 @@ unless Code.ensure_loaded?(ElixirScope.AST.Support) do
     import ExUnit.Assertions
     alias ElixirScope.AST.Support.Observer
     alias ElixirScope.AST.Transformer
+    alias ElixirScope.Capture.{InstrumentationRuntime, NativeRuntime}
     alias ElixirScope.Compiler.Beam
+    alias ElixirScope.Test.{Folder, NativeLibrary, Pipeline}
 
     @levels [:calls, :values, :full]
 
@@ -68,7 +70,7 @@ unless Code.ensure_loaded?(ElixirScope.AST.Support) do
 
     @doc "Erlang source of one module, likewise."
     def erlang(source) do
-      {:ok, tokens, _} = :erl_scan.string(String.to_charlist(source), {1, 1})
+      {:ok, tokens, _} = scan(source)
 
       forms =
         tokens
@@ -82,6 +84,15 @@ unless Code.ensure_loaded?(ElixirScope.AST.Support) do
       {:ok, read} = Beam.read(binary)
       {module, read, binary}
     end
+
+    @doc "Its tokens, with `maybe` where OTP has it: a word of the language since OTP 27, two releases before when asked for."
+    def scan(source) do
+      words = fn word -> (word in [:maybe, :else] and maybe?()) or :erl_scan.reserved_word(word) end
+      :erl_scan.string(String.to_charlist(source), {1, 1}, reserved_word_fun: words)
+    end
+
+    @doc "Whether this OTP has `maybe`."
+    def maybe?, do: Code.ensure_loaded?(:erl_features) and :maybe_expr in :erl_features.all()
 
     defp chunk({:dot, _} = dot, acc), do: {:cont, Enum.reverse([dot | acc]), []}
     defp chunk(token, acc), do: {:cont, [token | acc]}
@@ -137,8 +148,19 @@ unless Code.ensure_loaded?(ElixirScope.AST.Support) do
     defp named({:call, frame, site, arguments}, sites), do: {:call, frame, sites[site], arguments}
     defp named(event, sites), do: put_elem(event, 2, Map.fetch!(sites, elem(event, 2)))
 
+    @doc "To be used as `setup :recording`: both engines record in this VM, the native one where there is a compiler."
+    def recording(context) do
+      native? = NativeLibrary.load() == :ok
+      %{tmp_dir: dir} = Folder.own_folder(context)
+      pipeline = Pipeline.start(dir, "", if(native?, do: :native, else: :portable))
+      ExUnit.Callbacks.on_exit(fn -> Pipeline.stop(pipeline) end)
+      %{engines: [InstrumentationRuntime | if(native?, do: [NativeRuntime], else: [])]}
+    end
+
     @doc """
-    Fails unless each fun has the same outcome plain and at every level.
+    Fails unless each fun has the same outcome plain, at every level, and recorded by each of `engines:` (the runtimes
+    that `recording/1` gives), which also must cost its process no more than so many reductions for an event, and leave
+    nothing in it.
 
     `stacks: :loose`: the instrumented stack may hold more functions of the module and other lines. The Erlang compiler
     merges equal code (the line of one place stands for both), makes a tail call out of a call that it proves will
@@ -147,24 +169,55 @@ unless Code.ensure_loaded?(ElixirScope.AST.Support) do
     `frames: :open`: frames may stay without an end. Nothing is told when Erlang's old `catch` ends them.
     """
     def assert_transparent({module, _, plain} = subject, funs, opts \\ []) do
+      watched = fn m, _ -> m in [:ets, GenServer] end
       load(module, plain)
-      expected = Enum.map(funs, &outcome/1)
+      expected = Enum.map(funs, &measured/1)
 
-      for level <- @levels do
-        {binary, _sites} = instrument(subject, level: level, watched: fn m, _ -> m in [:ets, GenServer] end)
+      counts =
+        for level <- @levels do
+          {binary, _sites} = instrument(subject, level: level, watched: watched)
+          load(module, binary)
+
+          for {fun, {expected, _}} <- Enum.zip(funs, expected) do
+            Observer.open()
+            outcome = outcome(fun)
+            events = Observer.events()
+            Observer.close()
+            assert_same(outcome, expected, opts, level)
+            assert_frames_end(events, outcome, opts[:frames])
+            length(events)
+          end
+        end
+
+      for runtime <- opts[:engines] || [] do
+        {binary, _sites} = instrument(subject, level: :full, watched: watched, runtime: runtime)
         load(module, binary)
 
-        for {fun, expected} <- Enum.zip(funs, expected) do
-          Observer.open()
-          outcome = outcome(fun)
-          events = Observer.events()
-          Observer.close()
-
-          assert same?(outcome, expected, opts[:stacks]),
-                 "at #{level}: #{inspect(outcome)} instead of #{inspect(expected)}"
-
-          assert_frames_end(events, outcome, opts[:frames])
+        for {fun, {expected, plain}, events} <- Enum.zip([funs, expected, List.last(counts)]) do
+          {outcome, cost} = measured(fun)
+          assert_same(outcome, expected, opts, runtime)
+          assert_cheap(cost, fun, plain, events, runtime)
         end
+      end
+    end
+
+    defp assert_same(outcome, expected, opts, how),
+      do:
+        assert(same?(outcome, expected, opts[:stacks]), "#{how}: #{inspect(outcome)} instead of #{inspect(expected)}")
+
+    # Of a process that died nothing is known. A process that waited, for code or for its turn, has used up its slice.
+    defp assert_cheap(cost, fun, plain, events, how, tries \\ 5)
+    defp assert_cheap(nil, _fun, nil, _events, _how, _tries), do: :ok
+
+    defp assert_cheap(cost, fun, plain, events, how, tries) do
+      # An event takes some twenty with the portable engine, one with the native one; looking through a value takes more.
+      if cost.reductions > 2 * plain.reductions + 1_000 * (events + 1) and tries > 1 do
+        assert_cheap(elem(measured(fun), 1), fun, plain, events, how, tries - 1)
+      else
+        told = "#{how}, #{events} events: #{inspect(cost)}, plain #{inspect(plain)}"
+        assert cost.reductions <= 2 * plain.reductions + 1_000 * (events + 1), told
+        # What the outcome holds may be shared in another way, and closures hold the frame around them.
+        assert cost.words <= plain.words + cost.outcome, told
       end
     end
 
@@ -206,9 +259,16 @@ unless Code.ensure_loaded?(ElixirScope.AST.Support) do
     end
 
     @doc "Runs in a process of its own: result or exception with its stack, messages sent to itself, dictionary."
-    def outcome(fun) do
+    def outcome(fun), do: fun |> measured() |> elem(0)
+
+    # And what it cost: reductions, and words that the process holds when it is done, those of the outcome among them.
+    defp measured(fun) do
+      parent = self()
+
       {pid, ref} =
         spawn_monitor(fn ->
+          {:reductions, before} = Process.info(self(), :reductions)
+
           result =
             try do
               {:value, fun.()}
@@ -216,15 +276,37 @@ unless Code.ensure_loaded?(ElixirScope.AST.Support) do
               class, reason -> {class, reason, stack(__STACKTRACE__)}
             end
 
+          {:reductions, afterwards} = Process.info(self(), :reductions)
+          send(parent, {:done, self(), afterwards - before})
+
+          receive do
+            {:measured, ^parent} -> :ok
+          end
+
           exit({:outcome, %{result: result, messages: messages(), dictionary: Enum.sort(Process.get())}})
         end)
 
       receive do
-        {:DOWN, ^ref, :process, ^pid, {:outcome, outcome}} -> outcome
-        {:DOWN, ^ref, :process, ^pid, reason} -> %{result: {:died, reason}}
+        {:done, ^pid, reductions} ->
+          words = words(pid)
+          send(pid, {:measured, parent})
+
+          receive do
+            {:DOWN, ^ref, :process, ^pid, {:outcome, outcome}} ->
+              {outcome, %{reductions: reductions, words: words, outcome: :erts_debug.flat_size(outcome)}}
+          end
+
+        {:DOWN, ^ref, :process, ^pid, reason} ->
+          {%{result: {:died, reason}}, nil}
       after
         20_000 -> flunk("no end in sight")
       end
+    end
+
+    defp words(pid) do
+      :erlang.garbage_collect(pid)
+      {:garbage_collection_info, held} = Process.info(pid, :garbage_collection_info)
+      held[:heap_size] + held[:old_heap_size] + held[:mbuf_size]
     end
 
     defp stack(stack) do
