@@ -77,3 +77,17 @@ def test_a_real_line(example_recording: Path) -> None:
     assert answer.prints
     assert answer.total == len(answer.prints)
     assert all(p.value is not None and p.value.text.startswith('{"') for p in answer.prints)
+
+
+@pytest.mark.beam
+def test_closures_that_a_line_makes_are_counted_apart(example_recording: Path) -> None:
+    query = Film.open(example_recording).query
+    seats = "from raw.sites where file like '%seats.ex'"
+    (line,) = query.rows(  # put_in/2 makes two closures
+        f"select file, line, max(hits) as hits {seats} and kind = 'return' and line in"
+        f" (select line {seats} and kind = 'fn' group by line having count(*) = 2) group by file, line"
+    )
+    answer = retro(query, line["file"], line["line"], "customer", limit=1_000)
+    assert answer.total - answer.closures == line["hits"]
+    assert answer.closures == 2 * line["hits"]
+    assert len([p for p in answer.prints if p.value]) == line["hits"]

@@ -59,6 +59,12 @@ def test_losses_that_touch_are_one_and_calls_have_their_seconds() -> None:
     assert omissions(log)[3].function == "Shop.price/1"
 
 
+def test_a_loss_that_was_told_before_the_event_it_followed_does_not_end_before_it_begins() -> None:
+    log = Log(Rows.empty(0), [ProcessKey("n", "#PID<0.1.0>", 0)], {})
+    log.losses = [Loss(0, 0, 2, "overload", at=20, since=30), Loss(0, 0, 1, "overload", at=25, since=22)]
+    assert [(one.at, one.until, one.count) for one in omissions(log)] == [(20, 30, 3)]
+
+
 def test_a_loss_lies_between_the_events_before_it_and_when_it_was_told(tmp_path: Path) -> None:
     pid = Pid("nonode@nohost", 1, 0, 0)
     events = np.zeros(2, EVENT)

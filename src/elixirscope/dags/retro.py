@@ -39,12 +39,14 @@ class Print(msgspec.Struct, frozen=True):
 class Retro(msgspec.Struct, frozen=True):
     """A page of passings in order of time; `total` counts all of the line. `next` is the offset to go on from (None at
     the end): it comes early when evaluating took its time. `skipped` passings of this page did not hold `only`.
+    `closures` of all passings are those of functions that are made on this very line, within a passing of the line.
     """
 
     file: str
     line: int
     expression: str
     total: int
+    closures: int
     prints: list[Print]
     next: int | None
     skipped: int
@@ -69,6 +71,7 @@ def retro(
     compiled = compile_expression(expression)
     condition = compile_expression(only) if only else None
     events = passings(query, file, line)
+    closures = _closures(query, file, line, events)
     search, labels, until = Occurrences(query), Labels(query), time.monotonic() + seconds
     prints: list[Print] = []
     skipped, at = 0, max(offset, 0)
@@ -82,7 +85,7 @@ def retro(
             prints.append(_print(query, labels, compiled, variables, event))
         if time.monotonic() > until:
             break
-    return Retro(file, line, expression, len(events), prints, at if at < len(events) else None, skipped)
+    return Retro(file, line, expression, len(events), closures, prints, at if at < len(events) else None, skipped)
 
 
 def passings(query: QueryCoordinator, file: str, line: int) -> NDArray[np.int64]:
@@ -109,6 +112,14 @@ def passings(query: QueryCoordinator, file: str, line: int) -> NDArray[np.int64]
     again[:-1] = (calls[order][1:] == calls[order][:-1]) & (sites_of[1:] > sites_of[:-1]) & (calls[order][1:] >= 0)
     kept: NDArray[np.int64] = np.sort(events[order][~again])
     return kept
+
+
+def _closures(query: QueryCoordinator, file: str, line: int, events: NDArray[np.int64]) -> int:
+    """How many of the passings are in the frame of a function without a name that begins on this line."""
+    made = query.rows("select site from raw.sites where file = ? and line = ? and kind = 'fn'", [file, line])
+    calls = query.column("events", "call")[events]
+    calls = calls[calls >= 0]
+    return int(np.isin(query.column("events", "site")[calls], [row["site"] for row in made]).sum()) if made else 0
 
 
 def _files(query: QueryCoordinator) -> str:

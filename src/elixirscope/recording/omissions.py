@@ -9,7 +9,7 @@ from itertools import zip_longest
 from typing import Any, Final, Literal
 
 from elixirscope.recording.counted import counted
-from elixirscope.recording.log import Log
+from elixirscope.recording.log import Log, Loss
 from elixirscope.recording.terms import Atom, Term
 
 LEFT_OUT: Final = {
@@ -88,16 +88,22 @@ def _losses(log: Log) -> Iterator[Omission]:
         if not loss.count:
             continue
         key = loss.vm, loss.process, loss.reason
-        before, since = last.get(key), loss.since if loss.since is not None else loss.at
-        fresh = Omission("loss", since, loss.at, "events", loss.reason, loss.vm, loss.process, count=loss.count)
+        before, (since, until) = last.get(key), _span(loss)
+        fresh = Omission("loss", since, until, "events", loss.reason, loss.vm, loss.process, count=loss.count)
         if before is None:
             last[key] = fresh
         elif since is None or before.until is None or since > before.until:
             yield before
             last[key] = fresh
         else:
-            last[key] = replace(before, until=loss.at, count=(before.count or 0) + loss.count)
+            last[key] = replace(before, until=max(before.until, until or 0), count=(before.count or 0) + loss.count)
     yield from last.values()
+
+
+def _span(loss: Loss) -> tuple[int | None, int | None]:
+    """From when to when: collectors write beside each other, so a loss may be told before the event it followed."""
+    since = loss.since if loss.since is not None else loss.at
+    return (since, loss.at) if since is None or loss.at is None or since <= loss.at else (loss.at, since)
 
 
 def _by_vm(log: Log, what: str) -> dict[int, list[dict[str, Any]]]:

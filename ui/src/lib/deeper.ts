@@ -101,6 +101,8 @@ export interface Retro {
   line: number
   expression: string
   total: number
+  /** Of all passings, those of functions without a name that are made on the line itself. */
+  closures: number
   prints: Print[]
   next: number | null
   skipped: number

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { argumentsText, shortText } from './names'
+import { argumentsText, breakable, shortText } from './names'
 
 describe('arguments', () => {
   it('stand between parentheses without the braces of their tuple', () => {
@@ -19,5 +19,22 @@ describe('labels in narrow columns', () => {
   it('leave all else as it is', () => {
     for (const text of ['calls Seats.put/3', 'alias A.B.C', 'sends call {:put, 1.5}', ':gen_server.call/3'])
       expect(shortText(text)).toBe(text)
+  })
+})
+
+describe('names that are longer than a line', () => {
+  it('break between their parts', () => {
+    expect(breakable('in Broadway.Topology.prepare_for_start/2, by a :name')).toEqual([
+      'in Broadway.',
+      'Topology.',
+      'prepare_for_start/2, by a :name',
+    ])
+  })
+
+  it('leave sentences and numbers as they are, and lose nothing', () => {
+    for (const text of ['It was told. Then it acted, and so on …', 'lib/seats.ex and _ or {:put, _}', ''])
+      expect(breakable(text).join('')).toBe(text)
+    for (const text of ['It was told. Then', '(box_office.ex:10)', '1.5'])
+      expect(breakable(text)).toEqual([text])
   })
 })

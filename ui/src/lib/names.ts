@@ -29,6 +29,9 @@ export function place(at: Pick<Location, 'file' | 'line'> | null | undefined): s
 /** A label with functions by their modules' last names: `calls Seats.put/3` for `calls TicketOffice.Seats.put/3`. */
 export const shortText = (text: string): string => text.replace(/\b(?:[A-Z]\w*\.)+(?=[A-Z]\w*\.[a-z_])/g, '')
 
+/** A text in the parts between which it may break: after the names of modules. */
+export const breakable = (text: string): string[] => text.split(/(?<=\b[A-Z]\w*\.)(?=\w)/)
+
 /** Arguments, recorded as a tuple, as they stand between the parentheses of a call. */
 export const argumentsText = (text: string): string =>
   text.startsWith('{') ? text.slice(1, text.endsWith('}') ? -1 : undefined) : text

@@ -27,7 +27,7 @@ describe('what was left out, in words', () => {
     )
     expect(words(of({ kind: 'step', level: 'messages' }))).toBe('messages only')
     expect(words(of({ kind: 'calls', function: 'Shop.Seats.put/2', count: 40_000 }))).toBe(
-      'Seats.put/2 ×40\u202f000 counted',
+      'Seats.put/2 ×40,000 counted',
     )
   })
 })

@@ -1,8 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { brief, clock, count, duration, exact, group, size } from './time'
 
-const plain = (text: string): string => text.replaceAll('\u202f', ' ')
-
 describe('time', () => {
   it('prints durations to three digits with their unit', () => {
     expect(duration(812)).toBe('812 ns')
@@ -15,16 +13,16 @@ describe('time', () => {
   })
 
   it('prints exact times to the nanosecond', () => {
-    expect(plain(exact(44_218_317))).toBe('44.218 317 ms')
-    expect(plain(exact(0))).toBe('0.000 000 ms')
-    expect(plain(exact(1_204_000_000_001 / 1000))).toBe('1 204.000 000 ms')
-    expect(plain(exact(-5))).toBe('−0.000 005 ms')
+    expect(exact(44_218_317)).toBe('44.218 317 ms')
+    expect(exact(0)).toBe('0.000 000 ms')
+    expect(exact(1_204_000_000_001 / 1000)).toBe('1,204.000 000 ms')
+    expect(exact(-5)).toBe('−0.000 005 ms')
   })
 
   it('prints clock times as precisely as asked', () => {
     expect(clock(20_000_000, 20_000_000)).toBe('20 ms')
     expect(clock(20_500_000, 500_000)).toBe('20.5 ms')
-    expect(plain(clock(44_218_317, 1))).toBe('44 218.317 µs')
+    expect(clock(44_218_317, 1)).toBe('44,218.317 µs')
     expect(clock(1_500_000_000, 500_000_000)).toBe('1.5 s')
   })
 
@@ -33,8 +31,8 @@ describe('time', () => {
   })
 
   it('groups digits, scales sizes, counts', () => {
-    expect(plain(group(412318))).toBe('412 318')
-    expect(plain(group(999))).toBe('999')
+    expect(group(412318)).toBe('412,318')
+    expect(group(999)).toBe('999')
     expect(size(999)).toBe('999 B')
     expect(size(4_120_000)).toBe('4.1 MB')
     expect(count(1, 'process', 'processes')).toBe('1 process')

@@ -22,7 +22,7 @@ export function duration(ns: number | null | undefined): string {
 
 const trim = (text: string): string => (text.includes('.') ? text.replace(/\.?0+$/, '') : text)
 
-/** A time from the recording's start with nothing left out: `44.218 317 ms`, `1 204.000 001 ms`. */
+/** A time from the recording's start with nothing left out: `44.218 317 ms`, `1,204.000 001 ms`. */
 export function exact(ns: number): string {
   const whole = Math.round(Math.abs(ns))
   const ms = Math.floor(whole / 1e6)
@@ -40,9 +40,9 @@ export function clock(ns: number, resolution: number): string {
   return `${ns < 0 ? '−' : ''}${group(Number(whole))}${fraction ? `.${fraction}` : ''} ${name}`
 }
 
-/** A count with thin spaces: `412 318`. */
+/** A count with commas, as the command line prints it: `412,318`. */
 export function group(count: number): string {
-  return String(Math.round(count)).replace(/\B(?=(\d{3})+$)/g, '\u202f')
+  return String(Math.round(count)).replace(/\B(?=(\d{3})+$)/g, ',')
 }
 
 /** A size in bytes: `4.1 MB`. */

@@ -11,6 +11,8 @@ class Causality {
   /** Kept while one walks along its chain; every other event in focus is compared with it. */
   pinned = $state<number | null>(null)
   label = $state('')
+  /** When the pinned event was: the times of its chain are told from there. */
+  at = $state<number | null>(null)
 
   /** What the view is about. */
   readonly event = $derived(this.pinned ?? focus.event)
@@ -24,6 +26,7 @@ class Causality {
   /** Pins the event in focus, or lets go of the one that is pinned. */
   pin(): void {
     this.pinned = this.pinned === null ? focus.event : null
+    this.at = this.pinned === null ? null : (focus.moment?.at ?? null)
     const event = focus.picture.value?.event
     this.label = event && event.event === this.pinned ? event.label : ''
     focus.show('causes')
