@@ -16,7 +16,7 @@ def open_page(browser: Browser, url: str, complaints: list[str], *, width: int =
 
     def keep(message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
-            complaints.append(message.text)
+            complaints.append(f"{message.text} {message.location.get('url', '')}")
 
     page = browser.new_page(viewport={"width": width, "height": height})
     page.on("console", keep)

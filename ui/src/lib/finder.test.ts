@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { looksLikePattern, namedFunction, writable } from './finder'
+import { looksLikePattern, namedFunction, unfinished, writable } from './finder'
 
 describe('how a text is meant', () => {
   it('takes what is written as a term for a pattern', () => {
@@ -24,5 +24,12 @@ describe('how a text is meant', () => {
     expect(namedFunction('Elixir.TicketOffice.Till.total/2')).toBe('TicketOffice.Till.total/2')
     expect(namedFunction('Seats.free')).toBeNull()
     expect(namedFunction('total/2')).toBeNull()
+  })
+
+  it('knows when a pattern is still being typed', () => {
+    for (const text of ['{', '{:put', '{:ok, [1', '%{a: "}', '"', '"a\\"', '<<1, 2', 'pid('])
+      expect(unfinished(text), text).toBe(true)
+    for (const text of ['{}', '"a\\\\"', '{:ok, "{"}', '<<1>>', '%{status: }}', '{]', ':ok', 'a | b', '""'])
+      expect(unfinished(text), text).toBe(false)
   })
 })

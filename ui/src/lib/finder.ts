@@ -29,3 +29,17 @@ export function namedFunction(text: string): string | null {
   const found = /^(?:Elixir\.)?([A-Z]\w*(?:\.[A-Z]\w*)*\.[a-z_]\w*[?!]?\/\d{1,3})$/.exec(text.trim())
   return found?.[1] ?? null
 }
+
+const CLOSING: Readonly<Record<string, string>> = { '{': '}', '[': ']', '(': ')', '<<': '>>' }
+
+/** Whether a pattern still lacks the end of a string or of a bracket: who types it is not to be told so. */
+export function unfinished(pattern: string): boolean {
+  const open: string[] = []
+  for (const [token] of pattern.matchAll(/"(?:\\.|[^"\\])*"?|<<|>>|[{}[\]()]/gs)) {
+    if (token.startsWith('"')) {
+      if (token.length === 1 || !/(?:^|[^\\])(?:\\\\)*"$/s.test(token.slice(1))) return true
+    } else if (CLOSING[token]) open.push(CLOSING[token])
+    else if (open.pop() !== token) return false // one too many, or the wrong one: that is to be told
+  }
+  return open.length > 0
+}
