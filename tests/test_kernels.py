@@ -7,10 +7,11 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from elixirscope import kernels
-from elixirscope.kernels import I64, U8, Bits, Bytes, Kernel, kernel, run
+from elixirscope.kernels import I64, R32, U8, Bits, Bytes, Kernel, kernel, run
 
 _STEP = 3
 
@@ -107,3 +108,32 @@ def test_numba_is_not_imported_for_a_small_recording() -> None:
     )
     told = subprocess.run([sys.executable, "-c", script], check=True, stdout=subprocess.PIPE, text=True)
     assert told.stdout.strip() == "False"
+
+
+def test_an_array_that_machine_code_would_not_take_is_refused_by_both_ways() -> None:
+    loop: Kernel[..., int] = kernel(_running_sum)
+    data, odd, sums = np.zeros(4, np.uint8), np.zeros(4, bool), np.zeros(8, np.int64)
+    kept = np.zeros(4, np.int64)
+    kept.flags.writeable = False
+    for way in ("interpreted", "compiled"):
+        with run(way):
+            for wrong in (
+                (data.astype(np.int8), odd, sums),
+                (data, odd.astype(np.uint8), sums),
+                (data, odd, sums[::2]),
+                (data, odd, kept),
+            ):
+                with pytest.raises(TypeError):
+                    loop(*wrong)
+            loop(data, odd, sums)
+
+
+def test_an_array_that_is_only_read_may_be_of_arrow() -> None:
+    def last(data: R32) -> int:
+        return data[len(data) - 1]
+
+    column = pa.array([1, 2, 3], pa.int32()).to_numpy(zero_copy_only=True)
+    assert not column.flags.writeable
+    for way in ("interpreted", "compiled"):
+        with run(way):
+            assert kernel(last)(column) == 3

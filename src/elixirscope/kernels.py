@@ -83,6 +83,10 @@ class Bits(Protocol):
     def __len__(self) -> int: ...
 
 
+class R32(Column, Protocol):
+    """int32, only read"""
+
+
 class S64(Column, Protocol):
     """int64, only read, in steps of any size: a field of records"""
 
@@ -120,6 +124,7 @@ _TYPES: Final = {
     U16: "uint16[::1]",
     U8: "uint8[::1]",
     Bits: "boolean[::1]",
+    R32: "Array(int32, 1, 'C', readonly=True)",
     S64: "Array(int64, 1, 'A', readonly=True)",
     S32: "Array(uint32, 1, 'A', readonly=True)",
     S16: "Array(uint16, 1, 'A', readonly=True)",
@@ -147,6 +152,7 @@ class Kernel(Generic[P, R]):
         if self._compiled is None or _way == "interpreted":
             work = next(len(each) for each in args if isinstance(each, np.ndarray))
             if not self.is_due(work):
+                self._check(args)
                 return self.interpreted(*(each.data if isinstance(each, np.ndarray) else each for each in args))
         return self._ready()(*args)
 
@@ -161,6 +167,22 @@ class Kernel(Generic[P, R]):
         if _way != "by size":
             return _way == "compiled"
         return self._seen >= ENOUGH and (self._seen >= ENOUGH_TO_COMPILE or any(self._cache.glob("**/*.nbi")))
+
+    def _check(self, args: tuple[object, ...]) -> None:
+        """Raises `TypeError` for arrays that machine code would not take: a small recording shows it, too."""
+        for array, (name, fits) in zip(args, self._fitting.items(), strict=True):
+            if isinstance(array, np.ndarray) and not fits(array):
+                told = f"{array.dtype}, {'' if array.flags.writeable else 'not '}writeable"
+                raise TypeError(f"{self.plain.__name__}: {name} must be {self._hints[name].__doc__}, not {told}")
+
+    @cached_property
+    def _hints(self) -> dict[str, Any]:
+        return {name: kind for name, kind in get_type_hints(self.plain).items() if name != "return"}
+
+    @cached_property
+    def _fitting(self) -> dict[str, Callable[[np.ndarray[Any, Any]], bool]]:
+        """Whether an array fits a parameter, by its name."""
+        return {name: _fit(_TYPES[kind]) for name, kind in self._hints.items()}
 
     @property
     def _others(self) -> dict[str, Kernel[..., Any]]:
@@ -182,9 +204,8 @@ class Kernel(Generic[P, R]):
 
     @cached_property
     def _signature(self) -> str:
-        hints = get_type_hints(self.plain)
-        result = _TYPES[hints.pop("return")]
-        return f"{result}({', '.join(_TYPES[kind] for kind in hints.values())})"
+        result = _TYPES[get_type_hints(self.plain)["return"]]
+        return f"{result}({', '.join(_TYPES[kind] for kind in self._hints.values())})"
 
     @cached_property
     def digest(self) -> str:
@@ -224,6 +245,18 @@ class Kernel(Generic[P, R]):
             if self._compiled is None:
                 self._compiled = self._compile()
             return self._compiled
+
+
+def _fit(kind: str) -> Callable[[np.ndarray[Any, Any]], bool]:
+    """Whether Numba takes an array for a parameter of this type."""
+    dtype = kind.removeprefix("Array(").partition("[" if kind.endswith("]") else ",")[0].replace("boolean", "bool")
+    strided, read = "'A'" in kind, "readonly" in kind
+
+    def fits(array: np.ndarray[Any, Any]) -> bool:
+        flags = array.flags
+        return array.dtype == dtype and (strided or flags.c_contiguous) and (read or flags.writeable)
+
+    return fits
 
 
 def kernel(function: Callable[P, R]) -> Kernel[P, R]:

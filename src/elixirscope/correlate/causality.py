@@ -9,7 +9,7 @@ from elixirscope.correlate.links import Links
 from elixirscope.correlate.messages import Messages
 from elixirscope.correlate.pairing import WAIT, pair
 from elixirscope.correlate.processes import Life, Lives
-from elixirscope.kernels import I32, I64, kernel
+from elixirscope.kernels import I64, R32, kernel
 from elixirscope.recording.format import Kind
 from elixirscope.recording.log import Log
 
@@ -58,7 +58,7 @@ class Causes:
 
 
 @kernel
-def _previous(process: I32, first: int, last: I64, previous: I64) -> None:
+def _previous(process: R32, first: int, last: I64, previous: I64) -> None:
     """Per event the event before it in its process. `last`: of each process, moved on."""
     for place in range(len(process)):
         owner = process[place]

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from elixirscope.kernels import I32, I64, kernel
+from elixirscope.kernels import I64, R32, kernel
 from elixirscope.recording.schema import TABLES
 
 LAYOUT: Final = 4
@@ -133,7 +133,7 @@ def _known(numbers: npt.NDArray[Any]) -> pa.Array:
 
 
 @kernel
-def _previous(process: I32, first: int, last: I64, previous: I64) -> None:
+def _previous(process: R32, first: int, last: I64, previous: I64) -> None:
     """Per event, from number `first` on, the event before it in its process. `last`: of each process, moved on."""
     for place in range(len(process)):
         owner = process[place]
