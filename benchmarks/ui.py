@@ -40,7 +40,7 @@ SMOOTH_S: Final = 4  # seconds of panning and of zooming without a rest
 # moment were shown (`near`), and when the whole page was at rest again (`done`).
 _WATCH: Final = """
 (() => {
-  const bench = window.bench = { painted: null, armed: null, frames: [] }
+  const bench = window.bench = { painted: null, armed: null, frames: null }
   const asking = (what) => document.querySelector('[data-testid=cinema]')?.dataset[what] !== 'false'
   // What the page has yet to draw: the callbacks that it waits for.
   const frame = window.requestAnimationFrame.bind(window), cancel = window.cancelAnimationFrame.bind(window)
@@ -51,12 +51,21 @@ _WATCH: Final = """
     return id
   }
   window.cancelAnimationFrame = (id) => { drawings.delete(id); cancel(id) }
-  const watch = (now) => {
-    bench.frames.push(now)
-    if (bench.painted === null && Number(document.querySelector('canvas')?.dataset.drawn) > 0) bench.painted = now
-    frame(watch)
+  // Only until the lanes are drawn: a page that is asked for every frame is late for the next input.
+  const painting = (now) => {
+    if (Number(document.querySelector('canvas')?.dataset.drawn) > 0) bench.painted = now
+    else frame(painting)
   }
-  frame(watch)
+  frame(painting)
+  const count = (now) => {
+    if (bench.frames === null) return
+    bench.frames.push(now)
+    frame(count)
+  }
+  bench.count = () => {
+    bench.frames = []
+    frame(count)
+  }
   // A task that is posted while a frame is made runs when it has been drawn.
   const drawn = new MessageChannel()
   let before = null
@@ -148,11 +157,12 @@ class Hand:
 
     def smooth(self, act: Callable[[], None]) -> float:
         """Frames per second while `act` is done again and again."""
-        self.page.evaluate("() => { bench.frames = [] }")
+        self.page.evaluate("() => bench.count()")
         until = time.monotonic() + SMOOTH_S
         while time.monotonic() < until:
             act()
-        frames = np.array(self.page.evaluate("() => bench.frames"))
+        frames = np.array(self.page.evaluate("() => bench.frames.splice(0)"))
+        self.page.evaluate("() => { bench.frames = null }")
         return float((len(frames) - 1) / (frames[-1] - frames[0]) * 1000)
 
     def heap(self) -> float:

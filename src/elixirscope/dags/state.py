@@ -123,11 +123,12 @@ class StateDag(SqlDag):
                 parts.append(f"from {self.labels.process(message['from_process'])}")
         return " ".join(parts) or None
 
-    def history(self, process: int, *, offset: int = 0, limit: int | None = None) -> list[Version]:
-        """The versions of a process, the first first; a page of them, whose values alone are then decoded."""
+    def history(self, process: int, *, offset: int = 0, limit: int | None = None, values: bool = True) -> list[Version]:
+        """The versions of a process, the first first; a page of them, whose values alone are then decoded. Without
+        `values` none is, and each is None."""
         numbers = self.query.indexes.numbers("states", "process", process)
         page = numbers[offset:] if limit is None else numbers[offset : offset + limit]
-        return [self._version(row) for row in self.query.indexes.take("states", page)]
+        return [self._version(row, values) for row in self.query.indexes.take("states", page)]
 
     def changed(self, process: int, path: str, at: int) -> Blame:
         """Who last changed `path` of the state of `process` at or before `at` (ns), and what it changed there."""
@@ -138,7 +139,7 @@ class StateDag(SqlDag):
         changes = self._changes(before["value"], row["value"]) if before is not None else []
         return Blame(self._version(row), [change for change in changes if _touches(change.path, path)], row["message"])
 
-    def _version(self, row: dict[str, Any]) -> Version:
+    def _version(self, row: dict[str, Any], value: bool = True) -> Version:
         return Version(
             row["state"],
             row["version"],
@@ -146,7 +147,7 @@ class StateDag(SqlDag):
             row["until"],
             row["callback"],
             row["message"],
-            self.query.values.value(row["value"]),
+            self.query.values.value(row["value"]) if value else None,
             bool(row["restart"]),
             bool(row["discontinuity"]),
         )

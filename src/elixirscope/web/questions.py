@@ -42,7 +42,7 @@ Answer = dict[str, Any]
 
 class Shown(Picture, frozen=True):
     """A picture, and what the page shows of its state (of `state`, else of `beside`): the first parts of the value, and
-    the versions before and after."""
+    the versions before and after, without their values."""
 
     inside: Children | None = None
     near: list[Version] = msgspec.field(default_factory=list)
@@ -121,7 +121,7 @@ def frame(film: Film, ask: Parameters) -> Shown:
         inside = children(film.query.values.peek(held.value.id or 0), limit=parts)
     if held is not None and (room := min(ask.number("versions", 0), _MOST)) > 0:
         first = max(0, min(held.version - room // 2, held.versions - room))
-        near = film.dags.state.history(held.process, offset=first, limit=room)
+        near = film.dags.state.history(held.process, offset=first, limit=room, values=False)
     return Shown(**msgspec.structs.asdict(picture), inside=inside, near=near)
 
 

@@ -3,7 +3,7 @@
  * asked for meanwhile only the newest is asked next.
  */
 export class Ahead<T> {
-  readonly #kept = new Map<string, Promise<T>>()
+  readonly #kept = new Map<string, { coming: Promise<T>; here?: T }>()
   #running = false
   #waiting: { key: string; ask: () => Promise<T>; done: () => void; settled: Promise<void> } | null = null
 
@@ -11,7 +11,12 @@ export class Ahead<T> {
 
   /** The answer, or when it will be there; undefined when it was not asked for, or refused. */
   of(key: string): Promise<T> | undefined {
-    return this.#kept.get(key)
+    return this.#kept.get(key)?.coming
+  }
+
+  /** The answer when it is there already. */
+  here(key: string): T | undefined {
+    return this.#kept.get(key)?.here
   }
 
   /** Fulfilled when the question is answered, refused, or given up for a newer one. */
@@ -19,7 +24,7 @@ export class Ahead<T> {
     const known = this.#kept.get(key)
     if (known) {
       this.#drop()
-      return settled(known)
+      return settled(known.coming)
     }
     if (this.#waiting?.key === key) return this.#waiting.settled
     this.#drop()
@@ -38,14 +43,17 @@ export class Ahead<T> {
   async #run(key: string, ask: () => Promise<T>): Promise<void> {
     this.#running = true
     const answer = ask()
-    this.#kept.set(key, answer)
+    const kept: { coming: Promise<T>; here?: T } = { coming: answer }
+    this.#kept.set(key, kept)
     for (const oldest of this.#kept.keys()) {
       if (this.#kept.size <= this.most) break
       this.#kept.delete(oldest)
     }
     // What is refused is asked again, and told, when it is needed.
-    answer.catch(() => this.#kept.delete(key))
-    await settled(answer)
+    await answer.then(
+      (here) => (kept.here = here),
+      () => this.#kept.delete(key),
+    )
     this.#running = false
     const next = this.#waiting
     this.#waiting = null

@@ -1,9 +1,11 @@
 import { arrows } from './arrows'
+import { bars } from './bars'
 import { HEAD, type Head, type LaneBox, PAD, spanTop } from './lanes'
 import { marks } from './marks'
 import type { Hue } from './names'
 import { toX, type Viewport } from './scale'
-import type { Arrow, Density, Lane, Span } from './types'
+import { sheet } from './sheet'
+import type { Arrow, Lane, Span } from './types'
 
 /** Draws the lanes on a canvas. Knows times, pixels and colours; nothing of the page. */
 
@@ -48,10 +50,10 @@ export function draw(pen: Pen, scene: Scene): void {
   const shown = scene.boxes.filter((box) => inSight(box, box.height))
   for (const head of scene.heads) if (inSight(head, HEAD)) heading(pen, scene, head)
   for (const box of shown) ground(pen, scene, box, hatch)
+  density(pen, scene, shown)
   for (const box of shown) {
-    const lane = scene.lanes.get(box.process.process)
-    if (lane?.density) density(pen, scene, box, lane.density)
-    if (lane?.spans) spans(pen, scene, box, lane.spans, hatch)
+    const found = scene.lanes.get(box.process.process)?.spans
+    if (found) spans(pen, scene, box, found, hatch)
   }
   arrows(pen, scene)
   for (const box of shown) marks(pen, scene, box, scene.lanes.get(box.process.process)?.marks ?? [])
@@ -143,49 +145,35 @@ function ground(pen: Pen, scene: Scene, box: LaneBox, hatch: Fill): void {
   }
 }
 
-/** Bars of what happened in each bucket, one path for each hue: thousands of bars cost three fills. */
-function density(pen: Pen, scene: Scene, box: LaneBox, data: Density): void {
-  const { view, width, colours, start } = scene
-  const count = data.calls.length
-  const per = (data.bucket_ns / (view.to - view.from)) * width
-  const origin = toX(view, width, start)
-  const first = Math.max(0, Math.floor(-origin / per))
-  const last = Math.min(count - 1, Math.ceil((width - origin) / per))
-  let most = 1
-  for (let index = 0; index < count; index += 1) most = Math.max(most, total(data, index))
-  const scale = (box.height - PAD) / Math.sqrt(most)
-  const bottom = box.top + box.height - 2
-  const wide = Math.max(1, per - 0.4)
-  const paths = { call: new Path2D(), message: new Path2D(), state: new Path2D(), error: new Path2D() }
-  for (let index = first; index <= last; index += 1) {
-    const left = origin + index * per
-    if ((data.errors[index] ?? 0) > 0) {
-      paths.error.rect(left - 0.5, box.top + 2, Math.max(2, wide), box.height - 4)
-    }
-    const sum = total(data, index)
-    if (sum === 0) continue
-    const full = Math.max(2.5, Math.sqrt(sum) * scale)
-    let y = bottom
-    const bar = (path: Path2D, amount: number): void => {
-      if (amount === 0) return
-      const high = Math.max(1, (amount / sum) * full)
-      y -= high
-      path.rect(left, y, wide, high)
-    }
-    bar(paths.call, data.calls[index] ?? 0)
-    bar(paths.message, data.messages[index] ?? 0)
-    bar(paths.state, data.states[index] ?? 0)
+/** The bars of all lanes in sight, as one image over them. */
+function density(pen: Pen, scene: Scene, boxes: LaneBox[]): void {
+  const { view, width, height, scale, scroll, start, colours } = scene
+  const dense = boxes.flatMap((box) => {
+    const found = scene.lanes.get(box.process.process)?.density
+    return found ? [{ box, found }] : []
+  })
+  if (dense.length === 0) return
+  const image = sheet(Math.round(width * scale), Math.round(height * scale))
+  if (!image) return
+  const inks = {
+    call: image.ink(colours.call, 0.85),
+    message: image.ink(colours.message, 0.85),
+    state: image.ink(colours.state, 0.85),
+    error: image.ink(colours.error, 1),
   }
-  for (const hue of ['call', 'message', 'state', 'error'] as const) {
-    pen.globalAlpha = hue === 'error' ? 1 : 0.85
-    pen.fillStyle = colours[hue]
-    pen.fill(paths[hue])
+  const left = toX(view, width, start) * scale
+  for (const { box, found } of dense) {
+    const place = {
+      left,
+      per: (found.bucket_ns / (view.to - view.from)) * width * scale,
+      top: Math.round((box.top - scroll + PAD - 2) * scale),
+      bottom: Math.round((box.top - scroll + box.height - 2) * scale),
+      scale,
+    }
+    bars(image.pixels, found, place, inks)
   }
-  pen.globalAlpha = 1
+  pen.drawImage(image.finish(), 0, scroll, width, height)
 }
-
-const total = (data: Density, index: number): number =>
-  (data.calls[index] ?? 0) + (data.messages[index] ?? 0) + (data.states[index] ?? 0)
 
 function spans(pen: Pen, scene: Scene, box: LaneBox, all: Span[], hatch: Fill, focused = false): void {
   const { view, width, colours } = scene

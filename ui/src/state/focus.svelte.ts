@@ -42,14 +42,13 @@ class Focus {
 
   /** Where the focus is about to be: the playhead is there already, the views follow when the picture has come. */
   coming = $state.raw<Moment | null>(null)
-  /** The time (ns) that is most likely chosen next: what is asked for by then is there in time. */
-  likely = $state<number | null>(null)
 
   #last: Move = 'click'
   #unseen = false // an address named the moment, and not what is in view
   #way: Move = 'click' // how the focus comes to where it is about to be
   #journeys = 0
   readonly #ahead = new Ahead<Picture>(KEPT)
+  readonly #beside = new Set<(moment: Moment) => Promise<void>>()
 
   /** The process in focus: what follows it need not look again whenever the moment moves. */
   readonly process = $derived(this.moment?.process ?? null)
@@ -65,7 +64,7 @@ class Focus {
   }
 
   /**
-   * As `go`, as soon as the picture of the moment is there: drawing once rather than twice is faster. Of moments that
+   * As `go`, as soon as the picture of the moment is there, and what views ask beside it: drawing once rather than twice is faster. Of moments that
    * follow each other faster than pictures come, some are passed over.
    */
   soon(moment: Moment, move: Move = 'click'): void {
@@ -200,6 +199,8 @@ class Focus {
       this.moment = { at: shown.at, process: process ?? shown.process, event, call }
       this.#reveal()
     }
+    const here = at < 0 || process === null ? undefined : this.#ahead.here(keyOf(moment))
+    if (here) return this.picture.take(formatMoment(moment), here)
     this.picture.load(formatMoment(moment), async (signal) => {
       const picture = await (this.#ahead.of(keyOf(moment)) ?? pictureOf(moment, signal))
       // A link names an event alone: its time and process come with the picture.
@@ -216,10 +217,19 @@ class Focus {
     })
   }
 
-  /** Asks for the picture of a moment that is likely to be chosen next. Fulfilled when it is there, or given up. */
-  ahead(moment: Moment): Promise<void> {
-    this.likely = moment.at
-    return this.#ahead.ask(keyOf(moment), () => pictureOf(moment))
+  /**
+   * Asks for the picture of a moment that is likely to be chosen next, and for what views show beside it. Fulfilled when
+   * all of it is there, or given up.
+   */
+  async ahead(moment: Moment): Promise<void> {
+    const picture = this.#ahead.ask(keyOf(moment), () => pictureOf(moment))
+    await Promise.all([picture, ...[...this.#beside].map((ask) => ask(moment))])
+  }
+
+  /** Has a view ask for what it shows of a moment before the focus is there; gives what ends that. */
+  accompany(ask: (moment: Moment) => Promise<void>): () => void {
+    this.#beside.add(ask)
+    return () => this.#beside.delete(ask)
   }
 
   /** Asks for the picture anew; `renumbered`: events may have other numbers now, times and processes are the same. */

@@ -47,7 +47,7 @@ export class Resource<T> {
 
   /** Asks unless the same question is answered or under way. */
   load(question: string, ask: (signal: AbortSignal) => Promise<T>): void {
-    const key = this.#follows ? `${edition.count} ${question}` : question
+    const key = this.#key(question)
     if (this.#running?.key === key) {
       this.#waiting = null
       return
@@ -59,6 +59,21 @@ export class Resource<T> {
     }
     if (this.#answered === key) return
     void this.#run(key, ask)
+  }
+
+  /** As `load`, of a question whose answer is at hand: it is shown in the same breath. */
+  take(question: string, answer: T): void {
+    const key = this.#key(question)
+    this.#waiting = null
+    this.#running?.abort.abort()
+    if (this.#answered === key) return
+    this.value = answer
+    this.error = null
+    this.#answered = key
+  }
+
+  #key(question: string): string {
+    return this.#follows ? `${edition.count} ${question}` : question
   }
 
   /** Forgets the answer, so that the next view starts empty. */

@@ -104,13 +104,15 @@ class ViewportStore {
     if (this.#atHand(this.view, processes, through)) return this.#later(processes, through)
     const wanted = this.#question(this.view, processes, through)
     const of = edition.count + passing(through)
-    this.tile.load(wanted.key, async (signal) => {
-      const answer = this.#kept(wanted, this.view) ?? (await this.#ask(wanted, signal))
+    const shown = (answer: TimelineData): TimelineData => {
       this.#of = of
       this.#measure(answer)
       this.#later(processes, through)
       return answer
-    })
+    }
+    const kept = this.#kept(wanted, this.view)
+    if (kept) return untrack(() => this.tile.take(wanted.key, shown(kept)))
+    this.tile.load(wanted.key, async (signal) => shown(await this.#ask(wanted, signal)))
   }
 
   /** Whether the tile that is shown would do for a view. */
