@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+import msgspec
 import numpy as np
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -61,6 +62,11 @@ def test_pages_of_messages_follow_each_other(
     assert there == messages_page(query, start, end, processes, limit=limit, offset=there.offset)
     sent = [number for number, at in expected if at <= around]
     assert sent[-1:] == [row.message for row in there.messages if row.message in sent][-1:]
+    wide = messages_page(query, None, None, processes, limit=limit, around=around)
+    if {row.message for row in wide.messages} <= {number for number, _ in expected}:
+        assert there.messages == wide.messages  # wherever the window begins
+    brief = messages_page(query, start, end, processes, limit=limit, around=around, rows=1)
+    assert brief == msgspec.structs.replace(there, messages=there.messages[:1])
 
 
 @given(start=TIMES, length=st.integers(1, 40_000), buckets=st.integers(1, 50))

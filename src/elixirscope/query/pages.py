@@ -90,11 +90,13 @@ def messages_page(
     offset: int = 0,
     pattern: str | None = None,
     around: int | None = None,
+    rows: int | None = None,
 ) -> MessagePage:
     """Messages sent in [start, end) ns by or to `processes`, in order of time; `search` is looked for in their kinds,
     tags, names, and in the strings and atoms of their values, and a `pattern` (see `query.patterns`) in their values,
     for some seconds. `around`: the page on which the last message sent by then (ns) is, rather than the one at
-    `offset`. Raises `UsageError` for what is no pattern.
+    `offset`; it is the same one for any window that it fits in. `rows`: only so many of the page's first messages are
+    told. Raises `UsageError` for what is no pattern.
     """
     found: range | NDArray[Any] = query.indexes.messages(processes)
     scans = list[Scan]()
@@ -109,12 +111,14 @@ def messages_page(
         found = np.flatnonzero(chosen) if isinstance(found, range) else found[chosen[found]]
     first, last = (_sent_before(query, found, bound) for bound in (start or 0, end))
     if around is not None:
-        offset = max(0, min(_sent_before(query, found, around + 1), last) - first - 1) // max(1, limit) * limit
+        row = max(first, min(_sent_before(query, found, around + 1), last) - 1)
+        offset = max(first, min(row // max(1, limit) * limit, last - limit)) - first
     low = min(first + max(0, offset), last)
-    rows = query.indexes.take("messages", np.asarray(found[low : min(low + limit, last)]))
+    told = limit if rows is None else min(rows, limit)
+    page = query.indexes.take("messages", np.asarray(found[low : min(low + told, last)]))
     values = len(query.recording.values)
     searched = min((one.searched for one in scans), default=values)
-    shown = [message_row(query, row) for row in rows]
+    shown = [message_row(query, row) for row in page]
     return MessagePage(max(0, last - first), max(0, offset), shown, searched >= values, searched, values)
 
 

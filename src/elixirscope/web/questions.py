@@ -160,6 +160,7 @@ def messages(film: Film, ask: Parameters) -> pages.MessagePage:
         offset=ask.number("offset", 0),
         pattern=ask.text("pattern", "") or None,
         around=ask.maybe("around"),
+        rows=ask.maybe("rows"),
     )
 
 

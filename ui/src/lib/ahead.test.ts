@@ -31,6 +31,16 @@ describe('answers asked for ahead', () => {
     ])
   })
 
+  it('tells at once what is there, and nothing of what is still to come', async () => {
+    const { open, ask } = server()
+    const ahead = new Ahead<string>(4)
+    const there = ahead.ask('a', ask('a'))
+    expect(ahead.here('a')).toBeUndefined()
+    open.get('a')?.answer('answer a')
+    await there
+    expect([ahead.here('a'), ahead.here('b')]).toEqual(['answer a', undefined])
+  })
+
   it('goes on with the newest of those that came while one was under way', async () => {
     const { asked, open, ask } = server()
     const ahead = new Ahead<string>(4)

@@ -102,6 +102,7 @@ export const api = {
       limit: number
       offset?: number
       around?: number
+      rows?: number
       search?: string
       pattern?: string
     },

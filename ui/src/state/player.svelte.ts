@@ -1,6 +1,9 @@
+import { Ahead } from '../lib/ahead'
 import { api, ApiError } from '../lib/api'
+import type { Moment } from '../lib/types'
 import { focus } from './focus.svelte'
 import { recording } from './recording.svelte'
+import { atRest, edition } from './resource.svelte'
 import { viewport } from './viewport.svelte'
 
 export const KINDS = ['any', 'call', 'message', 'state', 'exception'] as const
@@ -10,6 +13,8 @@ export const SPEEDS = [0.25, 0.5, 1, 2, 4] as const
 
 /** At speed 1 the whole view passes in this time (s): recordings last from µs to hours. */
 const CROSSING = 20
+
+type Direction = 'next' | 'previous'
 
 /** The transport bar: steps by event, and playing. */
 class Player {
@@ -21,23 +26,39 @@ class Player {
   note = $state<string | null>(null)
 
   #abort: AbortController | null = null
+  #stop = (): void => undefined
+  readonly #steps = new Ahead<{ moment: Moment | null }>(4)
 
-  async step(direction: 'next' | 'previous', kind = this.kind, scope = this.scope): Promise<void> {
+  async step(direction: Direction, kind = this.kind, scope = this.scope): Promise<void> {
     this.pause()
+    this.#stop()
     const event = focus.event
     if (event === null) return
     this.#abort?.abort()
     const abort = (this.#abort = new AbortController())
     try {
-      const { moment } = await api.step(event, direction, scope, kind, abort.signal)
+      const known = this.#steps.of(keyOf(event, direction, scope, kind))
+      const { moment } = await (known ?? api.step(event, direction, scope, kind, abort.signal))
       if (abort.signal.aborted) return
       this.note = moment ? null : `no ${direction} ${kind === 'any' ? 'event' : kind}`
       if (!moment) return
       focus.go({ ...moment, call: null }, 'step')
       viewport.reveal(moment.at)
+      this.#prepare(moment.event, direction, scope, kind)
     } catch (reason) {
       if (!abort.signal.aborted) this.note = reason instanceof ApiError ? reason.message : String(reason)
     }
+  }
+
+  /** A hand that steps goes on: where that leads, and the picture there, are asked for when nothing else is. */
+  #prepare(event: number | null, direction: Direction, scope: Scope, kind: Kind): void {
+    if (event === null) return
+    const key = keyOf(event, direction, scope, kind)
+    this.#stop = atRest(async () => {
+      await this.#steps.ask(key, () => api.step(event, direction, scope, kind))
+      const next = this.#steps.here(key)?.moment
+      if (next) await focus.ahead({ ...next, call: null })
+    })
   }
 
   /** To the first or last instant of the process in focus. */
@@ -82,5 +103,8 @@ class Player {
     requestAnimationFrame(frame)
   }
 }
+
+const keyOf = (event: number, direction: Direction, scope: Scope, kind: Kind): string =>
+  `${edition.count} ${event} ${direction} ${scope} ${kind}`
 
 export const player = new Player()

@@ -47,6 +47,23 @@ describe('a resource', () => {
     expect([resource.value, resource.error]).toEqual(['at last', null])
   })
 
+  it('shows what is at hand at once, and cancels what was asked before', async () => {
+    const { open, ask } = server()
+    const resource = new Resource<string>()
+    resource.load('a', ask('a'))
+    resource.take('b', 'answer b')
+    expect(resource.value).toBe('answer b')
+    expect(open.get('a')?.signal.aborted).toBe(true)
+    await settle()
+    expect([resource.value, resource.error, resource.busy]).toEqual(['answer b', null, false])
+    resource.load('b', ask('b')) // is answered
+    expect(open.has('b')).toBe(false)
+    resource.load('a', ask('a'))
+    open.get('a')?.answer('answer a')
+    await settle()
+    expect(resource.value).toBe('answer a')
+  })
+
   it('drops an answer that arrives after it was cleared', async () => {
     const { open, ask } = server()
     const resource = new Resource<string>()

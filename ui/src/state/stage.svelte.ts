@@ -29,10 +29,9 @@ class Stage {
 
   readonly #wanted = $derived.by((): Set<number> | null => {
     if (this.cast === 'all') return null
-    const here = focus.process ?? -1
-    if (this.cast === 'process') return new Set([here])
+    if (this.cast === 'process') return new Set([focus.process ?? -1])
     if (this.cast === 'application') {
-      const wanted = this.application ?? this.applications.get(here)
+      const wanted = this.application ?? this.applications.get(focus.process ?? -1)
       return new Set([...this.applications].flatMap(([one, name]) => (name === wanted ? [one] : [])))
     }
     const found = new Set(viewport.coded)
@@ -44,11 +43,16 @@ class Stage {
     return found.size === 0 ? null : found
   })
 
+  /** The process in focus when it is none of them; mostly it is, and the lanes stay as they are when the focus moves. */
+  readonly #guest = $derived(
+    focus.process === null || this.#wanted === null || this.#wanted.has(focus.process) ? null : focus.process,
+  )
+
   /** In tree order. The process in focus always has its lane. */
   readonly processes = $derived.by((): Process[] => {
     if (this.#wanted === null) return recording.processes
-    const here = focus.process
-    return keep(recording.processes, here === null ? this.#wanted : new Set([...this.#wanted, here]))
+    const guest = this.#guest
+    return keep(recording.processes, guest === null ? this.#wanted : new Set([...this.#wanted, guest]))
   })
 
   /** Sets the desk for a finding: its moment, its stretch of time, its processes. */
