@@ -32,6 +32,8 @@ Way = Literal["by size", "interpreted", "compiled"]
 
 ENOUGH: Final = 50_000
 """Elements from which on a kernel that was compiled before is loaded; importing Numba takes a quarter of a second."""
+ENOUGH_TO_LOAD: Final = 5_000
+"""The same once Numba is imported: loading a kernel takes about as long as looking at so many elements without."""
 ENOUGH_TO_COMPILE: Final = 300_000
 """Elements from which on one that nobody has compiled yet is compiled, which takes about a second."""
 
@@ -166,7 +168,8 @@ class Kernel(Generic[P, R]):
         self._seen += work
         if _way != "by size":
             return _way == "compiled"
-        return self._seen >= ENOUGH and (self._seen >= ENOUGH_TO_COMPILE or any(self._cache.glob("**/*.nbi")))
+        enough = ENOUGH_TO_LOAD if "numba" in sys.modules else ENOUGH
+        return self._seen >= enough and (self._seen >= ENOUGH_TO_COMPILE or any(self._cache.glob("**/*.nbi")))
 
     def _check(self, args: tuple[object, ...]) -> None:
         """Raises `TypeError` for arrays that machine code would not take: a small recording shows it, too."""

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from elixirscope.correlate.correlator import EventCorrelator
+from elixirscope.kernels import run
 from elixirscope.recording.derived import DERIVED, Completion, complete, stored
 from tests.correlate.test_slices import recording
 
@@ -28,7 +29,8 @@ def test_tables_come_back_as_they_were(seed: int) -> None:
         kept = stored(name, table)
         assert not set(kept.column_names) & DERIVED.get(name, {}).keys()
         assert complete(name, kept, events).equals(table), name
-        assert complete(name, stored(name, table, events), events).equals(table), name
+        with run("compiled"):  # Arrow's columns are only read
+            assert complete(name, stored(name, table, events), events).equals(table), name
         whole, cut = Completion(name, events), seed % (kept.num_rows + 1)
         parts = [whole.take(part) for part in (kept.slice(0, cut), kept.slice(cut))]
         assert pa.concat_tables(parts).equals(table), name

@@ -187,26 +187,45 @@ class Tables:
                     self.rows[patch.table][row][name] = value
 
 
-def in_slices(log: Log, cuts: Sequence[int]) -> dict[str, list[dict[str, Any]]]:
-    """Correlated in slices that end at these events, or where the time next changes."""
-    at, correlator, tables = log.rows["at"], EventCorrelator(threads=2, many=1), Tables()
+def cut(log: Log, cuts: Sequence[int]) -> list[Log]:
+    """Slices that end at these events, or where the time next changes."""
+    at = log.rows["at"]
     ends = [*sorted({int(np.searchsorted(at, at[min(cut, len(at) - 1)])) for cut in cuts} - {0}), len(at)]
-    for start, end in zip([0, *ends], ends, strict=False):
-        part = Log(log.rows[start:end], log.processes, log.sites, log.values, log.losses)
+    return [
+        Log(log.rows[start:end], log.processes, log.sites, log.values, log.losses)
+        for start, end in zip([0, *ends], ends, strict=False)
+    ]
+
+
+def one_by_one(log: Log, cuts: Sequence[int]) -> dict[str, list[dict[str, Any]]]:
+    """Each slice on two threads, and finished after each, as for one who looks on."""
+    correlator, tables = EventCorrelator(threads=2, many=1), Tables()
+    for part in cut(log, cuts):
         tables.take(correlator.take(part))
-        correlator.finish(part)  # as for one who looks on
+        correlator.finish(part)
+    tables.take(correlator.finish(log))
+    return tables.rows
+
+
+def together(log: Log, cuts: Sequence[int]) -> dict[str, list[dict[str, Any]]]:
+    """Several slices at a time on three threads, but for small ones."""
+    correlator, tables = EventCorrelator(threads=3, many=3), Tables()
+    for changes in correlator.relate(cut(log, cuts)):
+        tables.take(changes)
     tables.take(correlator.finish(log))
     return tables.rows
 
 
 def equal(log: Log, cuts: Sequence[int]) -> None:
-    """In slices by compiled kernels and two threads, as a whole by interpreted ones and one."""
+    """In slices by compiled kernels and several threads, as a whole by interpreted ones and one."""
     with run("interpreted"):
         whole: dict[str, pa.Table] = EventCorrelator.correlate(log)
     with run("compiled"):
-        sliced = in_slices(log, cuts)
+        sliced, piped = one_by_one(log, cuts), together(log, cuts)
     for name in TABLES:
-        assert sliced[name] == whole[name].to_pylist(), name
+        rows = whole[name].to_pylist()
+        assert sliced[name] == rows, name
+        assert piped[name] == rows, name
 
 
 TAILS = [*[Kind.CALL] * 3, *[Kind.TAIL] * 3, Kind.RETURN, Kind.BIND, Kind.SEND]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -90,6 +91,9 @@ class correlate:
 
     def __init__(self) -> None:
         self._last: dict[int, int] = {}  # event of each process
+
+    def relate(self, slices: Iterable[Log]) -> Iterator[Changes]:
+        return map(self.take, slices)
 
     def take(self, log: Log) -> Changes:
         previous = list[int | None]()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -17,6 +16,8 @@ from elixirscope.recording.changes import Patch
 from elixirscope.recording.counted import LeftOut
 from elixirscope.recording.format import Flag, Kind
 from elixirscope.recording.log import Log
+
+Mask = npt.NDArray[np.bool_]
 
 
 @dataclass
@@ -36,18 +37,13 @@ class Calls:
     outcome: Ints  # index into OUTCOMES
     of_event: Ints  # per event of the slice: its frame, or the innermost one open when it happened
     row: Ints  # in the table
-    message: Ints  # of the older ones: the message event that each handles
-    account: Ints  # of the older ones: the message event on whose account each runs
+    of_events: Ints  # per event of the slice the CALL of its frame, or -1
+    stays: Mask  # the frames that the next slice begins with, its `older`
     older: int = 0
 
     def event_of(self, frames: Ints) -> Ints:
         """The CALL events of frames."""
         return lookup(self.event, frames)
-
-    @cached_property
-    def of_events(self) -> Ints:
-        """Per event of the slice the CALL of its frame, or -1."""
-        return self.event_of(self.of_event)
 
 
 class Frames:
@@ -56,7 +52,7 @@ class Frames:
 
     def __init__(self) -> None:
         self._kept = {name: np.empty(0, np.int64) for name in _OF_FRAME}
-        self._told = {name: np.empty(0, np.int64) for name in ("row", "message", "account")}
+        self._rows = np.empty(0, np.int64)
         self._top = np.empty(0, np.int64)  # of each process the innermost frame
         self._ghost = np.empty(0, np.int64)  # … and ghost
         self._places = Places()
@@ -89,8 +85,7 @@ class Frames:
             older,
             *frames.values(),
         )
-        self._frames = frames
-        row = np.append(self._told["row"], np.arange(self._count, self._count + more))
+        row = np.append(self._rows, np.arange(self._count, self._count + more))
         self._count += more
         return Calls(
             event=frames["event"],
@@ -103,23 +98,22 @@ class Frames:
             outcome=frames["outcome"],
             of_event=of_event,
             row=row,
-            message=self._told["message"],
-            account=self._told["account"],
+            of_events=lookup(frames["event"], of_event),
+            stays=self._keep(frames, row),
             older=older,
         )
 
-    def keep(self, calls: Calls, message: Ints, account: Ints) -> None:
-        """Keep what the next slice needs. Per frame the message that it handles, and on whose account it runs."""
-        frames = self._frames
-        stays = np.zeros(len(calls.event), dtype=bool)
+    def _keep(self, frames: dict[str, Ints], row: Ints) -> Mask:
+        """Keep what the next slice needs. Gives which frames those are."""
+        stays = np.zeros(len(row), dtype=bool)
         standing(self._top, self._ghost, frames["parent"], frames["below"], stays)
         new = np.where(stays, np.cumsum(stays) - 1, NONE)
         self._kept = {
             name: lookup(new, column[stays]) if name in _LINKS else column[stays] for name, column in frames.items()
         }
-        self._told = {"row": calls.row[stays], "message": message[stays], "account": account[stays]}
+        self._rows = row[stays]
         self._top, self._ghost = lookup(new, self._top), lookup(new, self._ghost)
-        del self._frames
+        return stays
 
 
 _OF_FRAME: Final = (
@@ -128,11 +122,6 @@ _OF_FRAME: Final = (
 )
 """What `walk` knows of each frame, in the order of its parameters."""
 _LINKS: Final = ("parent", "tail_of", "below")
-
-
-def find_calls(log: Log, lossy: set[int]) -> Calls:
-    """The frames of a whole recording."""
-    return Frames().take(log, lossy)
 
 
 def _ends(log: Log, calls: Calls, frames: Ints) -> dict[str, pa.Array]:

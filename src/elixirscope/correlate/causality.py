@@ -9,7 +9,7 @@ from elixirscope.correlate.links import Links
 from elixirscope.correlate.messages import Messages
 from elixirscope.correlate.pairing import WAIT, pair
 from elixirscope.correlate.processes import Life, Lives
-from elixirscope.kernels import I64, R32, kernel
+from elixirscope.recording.derived import previous_events
 from elixirscope.recording.format import Kind
 from elixirscope.recording.log import Log
 
@@ -28,7 +28,7 @@ class Causes:
         """Per event the event before it in its process, or -1."""
         self._last = np.concatenate([self._last, np.full(len(log.processes) - len(self._last), NONE)])
         previous = np.empty(len(log.rows), np.int64)
-        _previous(log.column("process"), log.first, self._last, previous)
+        previous_events(log.column("process"), log.first, self._last, previous)
         return previous
 
     def take(self, log: Log, previous: Ints, lives: Lives, messages: Messages, links: Links) -> tuple[Ints, set[int]]:
@@ -55,15 +55,6 @@ class Causes:
             left = waiting[:, 2] >= log.column("at")[-1] - WAIT
             left[pairs.cause] = False
             self._asked[asked] = waiting[left]
-
-
-@kernel
-def _previous(process: R32, first: int, last: I64, previous: I64) -> None:
-    """Per event the event before it in its process. `last`: of each process, moved on."""
-    for place in range(len(process)):
-        owner = process[place]
-        previous[place] = last[owner]
-        last[owner] = first + place
 
 
 def _births(log: Log, previous: Ints, lives: list[Life], cause: Ints) -> None:

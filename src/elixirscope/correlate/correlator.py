@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -14,14 +18,14 @@ from elixirscope.correlate.columns import Ints, known, patch, table
 from elixirscope.correlate.exceptions import Flights
 from elixirscope.correlate.handling import Mailboxes, callbacks_of
 from elixirscope.correlate.labels import give_labels
-from elixirscope.correlate.lane import Lane, cores
 from elixirscope.correlate.links import Links
 from elixirscope.correlate.memory import memory_table
-from elixirscope.correlate.messages import Mail, Messages, messages_patches, messages_table
+from elixirscope.correlate.messages import Mail, Messages, looks_of, messages_patches, messages_table
 from elixirscope.correlate.omissions import omissions_table
 from elixirscope.correlate.origins import Origins
 from elixirscope.correlate.processes import Lives, processes_table
 from elixirscope.correlate.restarts import join_restarts
+from elixirscope.correlate.stages import Stages, cores
 from elixirscope.correlate.states import States
 from elixirscope.correlate.testruns import TestRuns
 from elixirscope.recording.changes import Changes, Patch
@@ -30,8 +34,9 @@ from elixirscope.recording.log import Log
 from elixirscope.recording.memory import MemoryTables
 
 MANY: Final = 50_000
-"""Events from which on a slice is related on two cores, where that is allowed."""
-_HERE: Final = Lane(1)
+"""Events from which on a slice is related on several cores, where that is allowed."""
+_AHEAD: Final = 3
+"""Slices that are related at the same time, at most: the latest by a stage whose turn it is only in later ones."""
 
 
 class _Alone(NamedTuple):
@@ -39,7 +44,6 @@ class _Alone(NamedTuple):
 
     calls: dict[str, Any]
     bindings: pa.Table
-    previous: Ints
 
 
 class _Tied(NamedTuple):
@@ -54,13 +58,15 @@ class EventCorrelator:
     """Relates every event to every other. Pure: the same log, however it is sliced and on how many `threads`, gives the
     same tables.
 
-    One correlator is for one recording: `take` its slices in order of time, cut where the time changes, then `finish`.
-    What it keeps between slices is what can still matter: open frames, messages on their way, unanswered or waiting for
-    their callback, the last state of each process, all processes and links.
+    One correlator is for one recording: `relate` its slices in order of time, cut where the time changes, or `take` one
+    after the other; then `finish`. What it keeps between slices is what can still matter: open frames, messages on
+    their way, unanswered or waiting for their callback, the last state of each process, all processes and links. Each
+    stage keeps its own, so one can be at a slice while others are at the next.
     """
 
     def __init__(self, threads: int = 1, many: int = MANY) -> None:
-        self._many, self._beside = many, Lane(threads)
+        self._many, self._stages = many, Stages(threads)
+        self._ahead = _AHEAD if threads > 1 else 1
         self._frames = Frames()
         self._mail = Mail()
         self._mailboxes = Mailboxes()
@@ -75,45 +81,67 @@ class EventCorrelator:
 
     @classmethod
     def on_all_cores(cls) -> EventCorrelator:
-        """One for a recording that has ended: nothing else needs the cores. See `lane.cores`."""
+        """One for a recording that has ended: nothing else needs the cores. See `stages.cores`."""
         return cls(cores())
+
+    def relate(self, slices: Iterable[Log]) -> Iterator[Changes]:
+        """The rows of slices, one after the other, as `take` gives them. On several cores the next slices are asked for
+        and related meanwhile."""
+        begun = deque[Callable[[], Changes]]()
+        for log in slices:
+            begun.append(self._begin(replace(log, sites=dict(log.sites))))  # whoever reads on may describe more
+            if len(begun) >= self._ahead:
+                yield begun.popleft()()
+        while begun:
+            yield begun.popleft()()
 
     def take(self, log: Log) -> Changes:
         """The rows of the next slice in all tables that grow with events. The log's processes and sites are all that
         are known so far, its losses all that are known of the whole recording."""
+        return self._begin(log)()
+
+    def _begin(self, log: Log) -> Callable[[], Changes]:
+        """Have a slice related; gives what waits for it."""
         if not len(log.rows):
-            return Changes({}, [])
-        lossy, beside = _lossy(log), self._beside if len(log.rows) >= self._many else _HERE
-        # Frames beside messages …
-        framed = beside.start(self._frames.take, log, lossy)
-        asked = beside.start(lambda: callbacks_of(log, framed()))
-        alone = beside.start(lambda: self._without_messages(log, framed()))
-        messages = self._mail.take(log, lossy, framed)
-        calls, ran = framed(), asked()
-        # … and who handles which message beside what else follows from both.
-        tied = beside.start(lambda: self._with_messages(log, calls, messages, alone().previous))
-        handled = self._mailboxes.take(log, calls, messages, ran)
-        states, state_patches = self._states.take(log, calls, handled.message)
-        self._origins.take(calls, handled.asker)
-        self._frames.keep(calls, handled.message, handled.account)
-        columns, bindings, previous = alone()
-        made = {
-            "calls": calls_table(calls, columns, handled.message, handled.asker),
-            "messages": messages_table(messages),
-            "states": states,
-            "bindings": bindings,
-        }
-        cause, links, link_patches = tied()
-        return Changes(
-            {"events": _events_table(log, calls, previous, cause), **made, "links": links},
-            [
-                *calls_patches(log, calls),
-                *messages_patches(messages),
-                *handled.patches,
-                *state_patches,
-                *link_patches,
-            ],
+            return lambda: Changes({}, [])
+        lossy = _lossy(log)
+        start = partial(self._stages.start, at_once=len(log.rows) < self._many)
+        calls = start("frames", lambda: self._frames.take(log, lossy))
+        looks = start(None, lambda: looks_of(log))
+        ran = start(None, lambda: callbacks_of(log, calls()), calls)
+        alone = start("counts", lambda: self._without_messages(log, calls()), calls)
+        previous = start("previous", lambda: self._causes.previous(log))
+        messages = start("mail", lambda: self._mail.take(log, lossy, calls(), looks()), calls, looks)
+        handled = start("mailboxes", lambda: self._mailboxes.take(log, calls(), messages(), ran()), messages, ran)
+        tied = start("ties", lambda: self._tie(log, calls(), messages(), previous()), messages, previous)
+        states = start("states", lambda: self._states.take(log, calls(), handled().message), handled)
+        asked = start("origins", lambda: self._origins.take(calls(), handled().asker), handled)
+        tables = start(
+            None,
+            lambda: {
+                "calls": calls_table(calls(), alone().calls, handled().message, handled().asker),
+                "messages": messages_table(messages()),
+            },
+            *(alone, handled),
         )
+        events = start(None, lambda: events_table(log, calls(), previous(), tied().cause), tied)
+
+        def changes() -> Changes:
+            asked()
+            (states_, state_patches), (_, links, link_patches) = states(), tied()
+            rows = {"events": events(), **tables(), "states": states_, "bindings": alone().bindings, "links": links}
+            return Changes(
+                rows,
+                [
+                    *calls_patches(log, calls()),
+                    *messages_patches(messages()),
+                    *handled().patches,
+                    *state_patches,
+                    *link_patches,
+                ],
+            )
+
+        return changes
 
     def _without_messages(self, log: Log, calls: Calls) -> _Alone:
         self._tests.take(log, calls)
@@ -121,9 +149,9 @@ class EventCorrelator:
         hits = np.bincount(sites, minlength=len(self._hits))
         hits[: len(self._hits)] += self._hits
         self._hits = hits
-        return _Alone(calls_columns(log, calls), bindings_table(log, calls), self._causes.previous(log))
+        return _Alone(calls_columns(log, calls), bindings_table(log, calls))
 
-    def _with_messages(self, log: Log, calls: Calls, messages: Messages, previous: Ints) -> _Tied:
+    def _tie(self, log: Log, calls: Calls, messages: Messages, previous: Ints) -> _Tied:
         self._lives.take(log, calls, messages)
         links, patches = self._links.take(log, self._lives, messages)
         cause, passed = self._causes.take(log, previous, self._lives, messages, self._links)
@@ -177,7 +205,7 @@ def _lossy(log: Log) -> set[int]:
     return {n for n, key in enumerate(log.processes) if lost[n] or key.vm in vms}
 
 
-def _events_table(log: Log, calls: Calls, previous: Ints, cause: Ints) -> pa.Table:
+def events_table(log: Log, calls: Calls, previous: Ints, cause: Ints) -> pa.Table:
     return table(
         "events",
         event=log.column("event"),

@@ -21,12 +21,10 @@ Entries = npt.NDArray[np.void]
 
 
 class Handled(NamedTuple):
-    """Per frame the message (event) that it handles, the one on whose account it runs (also for what is not declared a
-    callback), and the frame (CALL event) that sent what it handles itself; -1 for none. And what became known of older
-    messages."""
+    """Per frame the message (event) that it handles or on whose account it runs, and the frame (CALL event) that sent
+    what it handles itself; -1 for none. And what became known of older messages."""
 
     message: Ints
-    account: Ints
     asker: Ints
     patches: list[Patch]
 
@@ -72,12 +70,17 @@ would all be kept. A server that is slow to start finds that many waiting."""
 
 
 class Mailboxes:
-    """Finds which frame handles which message, slice by slice. Between slices it keeps the messages that wait."""
+    """Finds which frame handles which message, slice by slice. Between slices it keeps the messages that wait, and of
+    open frames which they handle."""
 
     def __init__(self) -> None:
         self._waiting = np.empty(0, _ENTRY)
         self._counts = np.zeros(0, np.int64)  # messages that came to each process
         self._serves = np.zeros(0, dtype=bool)  # processes in which a callback has run
+        self._message = np.empty(0, np.int64)  # of the frames that are open: the message event that each handles …
+        self._account = np.empty(
+            0, np.int64
+        )  # … and on whose account it runs, also where it is not declared a callback
 
     def take(self, log: Log, calls: Calls, messages: Messages, ran: Ran) -> Handled:
         """Which frames handle what. Sets the handlers of new messages in `messages`. `ran`: the callbacks.
@@ -111,13 +114,15 @@ class Mailboxes:
             )
             self._serves[owner] = True
         self._keep(entries, taken)
-        handled[: calls.older] = calls.account
+        handled[: calls.older] = self._account
         account = handled.copy()
         _inherit(calls.parent, calls.tail_of, account)
-        handled[: calls.older] = calls.message
+        handled[: calls.older] = self._message
         inherits = ran.declared[calls.site]
         inherits[: calls.older] = False
-        return Handled(np.where(inherits, account, handled), account, asker, patches)
+        message = np.where(inherits, account, handled)
+        self._message, self._account = message[calls.stays], account[calls.stays]
+        return Handled(message, asker, patches)
 
     def _enter(self, log: Log, messages: Messages, event: Ints, owner: Ints) -> tuple[Entries, Ints]:
         """All that wait or arrive, in order of arrival; and for the callbacks of these events and processes how many

@@ -8,7 +8,7 @@ add up, the pairs that are left to choice are marked as not certain.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -102,6 +102,29 @@ class Messages:
         return Shape(KINDS[self.kind[number]], self.tags[self.tag[number]], self.subjects.get(number))
 
 
+class Seen(NamedTuple):
+    """What is sent in a slice."""
+
+    sends: Ints  # places
+    looks: Looks  # of each
+    names: dict[int, str]  # which of them went to a name that nobody had
+
+
+def looks_of(log: Log) -> Seen:
+    """What the sends of a slice look like."""
+    sends = np.flatnonzero(log.column("kind") == Kind.SEND)
+    value = log.column("value")[sends]
+    named = (log.column("flags")[sends] & int(Flag.NO_RECEIVER)) != 0
+    named &= (log.column("peer")[sends] == NONE) & (value != NONE)
+    inner, names = dict[int, tuple[int, int]](), dict[int, str]()
+    for number in np.flatnonzero(named).tolist():
+        spans = elements(log.values.bytes(int(value[number])))
+        if len(spans) == 2:  # the name, then the message itself
+            inner[number] = spans[1]
+            names[number] = inspect(log.values.term(int(value[number]))[0])
+    return Seen(sends, look(log.values, value, inner), names)
+
+
 class _Asked(NamedTuple):
     """Calls until some time after their reply, in parallel arrays."""
 
@@ -129,11 +152,11 @@ class Mail:
         self._many = _FEW  # calls, when to look which of them are over
         self._count = 0  # rows in the table
 
-    def take(self, log: Log, lossy: set[int], framed: Callable[[], Calls]) -> Messages:
-        """The messages of the next slice. `framed` gives its frames, and is asked late."""
+    def take(self, log: Log, lossy: set[int], calls: Calls, seen: Seen) -> Messages:
+        """The messages of the next slice, of which its frames and what was sent are known already."""
         kind, first = log.column("kind"), log.first
         old, older = self._waiting, len(self._waiting)
-        sends, receives = np.flatnonzero(kind == Kind.SEND), np.flatnonzero(kind == Kind.RECEIVE)
+        sends, receives = seen.sends, np.flatnonzero(kind == Kind.RECEIVE)
 
         def both(name: str, column: npt.NDArray[np.generic]) -> Ints:
             joined: Ints = np.concatenate([old[name], column]).astype(np.int64)
@@ -171,9 +194,12 @@ class Mail:
         addressed = column(waiting.peer, process[unsent].astype(np.int64))
         new_value = log.column("value")
         value = column(both("value", new_value[sends]), new_value[unsent])
-        inner, names = _to_nobody(log, np.concatenate([sends, unsent])[own], value[order >= older])
-        looks = look(log.values, value[order >= older], inner)
-        sent_by = framed().of_events[sends]
+        looks = seen.looks
+        if len(unsent):
+            others = look(log.values, new_value[unsent], {})
+            looks = Looks(*(np.append(*both)[own] for both in zip(looks, others, strict=True)))
+        place_of = {send: older + number for number, send in enumerate(own.tolist())} if seen.names else {}
+        sent_by = calls.of_events[sends]
         found = Messages(
             event=np.where(send == NONE, receive + first, send),
             send=send,
@@ -192,7 +218,7 @@ class Mail:
             body=np.append(old["body"], looks.body),
             tags=list(self._tags),
             subjects=self._subjects | _subjects(log, value[older:], looks, older),
-            names={older + number: name for number, name in names.items()},
+            names={place_of[number]: name for number, name in seen.names.items()},
             row=np.concatenate([old["row"], np.arange(self._count, self._count + len(own))]),
             older=older,
             request=np.concatenate([old["request"], np.full(len(own), NONE)]),
@@ -348,20 +374,6 @@ def _doubt(found: Messages, lossy: set[int]) -> None:
     doubtful = np.isin(found.sender, lost) | np.isin(found.addressed, lost)
     doubtful &= (found.send != NONE) & (found.receive != NONE)
     found.reason[doubtful & (found.reference == 0)] = LOST
-
-
-def _to_nobody(log: Log, places: Ints, value: Ints) -> tuple[dict[int, tuple[int, int]], dict[int, str]]:
-    """Of messages sent to a name that nobody had: where in the value the message itself is, and the name."""
-    flags, kind = log.column("flags")[places], log.column("kind")[places]
-    named = (kind == Kind.SEND) & ((flags & int(Flag.NO_RECEIVER)) != 0)
-    named &= (log.column("peer")[places] == NONE) & (value != NONE)
-    inner, names = dict[int, tuple[int, int]](), dict[int, str]()
-    for number in np.flatnonzero(named).tolist():
-        spans = elements(log.values.bytes(int(value[number])))
-        if len(spans) == 2:
-            inner[number] = spans[1]
-            names[number] = inspect(log.values.term(int(value[number]))[0])
-    return inner, names
 
 
 def _subjects(log: Log, value: Ints, looks: Looks, older: int) -> dict[int, bytes]:

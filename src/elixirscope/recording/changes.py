@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -30,6 +31,10 @@ class Changes:
 
 class Correlator(Protocol):
     """Relates the events of one recording, slice by slice."""
+
+    def relate(self, slices: Iterable[Log]) -> Iterator[Changes]:
+        """Slices, one after the other; several may be asked for before the first is answered."""
+        ...
 
     def take(self, log: Log) -> Changes:
         """The next slice."""

@@ -118,7 +118,7 @@ class Completion:
             fresh = int(process.max(initial=-1)) + 1 - len(self._last)
             self._last = np.append(self._last, np.full(max(fresh, 0), -1))
             previous = np.empty(len(process), np.int64)
-            _previous(process, first, self._last, previous)
+            previous_events(process, first, self._last, previous)
             columns |= {"event": pa.array(np.arange(first, self._rows)), "previous": _known(previous)}
         return columns
 
@@ -133,7 +133,7 @@ def _known(numbers: npt.NDArray[Any]) -> pa.Array:
 
 
 @kernel
-def _previous(process: R32, first: int, last: I64, previous: I64) -> None:
+def previous_events(process: R32, first: int, last: I64, previous: I64) -> None:
     """Per event, from number `first` on, the event before it in its process. `last`: of each process, moved on."""
     for place in range(len(process)):
         owner = process[place]

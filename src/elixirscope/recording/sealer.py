@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -171,6 +171,7 @@ def _stream(recording_dir: Path, joiner: Joiner, raw: dict[str, int], tell: Prog
 
     def into(segments: Path, columns: Path) -> Seal:
         nonlocal truncated
+        log: Log
         store = ColumnStore.create(columns)
 
         def apply(changes: Changes) -> None:
@@ -179,12 +180,17 @@ def _stream(recording_dir: Path, joiner: Joiner, raw: dict[str, int], tell: Prog
             for patch in changes.patches:
                 store.patch(*patch)
 
-        with (segments / VALUES).open("wb") as file, ValueWriter(file) as values:
+        def read() -> Iterator[Log]:
+            nonlocal truncated, log
             for log in joiner.slices(SLICE):
                 values.append(log.values)  # compressed while events are related
-                apply(correlator.take(log))
-                tell(f"relating {total:,} events: {100 * (log.first + len(log.rows)) // total}%")
+                tell(f"relating {total:,} events: {100 * log.first // total}%")
                 truncated += truncated_in(log)
+                yield log
+
+        with (segments / VALUES).open("wb") as file, ValueWriter(file) as values:
+            for changes in correlator.relate(read()):
+                apply(changes)
             values.finish()
             os.fsync(file.fileno())
         apply(correlator.finish(log))
