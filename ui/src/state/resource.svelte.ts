@@ -10,14 +10,27 @@ export const edition = $state({ count: 0 })
 /** How long (ms) the hand must rest before more is asked for than is in view. */
 const REST = 6
 
-/** Calls back when nothing has been asked for a while; gives what calls it off. */
+/** How long (ms) that waits for what is still to be drawn, at most. */
+const DRAWN = 100
+
+// Not every browser tells when it is idle.
+const idle = (then: () => void): void => {
+  if ('requestIdleCallback' in globalThis) requestIdleCallback(then, { timeout: DRAWN })
+  else setTimeout(then, DRAWN / 4)
+}
+
+/** Calls back when nothing has been asked for a while, and what was asked for is drawn; gives what calls it off. */
 export function atRest(then: () => void): () => void {
+  let off = false
   const look = (): void => {
-    if (traffic.running === 0) then()
-    else timer = setTimeout(look, REST)
+    if (traffic.running > 0) timer = setTimeout(look, REST)
+    else idle(() => !off && then())
   }
   let timer = setTimeout(look, REST)
-  return () => clearTimeout(timer)
+  return () => {
+    off = true
+    clearTimeout(timer)
+  }
 }
 
 /** How long (ms) a question may be under way before a newer one waits for it rather than cancels it. */
