@@ -13,10 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from elixirscope.recording import sealer
 from elixirscope.recording.format import EVENT, FILE_HEADER, FrameType
 from elixirscope.recording.frames import Frame, Gap, read_frames
-from elixirscope.recording.log import Log, read_log
+from elixirscope.recording.joiner import Joiner
+from elixirscope.recording.log import EVENT_ROW, Log, read_log
+from elixirscope.recording.rawfile import Damage
 from elixirscope.recording.recording import Recording
+from elixirscope.recording.schema import TABLES
 from elixirscope.recording.terms import Atom, Term
 from tests.recording.samples import correlate, make_recording, pid, terms, value_of, write_events, writer_of
 
@@ -76,6 +80,46 @@ def test_one_flipped_bit_costs_at_most_the_frame_it_is_in(recording: Path, name:
         if hit:
             assert [(gap.file, gap.start, gap.end) for gap in log.gaps] == [(path.name, hit[0], hit[1])]
             assert not log.complete
+
+
+@settings(max_examples=150)
+@given(name=st.sampled_from(FILES), data=st.data())
+def test_frames_that_are_checked_as_they_are_read_are_read_whole_or_not_at_all(
+    recording: Path, name: str, data: st.DataObject
+) -> None:
+    content = bytearray(raw_file(recording, name).read_bytes())
+    for _ in range(data.draw(st.integers(0, 2))):
+        content[data.draw(st.integers(0, len(content) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    with copy_of(recording) as damaged:
+        raw_file(damaged, name).write_bytes(content)
+        expected = read_log(damaged / "raw")
+        try:
+            slices = list(Joiner.open(damaged / "raw", trusting=True).slices(7))
+        except Damage:
+            assert expected.gaps
+            return
+        for field in EVENT_ROW.names or ():
+            assert np.concatenate([log.rows[field] for log in slices]).tolist() == expected.rows[field].tolist()
+        assert slices[-1].gaps == expected.gaps
+        assert slices[-1].losses == expected.losses
+
+
+def test_damage_that_is_met_while_sealing_is_told_as_if_all_had_been_checked_first(
+    recording: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = bytearray(raw_file(recording, "0").read_bytes())
+    content[events_of_frames(raw_file(recording, "0"))[-2][1] - 1] ^= 1  # the last byte of a value
+    with copy_of(recording) as small, copy_of(recording) as large:
+        for damaged in (small, large):
+            raw_file(damaged, "0").write_bytes(content)
+        expected = Recording.open(small, correlate=correlate)
+        monkeypatch.setattr(sealer, "LARGE", 1)
+        monkeypatch.setattr(sealer, "SLICE", 7)
+        found = Recording.open(large, correlate=correlate)
+        assert found.info.coverage == expected.info.coverage
+        assert any("cannot be read" in row.reason or "damaged" in row.reason for row in found.info.coverage)
+        for table in TABLES:
+            assert found.table(table).to_pylist() == expected.table(table).to_pylist(), table
 
 
 def test_a_damaged_version_in_one_file_is_no_newer_format(recording: Path) -> None:

@@ -25,10 +25,11 @@ from elixirscope.correlate.omissions import omissions_table
 from elixirscope.correlate.origins import Origins
 from elixirscope.correlate.processes import Lives, processes_table
 from elixirscope.correlate.restarts import join_restarts
-from elixirscope.correlate.stages import Stages, cores
+from elixirscope.correlate.stages import Stages
 from elixirscope.correlate.states import States
 from elixirscope.correlate.testruns import TestRuns
 from elixirscope.recording.changes import Changes, Patch
+from elixirscope.recording.cores import cores
 from elixirscope.recording.format import Kind
 from elixirscope.recording.log import Log
 from elixirscope.recording.memory import MemoryTables
@@ -81,7 +82,7 @@ class EventCorrelator:
 
     @classmethod
     def on_all_cores(cls) -> EventCorrelator:
-        """One for a recording that has ended: nothing else needs the cores. See `stages.cores`."""
+        """One for a recording that has ended: nothing else needs the cores. See `recording.cores`."""
         return cls(cores())
 
     def relate(self, slices: Iterable[Log]) -> Iterator[Changes]:

@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Lock
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 R = TypeVar("R")
-
-THREADS: Final = "ELIXIRSCOPE_THREADS"
-"""The environment variable that holds sealing to so many threads; 1: to one core."""
-
-
-def cores() -> int:
-    """How many threads may relate events: as many as this process has cores, unless `THREADS` says fewer."""
-    here = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    told = os.environ.get(THREADS, "")
-    return max(1, min(here, int(told))) if told.isdigit() else here
 
 
 class Step(Generic[R]):

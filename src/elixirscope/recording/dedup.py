@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from elixirscope.kernels import I32, I64, kernel
 from elixirscope.recording.instructions import soon
-from elixirscope.recording.slices import Slices, digests
+from elixirscope.recording.slices import Slices
 from elixirscope.recording.values import RawValues
 
 _LEAST: Final = 1 << 10
@@ -20,26 +20,35 @@ _AHEAD: Final = 16  # events whose values' places in the table are on their way 
 Numbers = npt.NDArray[np.int64]
 
 
+class Found(NamedTuple):
+    """What is known of the values of events, a row for each."""
+
+    places: Numbers  # number of a buffer, and where in it the value starts and how long it is; 0 for none
+    digests: npt.NDArray[np.uint64]  # as `slices.digests` gives them, two to a row
+
+    @classmethod
+    def empty(cls, count: int) -> Found:
+        """So many rows to be filled."""
+        return cls(np.empty((count, 3), np.int64), np.empty((count, 2), np.uint64))
+
+
 class Dedup:
     """Gives values their ids, slice by slice. Of the values of earlier slices it keeps what `ValueIndex` does."""
 
-    def __init__(self, buffers: list[memoryview]) -> None:
-        self.buffers = buffers
+    def __init__(self) -> None:
         self._index = ValueIndex()
 
-    def take(self, value: Numbers, places: Numbers) -> RawValues:
-        """Set `value` of every row of the next slice to its value's id (-1: none), and give the values of the slice.
-
-        places: for each row the number of a buffer, and where in it the value starts and how long it is; 0 for none.
-        """
-        known = self._index.count
-        firsts = self._index.number(digests(self.buffers, places), places, value)
+    def take(self, value: Numbers, found: Found, buffers: list[memoryview]) -> RawValues:
+        """Set `value` of every row of the next slice to its value's id (-1: none), and give the values of the slice,
+        which lie in `buffers`."""
+        known, places = self._index.count, found.places
+        firsts = self._index.number(found.digests.ravel(), places, value)
         ids = value[firsts]
         fresh = ids >= known
         before = firsts[~fresh]
         order = np.concatenate([before[np.argsort(ids[~fresh])], firsts[fresh]])  # fresh ids ascend
         numbers = value[order] if known else None
-        return RawValues(Slices(self.buffers, places[order], numbers), fresh=np.arange(known, self._index.count))
+        return RawValues(Slices(buffers, places[order], numbers), fresh=np.arange(known, self._index.count))
 
 
 class ValueIndex:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -11,20 +13,22 @@ import numpy as np
 import numpy.typing as npt
 
 from elixirscope.errors import EnvironmentProblem
-from elixirscope.recording.dedup import Dedup
+from elixirscope.recording.ahead import ahead
+from elixirscope.recording.dedup import Dedup, Found
 from elixirscope.recording.format import FORMAT_VERSION
 from elixirscope.recording.frames import newer_format
 from elixirscope.recording.log import MEMORY_ROW, Log, Loss, ProcessKey, Rows, Site
 from elixirscope.recording.merge import FAR, Origin, Translation, number_by_appearance, put, ties
-from elixirscope.recording.rawfile import RawFile, read_on, read_raw_file
+from elixirscope.recording.rawfile import Part, RawFile, read_on, read_raw_file, unread
 from elixirscope.recording.sitetable import unknown_site, vm_sites
-from elixirscope.recording.terms import Pid
+from elixirscope.recording.vms import Processes, Vms
 
-_NO_NODE: Final = "nonode@nohost"
 _EVER: Final = (1 << 62) - 1
 _NO_TIMES: Final = np.empty(0, np.int64)
+_EVENT_BYTES: Final = 1024  # with its value: where they have more, slices have fewer events
 
 Numbers = npt.NDArray[np.int64]
+Span = tuple[int, int]  # from, to before: times of a file
 
 
 def join(raw_dir: Path) -> Log:
@@ -55,9 +59,11 @@ class Joiner:
     """Gives one slice after the other; keeps the numbers of processes, sites and values from one to the next."""
 
     @classmethod
-    def open(cls, raw_dir: Path) -> Joiner:
-        """Check all raw files, and read what is not events. Raises as `read_log` does."""
-        files = [read_raw_file(path) for path in raw_paths(raw_dir)]
+    def open(cls, raw_dir: Path, *, trusting: bool = False) -> Joiner:
+        """Check all raw files, and read what is not events. Raises as `read_log` does.
+
+        `trusting`: frames of events are checked only by `slices` of some size, which raises `Damage` then."""
+        files = [read_raw_file(path, trusting=trusting) for path in raw_paths(raw_dir)]
         headers = [file.header for file in files if file.header is not None]
         # One file among others with another version is a damaged header; all of them are a newer recording.
         if headers and all(header.version > FORMAT_VERSION for header in headers):
@@ -66,8 +72,8 @@ class Joiner:
 
     def __init__(self, files: list[RawFile]) -> None:
         self._files = files
-        self._vms = _Vms(files)
-        self._processes = _Processes(self._vms)
+        self._vms = Vms(files)
+        self._processes = Processes(self._vms)
         self._sites: dict[int, Site] = {}
         self._site_numbers: list[dict[int, int]] = []  # per VM the dense number of each of its ids
         self._site_tables: dict[int, Translation] = {}  # of VMs
@@ -76,7 +82,7 @@ class Joiner:
         self._describe_sites()
         self._final = np.empty(0, np.int32)  # of each provisional process its number, -1 for one not seen yet
         self._keys: list[ProcessKey] = []
-        self._dedup = Dedup([file.data for file in files])
+        self._dedup = Dedup()
         self._count = 0
         self._cut = -_EVER
         self._start = self._earliest()
@@ -87,24 +93,44 @@ class Joiner:
     @property
     def buffers(self) -> list[memoryview]:
         """The bytes of the files that values lie in."""
-        return list(self._dedup.buffers)
+        return [file.data for file in self._files]
 
     @property
     def events(self) -> int:
         """How many there are."""
         return sum(int(file.batches["count"].sum()) for file in self._files)
 
-    def slices(self, size: int | None) -> Iterator[Log]:
+    def slices(self, size: int | None, *, beside: bool = False) -> Iterator[Log]:
         """The log in slices of about `size` events (None: all), cut where the time changes; at least one. Once only.
+        `beside`: the next is read on another thread meanwhile.
 
         Each has all that is known without reading events: sites, losses, metas, gaps, whether it is complete.
         Processes are those seen so far; the last slice has all.
         """
-        bounds = self._bounds(size)
-        for start, end in zip([-_EVER, *bounds], [*bounds, _EVER], strict=True):
-            yield self._slice(start, end)
-            for file in self._files:
-                file.release()
+        bounds = [-_EVER, *self._bounds(size), _EVER]
+        spans = [self._own(*each) for each in pairwise(bounds)]
+        parts = self._read(spans)
+        for until, span, found in zip(bounds[1:], spans, ahead(parts) if beside else parts, strict=True):
+            log = self._slice(found, until)
+            weakref.finalize(log.values.slices, self._release, span).atexit = False
+            yield log
+
+    def _read(self, spans: list[list[Span]]) -> Iterator[list[Part]]:
+        for number, span in enumerate(spans):
+            for file, later in zip(self._files, spans[min(number + 1, len(spans) - 1)], strict=True):
+                file.announce(*later)  # so that the disk is at work meanwhile
+            yield self._parts(span)
+
+    def _release(self, spans: list[Span]) -> None:
+        for file, span in zip(self._files, spans, strict=True):
+            file.release(*span)
+
+    def _own(self, since: int, until: int) -> list[Span]:
+        """A span of time as each file has it."""
+        return [(_own(since, self._shift(file)), _own(until, self._shift(file))) for file in self._files]
+
+    def _parts(self, spans: list[Span]) -> list[Part]:
+        return [file.span(*span) for file, span in zip(self._files, spans, strict=True)]
 
     def grow(self, raw_dir: Path, now: int) -> Grown:
         """Read what was written since to a recording that is still being made. `now`: Unix time in ns."""
@@ -113,17 +139,15 @@ class Joiner:
         before = dict[str, int]()
         read = list[RawFile]()
         for path in raw_paths(raw_dir):
-            name = path.stem.rpartition("-")[0] or path.stem
-            file = known.get(path.name) or RawFile(path.name, name, memoryview(b""), None)
+            file = known.get(path.name) or unread(path)
             before[file.name] = len(file.batches)
-            if not read_on(file, path, growing=True):
+            if not read_on(file, growing=True):
                 continue
             read.append(file)
             if file.name not in known and file.header is not None:
                 fresh.append(file)
         self._vms.add(fresh)
         self._files += fresh
-        self._dedup.buffers[:] = [file.data for file in self._files]
         describing = len(self._vms.files), sum(len(file.modules) for file in self._files)
         if describing != self._described:
             self._describe_sites()
@@ -143,10 +167,10 @@ class Joiner:
     def until(self, time: int) -> Log:
         """The slice of what happened since the last one and before `time` (Unix ns)."""
         since, self._cut = self._cut, max(time, self._cut)
-        log = self._slice(since, self._cut)
+        log = self._slice(self._parts(self._own(since, self._cut)), self._cut)
         for file in self._files:
             file.forget(_own(self._cut, self._shift(file)))
-            file.release()
+            file.release_all()
         return log
 
     def parts_until(self, time: int, size: int) -> Iterator[Log]:
@@ -174,16 +198,17 @@ class Joiner:
         if size is None or not self._files:
             return []
         first = np.concatenate([file.batches["first"] + self._shift(file) for file in self._files])
-        counts = np.concatenate([file.batches["count"] for file in self._files])
+        batches = np.concatenate([file.batches for file in self._files])
+        weights = np.maximum(batches["count"], (batches["end"] - batches["start"]) // _EVENT_BYTES)
         order = np.argsort(first, kind="stable")
-        numbers = np.cumsum(counts[order]) // size
+        numbers = np.cumsum(weights[order]) // size
         bounds: list[int] = np.unique(first[order][np.flatnonzero(np.diff(numbers, prepend=0))]).tolist()
         return bounds
 
-    def _slice(self, since: int, until: int) -> Log:
+    def _slice(self, parts: list[Part], until: int) -> Log:
         """The events of a span of time, which follows the one before. The last ends at `_EVER`."""
         files, vms = self._files, self._vms
-        rows, places, origin = self._rows(since, until)
+        rows, found, origin = self._rows(parts)
         self._number_sites(rows, origin)
         self._number_processes(rows)
         if until == _EVER:
@@ -193,7 +218,7 @@ class Joiner:
         if len(tied):  # the numbers of processes decide
             order = tied[np.lexsort((rows["process"][tied], rows["at"][tied]))]
             rows.move(tied, order)
-            places[tied] = places[order]
+            found.places[tied], found.digests[tied] = found.places[order], found.digests[order]
         rows["at"][:] -= self._start
         rows["event"][:] = np.arange(self._count, self._count + len(rows))
         self._count += len(rows)
@@ -201,7 +226,7 @@ class Joiner:
             rows=rows,
             processes=list(self._keys),
             sites=self._sites,
-            values=self._dedup.take(rows["value"], places),
+            values=self._dedup.take(rows["value"], found, [part.data for part in parts]),
             losses=list(self._losses(until == _EVER)),
             metas=[meta | {"vm": vms.number(file)} for file in files for meta in file.metas],
             gaps=[gap for file in files for gap in file.gaps],
@@ -213,28 +238,26 @@ class Joiner:
             samples=self._samples,
         )
 
-    def _rows(self, since: int, until: int) -> tuple[Rows, Numbers, Origin]:
-        """Events in order of time with provisional process numbers; for each (file, start, length) of its value; and
-        where they come from."""
-        files = self._files
-        found = [file.span(*(_own(time, self._shift(file)) for time in (since, until))) for file in files]
-        events, starts = [part[0] for part in found], [part[1] for part in found]
+    def _rows(self, parts: list[Part]) -> tuple[Rows, Found, Origin]:
+        """Events in order of time with provisional process numbers, what is known of their values, and where they come
+        from."""
+        files, events = self._files, [part.events for part in parts]
         at = np.concatenate([_NO_TIMES, *(e["ts"] + self._shift(f) for f, e in zip(files, events, strict=True))])
         origin = Origin(events, np.argsort(at, kind="stable"))
-        rows, places = Rows.empty(len(at)), np.empty((len(at), 3), np.int64)
+        rows, found = Rows.empty(len(at)), Found.empty(len(at))
         rows["at"][:] = at[origin.order]
         far = 0
-        for number, (file, ranks) in enumerate(zip(files, origin.ranks(), strict=True)):
+        for number, (file, part, ranks) in enumerate(zip(files, parts, origin.ranks(), strict=True)):
             vm = self._vms.number(file)
             pids, sites = self._pids.setdefault(number, Translation()), self._site_tables.setdefault(vm, Translation())
-            pids.learn((events[number]["pid"], events[number]["peer"]), partial(self._process, file, vm))
-            sites.learn((events[number]["site"],), partial(self._site, vm))
-            far += put(events[number], starts[number], ranks, vm, number, pids, sites, rows, places.ravel())
+            pids.learn((part.events["pid"], part.events["peer"]), partial(self._process, file, vm))
+            sites.learn((part.events["site"],), partial(self._site, vm))
+            far += put(part, ranks, vm, number, pids, sites, rows, found)
             pids.forget()
             sites.forget()
         if far:
             self._look_up(rows, origin)
-        return rows, places, origin
+        return rows, found, origin
 
     def _look_up(self, rows: Rows, origin: Origin) -> None:
         """The numbers of what has ids that are too large for tables."""
@@ -331,85 +354,3 @@ class Joiner:
 def _own(time: int, shift: int) -> int:
     """A time as the VM has it."""
     return time * 2 if abs(time) == _EVER else max(min(time - shift, _EVER), -_EVER)
-
-
-class _Vms:
-    """The VMs of a recording: their numbers, their nodes, and how far their clocks are from Unix time."""
-
-    def __init__(self, files: list[RawFile]) -> None:
-        self._numbers: dict[str, int] = {}
-        self.files: list[list[RawFile]] = []
-        self.shifts: list[int] = []
-        self.nodes: list[str] = []
-        self.add(files)
-        anchors = [file.header.unix_ns for file in files if file.header is not None]
-        self.earliest = min(anchors, default=0)
-
-    def add(self, files: list[RawFile]) -> None:
-        """Further files; a VM that is known keeps its number, its clock and its node."""
-        for name in sorted({file.vm_name for file in files} - self._numbers.keys()):
-            group = [file for file in files if file.vm_name == name]
-            self._numbers[name] = len(self.files)
-            self.files.append([])
-            self.shifts.append(_clock_shift(group))
-            self.nodes.append(_node_name(name, group))
-        for file in files:
-            self.files[self.number(file)].append(file)
-
-    def number(self, file: RawFile) -> int:
-        return self._numbers[file.vm_name]
-
-    def owner(self, node: str, seen_by: int) -> int:
-        """The VM whose process a pid of `node` is, seen in a file of VM `seen_by`; -1: not recorded."""
-        if node in (_NO_NODE, self.nodes[seen_by]):
-            return seen_by
-        return self.nodes.index(node) if node in self.nodes else -1
-
-
-def _clock_shift(files: list[RawFile]) -> int:
-    """ns to add to the VM's monotonic times to get Unix time: one for all files of a VM.
-
-    The median, because headers have no checksum: one damaged anchor among several moves nothing.
-    """
-    shifts = [file.header.unix_ns - file.header.monotonic_ns for file in files if file.header is not None]
-    possible = sorted(shift for shift in shifts if abs(shift) < 2**62)
-    return possible[len(possible) // 2] if possible else 0
-
-
-def _node_name(vm_name: str, files: list[RawFile]) -> str:
-    hellos = (meta for file in files for meta in file.metas if meta.get("what") == "hello")
-    for hello in hellos:
-        if isinstance(node := hello.get("node"), str):
-            return str(node)
-    return vm_name.rpartition(".")[0] or vm_name
-
-
-class _Processes:
-    """Processes by a provisional number, in order of declaration."""
-
-    def __init__(self, vms: _Vms) -> None:
-        self._vms = vms
-        self._numbers: dict[tuple[int, str, int, int], int] = {}
-        self.keys: list[ProcessKey] = []
-
-    def of(self, pid: Pid, seen_by: int) -> int:
-        owner = self._vms.owner(pid.node, seen_by)
-        node = self._vms.nodes[owner] if owner >= 0 else pid.node
-        return self._number((owner, node, pid.id, pid.serial), ProcessKey(node, str(pid), owner))
-
-    def find(self, pid: Pid, seen_by: int) -> int | None:
-        """As `of`, of one that is known already."""
-        owner = self._vms.owner(pid.node, seen_by)
-        node = self._vms.nodes[owner] if owner >= 0 else pid.node
-        return self._numbers.get((owner, node, pid.id, pid.serial))
-
-    def undeclared(self, file: RawFile, index: int, seen_by: int) -> int:
-        """A process whose declaration is lost: it keeps its events, under a made-up pid."""
-        key = ProcessKey(self._vms.nodes[seen_by], f"#PID<?.{index}.{file.name}>", seen_by)
-        return self._number((seen_by, key.pid_text, index, -1), key)
-
-    def _number(self, identity: tuple[int, str, int, int], key: ProcessKey) -> int:
-        number = self._numbers.setdefault(identity, len(self.keys))
-        if number == len(self.keys):
-            self.keys.append(key)
-        return number

@@ -8,9 +8,11 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from elixirscope.kernels import I16, I32, I64, S8, S16, S32, S64, U8, U16, kernel
+from elixirscope.kernels import I16, I32, I64, S8, S16, S32, S64, U8, U16, U64, kernel
+from elixirscope.recording.dedup import Found
 from elixirscope.recording.format import NONE32
 from elixirscope.recording.log import Rows
+from elixirscope.recording.rawfile import Part
 
 Events = npt.NDArray[np.void]
 Numbers = npt.NDArray[np.int64]
@@ -94,19 +96,11 @@ def _fresh(column: S32, table: I32, asked: I64) -> int:
 
 
 def put(
-    events: Events,
-    starts: Numbers,
-    ranks: Numbers,
-    vm: int,
-    file: int,
-    pids: Translation,
-    sites: Translation,
-    into: Rows,
-    places: Numbers,
+    part: Part, ranks: Numbers, vm: int, file: int, pids: Translation, sites: Translation, into: Rows, found: Found
 ) -> int:
-    """Write the events of a file to where they belong (`ranks`), with provisional numbers of processes. `places`: of
-    each event three numbers, the file and where its value starts (`starts`) and how long it is. Gives how many have
-    ids too large for a table: these are `FAR`."""
+    """Write the events of a file to where they belong (`ranks`), with provisional numbers of processes, and what is
+    known of their values. Gives how many have ids too large for a table: these are `FAR`."""
+    events = part.events
     return _put(
         ranks,
         events["pid"],
@@ -118,7 +112,8 @@ def put(
         events["frame"],
         events["ref"],
         events["value_length"],
-        starts,
+        part.starts,
+        part.digests,
         vm,
         file,
         pids.table,
@@ -132,7 +127,8 @@ def put(
         into["frame"],
         into["ref"],
         into["vm"],
-        places,
+        found.places.ravel(),
+        found.digests.ravel(),
     )
 
 
@@ -149,6 +145,7 @@ def _put(
     ref: S64,
     value_length: S32,
     starts: I64,
+    digests: U64,
     vm: int,
     file: int,
     pids: I32,
@@ -163,6 +160,7 @@ def _put(
     to_ref: I64,
     to_vm: I16,
     to_places: I64,
+    to_digests: U64,
 ) -> int:
     far = 0
     for each in range(len(ranks)):
@@ -177,6 +175,7 @@ def _put(
         to_frame[rank], to_ref[rank], to_vm[rank] = frame[each], ref[each], vm
         to_places[3 * rank], to_places[3 * rank + 1] = file, starts[each]
         to_places[3 * rank + 2] = value_length[each]
+        to_digests[2 * rank], to_digests[2 * rank + 1] = digests[2 * each], digests[2 * each + 1]
     return far
 
 

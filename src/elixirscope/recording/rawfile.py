@@ -8,15 +8,22 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from elixirscope.errors import RecordingError
 from elixirscope.recording import etf
 from elixirscope.recording.format import EVENT, FILE_HEADER, SAMPLE, FrameType
-from elixirscope.recording.frames import FRAME_OVERHEAD, FileHeader, Frame, Gap, map_file, read_header, scan
+from elixirscope.recording.frames import FRAME_OVERHEAD, FileHeader, Frame, Gap, is_whole, map_file, read_header, scan
+from elixirscope.recording.slices import digests
 from elixirscope.recording.terms import Atom, Pid, Term
+
+Numbers = npt.NDArray[np.int64]
+Batches = npt.NDArray[np.void]
+
+_RUN: Final = 1 << 20  # bytes, about
 
 BATCH = np.dtype(
     [
@@ -29,15 +36,31 @@ BATCH = np.dtype(
 )
 
 
+class Damage(RecordingError):
+    """A frame is not as it was written, or no longer as it was when it was checked."""
+
+    def __init__(self, where: str) -> None:
+        super().__init__(f"{where} is damaged", "open the recording again: all of it is checked first then")
+
+
+class Part(NamedTuple):
+    """Events of a span of time of one file, in its order."""
+
+    events: npt.NDArray[np.void]  # of dtype EVENT
+    starts: Numbers  # where in `data`, the file, the value of each starts
+    data: memoryview
+    digests: npt.NDArray[np.uint64]  # of their values: as `slices.digests`
+
+
 @dataclass
 class RawFile:
     """What one `raw/*.frames` file holds. Times are its VM's monotonic ns."""
 
-    name: str
+    path: Path
     vm_name: str  # NODE.OSPID of the file name
     data: memoryview
     header: FileHeader | None
-    batches: npt.NDArray[np.void] = field(default_factory=lambda: np.empty(0, BATCH))  # of events
+    batches: Batches = field(default_factory=lambda: np.empty(0, BATCH))  # of events
     bad_values: int = 0  # events read so far whose value lies outside its frame
     pids: dict[int, Pid] = field(default_factory=dict)
     modules: list[tuple[str, dict[str, Term], list[Term]]] = field(default_factory=list)
@@ -47,35 +70,67 @@ class RawFile:
     gaps: list[Gap] = field(default_factory=list)
     ended: bool = False
     read: int = 0  # bytes
+    trusting: bool = False  # that what headers of frames of events say is true: who reads the events checks it
     told_lost: int = 0  # events that frames say were dropped
     latest: int = 0  # when the last of `batches` so far ended, else when the file began; 0: not known
     written: int | None = None  # Unix ns, when the last of `batches` was; None: not known
 
+    @property
+    def name(self) -> str:
+        """The name of the file."""
+        return self.path.name
+
     @cached_property
     def events(self) -> npt.NDArray[np.void]:
         """All events, in memory."""
-        return self.span(-(2**63), 2**63 - 1)[0]
+        return self.span(-(2**63), 2**63 - 1).events
 
-    def span(self, since: int, until: int) -> tuple[npt.NDArray[np.void], npt.NDArray[np.int64]]:
-        """The events of times from `since` to before `until`, in the order of the file, and where the value of each
-        starts. Values outside their frame are taken away, and counted."""
-        found = [np.empty(0, EVENT)]
-        starts = [np.empty(0, np.int64)]
-        chosen = (self.batches["first"] < until) & (self.batches["last"] >= since)
-        for start, count, end, first, last in self.batches[chosen].tolist():
-            events = np.frombuffer(self.data, EVENT, count, start)
-            values = start + events.nbytes + events["value_offset"].astype(np.int64)
-            if first < since or last >= until:
-                inside = (events["ts"] >= since) & (events["ts"] < until)
-                events, values = events[inside], values[inside]
-            outside = (events["value_length"] > 0) & (values + events["value_length"] > end)
+    def chosen(self, since: int, until: int) -> Batches:
+        """The batches that have events of times from `since` to before `until`."""
+        return self.batches[(self.batches["first"] < until) & (self.batches["last"] >= since)]
+
+    def span(self, since: int, until: int) -> Part:
+        """The events of times from `since` to before `until`. Values outside their frame are taken away, and counted.
+        Raises `Damage` for a frame that had only been trusted to be whole."""
+        chosen = self.chosen(since, until)
+        count = int(chosen["count"].sum())
+        events, starts, found = np.empty(count, EVENT), np.empty(count, np.int64), np.empty(2 * count, np.uint64)
+        have = 0
+        for run in _runs(chosen):  # checked, copied and digested while it is near the processor
+            some = events[have : have + int(run["count"].sum())]
+            values, ends = self._take(run, some)
+            if int(run["first"].min()) < since or int(run["last"].max()) >= until:
+                inside = (some["ts"] >= since) & (some["ts"] < until)
+                values, ends, kept = values[inside], ends[inside], some[inside]
+                some = some[: len(kept)]
+                some[:] = kept
+            outside = (some["value_length"] > 0) & (values + some["value_length"] > ends)
             if outside.any():
                 self.bad_values += int(outside.sum())
-                events = events.copy()
-                events["value_length"][outside] = 0
-            found.append(events)
-            starts.append(values)
-        return np.concatenate(found), np.concatenate(starts)
+                some["value_length"][outside] = 0
+            places = np.zeros((len(some), 3), np.int64)
+            places[:, 1], places[:, 2] = values, some["value_length"]
+            starts[have : have + len(some)] = values
+            found[2 * have : 2 * (have + len(some))] = digests([self.data], places)
+            have += len(some)
+        return Part(events[:have], starts[:have], self.data, found[: 2 * have])
+
+    def _take(self, run: Batches, into: npt.NDArray[np.void]) -> tuple[Numbers, Numbers]:
+        """Fill in the events of some batches. Gives where the value of each starts, and where its frame ends."""
+        octets, have, counts = into.view(np.uint8), 0, run["count"]
+        for start, count, end, _, _ in run.tolist():
+            if self.trusting and not is_whole(self.data[start - FRAME_OVERHEAD : end]):
+                raise Damage(f"{self.name} at byte {start - FRAME_OVERHEAD}")
+            size = count * EVENT.itemsize
+            octets[have : have + size] = np.frombuffer(self.data, np.uint8, size, start)
+            have += size
+        if self.trusting:
+            firsts = np.cumsum(counts) - counts
+            for kind, told in ((np.minimum, run["first"]), (np.maximum, run["last"])):
+                if (kind.reduceat(into["ts"], firsts) != told).any():
+                    raise Damage(f"a header of a frame in {self.name}")
+        begins = np.repeat(run["start"] + counts * EVENT.itemsize, counts)
+        return begins + into["value_offset"], np.repeat(run["end"], counts)
 
     def times(self, first: int) -> Iterator[npt.NDArray[np.int64]]:
         """The times of the events of each batch from number `first` on."""
@@ -87,26 +142,54 @@ class RawFile:
         if len(self.batches) and int(self.batches["last"].min()) < until:
             self.batches = self.batches[self.batches["last"] >= until]
 
-    def release(self) -> None:
-        """Have the memory of what was read so far back: it is read from the file again when asked for."""
+    def announce(self, since: int, until: int) -> None:
+        """Have the disk bring what happened from `since` to before `until`, which is asked for soon."""
+        self._advise("MADV_WILLNEED", self.chosen(since, until))
+
+    def release(self, since: int, until: int) -> None:
+        """Have the memory back of what happened then: it is read from the file again when asked for."""
+        self._advise("MADV_DONTNEED", self.chosen(since, until))
+
+    def release_all(self) -> None:
+        """Have the memory of what was read so far back."""
         if isinstance(self.data.obj, mmap.mmap):
             self.data.obj.madvise(mmap.MADV_DONTNEED)
 
+    def _advise(self, name: str, batches: Batches) -> None:
+        advice = getattr(mmap, name, None)
+        if advice is not None and isinstance(self.data.obj, mmap.mmap) and len(batches):
+            first = int(batches["start"].min()) // mmap.PAGESIZE * mmap.PAGESIZE
+            self.data.obj.madvise(advice, first, int(batches["end"].max()) - first)
 
-def read_raw_file(path: Path) -> RawFile:
-    """Check all frames of `path` and read what is not events. Raises `EnvironmentProblem` when it cannot be opened."""
-    name, _, _ = path.stem.rpartition("-")
-    file = RawFile(path.name, name or path.stem, memoryview(b""), None)
-    read_on(file, path)
+
+def _runs(batches: Batches) -> list[Batches]:
+    """Batches that are taken at once."""
+    ends = np.cumsum(batches["end"] - batches["start"])
+    return np.split(batches, np.flatnonzero(np.diff(ends // _RUN)) + 1) if len(batches) else []
+
+
+def unread(path: Path) -> RawFile:
+    """The file at `path`, of which nothing was read."""
+    return RawFile(path, path.stem.rpartition("-")[0] or path.stem, memoryview(b""), None)
+
+
+def read_raw_file(path: Path, *, trusting: bool = False) -> RawFile:
+    """Check all frames of `path` and read what is not events. Raises `EnvironmentProblem` when it cannot be opened.
+
+    `trusting`: of events only the headers of frames are read; what they say is checked by who reads the events."""
+    file = unread(path)
+    file.trusting = trusting
+    read_on(file)
     lost = sum(loss[1] for loss in file.losses)
     if file.told_lost > lost:  # the frame that said whose they were is itself gone
         file.losses.append((None, file.told_lost - lost, "not known: the record of this loss is damaged", 0, 0))
     return file
 
 
-def read_on(file: RawFile, path: Path, *, growing: bool = False) -> bool:
-    """Read what was written to `path` since. `growing`: a frame that is not there to its end is left for later, and
+def read_on(file: RawFile, *, growing: bool = False) -> bool:
+    """Read what was written to a file since. `growing`: a frame that is not there to its end is left for later, and
     the answer is whether there was anything to look at."""
+    path = file.path
     with suppress(OSError):  # what is wrong is said when it is mapped
         if growing and path.stat().st_size < max(file.read + 1, FILE_HEADER.size):
             return False
@@ -114,7 +197,7 @@ def read_on(file: RawFile, path: Path, *, growing: bool = False) -> bool:
     file.header = file.header or read_header(data)
     file.latest = file.latest or (file.header.monotonic_ns if file.header is not None else 0)
     batches: list[tuple[int, int, int, int, int]] = []
-    for item in scan(data, path.name, file.read):
+    for item in scan(data, path.name, file.read, trusting=file.trusting):
         if isinstance(item, Gap):
             if growing and item.tail:
                 break
@@ -127,6 +210,9 @@ def read_on(file: RawFile, path: Path, *, growing: bool = False) -> bool:
         try:
             if item.type == FrameType.EVENTS:
                 file.latest = item.last_ts
+                if file.trusting and item.count:
+                    batches.append((start, item.count, end, item.first_ts, item.last_ts))
+                    continue
                 times = np.frombuffer(item.payload[: item.count * EVENT.itemsize], EVENT, item.count)["ts"]
                 if item.count:
                     batches.append((start, item.count, end, int(times.min()), int(times.max())))
@@ -141,7 +227,7 @@ def read_on(file: RawFile, path: Path, *, growing: bool = False) -> bool:
     if growing:
         about = path.stat()
         file.written = about.st_mtime_ns if batches and about.st_size == file.read else None
-    file.release()
+    file.release_all()
     return True
 
 

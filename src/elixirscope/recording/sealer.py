@@ -24,14 +24,16 @@ from elixirscope.errors import EnvironmentProblem
 from elixirscope.kernels import is_news
 from elixirscope.recording.changes import Changes, Correlator
 from elixirscope.recording.columns import COLUMNS, ColumnStore
+from elixirscope.recording.cores import cores
 from elixirscope.recording.coverage import Uncovered, uncovered
 from elixirscope.recording.derived import LAYOUT, READABLE, stored
 from elixirscope.recording.durable import locked, sync_folder, write_file
-from elixirscope.recording.format import FORMAT_VERSION, Flag
+from elixirscope.recording.format import EVENT, FORMAT_VERSION, Flag
 from elixirscope.recording.joiner import Joiner, raw_paths
 from elixirscope.recording.log import Log
 from elixirscope.recording.manifest import Manifest
 from elixirscope.recording.memory import MemoryTables, Piece
+from elixirscope.recording.rawfile import Damage
 from elixirscope.recording.schema import SCHEMA_VERSION, TABLES
 from elixirscope.recording.sources import relative_files
 from elixirscope.recording.valuewriter import ValueWriter, write_values
@@ -119,6 +121,12 @@ def make(recording_dir: Path, progress: Progress | None = None, *, correlate: Co
     tell = progress or (lambda _: None)
     tell("reading")
     raw = raw_sizes(recording_dir)  # before reading: what is written meanwhile makes it stale
+    if sum(raw.values()) >= LARGE * EVENT.itemsize:
+        # Its events are checked as they are read, once: a second time would be from the disk again.
+        joiner = Joiner.open(recording_dir / "raw", trusting=True)
+        if joiner.events >= LARGE:
+            with suppress(Damage):  # so what is there can only be told when all was checked
+                return _stream(recording_dir, joiner, raw, tell, correlate())
     joiner = Joiner.open(recording_dir / "raw")
     if joiner.events >= LARGE:
         return _stream(recording_dir, joiner, raw, tell, correlate())
@@ -182,7 +190,7 @@ def _stream(recording_dir: Path, joiner: Joiner, raw: dict[str, int], tell: Prog
 
         def read() -> Iterator[Log]:
             nonlocal truncated, log
-            for log in joiner.slices(SLICE):
+            for log in joiner.slices(SLICE, beside=cores() > 1):
                 values.append(log.values)  # compressed while events are related
                 tell(f"relating {total:,} events: {100 * log.first // total}%")
                 truncated += truncated_in(log)

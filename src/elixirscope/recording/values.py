@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Final, Protocol, TypeAlias
 
@@ -53,7 +53,8 @@ class RawValues:
         """`fresh`: of a slice's values, the ids of those that no earlier slice has; they are the highest."""
         self.slices = values if isinstance(values, Slices) else Slices.of_values(values)
         self.fresh = np.arange(len(values)) if fresh is None else fresh
-        self.term = lru_cache(_CACHED_TERMS)(self._term)
+        # Not a method of this object, which would hold itself, and with it the memory of a slice
+        self.term = lru_cache(_CACHED_TERMS)(partial(_term, self.slices))
 
     def __len__(self) -> int:
         return len(self.slices)
@@ -81,8 +82,9 @@ class RawValues:
             start, size = places[mine, 1], places[mine, 2]
             yield np.frombuffer(self.slices.buffers[file], np.uint8), with_value[mine], start, start + size
 
-    def _term(self, value_id: int) -> Term:
-        return etf.decode(self.bytes(value_id))
+
+def _term(slices: Slices, value_id: int) -> Term:
+    return etf.decode(bytes(slices[value_id]))
 
 
 class SealedValues:
