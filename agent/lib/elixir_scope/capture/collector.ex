@@ -71,7 +71,7 @@ defmodule ElixirScope.Capture.Collector do
 
       {:error, reason} ->
         # At the start there is somebody to tell. Later the program runs, and what is lost must be counted.
-        if Ingestor.channel() == nil do
+        if Ingestor.open() == nil do
           :proc_lib.init_ack(parent, {:error, {:cannot_write, dir, reason}})
         else
           :proc_lib.init_ack(parent, {:ok, self()})
