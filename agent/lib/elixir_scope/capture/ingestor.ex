@@ -240,12 +240,15 @@ defmodule ElixirScope.Capture.Ingestor do
     ArgumentError -> false
   end
 
-  @doc "Writes the sites of a module, before any of its events, and gives them their budgets and what is secret of them."
-  def put_sites(module, info, sites) do
+  @doc """
+  Writes the sites of a module, before any of its events, with META frames that go with them, and gives them their
+  budgets and what is secret of them.
+  """
+  def put_sites(module, info, sites, told \\ []) do
     CallBudget.announce(module, sites)
     # Here, and not where they are written: that may be late, or never.
     with %{} = plan <- Plan.current(), do: Redaction.note_sites(module, sites, Redaction.rules(plan))
-    Meta.sites(module, info, sites)
+    Meta.sites(module, info, sites, told)
   end
 
   @doc "Writes a META frame."
