@@ -72,6 +72,14 @@ def test_a_picture_brings_of_its_state_what_the_page_shows(client: httpx.Client,
     assert {**picture, "inside": None, "near": []} == plain
 
 
+def test_short_questions_are_answered_together_as_each_by_itself(client: httpx.Client) -> None:
+    asked = ["frame?at=0&process=1", "messages?limit=3&around=5000", "event?event=-1", "findings", "nothing"]
+    bodies = client.get("/api/together", params={"ask": asked}).json()
+    assert bodies[:3] == [client.get(f"/api/{question}").json() for question in asked[:3]]
+    assert [body["error"]["slug"] for body in bodies[2:]] == ["not-found", "usage", "usage"]
+    assert client.get("/api/together", params={"ask": ["info"] * 9}).status_code == 400
+
+
 def test_the_timeline_is_never_silently_cut(client: httpx.Client) -> None:
     duration = ask(client, "info")["duration_ns"]
     whole = ask(client, "timeline", width=1000)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import anyio
 import anyio.to_thread
 import msgspec
+from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -26,6 +28,7 @@ _STATUS: dict[type[ElixirScopeError], int] = {UsageError: 400, QueryError: 400, 
 _LONG = frozenset({"/findings", "/search", "/find", "/retro", "/whynot", "/flame", "/critical", "/spacetime"})
 
 _DISCONNECT_S = 0.1
+_TOGETHER = 8  # questions in one
 
 _QUESTIONS: dict[str, Callable[[Film, Parameters], Any]] = {
     "/info": questions.info,
@@ -75,6 +78,17 @@ def routes(showing: Showing) -> list[BaseRoute]:
 
         return handle
 
+    async def together(request: Request) -> Response:
+        """Several short questions, answered in one go: a body each, in their order."""
+        film, asked = showing.film, request.query_params.getlist("ask")
+
+        def bodies() -> list[msgspec.Raw]:
+            if len(asked) > _TOGETHER:
+                raise UsageError(f"{len(asked)} questions in one", f"ask at most {_TOGETHER} together")
+            return [msgspec.Raw(_told(showing, partial(_short, film, text))[1]) for text in asked]
+
+        return await _answer(showing, bodies, short)
+
     async def query(request: Request) -> Response:
         """SQL."""
         body, film = await request.body(), showing.film
@@ -84,7 +98,16 @@ def routes(showing: Showing) -> list[BaseRoute]:
         return await _answer(showing, showing.head, anyio.CapacityLimiter(1))
 
     found: list[BaseRoute] = [Route(path, get(path, question)) for path, question in _QUESTIONS.items()]
-    return [*found, Route("/query", query, methods=["POST"]), Route("/head", head)]
+    return [*found, Route("/query", query, methods=["POST"]), Route("/together", together), Route("/head", head)]
+
+
+def _short(film: Film, text: str) -> Any:
+    """The answer to a question that is given as text, "frame?at=5". Raises `UsageError` for one that may take long."""
+    path, _, parameters = text.partition("?")
+    question, asked = _QUESTIONS.get(f"/{path}"), Parameters(QueryParams(parameters))
+    if question is None or f"/{path}" in _LONG or (path == "messages" and asked.looks):
+        raise UsageError(f"{path!r} is not answered together with others", "ask it by itself")
+    return question(film, asked)
 
 
 async def _while_wanted(
@@ -111,16 +134,24 @@ async def _while_wanted(
 
 
 async def _answer(showing: Showing, ask: Callable[[], Any], turn: anyio.CapacityLimiter) -> Response:
+    status, body = await anyio.to_thread.run_sync(lambda: _told(showing, ask), limiter=turn)
+    return Response(body, status, media_type="application/json")
+
+
+def _told(showing: Showing, ask: Callable[[], Any]) -> tuple[int, bytes]:
+    """The status and the body of an answer, or of a refusal."""
     try:
-        result = await anyio.to_thread.run_sync(ask, limiter=turn)
-        return Response(msgspec.json.encode(result, enc_hook=str), media_type="application/json")
+        return 200, msgspec.json.encode(ask(), enc_hook=str)
     except ElixirScopeError as error:
-        return _refusal(_cause(showing, error))
+        refused = _cause(showing, error)
     except Exception as error:  # noqa: BLE001 - a bug of ours: the page says so, and goes on with its other views
-        problem = ElixirScopeError(
-            f"internal error: {type(error).__name__}: {error}", "this is a bug of ElixirScope: please report it"
+        message, hint = (
+            f"internal error: {type(error).__name__}: {error}",
+            "this is a bug of ElixirScope: please report it",
         )
-        return _refusal(_cause(showing, problem))
+        refused = _cause(showing, ElixirScopeError(message, hint))
+    body = {"error": {"slug": refused.slug, "message": refused.message, "hint": refused.hint}}
+    return _STATUS.get(type(refused), 500), msgspec.json.encode(body)
 
 
 def _cause(showing: Showing, error: ElixirScopeError) -> ElixirScopeError:
@@ -130,8 +161,3 @@ def _cause(showing: Showing, error: ElixirScopeError) -> ElixirScopeError:
     except Gone as gone:
         return gone
     return error
-
-
-def _refusal(error: ElixirScopeError) -> Response:
-    body = {"error": {"slug": error.slug, "message": error.message, "hint": error.hint}}
-    return Response(msgspec.json.encode(body), _STATUS.get(type(error), 500), media_type="application/json")

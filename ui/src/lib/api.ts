@@ -1,4 +1,5 @@
 import type { Schema } from './sql'
+import { Together } from './together'
 import type * as T from './types'
 
 /** What the server refused or could not do, in its own words; `slug` is `unreachable` when it did not answer. */
@@ -38,13 +39,30 @@ async function ask<R>(path: string, init: RequestInit): Promise<R> {
   }
   const body: unknown = await response.json().catch(() => null)
   if (response.ok && body !== null) return body as R
+  throw refusal(body) ?? new ApiError('answer', `The server answered ${response.status} without saying why.`)
+}
+
+/** What a body says of why there is no answer. */
+function refusal(body: unknown): ApiError | null {
   const error = (body as { error?: T.ServerError } | null)?.error
-  if (error) throw new ApiError(error.slug, error.message, error.hint)
-  throw new ApiError('answer', `The server answered ${response.status} without saying why.`)
+  return error ? new ApiError(error.slug, error.message, error.hint) : null
 }
 
 const get = <R>(path: string, parameters: Parameters, signal?: AbortSignal): Promise<R> =>
   ask<R>(address(path, parameters), signal ? { signal } : {})
+
+const together = new Together(
+  (question, signal) => ask(`api/${question}`, signal ? { signal } : {}),
+  async (questions) => {
+    const all = new URLSearchParams(questions.map((question) => ['ask', question]))
+    const bodies = await ask<unknown[]>(`api/together?${all}`, {})
+    return bodies.map((body) => refusal(body) ?? body)
+  },
+)
+
+/** As `get`, of a short question, which others of the same moment may go along with. */
+const join = <R>(path: string, parameters: Parameters, signal?: AbortSignal): Promise<R> =>
+  together.ask(address(path, parameters).slice('api/'.length), signal) as Promise<R>
 
 type Signal = AbortSignal | undefined
 
@@ -81,7 +99,7 @@ export const api = {
       signal,
     ),
   frame: (m: Partial<T.Moment>, held: { parts?: number; versions?: number } = {}, signal?: Signal) =>
-    get<T.Picture>(
+    join<T.Picture>(
       'frame',
       {
         at: m.at === undefined ? null : m.at,
@@ -107,7 +125,12 @@ export const api = {
       pattern?: string
     },
     signal?: Signal,
-  ) => get<T.MessagePage>('messages', { ...q, processes: q.processes?.join(',') }, signal),
+  ) =>
+    (q.search || q.pattern ? get : join)<T.MessagePage>(
+      'messages',
+      { ...q, processes: q.processes?.join(',') },
+      signal,
+    ),
   graph: (at: number, process: number | null, limit: number, signal?: Signal) =>
     get<T.Graph>('graph', { at, process, limit }, signal),
   states: (process: number, offset: number, limit: number, signal?: Signal) =>

@@ -48,7 +48,7 @@ class Focus {
   #way: Move = 'click' // how the focus comes to where it is about to be
   #journeys = 0
   readonly #ahead = new Ahead<Picture>(KEPT)
-  readonly #beside = new Set<(moment: Moment) => Promise<void>>()
+  readonly #beside = new Set<(moment: Moment) => void>()
 
   /** The process in focus: what follows it need not look again whenever the moment moves. */
   readonly process = $derived(this.moment?.process ?? null)
@@ -64,7 +64,7 @@ class Focus {
   }
 
   /**
-   * As `go`, as soon as the picture of the moment is there, and what views ask beside it: drawing once rather than twice is faster. Of moments that
+   * As `go`, as soon as the picture of the moment is there: drawing once rather than twice is faster. Of moments that
    * follow each other faster than pictures come, some are passed over.
    */
   soon(moment: Moment, move: Move = 'click'): void {
@@ -219,15 +219,16 @@ class Focus {
 
   /**
    * Asks for the picture of a moment that is likely to be chosen next, and for what views show beside it. Fulfilled when
-   * all of it is there, or given up.
+   * the picture is there, or given up.
    */
-  async ahead(moment: Moment): Promise<void> {
+  ahead(moment: Moment): Promise<void> {
     const picture = this.#ahead.ask(keyOf(moment), () => pictureOf(moment))
-    await Promise.all([picture, ...[...this.#beside].map((ask) => ask(moment))])
+    for (const ask of this.#beside) ask(moment)
+    return picture
   }
 
   /** Has a view ask for what it shows of a moment before the focus is there; gives what ends that. */
-  accompany(ask: (moment: Moment) => Promise<void>): () => void {
+  accompany(ask: (moment: Moment) => void): () => void {
     this.#beside.add(ask)
     return () => this.#beside.delete(ask)
   }
