@@ -86,10 +86,7 @@ from itertools import islice
 from pathlib import Path
 from elixirscope.correlate.correlator import EventCorrelator
 from elixirscope.recording.joiner import Joiner
-from elixirscope.recording.rawfile import RawFile
 from elixirscope.recording.sealer import SLICE
-release, files = RawFile.release, {}
-RawFile.release = lambda file: files.setdefault(id(file), file)  # values stay in memory until their slices are related
 slices = Joiner.open(Path(sys.argv[1]) / "raw").slices(SLICE)
 correlator, spent, used = EventCorrelator.on_all_cores(), 0.0, 0.0
 while group := list(islice(slices, 16)):  # joined before, so that only relating has the cores
@@ -98,8 +95,6 @@ while group := list(islice(slices, 16)):  # joined before, so that only relating
         pass
     spent, used = spent + time.perf_counter() - started, used + time.process_time() - before
     last = group[-1]
-    for file in files.values():
-        release(file)
 started, before = time.perf_counter(), time.process_time()
 correlator.finish(last)
 print(spent + time.perf_counter() - started, used + time.process_time() - before)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from elixirscope.correlate.correlator import EventCorrelator
 from elixirscope.recording import sealer
+from elixirscope.recording.cores import THREADS
 from elixirscope.recording.format import EVENT, NONE32, FrameType, Kind
 from elixirscope.recording.joiner import Joiner, join
 from elixirscope.recording.log import EVENT_ROW
@@ -27,10 +28,11 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_shop(tmp_path_factory.mktemp("shop") / "shop.scope", 8_000, processes=40, state_bytes=300)
 
 
-@pytest.mark.parametrize("size", [500, 3000])
+@pytest.mark.parametrize(("size", "threads"), [(500, "1"), (3000, "2")])
 def test_sealing_in_slices_makes_no_difference(
-    shop: Path, tmp_path: Path, size: int, monkeypatch: pytest.MonkeyPatch
+    shop: Path, tmp_path: Path, size: int, threads: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv(THREADS, threads)
     shutil.copytree(shop, tmp_path / "whole.scope")
     shutil.copytree(shop, tmp_path / "sliced.scope")
     whole = Recording.open(tmp_path / "whole.scope", correlate=EventCorrelator)

@@ -4,7 +4,6 @@ defmodule ElixirScope.Capture.ClockTest do
   import ElixirScope.Test.Folder
   import ElixirScope.Test.Eventually
   alias ElixirScope.Capture.{Clock, PipelineManager}
-  require Clock
   alias ElixirScope.Test.{Pipeline, RawFiles}
 
   setup :own_folder

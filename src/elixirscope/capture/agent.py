@@ -26,7 +26,6 @@ _APP = """\
   {{modules, [{modules}]}},
   {{registered, []}},
   {{applications, [kernel, stdlib, elixir]}},
-  {{env, [{{build, <<"{build}">>}}]}},
   {{mod, {{'Elixir.ElixirScope.Application', []}}}}]}}.
 """
 
@@ -63,7 +62,7 @@ def compiled_agent(
         with _locked(home / f"{name}.lock"):
             if not ebin.is_dir():  # another recorder may have built it while we waited
                 announce(f"preparing the capture agent for Elixir {toolchain.elixir_version} (once)")
-                _build(toolchain, files, home, ebin.parent, name)
+                _build(toolchain, files, home, ebin.parent)
     except OSError as error:
         raise EnvironmentProblem(
             f"cannot keep the compiled capture agent in {home}: {error.strerror or error}",
@@ -80,7 +79,7 @@ def _digest(root: Path, files: list[Path]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _build(toolchain: Toolchain, files: list[Path], home: Path, target: Path, name: str) -> None:
+def _build(toolchain: Toolchain, files: list[Path], home: Path, target: Path) -> None:
     work = Path(tempfile.mkdtemp(prefix="build-", dir=home))
     try:
         ebin = work / "ebin"
@@ -106,7 +105,7 @@ def _build(toolchain: Toolchain, files: list[Path], home: Path, target: Path, na
             )
         modules = sorted(beam.stem for beam in ebin.glob("*.beam"))
         listed = ",\n             ".join(f"'{module}'" for module in modules)
-        app = _APP.format(version=__version__, modules=listed, build=name)
+        app = _APP.format(version=__version__, modules=listed)
         (ebin / "elixir_scope.app").write_text(app, encoding="utf-8")
         work.rename(target)  # whole or not at all
     finally:

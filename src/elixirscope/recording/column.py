@@ -106,6 +106,13 @@ class Column:
 
     def _plain(self, values: pa.Array) -> tuple[Numbers, Flags | None]:
         """(what goes into NAME.data, which are known or None for all)."""
+        if not _is_text(self.kind) and not pa.types.is_boolean(self.kind) and values.type == self.kind:
+            numbers = np.frombuffer(values.buffers()[1], self._type, len(values), values.offset * self._type.itemsize)
+            if values.null_count == 0:
+                return numbers, None
+            there = numbers != self._type.type(-1)
+            if _are_flags(values, there):
+                return numbers, there
         known = None if values.null_count == 0 else _flags(values, 0)
         if _is_text(self.kind):
             if pa.types.is_list(self.kind):
@@ -255,6 +262,17 @@ def _flags(values: pa.Array, buffer: int) -> Flags:
     """The bits of a buffer (0: what is known, 1: truth values themselves), which Arrow would take one by one."""
     bits = np.frombuffer(values.buffers()[buffer], np.uint8)
     return np.unpackbits(bits, bitorder="little", count=values.offset + len(values))[values.offset :].view(np.bool_)
+
+
+def _are_flags(values: pa.Array, flags: Flags) -> bool:
+    """Whether just these are known, as it is where what is not known is -1 already."""
+    if values.offset % 8:
+        return False
+    bits = np.packbits(flags, bitorder="little")
+    told = np.frombuffer(values.buffers()[0], np.uint8, len(bits), values.offset // 8)
+    whole, rest = divmod(len(flags), 8)
+    same = np.array_equal(bits[:whole], told[:whole])
+    return same and (not rest or int(bits[-1]) == int(told[-1]) & ((1 << rest) - 1))
 
 
 def _is_text(kind: pa.DataType) -> bool:

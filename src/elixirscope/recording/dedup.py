@@ -35,8 +35,9 @@ class Found(NamedTuple):
 class Dedup:
     """Gives values their ids, slice by slice. Of the values of earlier slices it keeps what `ValueIndex` does."""
 
-    def __init__(self) -> None:
-        self._index = ValueIndex()
+    def __init__(self, events: int = 0) -> None:
+        """`events`: as many as there will be, where that is known."""
+        self._index = ValueIndex(events)
 
     def take(self, value: Numbers, found: Found, buffers: list[memoryview]) -> RawValues:
         """Set `value` of every row of the next slice to its value's id (-1: none), and give the values of the slice,
@@ -57,8 +58,11 @@ class ValueIndex:
     Two different values among 10⁹ fall together with a probability below 10⁻¹¹.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, places: int = 0) -> None:
+        """`places`: as many as will be asked for in all, where that is known."""
         self.count = 0
+        self._places = places
+        self._numbered = 0
         self._calls = 0
         self._table = np.zeros(2 * _LEAST, np.int64)  # upper half of a digest; 32 bits of its lower half, and id + 1
         self._met = np.zeros(_LEAST, np.int32)  # at which call each id was met last
@@ -71,12 +75,20 @@ class ValueIndex:
         firsts = np.empty(len(value), np.int64)
         state = np.array([self.count, 0, 0])
         while _find(halves, flat, self._table, self._met, self._calls, value, firsts, state) < len(value):
-            grown = np.zeros(2 * len(self._table), np.int64)
-            _move(self._table, grown)
-            self._table = grown
-            self._met = np.concatenate([self._met, np.zeros_like(self._met)])
+            self._grow(int(state[0]), self._numbered + int(state[2]))
         self.count = int(state[0])
+        self._numbered += len(value)
         return firsts[: state[1]].copy()
+
+    def _grow(self, count: int, numbered: int) -> None:
+        """Make room for as many values as are to be expected, after `count` in so many places; within bounds, for the
+        first places may be unlike the others."""
+        slots, expected = len(self._table) // 2, count * self._places // numbered
+        slots = max(2 * slots, min(8 * slots, 1 << (3 * expected // 2).bit_length()))
+        grown = np.zeros(2 * slots, np.int64)
+        _move(self._table, grown)
+        self._table = grown
+        self._met = np.append(self._met, np.zeros(slots - len(self._met), np.int32))
 
 
 @kernel

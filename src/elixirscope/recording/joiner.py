@@ -82,7 +82,7 @@ class Joiner:
         self._describe_sites()
         self._final = np.empty(0, np.int32)  # of each provisional process its number, -1 for one not seen yet
         self._keys: list[ProcessKey] = []
-        self._dedup = Dedup()
+        self._dedup = Dedup(self.events)
         self._count = 0
         self._cut = -_EVER
         self._start = self._earliest()

@@ -22,6 +22,7 @@ import pyarrow as pa
 from elixirscope import __version__
 from elixirscope.errors import EnvironmentProblem
 from elixirscope.kernels import is_news
+from elixirscope.recording import heap
 from elixirscope.recording.changes import Changes, Correlator
 from elixirscope.recording.columns import COLUMNS, ColumnStore
 from elixirscope.recording.cores import cores
@@ -214,7 +215,8 @@ def _stream(recording_dir: Path, joiner: Joiner, raw: dict[str, int], tell: Prog
         _write_seal(segments, facts)
         return facts
 
-    return _replace(recording_dir, into)
+    with heap.kept():
+        return _replace(recording_dir, into)
 
 
 def _announce(joiner: Joiner, tell: Progress) -> None:

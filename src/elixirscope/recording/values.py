@@ -19,7 +19,7 @@ import zstandard
 from elixirscope.errors import RecordingError
 from elixirscope.recording import etf
 from elixirscope.recording.frames import map_file
-from elixirscope.recording.slices import Numbers, Slices, no_value, spans
+from elixirscope.recording.slices import Slices, by_file, no_value
 from elixirscope.recording.terms import Term
 
 Raw: TypeAlias = bytes  # a value's external format; classes below have a method of the name `bytes`
@@ -50,7 +50,7 @@ class RawValues:
     """Values in memory or in mapped raw files."""
 
     def __init__(self, values: Sequence[Raw | memoryview] | Slices, fresh: npt.NDArray[np.int64] | None = None) -> None:
-        """`fresh`: of a slice's values, the ids of those that no earlier slice has; they are the highest."""
+        """`fresh`: of a slice's values, the ids of those that no earlier slice has; they follow each other."""
         self.slices = values if isinstance(values, Slices) else Slices.of_values(values)
         self.fresh = np.arange(len(values)) if fresh is None else fresh
         # Not a method of this object, which would hold itself, and with it the memory of a slice
@@ -64,18 +64,27 @@ class RawValues:
 
     def places(self) -> npt.NDArray[np.int64]:
         """Where the fresh values lie, in order of their ids: rows of (file, start, length)."""
-        return self.slices.of(self.fresh)
+        return (
+            self.slices.between(int(self.fresh[0]), int(self.fresh[-1]))
+            if len(self.fresh)
+            else self.slices.of(self.fresh)
+        )
 
     def new(self) -> Iterator[memoryview]:
         """The bytes of the fresh values, in order of their ids."""
         buffers = self.slices.buffers
         return (buffers[file][at : at + size] for file, at, size in self.places().tolist())
 
-    def located(self, ids: Numbers) -> tuple[npt.NDArray[np.uint8], Numbers, Numbers, Numbers]:
-        """Memory in which values lie, which of `ids` (-1: none) are there, and where they start and end."""
-        there = np.flatnonzero(ids >= 0)
-        data, start, end = spans(self.slices.buffers, self.slices.of(ids[there]))
-        return data, there, start, end
+    def located(
+        self, ids: npt.NDArray[np.int64]
+    ) -> Iterator[tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
+        """The buffers in which values lie: for each its bytes, which of `ids` (-1: none) are there, and where they
+        start and end."""
+        with_value = np.flatnonzero(ids >= 0)
+        places = self.slices.of(ids[with_value])
+        for file, mine in by_file(self.slices.buffers, places):
+            start, size = places[mine, 1], places[mine, 2]
+            yield np.frombuffer(self.slices.buffers[file], np.uint8), with_value[mine], start, start + size
 
 
 def _term(slices: Slices, value_id: int) -> Term:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import pairwise
 from types import TracebackType
 from typing import BinaryIO, Final
@@ -12,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import zstandard
 
+from elixirscope.recording.cores import cores
 from elixirscope.recording.slices import Slices, copy
 from elixirscope.recording.values import FOOTER, MAGIC, Raw, RawValues
 
@@ -42,12 +45,13 @@ class _Own(threading.local):
 
 
 class ValueWriter:
-    """Takes values slice by slice. A few threads compress them meanwhile; leaving the `with` block ends them."""
+    """Takes values slice by slice. Where there are cores for it, a few threads compress
+    them meanwhile; leaving the `with` block ends them."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        self._pool = ThreadPoolExecutor(_COMPRESSORS, thread_name_prefix="values")
-        self._packing: list[Future[list[Raw]]] = []
+        self._pool = ThreadPoolExecutor(_COMPRESSORS, thread_name_prefix="values") if cores() > 1 else None
+        self._packing: list[Callable[[], list[Raw]]] = []
         self._own = _Own()
         self._count = 0
         self._bytes = 0  # of all values so far
@@ -64,7 +68,8 @@ class ValueWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
 
     def append(self, values: RawValues) -> None:
         """The fresh ones of these are the next. Their bytes are read until the next call. Raises `OSError`."""
@@ -84,10 +89,13 @@ class ValueWriter:
         for first in range(0, len(bounds) - 1, _BLOCKS_PER_TASK):
             some = bounds[first : first + _BLOCKS_PER_TASK + 1]
             lead, self._rest = self._rest, b""
-            self._packing.append(self._pool.submit(self._packed, slices, places, some, lead))
+            pack = partial(self._packed, slices, places, some, lead)
+            self._packing.append(pack if self._pool is None else self._pool.submit(pack).result)
         self._rest += _joined(slices, places[bounds[-1] :])
         self._count += len(places)
         self._bytes, self._open = int(ends[-1]), int(opened[-1])
+        if self._pool is None:
+            self._settle()
 
     def finish(self) -> None:
         """Write what is left, and the index. Raises `OSError`."""
@@ -105,7 +113,7 @@ class ValueWriter:
         """Write what has been compressed."""
         packing, self._packing = self._packing, []
         for packed in packing:
-            self._put(packed.result())
+            self._put(packed())
 
     def _put(self, blocks: list[Raw]) -> None:
         for block in blocks:

@@ -19,7 +19,7 @@ defmodule ElixirScope.Compiler.Loader do
   def arm do
     case Plan.current() do
       nil -> 0
-      plan -> if Plan.records_code?(plan), do: arm(plan, Selection.modules(plan) ++ stdlib(plan)), else: armed(0)
+      plan -> arm(plan, Selection.modules(plan) ++ stdlib(plan))
     end
   end
 
@@ -41,12 +41,8 @@ defmodule ElixirScope.Compiler.Loader do
       Ingestor.meta(%{what: :module_skipped, module: module, reason: reason})
     end
 
-    armed(map_size(new))
-  end
-
-  defp armed(count) do
-    Ingestor.meta(%{what: :armed, count: count})
-    count
+    Ingestor.meta(%{what: :armed, count: map_size(new)})
+    map_size(new)
   end
 
   @doc "The modules that run instrumented, with the files they came from."

@@ -42,8 +42,7 @@ defmodule ElixirScope.Compiler.MemoryDoor do
     {module, binary} = result = original.(args)
 
     if match?({_, :none}, opts[:debug_info]) and wanted(module) != nil do
-      # As bytes, which take part in the name of a file of the cache, and are not copied into the table and out of it.
-      :ets.insert(@table, {{module, :erlang.md5(binary)}, :erlang.term_to_binary({forms, file}), file})
+      :ets.insert(@table, {{module, :erlang.md5(binary)}, forms, file})
     end
 
     result
@@ -91,15 +90,10 @@ defmodule ElixirScope.Compiler.MemoryDoor do
   # What the result depends on, where the source is, and how to read the module.
   defp original(module, binary) do
     case :ets.take(@table, {module, :erlang.md5(binary)}) do
-      [{_, encoded, file}] ->
+      [{_, forms, file}] ->
         source = String.to_charlist(file)
-
-        read = fn ->
-          {forms, _file} = :erlang.binary_to_term(encoded)
-          {:ok, %{module: module, forms: forms, options: [], source: source}}
-        end
-
-        {encoded, source, read}
+        read = fn -> {:ok, %{module: module, forms: forms, options: [], source: source}} end
+        {:erlang.term_to_binary({forms, file}), source, read}
 
       [] ->
         {binary, Beam.source(binary), fn -> Beam.read(binary) end}
