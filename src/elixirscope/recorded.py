@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from elixirscope import html
 from elixirscope.dags import Picture, Step
+from elixirscope.dags.causality import Beside, Relation
 from elixirscope.dags.diff import Change
 from elixirscope.dags.state import Version
 from elixirscope.errors import EnvironmentProblem, NotFoundError, UsageError
@@ -99,6 +100,16 @@ class Recorded(Film):
         """The causes of an event (a number, "e1234", or a finding's moment), the nearest first."""
         steps = self.dags.causality.why(_event(event), limit=limit)
         return Listing(steps, ("event", "at", "process_label", "label", "edge", "certain", "reason"))
+
+    def relation(self, a: str | int, b: str | int) -> Relation:
+        """How two events stand to each other, and what both follow from. Raises `NotFoundError`."""
+        return self.dags.causality.relation(_event(a), _event(b))
+
+    def concurrent(self, event: str | int) -> Listing[Beside]:
+        """What each process did that neither led to an event nor came of it. `dags.causality.concurrent_with` numbers
+        the events. Raises `NotFoundError`."""
+        fields = ("process_label", "events", "first", "last", "start", "end")
+        return Listing(self.dags.causality.concurrent_spans(_event(event)), fields)
 
     def moment(self, text: str | int | Moment, process: str | int | None = None) -> Frame:
         """All that is known at a moment: "e1234", "44.2ms", "end", ns, or a `Moment`; of one process when named."""

@@ -102,6 +102,19 @@ def test_why_leads_from_the_crash_back_to_another_process(ask: Any) -> None:
     assert len({step["process"] for step in steps}) > 1
 
 
+def test_why_tells_how_another_event_stands_to_it_and_what_happened_beside(ask: Any) -> None:
+    exits = ask("query", "select event, process from exceptions where type = 'ArithmeticError' and not caught")
+    crash = exits[0]["event"]
+    cause = ask("why", f"e{crash}")[0]["event"]
+    found = ask("why", f"e{crash}", "--beside", f"e{cause}")
+    assert (found["relation"], found["common_cause"]) == ("before", cause)
+    assert found["earliest_common_cause"] <= cause
+    assert [found["chain"][0]["event"], found["chain"][-1]["event"]] == [cause, crash]
+    beside = ask("why", f"e{crash}", "--concurrent")
+    assert beside
+    assert all(span["process"] != exits[0]["process"] and span["first"] <= span["last"] for span in beside)
+
+
 @pytest.mark.parametrize(
     "view",
     ["events", "calls", "messages", "states", "processes", "exceptions", "bindings", "sites", "dag_nodes", "dag_edges"],

@@ -104,6 +104,13 @@ def test_slices_and_cones_are_what_a_plain_search_finds(actions: list[tuple[str,
             assert {step.event for step in causality.forward(event)} == after
             concurrent = {e for e in events if e != event and e not in before[event] and e not in after}
             assert set(causality.concurrent_with(event).tolist()) == concurrent
+            spans = causality.concurrent_spans(event)
+            assert sum(span.events for span in spans) == len(concurrent)
+            assert all({span.first, span.last} <= concurrent for span in spans)
+            for other in events:
+                shared = (before[event] | {event}) & (before[other] | {other})
+                assert causality.common_cause(event, other) == max(shared, default=None)
+                assert causality.earliest_common_cause(event, other) == min(shared, default=None)
             for other in before[event]:
                 leads(film, causality.chain(other, event))
 
@@ -118,7 +125,7 @@ def test_what_two_processes_do_without_a_message_is_concurrent(sale: Drawn) -> N
     assert look in causality.concurrent_with(receive, sale.process("rival"))
 
 
-def test_the_latest_common_cause(drawn: Draw) -> None:
+def test_the_latest_and_the_earliest_common_cause(drawn: Draw) -> None:
     film = drawn("""
         processes: top, left, right
          1 top spawns left
@@ -129,6 +136,11 @@ def test_the_latest_common_cause(drawn: Draw) -> None:
     """)
     left, right = film.event("left", Kind.MARK), film.event("right", Kind.MARK)
     assert film.dags.causality.common_cause(left, right) == film.event("top", Kind.SPAWN)
+    relation = film.dags.causality.relation(left, right)
+    assert (relation.relation, relation.earliest_common_cause) == ("concurrent", film.event("top", Kind.SPAWN))
+    later = film.dags.causality.relation(right, film.event("right", Kind.SPAWNED))
+    assert later.common_cause == film.event("right", Kind.SPAWNED)
+    assert later.earliest_common_cause == film.event("top", Kind.SPAWN)
 
 
 def test_backward_is_nearest_first_and_limited(sale: Drawn) -> None:

@@ -71,6 +71,8 @@ def test_two_events(sale: Drawn) -> None:
     got = dag.relation(enter, sale.event("client", Kind.RECEIVE))
     assert got.common_cause == enter
     assert dag.relation(send, enter).common_cause == send
+    assert (got.earliest_common_cause, got.earliest_label) == (0, dag.labels.event(0))
+    assert dag.relation(enter, look).earliest_common_cause is None
     with pytest.raises(NotFoundError):
         dag.relation(0, 10**9)
 

@@ -35,15 +35,30 @@ _CAUSE_KIND = f"case c.kind {' '.join(f'when {k.value} then {v!r}' for k, v in _
 
 
 class Relation(msgspec.Struct, frozen=True):
-    """`a` is before, after, concurrent with or the same as `b`; `common_cause` is the latest event that both follow
-    from (themselves included), None when they share none. `chain` leads from the earlier to the later of them with as
-    few changes of process as possible, empty when neither is before the other.
+    """`a` is before, after, concurrent with or the same as `b`. Of the events that both follow from (themselves
+    included), `common_cause` is the latest and `earliest_common_cause` the first, both None when they share none.
+    `chain` leads from the earlier to the later of them with as few changes of process as possible, empty when neither
+    is before the other.
     """
 
     relation: str
     common_cause: int | None
     label: str | None
+    earliest_common_cause: int | None
+    earliest_label: str | None
     chain: list[Step]
+
+
+class Beside(msgspec.Struct, frozen=True):
+    """What one process did that neither led to an event nor came of it: so many `events`, from `first` to `last`."""
+
+    process: int
+    process_label: str
+    events: int
+    first: int
+    last: int
+    start: int  # ns
+    end: int
 
 
 class CausalityDag(SqlDag):
@@ -122,19 +137,48 @@ class CausalityDag(SqlDag):
         who = self._process[numbers]
         return numbers[(numbers > self.clock(event)[who]) & (numbers < self.cone(event)[who])]
 
+    def concurrent_spans(self, event: int) -> list[Beside]:
+        """The same by process: what a process did beside an event is without a gap. Raises `NotFoundError`."""
+        self.query.event(event)
+        at, found = self.query.column("events", "at"), list[Beside]()
+        for process, (before, after) in enumerate(
+            zip(self.clock(event).tolist(), self.cone(event).tolist(), strict=True)
+        ):
+            mine = self.query.events_of(process)
+            start, end = np.searchsorted(mine, (before + 1, after)).tolist()
+            if start < end:
+                first, last = int(mine[start]), int(mine[end - 1])
+                label = self.labels.process(process)
+                found.append(Beside(process, label, end - start, first, last, int(at[first]), int(at[last])))
+        return found
+
     def common_cause(self, a: int, b: int) -> int | None:
         """The latest event that both `a` and `b` follow from; None when they share none."""
-        shared = np.minimum(self.clock(a), self.clock(b))
+        shared = self._shared(a, b)
         return None if (shared < 0).all() else int(shared.max())
+
+    def earliest_common_cause(self, a: int, b: int) -> int | None:
+        """The first event that both `a` and `b` follow from, often what began it all; None when they share none."""
+        firsts = [
+            self.query.indexes.events_of(process)[0] for process in np.flatnonzero(self._shared(a, b) >= 0).tolist()
+        ]
+        return int(min(firsts)) if firsts else None
+
+    def _shared(self, a: int, b: int) -> NDArray[np.int64]:
+        """For each process the last event that both follow from, -1 for none."""
+        return np.minimum(self.clock(a), self.clock(b))
 
     def relation(self, a: int, b: int) -> Relation:
         """How two events stand to each other. Raises `NotFoundError`."""
         for event in (a, b):
             self.query.event(event)
         word = "same" if a == b else "before" if self.before(a, b) else "after" if self.before(b, a) else "concurrent"
-        shared = self.common_cause(a, b)
-        label = self.labels.event(shared) if shared is not None else None
-        return Relation(word, shared, label, self.chain(min(a, b), max(a, b)) if word in ("before", "after") else [])
+        causes = self.common_cause(a, b), self.earliest_common_cause(a, b)
+        (latest, label), (earliest, earliest_label) = (
+            (cause, None if cause is None else self.labels.event(cause)) for cause in causes
+        )
+        chain = self.chain(min(a, b), max(a, b)) if word in ("before", "after") else []
+        return Relation(word, latest, label, earliest, earliest_label, chain)
 
     def chain(self, a: int, b: int) -> list[Step]:
         """The events by which `a` led to `b`, both included, with as few changes of process as possible: of what ran

@@ -227,7 +227,7 @@ def spacetime(film: Film, ask: Parameters) -> SpaceTime:
 
 
 def relation(film: Film, ask: Parameters) -> Relation:
-    """Which of two events could have influenced the other, and the latest that both follow from."""
+    """Which of two events could have influenced the other, and the latest and the first that both follow from."""
     return film.dags.causality.relation(ask.number("a"), ask.number("b"))
 
 

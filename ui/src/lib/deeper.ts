@@ -145,8 +145,10 @@ export interface HitPage {
 /** How two events stand to each other. */
 export interface Relation {
   relation: 'before' | 'after' | 'concurrent' | 'same'
-  common_cause: number | null
+  common_cause: number | null // the latest event that both follow from
   label: string | null
+  earliest_common_cause: number | null
+  earliest_label: string | null
   chain: Step[]
 }
 
