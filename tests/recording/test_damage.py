@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from elixirscope.recording import sealer
 from elixirscope.recording.format import EVENT, FILE_HEADER, FrameType
-from elixirscope.recording.frames import Frame, Gap, read_frames
+from elixirscope.recording.frames import FRAME_OVERHEAD, Frame, Gap, read_frames
 from elixirscope.recording.joiner import Joiner
 from elixirscope.recording.log import EVENT_ROW, Log, read_log
 from elixirscope.recording.rawfile import Damage
@@ -90,6 +90,20 @@ def test_frames_that_are_checked_as_they_are_read_are_read_whole_or_not_at_all(
     content = bytearray(raw_file(recording, name).read_bytes())
     for _ in range(data.draw(st.integers(0, 2))):
         content[data.draw(st.integers(0, len(content) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    _trusted(recording, name, content)
+
+
+def test_no_bit_of_a_header_is_trusted_for_good(recording: Path) -> None:
+    whole = raw_file(recording, "0").read_bytes()
+    start = events_of_frames(raw_file(recording, "0"))[1][0]
+    for bit in range(8 * FRAME_OVERHEAD):
+        content = bytearray(whole)
+        content[start + bit // 8] ^= 1 << bit % 8
+        _trusted(recording, "0", content)
+
+
+def _trusted(recording: Path, name: str, content: bytes | bytearray) -> None:
+    """Check that a file that is trusted until its events are read is read as one that is checked first."""
     with copy_of(recording) as damaged:
         raw_file(damaged, name).write_bytes(content)
         expected = read_log(damaged / "raw")

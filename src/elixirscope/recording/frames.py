@@ -156,7 +156,8 @@ def _frame_at(data: memoryview, at: int, trusting: bool = False) -> Frame | None
     end = at + FRAME_OVERHEAD + length
     if magic != FRAME_MAGIC or kind not in _TYPES or length > MAX_PAYLOAD or end > len(data):
         return None
-    looks_whole = kind == FrameType.EVENTS and 0 < count * EVENT.itemsize <= length and _ends(data, end)
+    looks_whole = kind == FrameType.EVENTS and 0 < count * EVENT.itemsize <= length and first <= last
+    looks_whole = looks_whole and _ends(data, end)
     if not (trusting and looks_whole) and crc32(data[at + FRAME_PREFIX.size : end]) != crc:
         return None
     return Frame(kind, first, last, count, loss, data[at + FRAME_OVERHEAD : end], at)

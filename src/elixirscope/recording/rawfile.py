@@ -210,7 +210,7 @@ def read_on(file: RawFile, *, growing: bool = False) -> bool:
         try:
             if item.type == FrameType.EVENTS:
                 file.latest = item.last_ts
-                if file.trusting and item.count:
+                if file.trusting and item.count and item.first_ts <= item.last_ts:
                     batches.append((start, item.count, end, item.first_ts, item.last_ts))
                     continue
                 times = np.frombuffer(item.payload[: item.count * EVENT.itemsize], EVENT, item.count)["ts"]
