@@ -1,23 +1,14 @@
 #include "clock.h"
 
-#include <erl_nif.h>
 #include <stdio.h>
 #include <string.h>
-
-#if defined(__x86_64__)
-#include <x86intrin.h>
-#define TICKS() __rdtsc()
-#else
-#define TICKS() 0
-#endif
 
 #define CALIBRATE_NS 2000000
 #define ANCHOR_NS 1000000
 #define QUICK_NS 500 /* a reading that takes no longer was not interrupted */
 #define TRIES 8
 
-static uint64_t anchor_ticks; /* how long an anchor is good for; 0 when the counter is not to be used */
-static uint64_t ns_per_tick; /* times 2^32 */
+uint64_t clock_anchor_ticks, clock_ns_per_tick;
 static uint64_t quick_ticks;
 
 /* The kernel keeps its own time by the counter only when that runs evenly, and alike on all processors. */
@@ -55,15 +46,11 @@ void clock_setup(void) {
   while (to - from < CALIBRATE_NS);
   double ns = (double)(to - from) / (double)(last - first);
   if (ns >= 1024) return; /* so slow a counter tells little, and would not fit below */
-  ns_per_tick = (uint64_t)(ns * 0x1p32);
+  clock_ns_per_tick = (uint64_t)(ns * 0x1p32);
   quick_ticks = (uint64_t)(QUICK_NS / ns);
-  anchor_ticks = (uint64_t)(ANCHOR_NS / ns);
+  clock_anchor_ticks = (uint64_t)(ANCHOR_NS / ns);
 }
 
-int64_t clock_ns(struct clock *clock) {
-  if (!anchor_ticks) return enif_monotonic_time(ERL_NIF_NSEC);
-  uint64_t passed = TICKS() - clock->ticks;
-  if (passed > anchor_ticks) /* also when the counter went back */
-    return clock->ns = both(&clock->ticks);
-  return clock->ns + (int64_t)(passed * ns_per_tick >> 32);
+int64_t clock_anchor(struct clock *clock) {
+  return clock_anchor_ticks ? (clock->ns = both(&clock->ticks)) : enif_monotonic_time(ERL_NIF_NSEC);
 }

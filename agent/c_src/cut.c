@@ -18,7 +18,7 @@ static long larger(long a, long b) { return a > b ? a : b; }
 
 static long integer_bytes(struct encoder *e, ERL_NIF_TERM term) {
   ErlNifSInt64 value;
-  if (!enif_get_int64(e->env, term, &value)) {
+  if (!layout_get_int(e->env, term, &value)) {
     long bytes = (long)layout_integer(term);
     if (!bytes) e->deep = 1;
     return bytes;
@@ -49,7 +49,7 @@ long measure(struct encoder *e, ERL_NIF_TERM term, long left, int depth) {
     e->deep = 1;
     return NEVER;
   }
-  switch (enif_term_type(e->env, term)) {
+  switch (layout_type(e->env, term)) {
   case ERL_NIF_TERM_TYPE_ATOM:
     return left - 12;
   case ERL_NIF_TERM_TYPE_INTEGER:
@@ -163,7 +163,7 @@ static enum outcome share(struct encoder *e, ERL_NIF_TERM term, struct purse *pu
   if (!verdict) return cut(e, term, allowed, depth);
   int redacting = e->redacting;
   *verdict = PLAIN;
-  if (redacting && enif_term_type(e->env, term) == ERL_NIF_TERM_TYPE_BITSTRING)
+  if (redacting && layout_type(e->env, term) == ERL_NIF_TERM_TYPE_BITSTRING)
     return cut_bits(e, term, allowed, verdict);
   if (key) e->redacting = 0;
   enum outcome outcome = cut(e, term, allowed, depth);
@@ -310,7 +310,7 @@ static enum outcome put_function(struct encoder *e, ERL_NIF_TERM function) {
 
 enum outcome cut(struct encoder *e, ERL_NIF_TERM term, long budget, int depth) {
   if (depth > DEEPEST) return LEAVE_TO_ELIXIR;
-  ErlNifTermType type = enif_term_type(e->env, term);
+  ErlNifTermType type = layout_type(e->env, term);
   switch (type) {
   case ERL_NIF_TERM_TYPE_BITSTRING:
     return cut_bits(e, term, budget, NULL);

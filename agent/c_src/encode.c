@@ -141,7 +141,7 @@ enum outcome put_number(struct encoder *e, ErlNifSInt64 value) {
 
 static enum outcome put_integer(struct encoder *e, ERL_NIF_TERM term) {
   ErlNifSInt64 value;
-  if (!enif_get_int64(e->env, term, &value)) return (e->left = measure(e, term, e->left, 0)) < 0 ? OVER : by_vm(e, term);
+  if (!layout_get_int(e->env, term, &value)) return (e->left = measure(e, term, e->left, 0)) < 0 ? OVER : by_vm(e, term);
   return spend(e, value < SMALL_LIMIT && value > -SMALL_LIMIT ? 5 : 12) ? put_number(e, value) : OVER;
 }
 
@@ -187,7 +187,7 @@ enum outcome put_name(struct encoder *e, ERL_NIF_TERM term, enum verdict *verdic
   int redacting = e->redacting;
   *verdict = PLAIN;
   if (redacting) {
-    switch (enif_term_type(e->env, term)) {
+    switch (layout_type(e->env, term)) {
     case ERL_NIF_TERM_TYPE_ATOM:
       return spend(e, 12) ? put_atom(e, term, verdict) : OVER;
     case ERL_NIF_TERM_TYPE_BITSTRING:
@@ -322,7 +322,7 @@ static enum outcome put_map(struct encoder *e, ERL_NIF_TERM map, int depth) {
 enum outcome put(struct encoder *e, ERL_NIF_TERM term, int depth) {
   ErlNifPid local;
   if (depth > DEEPEST) return LEAVE_TO_ELIXIR;
-  switch (enif_term_type(e->env, term)) {
+  switch (layout_type(e->env, term)) {
   case ERL_NIF_TERM_TYPE_ATOM:
     return spend(e, 12) ? put_atom(e, term, NULL) : OVER;
   case ERL_NIF_TERM_TYPE_INTEGER:

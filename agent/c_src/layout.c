@@ -5,10 +5,17 @@
 
 static int counts_bits; /* as the VM does since OTP 27 */
 
-void layout_setup(void) {
+int layout_setup(ErlNifEnv *env) {
+  static const ErlNifSInt64 numbers[] = {0, 1, -1, 1234567890123, -(1ll << 59), (1ll << 59) - 1, 1ll << 59, INT64_MIN};
   ErlNifSysInfo system;
   enif_system_info(&system, sizeof system);
   counts_bits = atoi(system.otp_release) >= 27;
+  for (unsigned n = 0; n < sizeof numbers / sizeof *numbers; n++) {
+    ERL_NIF_TERM known = enif_make_int64(env, numbers[n]);
+    int small = numbers[n] >= -(1ll << 59) && numbers[n] < 1ll << 59;
+    if (small != ((known & SMALL_TAG) == SMALL_TAG) || (small && layout_make_int(env, numbers[n]) != known)) return 0;
+  }
+  return (enif_make_atom(env, "ok") & ATOM_MASK) == ATOM_TAG;
 }
 
 static const uint64_t *boxed(ERL_NIF_TERM term) {

@@ -15,8 +15,32 @@ struct bits {
   unsigned skip, rest;
 };
 
-/* Before anything else. */
-void layout_setup(void);
+#define SMALL_BITS 4
+#define SMALL_TAG 0xF
+#define ATOM_MASK 0x3F
+#define ATOM_TAG 0x0B
+
+/* Before anything else. 0 when small integers and atoms, the only terms that are looked at here, are not as known. */
+int layout_setup(ErlNifEnv *env);
+
+/* As enif_get_int64, enif_make_int64 and enif_term_type, which take longer than all else about a small integer. */
+static inline int layout_get_int(ErlNifEnv *env, ERL_NIF_TERM term, ErlNifSInt64 *value) {
+  if ((term & SMALL_TAG) != SMALL_TAG) return enif_get_int64(env, term, value);
+  *value = (ErlNifSInt64)term >> SMALL_BITS;
+  return 1;
+}
+
+static inline ERL_NIF_TERM layout_make_int(ErlNifEnv *env, ErlNifSInt64 value) {
+  ErlNifUInt64 small = (ErlNifUInt64)value << SMALL_BITS;
+  return (ErlNifSInt64)small >> SMALL_BITS == value ? (ERL_NIF_TERM)(small | SMALL_TAG) : enif_make_int64(env, value);
+}
+
+static inline ErlNifTermType layout_type(ErlNifEnv *env, ERL_NIF_TERM term) {
+  if ((term & SMALL_TAG) == SMALL_TAG) return ERL_NIF_TERM_TYPE_INTEGER;
+  if ((term & ATOM_MASK) == ATOM_TAG) return ERL_NIF_TERM_TYPE_ATOM;
+  return enif_term_type(env, term);
+}
+
 /* 0 when the term is no bit string, or of a sort not known. */
 int layout_bits(ERL_NIF_TERM term, struct bits *bits);
 /* Copies its first `count` bytes; the last of them may be one that is not whole, with zeros at its end. */

@@ -16,11 +16,15 @@ static int used; /* whether these rings were ever open */
 static long budget_argument, budget_binding, budget_reason, budget_state;
 static ERL_NIF_TERM atom_ok, atom_error, atom_hard, atom_false;
 
-static int frame_site(ErlNifEnv *env, const ERL_NIF_TERM argv[], struct what *what) {
-  unsigned site;
-  if (!enif_get_int64(env, argv[0], &what->frame) || !enif_get_uint(env, argv[1], &site)) return 0;
-  what->site = site;
+static int get_site(ErlNifEnv *env, ERL_NIF_TERM term, struct what *what) {
+  ErlNifSInt64 site;
+  if (!layout_get_int(env, term, &site) || site < 0 || site > UINT32_MAX) return 0;
+  what->site = (uint32_t)site;
   return 1;
+}
+
+static int frame_site(ErlNifEnv *env, const ERL_NIF_TERM argv[], struct what *what) {
+  return layout_get_int(env, argv[0], &what->frame) && get_site(env, argv[1], what);
 }
 
 /* What leaves it to Elixir: a function to tell about before it is tried again, or the atom. */
@@ -32,15 +36,13 @@ static ERL_NIF_TERM enter(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
   int arity;
   const ERL_NIF_TERM *args;
   struct what what = {.kind = CALL};
-  unsigned site;
-  if (!writer_on()) return enif_make_int(env, 0);
-  if (!enif_get_uint(env, argv[0], &site) || !enif_get_tuple(env, argv[1], &arity, &args)) return enif_make_badarg(env);
-  if (calls_spent(site)) return enif_make_int(env, 0);
-  what.site = site;
-  if (redacting && arity && secrets_has_site(site)) return atom_hard;
+  if (!writer_on()) return layout_make_int(env, 0);
+  if (!get_site(env, argv[0], &what) || !enif_get_tuple(env, argv[1], &arity, &args)) return enif_make_badarg(env);
+  if (calls_spent(what.site)) return layout_make_int(env, 0);
+  if (redacting && arity && secrets_has_site(what.site)) return atom_hard;
   if (write_event(env, &what, arity ? &argv[1] : NULL, budget_argument, NULL) == LEAVE_TO_ELIXIR) return left(&what);
-  if (what.took_ns) calls_cost(site, what.took_ns >> 8); /* a small call with its return takes about 256 ns */
-  return enif_make_int64(env, what.frame);
+  if (what.took_ns) calls_cost(what.site, what.took_ns >> 8); /* a small call with its return takes about 256 ns */
+  return layout_make_int(env, what.frame);
 }
 
 static ERL_NIF_TERM plain(ErlNifEnv *env, const ERL_NIF_TERM argv[], uint8_t kind) {
@@ -59,16 +61,14 @@ static ERL_NIF_TERM valued(ErlNifEnv *env, const ERL_NIF_TERM argv[], uint8_t ki
   return write_event(env, &what, &argv[2], budget, NULL) == LEAVE_TO_ELIXIR ? left(&what) : atom_ok;
 }
 
-static ERL_NIF_TERM enter0(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+static ERL_NIF_TERM call0(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
   (void)argc;
   struct what what = {.kind = CALL};
-  unsigned site;
-  if (!writer_on()) return enif_make_int(env, 0);
-  if (!enif_get_uint(env, argv[0], &site)) return enif_make_badarg(env);
-  if (calls_spent(site)) return enif_make_int(env, 0);
-  what.site = site;
+  if (!writer_on()) return layout_make_int(env, 0);
+  if (!get_site(env, argv[0], &what)) return enif_make_badarg(env);
+  if (calls_spent(what.site)) return layout_make_int(env, 0);
   write_event(env, &what, NULL, 0, NULL);
-  return enif_make_int64(env, what.frame);
+  return layout_make_int(env, what.frame);
 }
 
 static ERL_NIF_TERM leave(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
@@ -76,9 +76,10 @@ static ERL_NIF_TERM leave(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
   return valued(env, argv, RETURN, budget_argument);
 }
 
-static ERL_NIF_TERM leave0(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
-  (void)argc;
-  return plain(env, argv, RETURN);
+/* return0(frame, site), return0(frame, site, value): passes the value on. */
+static ERL_NIF_TERM return0(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+  ERL_NIF_TERM done = plain(env, argv, RETURN);
+  return argc == 3 && done == atom_ok ? argv[2] : done;
 }
 
 static ERL_NIF_TERM tail(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
@@ -124,7 +125,7 @@ static ERL_NIF_TERM put_encoded(ErlNifEnv *env, int argc, const ERL_NIF_TERM arg
   what.flags = (uint8_t)flags;
   what.aux = (uint16_t)aux;
   write_event(env, &what, NULL, 0, &value);
-  return enif_make_int64(env, what.frame);
+  return layout_make_int(env, what.frame);
 }
 
 /* --- setting up ------------------------------------------------------------------------------------------------ */
@@ -236,7 +237,7 @@ static ERL_NIF_TERM plain_struct(ErlNifEnv *env, int argc, const ERL_NIF_TERM ar
 /* tick(): the time, as of an event of its own; 0 when nothing is recorded. */
 static ERL_NIF_TERM tick(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
   (void)argc, (void)argv;
-  return writer_on() ? enif_make_int64(env, writer_tick()) : enif_make_int(env, 0);
+  return layout_make_int(env, writer_on() ? writer_tick() : 0);
 }
 
 /* recording(1 | 0). */
@@ -319,12 +320,12 @@ static ERL_NIF_TERM encoded(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[])
 
 static int load(ErlNifEnv *env, void **data, ERL_NIF_TERM info) {
   (void)data, (void)info;
+  if (!layout_setup(env)) return 1;
   atom_ok = enif_make_atom(env, "ok");
   atom_error = enif_make_atom(env, "error");
   atom_hard = enif_make_atom(env, "$elixirscope_hard");
   atom_false = enif_make_atom(env, "false");
   encode_setup(env);
-  layout_setup();
   origin_setup(env);
   tracer_setup(env);
   clock_setup();
@@ -333,9 +334,10 @@ static int load(ErlNifEnv *env, void **data, ERL_NIF_TERM info) {
 
 static ErlNifFunc functions[] = {
     {"enter", 2, enter, 0},
-    {"enter0", 1, enter0, 0},
+    {"call0", 1, call0, 0},
     {"leave", 3, leave, 0},
-    {"leave0", 2, leave0, 0},
+    {"return0", 2, return0, 0},
+    {"return0", 3, return0, 0},
     {"tail", 2, tail, 0},
     {"bound", 3, bound, 0},
     {"failed", 4, failed, 0},

@@ -27,9 +27,9 @@ static void walk(struct walk *w, ERL_NIF_TERM term) {
   size_t size;
   int arity;
   if (w->left-- <= 0) return;
-  switch (enif_term_type(w->env, term)) {
+  switch (layout_type(w->env, term)) {
   case ERL_NIF_TERM_TYPE_INTEGER:
-    mix(w, enif_get_int64(w->env, term, &number) ? (uint64_t)number : layout_integer(term));
+    mix(w, layout_get_int(w->env, term, &number) ? (uint64_t)number : layout_integer(term));
     break;
   case ERL_NIF_TERM_TYPE_BITSTRING:
     if (!layout_bits(term, &bits)) break;

@@ -131,14 +131,18 @@ enum outcome write_event(ErlNifEnv *env, struct what *what, const ERL_NIF_TERM *
   if (index != NO_PEER && free >= RECORD_HEAD + EVENT_BYTES + 8) {
     uint64_t room = free - RECORD_HEAD - EVENT_BYTES - 8;
     uint8_t *end = value;
-    struct event event = {.ts = ts,
-                          .frame = what->frame,
-                          .pid = index,
-                          .peer = peer,
-                          .site = what->site,
-                          .kind = what->kind,
-                          .flags = what->flags,
-                          .aux = what->aux};
+    /* Where it is to be, field by field: a copy of it as a whole would wait for all that was just written. */
+    struct event *event = (struct event *)(void *)(record + RECORD_HEAD);
+    event->ts = ts;
+    event->frame = what->frame;
+    event->ref = 0;
+    event->pid = index;
+    event->peer = peer;
+    event->site = what->site;
+    event->kind = what->kind;
+    event->flags = what->flags;
+    event->aux = what->aux;
+    event->value_offset = 0;
     outcome = DONE;
     if (term) {
       int whole = room >= VALUE_BYTES;
@@ -151,9 +155,9 @@ enum outcome write_event(ErlNifEnv *env, struct what *what, const ERL_NIF_TERM *
       outcome = encode(&e, *term);
       what->unknown = e.unknown;
       if (outcome == NO_ROOM && whole) outcome = LEAVE_TO_ELIXIR; /* too long a value, not too small a ring */
-      event.flags |= (e.redacted ? REDACTED : 0) | (e.cut ? TRUNCATED : 0);
+      event->flags |= (e.redacted ? REDACTED : 0) | (e.cut ? TRUNCATED : 0);
       if (outcome == DONE && (what->kind == SEND || what->kind == RECEIVE))
-        event.ref = e.whole ? pairing_whole(*term) : pairing_part(env, *term);
+        event->ref = e.whole ? pairing_whole(*term) : pairing_part(env, *term);
       end = e.out;
     } else if (bytes && bytes->size <= room) {
       memcpy(value, bytes->data, bytes->size);
@@ -163,11 +167,10 @@ enum outcome write_event(ErlNifEnv *env, struct what *what, const ERL_NIF_TERM *
     }
     if (outcome == DONE) {
       uint64_t length = padded((uint64_t)(end - record));
-      event.value_length = (uint32_t)(end - value);
+      event->value_length = (uint32_t)(end - value);
       head(record, length, RECORD_EVENT);
-      memcpy(record + RECORD_HEAD, &event, EVENT_BYTES);
       ring_commit(&w->ring, length);
-      if (event.value_length >= LONG_BYTES) {
+      if (event->value_length >= LONG_BYTES) {
         int64_t after = clock_ns(&w->clock);
         what->took_ns = after > ts ? after - ts : 0;
         atomic_fetch_add_explicit(&w->values_ns, what->took_ns, memory_order_relaxed);

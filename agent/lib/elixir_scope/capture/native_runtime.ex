@@ -21,9 +21,6 @@ defmodule ElixirScope.Capture.NativeRuntime do
     end
   end
 
-  @doc "See `InstrumentationRuntime.call0/1`."
-  def call0(site), do: enter0(site)
-
   @doc "See `InstrumentationRuntime.return/3`."
   def return(0, _site, value), do: value
 
@@ -32,15 +29,6 @@ defmodule ElixirScope.Capture.NativeRuntime do
       if told?(hard), do: return(frame, site, value), else: slowly(@return, 0, frame, site, value, :argument)
     end
 
-    value
-  end
-
-  @doc "See `InstrumentationRuntime.return0/2`."
-  def return0(frame, site), do: leave0(frame, site)
-
-  @doc "See `InstrumentationRuntime.return0/3`."
-  def return0(frame, site, value) do
-    leave0(frame, site)
     value
   end
 
@@ -130,16 +118,18 @@ defmodule ElixirScope.Capture.NativeRuntime do
 
   # In C. `frame` is 0 for calls, which name it.
 
+  @doc "See `InstrumentationRuntime.call0/1`."
+  def call0(_site), do: missing()
+  @doc "See `InstrumentationRuntime.return0/2`."
+  def return0(_frame, _site), do: missing()
+  @doc "See `InstrumentationRuntime.return0/3`."
+  def return0(_frame, _site, _value), do: missing()
   @doc "A frame ends in a tail call."
   def tail(_frame, _site), do: missing()
   @doc false
   def enter(_site, _args), do: missing()
   @doc false
-  def enter0(_site), do: missing()
-  @doc false
   def leave(_frame, _site, _value), do: missing()
-  @doc false
-  def leave0(_frame, _site), do: missing()
   @doc false
   def bound(_frame, _site, _values), do: missing()
   @doc false
