@@ -36,6 +36,8 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 AGENT: Final = ROOT / "agent"
 EBIN: Final = AGENT / "_build" / "test" / "lib" / "elixir_scope" / "ebin"
 RUNS: Final = 9
+# VMs for each engine, in turn: what one costs also depends on where its memory and its threads happen to be.
+VMS: Final = 3
 # Of the sustained load, whatever the machine has.
 SCHEDULERS: Final = 4
 CASES: Final = {
@@ -53,6 +55,8 @@ WAYS: Final = {
     "native": "native",
     "trace": "erlang:trace",
     "dbg": "dbg",
+    "nothing": "C that does nothing",
+    "noted": "C that notes the time",
     "send": "one send",
     "collector": "one send, collected",
 }
@@ -91,6 +95,20 @@ def build_native() -> None:
         os.environ["NATIVE_LIBRARY"] = str(native_library(find_toolchain()))
     except ElixirScopeError as error:
         print(f"the native engine is not measured: {error}", file=sys.stderr)
+
+
+def compile_c(source: Path, library: Path) -> bool:
+    """Whether `source` could be compiled into `library`, with Erlang's headers where they are found."""
+    if not (compiler := shutil.which("cc")):
+        return False
+    root = subprocess.run(
+        ["erl", "-noshell", "-eval", "io:put_chars(code:root_dir()), halt()."],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    ).stdout
+    flags = ["-D_GNU_SOURCE", "-O2", "-shared", "-fPIC", f"-I{root}/usr/include"]
+    return subprocess.run([compiler, *flags, "-o", str(library), str(source), "-ldl"], check=False).returncode == 0
 
 
 @contextmanager
@@ -155,9 +173,19 @@ def _lines(path: str) -> list[str]:
 Figures = dict[str, dict[str, float]]
 
 
-def event_figures() -> Figures:
-    """What one event costs, by engine: each in a VM of its own, with everything it is compared with."""
-    return {engine: run_script("events", ENGINE=engine, RUNS=RUNS) for engine in ("native", "portable")}
+Settings = dict[str, str | Path | int]
+
+
+def several(name: str, settings: Settings) -> Figures:
+    """The figures of a script by engine: medians over VMs that ran in turn, each with all it is compared with."""
+    engines = ("native", "portable")
+    runs: dict[str, list[dict[str, float]]] = {engine: [] for engine in engines}
+    for _ in range(VMS):
+        for engine in engines:
+            runs[engine].append(run_script(name, ENGINE=engine, RUNS=RUNS, **settings))
+    return {
+        engine: {key: statistics.median(run[key] for run in of) for key in of[0]} for engine, of in runs.items() if of
+    }
 
 
 def event_table(figures: Figures) -> None:
@@ -188,25 +216,27 @@ def event_bars(bars: Bars, figures: Figures) -> None:
         event = cost("native", f"call_{what}", "native")
         bare_send = ratio(event, native.get(f"call_{what}.send"))
         note = f"to a process that only takes it {bare_send:.2f}" if bare_send else ""
-        collected = ratio(event, native.get(f"call_{what}.collector"))
-        bars.at_most(f"event, {what}: native ÷ one send to a collector", collected, bar, note=note)
+        collector = native.get(f"call_{what}.collector")
+        bars.at_most(f"event, {what}: native ÷ one send to a collector", ratio(event, collector), bar, note=note)
+    nothing, noted = (ratio(cost("native", "call_empty", way), collector) for way in ("nothing", "noted"))
+    if nothing and noted:
+        print(f"| the same of C that does nothing; of C that notes the time | {nothing:.2f}; {noted:.2f} | | |")
     bars.at_most("state unchanged, native, over bare", cost("native", "state_same", "native"), 50, "ns")
     changed = cost("native", "state_changed", "native")
     bars.at_most("one key of 50 changed, native, over bare", changed and changed / 1000, 2.5, "µs")
 
 
-def message_bars(bars: Bars) -> None:
+def message_bars(bars: Bars, settings: Settings) -> None:
     """A message sent and received."""
-    figures: dict[str, float] = {}
-    for engine in ("native", "portable"):
-        figures |= run_script("messages", ENGINE=engine, RUNS=RUNS)
-    ratios = {}
-    for engine in ("native", "portable"):
-        bare, trace = (figures.get(f"messages_{engine}.{way}") for way in ("bare", "trace"))
-        own = figures.get(f"messages_{engine}.{engine}")
-        ratios[engine] = (own - bare) / (trace - bare) if own and bare and trace else None
-    note = f"portable {ratios['portable']:.2f}" if ratios["portable"] else ""
-    bars.at_most("send + receive: native ÷ VM process trace", ratios["native"], 0.5, note=note)
+    runs = several("messages", settings)
+
+    def ratio(engine: str, way: str) -> float | None:
+        bare, trace, own = (runs[engine].get(f"messages_{engine}.{of}") for of in ("bare", "trace", way))
+        return (own - bare) / (trace - bare) if own and bare and trace else None
+
+    others = {"portable": ratio("portable", "portable"), "a tracer that does nothing": ratio("native", "nothing")}
+    note = ", ".join(f"{name} {value:.2f}" for name, value in others.items() if value)
+    bars.at_most("send + receive: native ÷ VM process trace", ratio("native", "native"), 0.5, note=note)
 
 
 def load_bars(bars: Bars, seconds: int) -> None:
@@ -234,9 +264,8 @@ def overload_bars(bars: Bars) -> None:
     """Collectors or drainers that stand still, and a disk that takes 5 MB a second."""
     with tempfile.TemporaryDirectory(prefix="elixirscope-bench-") as folder:
         library, source = Path(folder) / "slow_disk.so", AGENT / "test" / "support" / "slow_disk.c"
-        flags = ["-D_GNU_SOURCE", "-O2", "-shared", "-fPIC", "-o", str(library), str(source), "-ldl"]
         slow = {"LD_PRELOAD": library, "SLOW_DISK": Path(folder) / "bytes_a_second"}
-        if not shutil.which("cc") or subprocess.run(["cc", *flags], check=False).returncode != 0:
+        if not compile_c(source, library):
             slow = {}
         for engine in ("native", "portable"):
             figures = run_script("overload", ENGINE=engine, RUNS=3, **slow)
@@ -281,13 +310,16 @@ def main() -> int:
     build_native()
     started = time.time()
     place = machine()
-    print(f"{place}; medians of {RUNS} interleaved runs")
-    figures = event_figures()
-    event_table(figures)
-    bars = Bars()
-    print("| what | measured | bar | |\n|---|---|---|---|")
-    event_bars(bars, figures)
-    message_bars(bars)
+    print(f"{place}; medians of {RUNS} interleaved runs, of {VMS} VMs")
+    with tempfile.TemporaryDirectory(prefix="elixirscope-bench-") as folder:
+        library = Path(folder) / "floor.so"
+        floor: Settings = {"FLOOR_LIBRARY": library} if compile_c(AGENT / "bench" / "floor.c", library) else {}
+        figures = several("events", floor)
+        event_table(figures)
+        bars = Bars()
+        print("| what | measured | bar | |\n|---|---|---|---|")
+        event_bars(bars, figures)
+        message_bars(bars, floor)
     load_bars(bars, seconds)
     overload_bars(bars)
     loading_bars(bars)

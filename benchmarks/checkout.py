@@ -32,6 +32,11 @@ def projects() -> dict[str, dict[str, Any]]:
     return tomllib.loads(PROJECTS.read_text(encoding="utf-8"))
 
 
+def arguments(name: str) -> list[str]:
+    """What `mix test` of this project needs besides, to run on one machine without a network; nothing of others."""
+    return list(projects().get(name, {}).get("arguments", []))
+
+
 def git(clone: Path, *arguments: str) -> bytes:
     """What git says in `clone`."""
     folder = clone / ".git" if (clone / ".git").exists() else clone

@@ -23,6 +23,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from checkout import arguments
+
 WAYS: Final = ("plain", "portable", "native")
 FORMATTER: Final = Path(__file__).with_name("results_formatter.ex")
 BEGIN, END = "<!-- made by benchmarks/compatibility.py -->", "<!-- end -->"
@@ -65,6 +67,7 @@ def run(project: Path, way: str, formatter: Path, into: Way) -> None:
             "ExUnit.CLIFormatter",
             "--formatter",
             "ResultsFormatter",
+            *arguments(project.name),
         ]
         if way != "plain":
             record = [sys.executable, "-m", "elixirscope.cli.main", "record", "--intent", "full", "--engine", way]

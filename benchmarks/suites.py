@@ -21,6 +21,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from checkout import arguments
+
 ROOT: Final = Path(__file__).resolve().parent.parent
 PLAIN: Final = ("mix", "test", "--seed", "0")
 INTENTS: Final = ("minimal", "debug", "full")

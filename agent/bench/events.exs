@@ -1,5 +1,6 @@
-# What an event costs the recorded process: bare, with one engine, with the VM's own tracing, and one send of the same
-# term. `RESULT case.way NS`, per event. ENGINE, DIR: where to record. RUNS: how often (odd).
+# What an event costs the recorded process: bare, with one engine, with the VM's own tracing, with functions of C that do
+# next to nothing, and one send of the same term. `RESULT case.way NS`, per event. ENGINE, DIR: where to record. RUNS: how
+# often (odd). FLOOR_LIBRARY: floor.c, compiled.
 
 Code.require_file("support.exs", __DIR__)
 alias ElixirScope.Capture.{InstrumentationRuntime, NativeRuntime, PipelineManager}
@@ -35,6 +36,19 @@ for {engine, runtime} <- [{Bench.Portable, InstrumentationRuntime}, {Bench.Nativ
   end
 end
 
+# The same around functions that do nothing.
+defmodule Bench.Least do
+  def nothing do
+    frame = Bench.Floor.nothing(1, {1, :b})
+    Bench.Floor.nothing(frame, 2, Bench.Subject.small(1, :b))
+  end
+
+  def noted do
+    frame = Bench.Floor.noted(1, {1, :b})
+    Bench.Floor.noted(frame, 2, Bench.Subject.small(1, :b))
+  end
+end
+
 defmodule Bench.Events do
   # A run stays below what collectors and rings hold: they are drained between runs.
   @events 20_000
@@ -49,6 +63,11 @@ defmodule Bench.Events do
   defp measure_all(dir, runs, engine) do
     recorder = if engine == :native, do: Bench.Native, else: Bench.Portable
 
+    floors =
+      if engine == :native and Bench.Floor.load(),
+        do: [nothing: &Bench.Least.nothing/0, noted: &Bench.Least.noted/0],
+        else: []
+
     for {name, events, bare, recorded, traced, term} <- cases(recorder) do
       rounds = div(@events, events)
 
@@ -59,6 +78,10 @@ defmodule Bench.Events do
               trace: fn -> traced(rounds, events, bare, traced) end,
               dbg: fn -> dbg(rounds, events, bare, traced) end
             ],
+            else: []
+          ) ++
+          if(name == "call_empty",
+            do: for({way, fun} <- floors, do: {way, fn -> measure(rounds, events, fun) end}),
             else: []
           ) ++
           [

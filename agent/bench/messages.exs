@@ -1,5 +1,5 @@
 # What sending a message to itself and taking it costs a process whose messages are recorded: `RESULT messages.ENGINE NS`
-# per pair, beside the VM's own process tracing. ENGINE, DIR, RUNS.
+# per pair, beside the VM's own process tracing and a tracer that does nothing. ENGINE, DIR, RUNS, FLOOR_LIBRARY.
 
 Code.require_file("support.exs", __DIR__)
 alias ElixirScope.Capture.{PipelineManager, VMTracer}
@@ -18,6 +18,9 @@ defmodule Bench.Messages do
       {"trace", fn -> Bench.with_sink(fn sink -> measure(fn -> traced(sink) end) end) end}
     ]
 
+    ways =
+      if Bench.Floor.load(), do: ways ++ [{"nothing", fn -> measure(fn -> traced(Bench.Floor) end) end}], else: ways
+
     for {way, ns} <- Bench.medians(ways, runs), do: Bench.result("messages_#{engine}.#{way}", ns)
   end
 
@@ -34,6 +37,13 @@ defmodule Bench.Messages do
 
   # A process is born traced by the agent.
   defp untraced, do: :erlang.trace(self(), false, [:all])
+
+  # With the pattern that the agent sets, which adds the sender. (Of a session of its own, where there are such.)
+  defp traced(module) when is_atom(module) do
+    untraced()
+    :erlang.trace_pattern(:receive, [{[:"$1", :"$2", :_], [], [{:message, {{:"$1", :"$2"}}}]}], [])
+    :erlang.trace(self(), true, [:send, :receive, {:tracer, module, []}])
+  end
 
   defp traced(sink) do
     untraced()

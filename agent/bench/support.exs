@@ -123,3 +123,22 @@ defmodule Bench do
     end
   end
 end
+
+defmodule Bench.Floor do
+  @moduledoc "Functions of C that do nothing, or nearly so (`floor.c`): what any engine in C costs at the least."
+
+  @doc "Loads them from `FLOOR_LIBRARY`, where that is set; whether they are there."
+  def load do
+    library = System.get_env("FLOOR_LIBRARY", "")
+    library != "" and :erlang.load_nif(String.to_charlist(Path.rootname(library)), 0) == :ok
+  end
+
+  def nothing(_, _), do: :erlang.nif_error(:not_loaded)
+  def nothing(_, _, _), do: :erlang.nif_error(:not_loaded)
+  @doc "Takes the time and writes it into a record of 64 bytes."
+  def noted(_, _), do: :erlang.nif_error(:not_loaded)
+  def noted(_, _, _), do: :erlang.nif_error(:not_loaded)
+  # A tracer that is asked, says yes, and does nothing.
+  def enabled(_, _, _), do: :erlang.nif_error(:not_loaded)
+  def trace(_, _, _, _, _), do: :erlang.nif_error(:not_loaded)
+end

@@ -209,6 +209,7 @@ static ERL_NIF_TERM configure(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[
   if (writer_on()) return enif_make_badarg(env);
   redacting = redact;
   budget_exit = budget_reason;
+  budget_supervisor = budget_state;
   secrets_forget();
   origin_forget();
   functions_forget();

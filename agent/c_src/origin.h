@@ -12,6 +12,9 @@ void origin_serves(ERL_NIF_TERM pid);
 int origin_plumbing(ERL_NIF_TERM pid);
 /* Learns from {M, F, Args} of a spawn: 1 when the new process is one of Elixir's compiler or the agent's. */
 int origin_born(ErlNifEnv *env, ERL_NIF_TERM pid, ERL_NIF_TERM mfa);
+/* That as the value of a SPAWN or SPAWNED event, made in `own`: as ElixirScope.Capture.Origin.of has it, which is to make
+ * it when this returns 0. */
+ERL_NIF_TERM origin_value(ErlNifEnv *env, ErlNifEnv *own, ERL_NIF_TERM mfa);
 /* Who has a registered name; 0 when that is not known. */
 void origin_name(ERL_NIF_TERM name, ERL_NIF_TERM pid);
 ERL_NIF_TERM origin_named(ERL_NIF_TERM name);

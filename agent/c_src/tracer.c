@@ -5,10 +5,13 @@
 #include "pairing.h"
 #include "writer.h"
 
-long budget_message, budget_exit;
+#define LEAST_ORIGIN 512
+
+long budget_message, budget_exit, budget_supervisor;
 
 static ERL_NIF_TERM tag_send, tag_nobody, tag_receive, tag_spawn, tag_spawned, tag_exit, tag_call, tag_status,
     tag_in, tag_out, tag_register, tag_unregister, tag_return;
+static ERL_NIF_TERM atom_reply, atom_noreply, atom_stop;
 static ERL_NIF_TERM linking[4];
 static ERL_NIF_TERM key_extra, key_matched, atom_numbered, atom_trace, atom_discard, atom_trace_ts, atom_ok;
 static _Atomic uint64_t collector; /* the process that makes events of what is not common; 0: none */
@@ -38,6 +41,9 @@ void tracer_setup(ErlNifEnv *env) {
   atom_discard = enif_make_atom(env, "discard");
   atom_trace_ts = enif_make_atom(env, "trace_ts");
   atom_ok = enif_make_atom(env, "ok");
+  atom_reply = enif_make_atom(env, "reply");
+  atom_noreply = enif_make_atom(env, "noreply");
+  atom_stop = enif_make_atom(env, "stop");
 }
 
 /* enabled(tag, state, tracee) */
@@ -112,6 +118,32 @@ static void plain(ErlNifEnv *env, const ERL_NIF_TERM argv[], uint8_t kind, int v
   if (write_event(env, &what, valued ? &argv[3] : NULL, budget, NULL) == LEAVE_TO_ELIXIR) tell(env, argv, 0, 0);
 }
 
+static void born(ErlNifEnv *env, const ERL_NIF_TERM argv[], ERL_NIF_TERM mfa) {
+  struct what what = {.kind = argv[0] == tag_spawn ? SPAWN : SPAWNED, .pid = argv[2], .peer = argv[3]};
+  ErlNifEnv *own = enif_alloc_env();
+  ERL_NIF_TERM value = mfa && local(env, argv[3]) ? origin_value(env, own, mfa) : 0;
+  long budget = budget_message > LEAST_ORIGIN ? budget_message : LEAST_ORIGIN;
+  enum outcome outcome = value ? write_event(own, &what, &value, budget, NULL) : LEAVE_TO_ELIXIR;
+  enif_free_env(own);
+  if (outcome == LEAVE_TO_ELIXIR) tell(env, argv, mfa, 0);
+}
+
+/* The state in what a callback of a supervisor returns, as ElixirScope.Capture.States finds it; 0: none. */
+static ERL_NIF_TERM state_in(ErlNifEnv *env, ERL_NIF_TERM result) {
+  const ERL_NIF_TERM *parts;
+  int arity;
+  if (!enif_get_tuple(env, result, &arity, &parts)) return 0;
+  if ((parts[0] == atom_ok || parts[0] == atom_noreply) && (arity == 2 || arity == 3)) return parts[1];
+  if (parts[0] == atom_reply && (arity == 3 || arity == 4)) return parts[2];
+  return parts[0] == atom_stop && (arity == 3 || arity == 4) ? parts[arity - 1] : 0;
+}
+
+static void returned(ErlNifEnv *env, const ERL_NIF_TERM argv[], ERL_NIF_TERM result) {
+  struct what what = {.kind = STATE, .aux = 1, .pid = argv[2]};
+  ERL_NIF_TERM state = state_in(env, result);
+  if (state && write_event(env, &what, &state, budget_supervisor, NULL) == LEAVE_TO_ELIXIR) tell(env, argv, result, 0);
+}
+
 /* trace(tag, state, tracee, term, options) */
 ERL_NIF_TERM tracer_trace(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
   (void)argc;
@@ -128,14 +160,14 @@ ERL_NIF_TERM tracer_trace(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
   } else if (tag == tag_in || tag == tag_out) {
     plain(env, argv, tag == tag_in ? SCHEDULED_IN : SCHEDULED_OUT, 0, 0);
   } else if (tag == tag_spawn || tag == tag_spawned) {
-    if (!origin_born(env, tag == tag_spawn ? argv[3] : argv[2], extra)) tell(env, argv, extra, 0);
+    if (!origin_born(env, tag == tag_spawn ? argv[3] : argv[2], extra)) born(env, argv, extra);
   } else if (tag == tag_exit) {
     plain(env, argv, EXIT, 1, budget_exit);
   } else if (tag == tag_register || tag == tag_unregister) {
     if (tag == tag_register) origin_name(argv[3], argv[2]);
     plain(env, argv, tag == tag_register ? REGISTER : UNREGISTER, 1, budget_message);
   } else if (tag == tag_return) {
-    tell(env, argv, extra, 0);
+    returned(env, argv, extra);
   } else {
     for (uint8_t i = 0; i < 4; i++)
       if (tag == linking[i]) linked(env, argv, LINK + i);

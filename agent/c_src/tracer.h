@@ -4,7 +4,7 @@
 
 #include <erl_nif.h>
 
-extern long budget_message, budget_exit;
+extern long budget_message, budget_exit, budget_supervisor;
 
 void tracer_setup(ErlNifEnv *env);
 /* The callbacks of the behaviour erl_tracer, and what is told to it. */

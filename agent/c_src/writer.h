@@ -17,7 +17,7 @@
 #define NO_PEER 0xFFFFFFFFu
 #define LONG_BYTES 256 /* from here on a value's time is taken, which for a shorter one would be a good part of it */
 
-enum kind { CALL = 1, RETURN = 2, TAIL = 3, BIND = 4, STATE = 10, EXIT = 22, LINK = 23, REGISTER = 27, UNREGISTER = 28,
+enum kind { CALL = 1, RETURN = 2, TAIL = 3, BIND = 4, STATE = 10, SPAWN = 20, SPAWNED = 21, EXIT = 22, LINK = 23, REGISTER = 27, UNREGISTER = 28,
             SEND = 29, RECEIVE = 30, SCHEDULED_IN = 36, SCHEDULED_OUT = 37 };
 enum { TRUNCATED = 1, REDACTED = 2, UNCHANGED = 8, NO_RECEIVER = 16 };
 

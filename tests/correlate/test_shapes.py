@@ -70,7 +70,7 @@ def test_so_do_arguments(terms: list[Term], way: Way) -> None:
     values = RawValues([etf.encode(term) for term in terms])
     count, found = np.zeros(len(terms), np.int64), np.zeros(2 * len(terms), np.int64)
     with run(way):
-        ((buffer, mine, start, end),) = values.located(np.arange(len(terms)))
+        buffer, mine, start, end = values.located(np.arange(len(terms)))
         arities(mine, buffer, start, end, count)
         first = np.cumsum(count) - count
         parts = np.zeros(int(count.sum()), np.int64)

@@ -13,6 +13,11 @@ defmodule ElixirScope.Boot do
   # Options of `elixir` and `iex` that another argument belongs to.
   @with_value ~w(-r -pr -pa -pz -e --eval --rpc-eval --dot-iex --app)
 
+  # What nothing needs but a module that is not in the cache.
+  @transforming ~w(Elixir.ElixirScope.AST. Elixir.ElixirScope.Compiler.Ahead Elixir.Mix.Tasks.)
+  # What nothing needs where no code is recorded.
+  @code ~w(Selection Cache Instrument MemoryDoor) |> Enum.map(&"Elixir.ElixirScope.Compiler.#{&1}")
+
   # The process that starts the agent beside Mix.
   @starting {__MODULE__, :starting}
 
@@ -33,12 +38,12 @@ defmodule ElixirScope.Boot do
       mix?() and "--no-mix-exs" not in arguments() ->
         # Before the rest is loaded: Mix waits for these two.
         missing = early()
-        :persistent_term.put(@starting, spawn(fn -> guarded(fn -> begin(to_string(dir), &Hooks.late/0) end) end))
+        :persistent_term.put(@starting, spawn(fn -> guarded(fn -> begin(to_string(dir), &Hooks.late/1) end) end))
         guarded(fn -> told(missing) end)
 
       true ->
         guarded(fn ->
-          with :ok <- begin(to_string(dir), &Hooks.install/0), false <- mix?() do
+          with :ok <- begin(to_string(dir), &Hooks.install/1), false <- mix?() do
             Loader.arm()
             VMTracer.arm()
           end
@@ -84,13 +89,13 @@ defmodule ElixirScope.Boot do
     raw = Path.join(dir, "raw")
     Code.ensure_loaded(Plan)
     # Reading code takes most of the time until the program may start, so it is read while all else is prepared.
-    loading = spawn_monitor(&load/0)
+    loading = spawn_monitor(fn -> load(&(not belongs?(&1, @transforming ++ @code))) end)
 
     with {:ok, plan} <- Plan.load(Path.join(dir, "plan.terms")),
          :ok <- writable(raw),
          :ok <- done(loading),
          :ok <- start_application(raw, plan) do
-      hooks.() |> Hooks.report()
+      hooks.(plan) |> Hooks.report()
     else
       {:error, reason} ->
         complain(reason)
@@ -98,23 +103,40 @@ defmodule ElixirScope.Boot do
     end
   end
 
+  @doc "Loads what transforming a module takes, when that is needed: most recordings find all in the cache."
+  @spec transforming() :: :ok
+  def transforming do
+    unless :erlang.module_loaded(ElixirScope.AST.Transformer) do
+      # Whoever comes second waits.
+      :global.trans({{__MODULE__, :transforming}, self()}, fn -> load(&belongs?(&1, @transforming)) end, [node()])
+    end
+
+    :ok
+  end
+
+  @doc "Loads what recording code takes."
+  @spec code() :: :ok
+  def code, do: load(&belongs?(&1, @code))
+
+  defp belongs?(module, names), do: String.starts_with?(Atom.to_string(module), names)
+
   # Now, and not from the first recorded process that needs one: it would wait for the code server, and the path may
   # be pruned by then. Read and prepared here, since whoever else needs a module meanwhile, Mix first, would have to
   # wait until the code server has done it.
-  defp load do
+  defp load(wanted?) do
     Application.load(:elixir_scope)
-    modules = Application.spec(:elixir_scope, :modules) || []
     ebin = Path.dirname(:code.which(__MODULE__))
 
     read =
-      for module <- modules,
-          not :erlang.module_loaded(module),
+      for module <- Application.spec(:elixir_scope, :modules) || [],
+          not :erlang.module_loaded(module) and wanted?.(module),
           file = Path.join(ebin, "#{module}.beam"),
           {:ok, binary} <- [File.read(file)],
           do: {module, String.to_charlist(file), binary}
 
+    # What another loads just now, or is not there, is found when it is called, or reported then.
     with {:ok, prepared} <- :code.prepare_loading(read), do: :code.finish_loading(prepared)
-    :code.ensure_modules_loaded(modules)
+    :ok
   end
 
   # What is not loaded now, is when it is needed.

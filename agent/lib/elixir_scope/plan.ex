@@ -149,6 +149,10 @@ defmodule ElixirScope.Plan do
     )
   end
 
+  @doc "Whether nothing is recorded but the lives of processes and the tests."
+  @spec lives_only?(t) :: boolean
+  def lives_only?(plan), do: not (records_code?(plan) or plan.messages or plan.scheduling)
+
   @doc "Whether calls of this module are recorded however many there are."
   @spec every_call?(t, module) :: boolean
   def every_call?(plan, module), do: Enum.any?(plan.every_call, &Regex.match?(&1, inspect(module)))

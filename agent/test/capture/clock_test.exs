@@ -4,6 +4,7 @@ defmodule ElixirScope.Capture.ClockTest do
   import ElixirScope.Test.Folder
   import ElixirScope.Test.Eventually
   alias ElixirScope.Capture.{Clock, PipelineManager}
+  require Clock
   alias ElixirScope.Test.{Pipeline, RawFiles}
 
   setup :own_folder

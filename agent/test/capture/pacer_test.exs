@@ -20,24 +20,24 @@ defmodule ElixirScope.Capture.PacerTest do
 
   test "who rests is not woken by messages, and has them all when it goes on" do
     pid = spawn_link(&echo/0)
-    assert {:noreply, [^pid] = resting} = Pacer.handle_cast({:rest, pid}, [])
-    assert {:noreply, ^resting} = Pacer.handle_cast({:rest, pid}, resting)
+    assert {:noreply, [^pid] = resting} = Pacer.handle_cast({:rest, pid, :little}, [])
+    assert {:noreply, ^resting} = Pacer.handle_cast({:rest, pid, :little}, resting)
     assert suspended?(pid)
     for n <- 1..3, do: send(pid, {self(), n})
     assert Process.info(pid, :status) == {:status, :suspended}
     assert Process.info(pid, :message_queue_len) == {:message_queue_len, 3}
-    refute_received _
-    assert {:noreply, []} = Pacer.handle_info(:wake, resting)
+    refute_received 1
+    assert {:noreply, []} = Pacer.handle_info({:wake, pid}, resting)
     for n <- 1..3, do: assert_receive(^n, 60_000)
   end
 
   test "who has ended is nobody's concern, neither before its rest nor in it" do
     pid = spawn(fn -> :ok end)
     assert eventually(fn -> not Process.alive?(pid) end)
-    assert {:noreply, resting} = Pacer.handle_cast({:rest, pid}, [])
+    assert {:noreply, resting} = Pacer.handle_cast({:rest, pid, :little}, [])
     assert {:noreply, []} = Pacer.handle_cast(:wake, resting)
     pid = spawn(&echo/0)
-    assert {:noreply, [^pid] = resting} = Pacer.handle_cast({:rest, pid}, [])
+    assert {:noreply, [^pid] = resting} = Pacer.handle_cast({:rest, pid, :little}, [])
     Process.exit(pid, :kill)
     assert eventually(fn -> not Process.alive?(pid) end)
     assert {:noreply, []} = Pacer.handle_cast(:wake, resting)

@@ -37,7 +37,7 @@ defmodule ElixirScope.Capture.PipelineTest do
   end
 
   test "nothing is recorded, and nothing breaks, without a pipeline" do
-    assert Ingestor.channel() == nil
+    assert Ingestor.open() == nil
     assert InstrumentationRuntime.call(1, {1}) == 0
     assert InstrumentationRuntime.return(0, 2, :value) == :value
     assert InstrumentationRuntime.return0(0, 2) == :ok

@@ -217,6 +217,22 @@ defmodule ElixirScope.Capture.VMTracerTest do
       ref = Process.monitor(server)
       GenServer.cast(:server, :crash)
       receive do {:DOWN, ^ref, _, _, _} -> :ok end
+      children = [{Task.Supervisor, name: :tasks}, {Registry, keys: :unique, name: :registry}, {Agent, fn -> 1 end}]
+      {:ok, sup} = Supervisor.start_link(children, strategy: :one_for_one, name: :sup)
+      {:ok, _} = Supervisor.start_child(sup, %{id: :more, start: {Agent, :start_link, [fn -> 2 end, [name: :more]]}})
+      :ok = Supervisor.terminate_child(sup, :more)
+      {:ok, _} = GenServer.start(Server, 1, name: {:global, {:far, 1}})
+      {:ok, _} = GenServer.start(Server, 1, name: {:via, Registry, {:registry, "near"}})
+      {:ok, _} = GenServer.start(Server, big)
+      0 = Task.await(Task.async(Enum, :count, [[]]))
+      1 = Task.await(Task.Supervisor.async(:tasks, fn -> 1 end))
+
+      for born <- [fn -> spawn(:lists, :reverse, [[1]]) end, fn -> :proc_lib.spawn(fn -> :ok end) end,
+                   fn -> :proc_lib.spawn(:lists, :reverse, [[1]]) end, fn -> spawn(fn -> big end) end] do
+        ref = Process.monitor(born.())
+        receive do {:DOWN, ^ref, _, _, _} -> :ok end
+      end
+
       Process.unregister(:main)
       """
 
@@ -239,7 +255,12 @@ defmodule ElixirScope.Capture.VMTracerTest do
           assert length(heard) > 5
           for e <- heard, do: assert(is_map_key(sent, e.ref), inspect({engine, e.value, e.flags}))
 
-          for name <- [:main, :server, :agent, :task, :child], do: {name, story(events, name)}
+          lives = for name <- [:main, :server, :agent, :task, :child], do: {name, story(events, name)}
+          # What a supervisor goes through at the end of the program is a race.
+          supervised =
+            for {name, kind} <- [sup: :state, more: :spawned], do: told(of(events, named(events, name), kind))
+
+          Enum.zip([:sup, :more], supervised) ++ lives
         end
 
       for {{name, a}, {name, b}} <- Enum.zip(portable, native) do

@@ -26,6 +26,7 @@ _APP = """\
   {{modules, [{modules}]}},
   {{registered, []}},
   {{applications, [kernel, stdlib, elixir]}},
+  {{env, [{{build, <<"{build}">>}}]}},
   {{mod, {{'Elixir.ElixirScope.Application', []}}}}]}}.
 """
 
@@ -62,7 +63,7 @@ def compiled_agent(
         with _locked(home / f"{name}.lock"):
             if not ebin.is_dir():  # another recorder may have built it while we waited
                 announce(f"preparing the capture agent for Elixir {toolchain.elixir_version} (once)")
-                _build(toolchain, files, home, ebin.parent)
+                _build(toolchain, files, home, ebin.parent, name)
     except OSError as error:
         raise EnvironmentProblem(
             f"cannot keep the compiled capture agent in {home}: {error.strerror or error}",
@@ -79,7 +80,7 @@ def _digest(root: Path, files: list[Path]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _build(toolchain: Toolchain, files: list[Path], home: Path, target: Path) -> None:
+def _build(toolchain: Toolchain, files: list[Path], home: Path, target: Path, name: str) -> None:
     work = Path(tempfile.mkdtemp(prefix="build-", dir=home))
     try:
         ebin = work / "ebin"
@@ -105,7 +106,7 @@ def _build(toolchain: Toolchain, files: list[Path], home: Path, target: Path) ->
             )
         modules = sorted(beam.stem for beam in ebin.glob("*.beam"))
         listed = ",\n             ".join(f"'{module}'" for module in modules)
-        app = _APP.format(version=__version__, modules=listed)
+        app = _APP.format(version=__version__, modules=listed, build=name)
         (ebin / "elixir_scope.app").write_text(app, encoding="utf-8")
         work.rename(target)  # whole or not at all
     finally:

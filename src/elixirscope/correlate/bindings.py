@@ -14,27 +14,31 @@ from elixirscope.recording.log import Log
 def bindings_table(log: Log, calls: Calls) -> pa.Table:
     """Names and lines come from the site, values stay in the event's tuple."""
     places = np.flatnonzero((log.column("kind") == Kind.BIND) & (log.column("value") != NONE))
-    sites, where = np.unique(log.column("site")[places], return_inverse=True)
-    names = [log.sites[s].vars if s in log.sites else () for s in sites.tolist()]
-    lines = pa.array([log.sites[s].line if s in log.sites else None for s in sites.tolist()], type=pa.int32())
-    counts = np.array([len(each) for each in names], dtype=np.int64)
-    starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    flat = pa.array([name for each in names for name in each], type=pa.string())
-
-    repeat = counts[where] if len(where) else np.empty(0, dtype=np.int64)
+    site = log.column("site")[places]
+    size = int(site.max(initial=NONE)) + 1
+    numbers = np.flatnonzero(np.bincount(site, minlength=size)).tolist()
+    known_sites = [log.sites[number] for number in numbers if number in log.sites]
+    counts, starts, lines = np.zeros(size, np.int64), np.zeros(size, np.int64), np.full(size, NONE, np.int32)
+    names, codes = dict[str, int](), list[int]()  # the names of all sites, one after the other, as numbers
+    for about in known_sites:
+        counts[about.id], starts[about.id] = len(about.vars), len(codes)
+        lines[about.id] = NONE if about.line is None else about.line
+        codes += [names.setdefault(name, len(names)) for name in about.vars]
+    repeat = counts[site]
     position = _positions(repeat)
     of = np.repeat(np.arange(len(places)), repeat)
-    place, site = places[of], where[of]
+    place, site = places[of], site[of]
+    name = np.array(codes, np.int32)[starts[site] + position]
     return table(
         "bindings",
         event=log.column("event")[place],
         process=log.column("process")[place],
         at=log.column("at")[place],
-        call=known(calls.event_of(calls.of_event[place])),
-        site=log.column("site")[place],
-        line=lines.take(pa.array(site)),
-        name=flat.take(pa.array(starts[site] + position)),
-        position=position,
+        call=known(calls.of_events[place]),
+        site=site,
+        line=known(lines[site]),
+        name=pa.DictionaryArray.from_arrays(name, pa.array(names, pa.string())),
+        position=position.astype(np.int32),
         value=log.column("value")[place],
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -10,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from elixirscope.correlate.columns import NONE, Ints, each, known, lookup, patch, table
+from elixirscope.correlate.columns import NONE, Ints, known, lookup, patch, table, with_room
 from elixirscope.correlate.walk import OUTCOMES, RETURNED, Places, name_of, standing, walk
+from elixirscope.kernels import I64, kernel
 from elixirscope.recording.changes import Patch
 from elixirscope.recording.counted import LeftOut
 from elixirscope.recording.format import Flag, Kind
@@ -68,7 +68,7 @@ class Frames:
         loses[list(lossy)] = True
         self._places.know(log, np.flatnonzero(np.bincount(site)), LeftOut(log))
         places = self._places
-        frames = {name: np.append(kept, np.empty(more, np.int64)) for name, kept in self._kept.items()}
+        frames = {name: with_room(kept, more) for name, kept in self._kept.items()}
         of_event = np.empty(len(kind), np.int64)
         walk(
             kind,
@@ -124,18 +124,27 @@ _OF_FRAME: Final = (
 _LINKS: Final = ("parent", "tail_of", "below")
 
 
-def _ends(log: Log, calls: Calls, frames: Ints) -> dict[str, pa.Array]:
+def _ends(log: Log, calls: Calls, frames: Ints | slice) -> dict[str, pa.Array]:
     """The columns that tell how frames ended."""
-    end = calls.end_event[frames]
-    place = np.where(end >= log.first, end - log.first, NONE)
-    result = np.where(calls.outcome[frames] == RETURNED, lookup(log.column("value"), place), NONE)
-    outcome: npt.NDArray[np.int8] = calls.outcome[frames].astype(np.int8)
+    end, outcomes = calls.end_event[frames], calls.outcome[frames]
+    at, result = np.empty(len(end), np.int64), np.empty(len(end), np.int64)
+    _ended(end, outcomes, log.column("at"), log.column("value"), log.first, at, result)
+    outcome: npt.NDArray[np.int8] = outcomes.astype(np.int8)
     return {
-        "end": known(lookup(log.column("at"), place)),
+        "end": known(at),
         "end_event": known(end),
-        "outcome": pa.DictionaryArray.from_arrays(outcome, pa.array(OUTCOMES)),
+        "outcome": pa.DictionaryArray.from_arrays(outcome, pa.array(OUTCOMES, pa.string())),
         "result": known(result),
     }
+
+
+@kernel
+def _ended(end: I64, outcome: I64, at: I64, value: I64, first: int, ended_at: I64, result: I64) -> None:
+    """When frames ended, and what they gave, whose last events are `end`; -1 for what is not known, or older."""
+    for frame in range(len(end)):
+        place = end[frame] - first
+        ended_at[frame] = at[place] if place >= 0 else -1
+        result[frame] = value[place] if place >= 0 and outcome[frame] == RETURNED else -1
 
 
 def calls_patches(log: Log, calls: Calls) -> list[Patch]:
@@ -157,15 +166,18 @@ def calls_columns(log: Log, calls: Calls) -> dict[str, Any]:
         arity[number], external[number], made[number] = name.arity, about.kind == "external", about.generated
     place = calls.event[new] - log.first
 
-    def text(part: int) -> Callable[[int], str | None]:
-        return lambda number: str(names[number][part]) if number in names else None
+    def text(part: int) -> pa.Array:
+        words, codes = dict[str, int](), np.full(len(arity), NONE, np.int32)
+        for number, name in names.items():
+            codes[number] = words.setdefault(str(name[part]), len(words))
+        return pa.DictionaryArray.from_arrays(known(codes[site]), pa.array(words, pa.string()))
 
     return dict(
         call=calls.event[new],
         process=calls.process[new],
         site=known(site, 0),
-        module=each(site, text(0)),
-        function=each(site, text(1)),
+        module=text(0),
+        function=text(1),
         arity=known(arity[site]),
         parent=known(calls.event_of(calls.parent[new])),
         depth=calls.depth[new],
@@ -174,7 +186,7 @@ def calls_columns(log: Log, calls: Calls) -> dict[str, Any]:
         tail_of=known(calls.event_of(calls.tail_of[new])),
         external=external[site] == 1,
         generated=(made[site] == 1) | ((log.column("flags")[place] & int(Flag.GENERATED)) != 0),
-        **_ends(log, calls, np.arange(calls.older, len(calls.event))),
+        **_ends(log, calls, new),
     )
 
 

@@ -26,15 +26,28 @@ def ints(values: Iterable[int]) -> Ints:
     return np.fromiter(values, dtype=np.int64)
 
 
+def with_room(numbers: Ints, more: int) -> Ints:
+    """Numbers, with room for so many more behind them."""
+    roomy = np.empty(len(numbers) + more, np.int64)
+    roomy[: len(numbers)] = numbers
+    return roomy
+
+
 def known(values: npt.NDArray[Any], none: int = NONE) -> pa.Array:
     """The whole numbers, of their own type, with null for every -1 (or another `none`). They are not copied."""
     numbers = np.ascontiguousarray(values)
     there = numbers != none
     count = int(np.count_nonzero(there))
     if count == len(numbers):
-        return pa.array(numbers)
+        return _whole(numbers)
     buffers = [pa.py_buffer(np.packbits(there, bitorder="little")), pa.py_buffer(numbers)]
     return pa.Array.from_buffers(pa.from_numpy_dtype(numbers.dtype), len(numbers), buffers, len(numbers) - count)
+
+
+def _whole(numbers: npt.NDArray[Any]) -> pa.Array:
+    """Numbers without a null, in place. `pa.array` looks for pandas each time."""
+    kind = pa.from_numpy_dtype(numbers.dtype)
+    return pa.Array.from_buffers(kind, len(numbers), [None, pa.py_buffer(np.ascontiguousarray(numbers))], 0)
 
 
 def each(numbers: npt.NDArray[Any], text: Callable[[int], str | None]) -> pa.Array:
@@ -78,7 +91,7 @@ def _column(values: Any, kind: pa.DataType) -> pa.Array:
     elif pa.types.is_dictionary(kind):
         return pa.array(values, type=pa.string()).dictionary_encode().cast(kind)
     elif isinstance(values, np.ndarray):
-        array = pa.array(values)
+        array = pa.array(values) if values.dtype == bool else _whole(values)
     else:
         return pa.array(values, type=kind)
     if pa.types.is_dictionary(kind) and not pa.types.is_dictionary(array.type):

@@ -28,6 +28,7 @@ from elixirscope.correlate.restarts import join_restarts
 from elixirscope.correlate.stages import Stages
 from elixirscope.correlate.states import States
 from elixirscope.correlate.testruns import TestRuns
+from elixirscope.kernels import I32, I64, U8, kernel
 from elixirscope.recording.changes import Changes, Patch
 from elixirscope.recording.cores import cores
 from elixirscope.recording.format import Kind
@@ -38,6 +39,9 @@ MANY: Final = 50_000
 """Events from which on a slice is related on several cores, where that is allowed."""
 _AHEAD: Final = 3
 """Slices that are related at the same time, at most: the latest by a stage whose turn it is only in later ones."""
+
+
+_STATE: Final = int(Kind.STATE)
 
 
 class _Alone(NamedTuple):
@@ -146,10 +150,9 @@ class EventCorrelator:
 
     def _without_messages(self, log: Log, calls: Calls) -> _Alone:
         self._tests.take(log, calls)
-        sites = log.column("site")[log.column("kind") != Kind.STATE]  # a state is told by the return that holds it
-        hits = np.bincount(sites, minlength=len(self._hits))
-        hits[: len(self._hits)] += self._hits
-        self._hits = hits
+        site = log.column("site")
+        self._hits = np.append(self._hits, np.zeros(max(int(site.max()) + 1 - len(self._hits), 0), np.int64))
+        _count(log.column("kind"), site, self._hits)
         return _Alone(calls_columns(log, calls), bindings_table(log, calls))
 
     def _tie(self, log: Log, calls: Calls, messages: Messages, previous: Ints) -> _Tied:
@@ -186,6 +189,14 @@ class EventCorrelator:
         tables.take(correlator.take(log))
         tables.take(correlator.finish(log))
         return tables.all()
+
+
+@kernel
+def _count(kind: U8, site: I32, hits: I64) -> None:
+    """Count the events of each site. A state is told by the return that holds it."""
+    for place in range(len(kind)):
+        if kind[place] != _STATE:
+            hits[site[place]] += 1
 
 
 def _lost(log: Log) -> Ints:

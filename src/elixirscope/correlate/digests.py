@@ -59,6 +59,42 @@ def numbered(keys: Ints) -> tuple[Ints, Ints]:
     return codes, firsts[:count]
 
 
+class Numbers:
+    """A set of numbers that grows."""
+
+    def __init__(self) -> None:
+        self._keys, self._slots, self._count = np.empty(0, np.int64), table_for(0), 0
+
+    def add(self, keys: Ints) -> None:
+        """Have these in it."""
+        most = self._count + len(keys)
+        if most > len(self._keys):
+            before = self._keys[: self._count]
+            self._keys, self._slots = np.empty(2 * most, np.int64), table_for(2 * most)
+            _add(before, self._slots, self._keys, 0)
+        self._count = _add(keys, self._slots, self._keys, self._count)
+
+    def all(self) -> Ints:
+        """All that are in it, in order."""
+        return np.sort(self._keys[: self._count])
+
+
+@kernel
+def _add(keys: I64, slots: I64, known: I64, count: int) -> int:
+    """Add keys to the `count` that are known. Gives how many are then."""
+    mask = len(slots) - 1
+    for place in range(len(keys)):
+        key = keys[place]
+        slot = ((key & _HALF) + (key >> 32) * _SPREAD) & mask
+        while slots[slot] >= 0 and known[slots[slot]] != key:
+            slot = (slot + 1) & mask
+        if slots[slot] < 0:
+            slots[slot] = count
+            known[count] = key
+            count += 1
+    return count
+
+
 def table_for(count: int) -> Ints:
     """An empty table with room for so many: its length is a power of two, and NONE is a free place."""
     return np.full(1 << max(2 * count, 2).bit_length(), NONE)

@@ -146,7 +146,7 @@ def _table(ties: list[Tie], messages: Messages, calls: Ints, until: Ints, order:
         event=column([tie.event for tie in ties], messages.event[calls]),
         at=column([tie.at for tie in ties], messages.sent_at[calls]),
         until=known(column([tie.until for tie in ties], until)),
-        kind=pa.DictionaryArray.from_arrays(kinds.astype(np.int8), pa.array(["link", "monitor"])),
+        kind=pa.DictionaryArray.from_arrays(kinds.astype(np.int8), pa.array(["link", "monitor"], pa.string())),
         process=column([tie.process for tie in ties], messages.sender[calls]),
         peer=column([tie.peer for tie in ties], messages.addressed[calls]),
         certain=(why == NONE) & ~is_call,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,10 +18,10 @@ import pyarrow as pa
 
 from elixirscope.correlate.calls import Calls
 from elixirscope.correlate.columns import NONE, Ints, known, lookup, patch, table
-from elixirscope.correlate.digests import numbered, table_for
+from elixirscope.correlate.digests import numbered
 from elixirscope.correlate.pairing import LOST, REASONS, WAIT, Sends, pair_all
+from elixirscope.correlate.requests import Requests
 from elixirscope.correlate.shapes import CALL, KINDS, REPLY, SYSTEM, Looks, elements, look, tag_text
-from elixirscope.kernels import I64, kernel
 from elixirscope.recording.changes import Patch
 from elixirscope.recording.format import Flag, Kind
 from elixirscope.recording.log import Log
@@ -125,19 +125,6 @@ def looks_of(log: Log) -> Seen:
     return Seen(sends, look(log.values, value, inner), names)
 
 
-class _Asked(NamedTuple):
-    """Calls until some time after their reply, in parallel arrays."""
-
-    reference: Ints
-    event: Ints
-    row: Ints
-    sender: Ints
-    answered_at: Ints
-
-
-_FEW: Final = 1000
-
-
 class Mail:
     """Pairs sends with receives and replies with requests, slice by slice. Between slices it keeps sends and strays
     of the last `WAIT` ns, and calls without a reply."""
@@ -148,8 +135,7 @@ class Mail:
         self._tags: dict[str | None, int] = {None: 0}
         self._tag_of: dict[int, int] = {0: 0}  # of each number that `look` gives
         self._strays = np.empty((0, 4), np.int64)  # receives without a send: sender, receiver, hash, time
-        self._asked = _Asked(*(np.empty(0, np.int64) for _ in _Asked._fields))
-        self._many = _FEW  # calls, when to look which of them are over
+        self._requests = Requests()
         self._count = 0  # rows in the table
 
     def take(self, log: Log, lossy: set[int], calls: Calls, seen: Seen) -> Messages:
@@ -253,21 +239,14 @@ class Mail:
         chosen = np.flatnonzero(((found.kind == CALL) | (found.kind == REPLY)) & (found.reference != 0))
         chosen = chosen[chosen >= found.older]
         at = np.where(found.sent_at == NONE, found.received_at, found.sent_at)
-        known = len(self._asked.event)
-        asked = _Asked(*(np.append(column, np.empty(len(chosen), np.int64)) for column in self._asked))
-        late = np.empty(2 * len(chosen), np.int64)
         first = self._count - (len(found.event) - found.older)
-        counts = np.array([known, 0])
-        _replies(
+        found.late = self._requests.join(
             chosen,
             *(found.kind, found.reference, found.event, at, found.row, found.sender, found.addressed),
             *(found.receiver, found.request, found.answers, found.reply),
-            *(first, found.older, table_for(len(asked.event)), counts),
-            *asked,
-            late,
+            first_row=first,
+            older=found.older,
         )
-        self._asked = _Asked(*(column[: counts[0]] for column in asked))
-        found.late = late[: 2 * counts[1]].reshape(-1, 2)
 
     def _keep(self, found: Messages, sends: Sends, crowded: Mask, order: Ints, now: int) -> None:
         """Remember what may still be received or answered."""
@@ -299,73 +278,7 @@ class Mail:
         mail = enumerate(number.tolist()) if found.subjects else ()
         self._subjects = {place: found.subjects[each] for place, each in mail if each in found.subjects}
         self._strays = self._strays[self._strays[:, 3] >= now - WAIT]
-        if len(self._asked.event) > self._many:  # not each time: all that are kept are looked at
-            answered = self._asked.answered_at
-            left = (answered == NONE) | (answered >= now - WAIT)
-            self._asked = _Asked(*(column[left] for column in self._asked))
-            self._many = 2 * int(left.sum()) + _FEW
-
-
-@kernel
-def _replies(
-    chosen: I64,
-    kind: I64,
-    reference: I64,
-    event: I64,
-    at: I64,
-    row: I64,
-    sender: I64,
-    addressed: I64,
-    receiver: I64,
-    request: I64,
-    answers: I64,
-    reply: I64,
-    first_row: int,
-    older: int,
-    slots: I64,
-    counts: I64,
-    asked: I64,
-    asked_event: I64,
-    asked_row: I64,
-    asked_by: I64,
-    answered_at: I64,
-    late: I64,
-) -> None:
-    """Join the calls and replies `chosen` of a slice, whose first row is `first_row`; `counts`: the calls known, and
-    the replies to calls of earlier slices, both moved on. `slots`: an empty table for the calls."""
-    mask = len(slots) - 1
-    for number in range(counts[0]):
-        slot = asked[number] & mask
-        while slots[slot] >= 0:
-            slot = (slot + 1) & mask
-        slots[slot] = number
-    for each in range(len(chosen)):
-        number = chosen[each]
-        slot = reference[number] & mask
-        while slots[slot] >= 0 and asked[slots[slot]] != reference[number]:
-            slot = (slot + 1) & mask
-        call = slots[slot]
-        over = call >= 0 and answered_at[call] != -1 and at[number] - answered_at[call] > WAIT
-        if kind[number] == CALL:
-            if call >= 0 and not over:
-                continue
-            if call < 0:
-                call = slots[slot] = counts[0]
-                counts[0] += 1
-            asked[call], asked_event[call], asked_row[call] = reference[number], event[number], row[number]
-            asked_by[call], answered_at[call] = sender[number], -1
-        elif call >= 0 and not over and (addressed[number] == -1 or addressed[number] == asked_by[call]):
-            if receiver[number] == -1:  # sent to an alias, and not seen to arrive
-                receiver[number] = asked_by[call]
-            request[number] = asked_event[call]
-            if answered_at[call] == -1:
-                answered_at[call] = at[number]
-                answers[number] = asked_event[call]
-                if asked_row[call] >= first_row:
-                    reply[asked_row[call] - first_row + older] = event[number]
-                else:
-                    late[2 * counts[1]], late[2 * counts[1] + 1] = asked_row[call], event[number]
-                    counts[1] += 1
+        self._requests.forget(now - WAIT)
 
 
 def _doubt(found: Messages, lossy: set[int]) -> None:
@@ -388,7 +301,7 @@ def _kinds(messages: Messages, chosen: Ints) -> pa.Array:
     """What each message is. An answer from nobody is the VM's own: so does it say whether a process is alive."""
     internal = (messages.kind[chosen] == REPLY) & (messages.sender[chosen] == NONE)
     kinds = np.where(internal, SYSTEM, messages.kind[chosen]).astype(np.int8)
-    return pa.DictionaryArray.from_arrays(kinds, pa.array(KINDS))
+    return pa.DictionaryArray.from_arrays(kinds, pa.array(KINDS, pa.string()))
 
 
 def _words(numbers: Ints, words: Sequence[str | None]) -> pa.Array:

@@ -13,11 +13,11 @@ import pyarrow as pa
 
 from elixirscope.correlate.calls import Calls
 from elixirscope.correlate.columns import NONE, Ints, table
-from elixirscope.correlate.digests import numbered
+from elixirscope.correlate.digests import Numbers
 from elixirscope.correlate.messages import Messages, Shape
 from elixirscope.correlate.reasons import exit_kind
 from elixirscope.correlate.shapes import KINDS
-from elixirscope.kernels import I64, kernel
+from elixirscope.kernels import I32, I64, kernel
 from elixirscope.recording import etf
 from elixirscope.recording.format import Kind
 from elixirscope.recording.log import Log, ProcessKey, Site
@@ -146,9 +146,9 @@ class Lives:
     def __init__(self) -> None:
         self.all: list[Life] = []  # by process
         self.pids = Pids()
-        self._ran = np.empty(0, np.int64)  # process << 32 | site, each once
+        self._ran = Numbers()  # process << 32 | site
         self._first_sites = np.empty(0, np.int64)  # of each process, -1 for none
-        self._events = np.empty(0, np.int64)
+        self._events = np.zeros(0, np.int64)
         self._told = _Told()
 
     def take(self, log: Log, calls: Calls, messages: Messages) -> None:
@@ -158,20 +158,20 @@ class Lives:
         size = len(self.all)
         self._told.grow(size)
         self._first_sites = np.append(self._first_sites, np.full(size - len(self._first_sites), NONE))
-        counts = np.bincount(log.column("process"), minlength=size)
-        counts[: len(self._events)] += self._events
-        self._events = counts
+        self._events = np.append(self._events, np.zeros(size - len(self._events), np.int64))
+        _count(log.column("process"), self._events)
         self._births_and_deaths(log, calls, messages)
         process, site = calls.process[calls.older :], calls.site[calls.older :]
-        ran = process << 32 | site
-        self._ran = np.union1d(self._ran, ran[numbered(ran)[1]])
+        self._ran.add(process << 32 | site)
         _first_sites(process, site, self._first_sites)
 
     def _births_and_deaths(self, log: Log, calls: Calls, messages: Messages) -> None:
         # What makes a supervisor start or stop children, in order of arrival
         telling = messages.of_kind("exit", "call", "cast", "system")
-        telling = telling[messages.receive[telling] != NONE]
-        telling = telling[np.argsort(messages.receive[telling], kind="stable")]
+        came_as = np.full(len(log.rows), NONE)  # which of them each event brings
+        received = messages.receive[telling]
+        came_as[received[received != NONE] - log.first] = telling[received != NONE]
+        telling = came_as[came_as != NONE]
         self._told.know(messages)
         received, heard = messages.receive[telling], 0
         of_events, concerned = calls.of_events, np.zeros(256, dtype=bool)
@@ -223,7 +223,7 @@ class Lives:
     def _roles(self, log: Log, lives: list[Life]) -> None:
         """Kinds and callback modules, from the initial call and from the callbacks that ran."""
         behaviours: dict[int, Site] = {}
-        for key in self._ran.tolist():
+        for key in self._ran.all().tolist():
             process, site = key >> 32, log.sites.get(key & 0xFFFFFFFF)
             if site is None:
                 continue
@@ -237,6 +237,12 @@ class Lives:
         for life in lives:
             if life.kind == "process":
                 _role(life, behaviours.get(life.process))
+
+
+@kernel
+def _count(process: I32, events: I64) -> None:
+    for place in range(len(process)):
+        events[process[place]] += 1
 
 
 @kernel

@@ -92,14 +92,12 @@ class Offered:
 def digested(values: RawValues, ids: Ints) -> Given:
     """The arguments of callbacks, by their values (-1: not recorded)."""
     count = np.zeros(len(ids), np.int64)
-    located = list(values.located(ids))
-    for buffer, mine, start, end in located:
-        arities(mine, buffer, start, end, count)
+    data, there, start, end = values.located(ids)
+    arities(there, data, start, end, count)
     first = np.cumsum(count) - count
     parts, references = np.zeros(int(count.sum()), np.int64), np.zeros(2 * len(count), np.int64)
-    for buffer, mine, start, end in located:
-        arguments.expect(int((end - start).sum()) // 4)
-        arguments(mine, buffer, start, end, first, count, parts, references)
+    arguments.expect(int((end - start).sum()) // 4)
+    arguments(there, data, start, end, first, count, parts, references)
     return Given(first, count, parts, references)
 
 
@@ -204,7 +202,7 @@ def _serve(
         if best < 0:
             for place in range(count[each]):
                 for sort in range(_KINDS):
-                    if kinds[each] & 1 << sort:
+                    if kinds[each] & 1 << sort and head_kind[who * _KINDS + sort] >= 0:
                         wanted = parts[first[each] + place]
                         queue = by_body[_slot(by_body, body, _key(who, sort, wanted))]
                         best = _older(

@@ -53,13 +53,13 @@ def look(values: RawValues, ids: Ints, inner: dict[int, tuple[int, int]]) -> Loo
     inner: of some the start and end within the value: the message is only there.
     """
     looks = Looks(*(np.zeros(len(ids), np.int64) for _ in Looks._fields))
-    for buffer, mine, start, end in values.located(ids):
-        origin = start.copy()
-        for number in np.flatnonzero(np.isin(mine, list(inner))).tolist() if inner else []:
-            first, last = inner[int(mine[number])]
-            start[number], end[number] = origin[number] + first - 1, origin[number] + last
-        outlines.expect(int((end - start).sum()) // 4)
-        outlines(mine, buffer, origin, start, end, *looks)
+    data, there, start, end = values.located(ids)
+    origin = start.copy()
+    for number in np.flatnonzero(np.isin(there, list(inner))).tolist() if inner else []:
+        first, last = inner[int(there[number])]
+        start[number], end[number] = origin[number] + first - 1, origin[number] + last
+    outlines.expect(int((end - start).sum()) // 4)
+    outlines(there, data, origin, start, end, *looks)
     return looks
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -50,8 +49,14 @@ class Slices:
         return part
 
     def of(self, ids: Numbers) -> Numbers:
-        """The places of values."""
-        return self.places[ids if self._ids is None else np.searchsorted(self._ids, ids)]
+        """The places of values, which are there."""
+        if self._ids is None or not len(ids):
+            return self.places[ids]
+        # Most are new ones, whose ids follow each other up to the last
+        found = np.maximum(ids - (int(self._ids[-1]) + 1 - len(self._ids)), 0)
+        older = np.flatnonzero(self._ids[found] != ids)
+        found[older] = np.searchsorted(self._ids, ids[older])
+        return self.places[found]
 
     def between(self, first: int, last: int) -> Numbers:
         """The places of the values from one to another, which are all there."""
@@ -113,17 +118,16 @@ def _within(whole: bool) -> None:
         raise IndexError("a value lies outside of its file")
 
 
-def by_file(buffers: list[memoryview], places: Numbers) -> Iterator[tuple[int, Numbers]]:
-    """Each file that is there, and which of the places are in it. They are within it: kernels do not look."""
-    order = np.argsort(places[:, 0].astype(np.uint16), kind="stable")  # few bits sort much faster
-    files = places[order, 0]
-    limits = np.array([len(buffer) for buffer in buffers], np.int64)[files]
-    starts, sizes = places[order, 1], places[order, 2]
-    if ((starts < 0) | (sizes < 0) | (starts + sizes > limits)).any():
-        raise IndexError("a value lies outside of its file")
-    bounds = [*np.flatnonzero(np.diff(files, prepend=-1)).tolist(), len(files)]
-    for first, last in pairwise(bounds):
-        yield int(files[first]), order[first:last]
+def spans(buffers: list[memoryview], places: Numbers) -> tuple[Octets, Numbers, Numbers]:
+    """The memory in which all places lie, and where in it they start and end. They are within their files: kernels do
+    not look. It is there as long as the buffers are."""
+    if not places[:, 2].any():
+        return np.empty(0, np.uint8), np.zeros(len(places), np.int64), np.zeros(len(places), np.int64)
+    data, begins, limits = _spanned(buffers)
+    file, start, size = places.T
+    _within(not ((start < 0) | (size < 0) | (start + size > limits[file])).any())
+    first = begins[file] + start
+    return data, first, first + size
 
 
 @kernel

@@ -19,7 +19,7 @@ import zstandard
 from elixirscope.errors import RecordingError
 from elixirscope.recording import etf
 from elixirscope.recording.frames import map_file
-from elixirscope.recording.slices import Slices, by_file, no_value
+from elixirscope.recording.slices import Numbers, Slices, no_value, spans
 from elixirscope.recording.terms import Term
 
 Raw: TypeAlias = bytes  # a value's external format; classes below have a method of the name `bytes`
@@ -75,16 +75,11 @@ class RawValues:
         buffers = self.slices.buffers
         return (buffers[file][at : at + size] for file, at, size in self.places().tolist())
 
-    def located(
-        self, ids: npt.NDArray[np.int64]
-    ) -> Iterator[tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
-        """The buffers in which values lie: for each its bytes, which of `ids` (-1: none) are there, and where they
-        start and end."""
-        with_value = np.flatnonzero(ids >= 0)
-        places = self.slices.of(ids[with_value])
-        for file, mine in by_file(self.slices.buffers, places):
-            start, size = places[mine, 1], places[mine, 2]
-            yield np.frombuffer(self.slices.buffers[file], np.uint8), with_value[mine], start, start + size
+    def located(self, ids: Numbers) -> tuple[npt.NDArray[np.uint8], Numbers, Numbers, Numbers]:
+        """Memory in which values lie, which of `ids` (-1: none) are there, and where they start and end."""
+        there = np.flatnonzero(ids >= 0)
+        data, start, end = spans(self.slices.buffers, self.slices.of(ids[there]))
+        return data, there, start, end
 
 
 def _term(slices: Slices, value_id: int) -> Term:

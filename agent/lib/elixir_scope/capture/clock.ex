@@ -39,10 +39,15 @@ defmodule ElixirScope.Capture.Clock do
   @spec current() :: t
   def current, do: :persistent_term.get(@key, nil)
 
-  @doc "The time, in native units."
-  @spec now(t) :: integer
-  def now(nil), do: :erlang.monotonic_time()
-  def now(constant), do: :os.perf_counter() + constant
+  @doc "The time, in native units. A macro, for a call would cost half as much as reading it."
+  defmacro now(clock) do
+    quote do
+      case unquote(clock) do
+        nil -> :erlang.monotonic_time()
+        constant -> :os.perf_counter() + constant
+      end
+    end
+  end
 
   @doc "The time, in nanoseconds."
   @spec nanoseconds() :: integer

@@ -26,6 +26,8 @@ defmodule ElixirScope.Capture.Collector do
   @oldest_ns 30_000_000
   # So many messages to a name may wait until somebody is known to have had it.
   @held 100
+  # Who has taken fewer since its last rest may rest longer.
+  @few 200
   # How often the VM's tracer looks at its queue, in trace messages.
   @tell 64
 
@@ -59,6 +61,8 @@ defmodule ElixirScope.Capture.Collector do
       held: [],
       # Whether anything came since the last rest.
       busy: false,
+      # How many it had taken by then.
+      rested: 0,
       written: 0,
       lost: 0,
       failed: nil
@@ -71,7 +75,7 @@ defmodule ElixirScope.Capture.Collector do
 
       {:error, reason} ->
         # At the start there is somebody to tell. Later the program runs, and what is lost must be counted.
-        if Ingestor.channel() == nil do
+        if Ingestor.open() == nil do
           :proc_lib.init_ack(parent, {:error, {:cannot_write, dir, reason}})
         else
           :proc_lib.init_ack(parent, {:ok, self()})
@@ -106,8 +110,9 @@ defmodule ElixirScope.Capture.Collector do
   defp patience(state), do: if(state.batch.count > 0 or state.held != [], do: @idle_ms, else: 1_000)
 
   defp rest(%{busy: true} = state) do
-    Pacer.rest()
-    %{state | busy: false}
+    taken = state.written + state.batch.count
+    Pacer.rest(if taken - state.rested < @few, do: :little, else: :much)
+    %{state | busy: false, rested: taken}
   end
 
   defp rest(state), do: flush(state)
@@ -168,7 +173,7 @@ defmodule ElixirScope.Capture.Collector do
   defp flagged({value, secret?}, sites), do: {value, if(secret?, do: @redacted, else: 0), sites}
 
   defp add_trace(state, trace) do
-    Native.learn_all(elem(trace, 3))
+    learn(trace)
     {kept?, plumbing} = Plumbing.keep?(state.plumbing, trace)
     state = %{state | plumbing: plumbing, names: Names.learn(state.names, trace)}
 
@@ -184,6 +189,12 @@ defmodule ElixirScope.Capture.Collector do
         state
     end
   end
+
+  # So that C need not ask the next time.
+  defp learn({:trace_ts, _, what, _, told, _}) when what in [:spawn, :spawned, :return_from],
+    do: Native.learn_all(told)
+
+  defp learn(trace), do: Native.learn_all(elem(trace, 3))
 
   # The VM's clock may have been corrected since the recording began.
   defp traced(%{skew: 0} = state, trace), do: TraceMessage.event(trace, state.budgets, state.names)
@@ -238,9 +249,7 @@ defmodule ElixirScope.Capture.Collector do
     lost = losses |> Enum.map(&elem(&1, 1)) |> Enum.sum()
     batch = state.batch
 
-    with :ok <- write_processes(state.file, batch.fresh),
-         :ok <- write_losses(state.file, losses),
-         :ok <- write_events(state.file, batch, lost) do
+    with :ok <- FrameFile.append(state.file, processes(batch.fresh) ++ lost(losses) ++ events(batch, lost)) do
       Ingestor.told(state.shard, losses)
       state = %{state | batch: Batch.new(batch.known), written: state.written + batch.count, lost: state.lost + lost}
       written(state, batch.count)
@@ -251,21 +260,19 @@ defmodule ElixirScope.Capture.Collector do
 
   defp flush(state), do: state
 
-  defp write_processes(_file, []), do: :ok
+  # The frames of a batch.
+  defp processes([]), do: []
+  defp processes(fresh), do: [FrameFile.frame_of(:processes, Enum.reverse(fresh), count: length(fresh))]
 
-  defp write_processes(file, fresh) do
-    FrameFile.write_term(file, :processes, Enum.reverse(fresh), count: length(fresh))
-  end
+  defp lost([]), do: []
+  defp lost(losses), do: [FrameFile.frame_of(:loss, losses, count: length(losses))]
 
-  defp write_losses(_file, []), do: :ok
-  defp write_losses(file, losses), do: FrameFile.write_term(file, :loss, losses, count: length(losses))
+  defp events(%{count: 0}, 0), do: []
 
-  defp write_events(_file, %{count: 0}, 0), do: :ok
-
-  defp write_events(file, batch, lost) do
+  defp events(batch, lost) do
     now = Clock.nanoseconds()
     opts = [first: batch.first || now, last: batch.last || now, count: batch.count, loss: lost]
-    FrameFile.write(file, :events, [batch.events, batch.values], opts)
+    [FrameFile.frame(:events, [batch.events, batch.values], opts)]
   end
 
   # The disk is full or gone. The application goes on; what it does from here is counted as lost.
@@ -293,7 +300,7 @@ defmodule ElixirScope.Capture.Collector do
     losses = Ingestor.losses(state.shard)
     lost = losses |> Enum.map(&elem(&1, 1)) |> Enum.sum()
 
-    with :ok <- write_losses(state.file, losses), :ok <- write_events(state.file, Batch.new(), lost) do
+    with :ok <- FrameFile.append(state.file, lost(losses) ++ events(Batch.new(), lost)) do
       Ingestor.told(state.shard, losses)
     end
 

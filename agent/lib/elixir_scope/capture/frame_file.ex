@@ -59,9 +59,18 @@ defmodule ElixirScope.Capture.FrameFile do
     :ok
   end
 
-  @doc "Appends one frame. `loss` counts the events dropped since the frame before."
+  @doc "Appends one frame: see `frame/3`."
   @spec write(t, atom, iodata, keyword) :: :ok | {:error, term}
-  def write(file, type, payload, opts \\ []) do
+  def write(file, type, payload, opts \\ []), do: append(file, [frame(type, payload, opts)])
+
+  @doc "Appends frames at once: each time somebody writes, a thread of the VM is woken, and spins for a while afterwards."
+  @spec append(t, [iodata]) :: :ok | {:error, term}
+  def append(_file, []), do: :ok
+  def append(file, frames), do: :file.write(file, frames)
+
+  @doc "One frame. `loss` counts the events dropped since the frame before."
+  @spec frame(atom, iodata, keyword) :: iodata
+  def frame(type, payload, opts \\ []) do
     now = Clock.nanoseconds()
 
     head =
@@ -70,9 +79,13 @@ defmodule ElixirScope.Capture.FrameFile do
         Keyword.get(opts, :count, 1)::little-32, Keyword.get(opts, :loss, 0)::little-32>>
 
     checked = [head, payload]
-    :file.write(file, ["EXSF", <<:erlang.crc32(checked)::little-32>>, checked])
+    ["EXSF", <<:erlang.crc32(checked)::little-32>>, checked]
   end
 
   @doc "Appends a frame that carries one term."
-  def write_term(file, type, term, opts \\ []), do: write(file, type, :erlang.term_to_binary(term), opts)
+  def write_term(file, type, term, opts \\ []), do: append(file, [frame_of(type, term, opts)])
+
+  @doc "One frame that carries one term."
+  @spec frame_of(atom, term, keyword) :: iodata
+  def frame_of(type, term, opts \\ []), do: frame(type, :erlang.term_to_binary(term), opts)
 end

@@ -7,9 +7,8 @@ defmodule ElixirScope.Capture.InstrumentationRuntime do
   """
 
   use ElixirScope.Capture.Event
-  alias ElixirScope.Capture.{CallBudget, Clock, Ingestor, States, Value}
-
-  @compile {:inline, flags: 1, put: 4, put: 6, arguments: 4}
+  import ElixirScope.Capture.Ingestor, only: [channel: 1]
+  alias ElixirScope.Capture.{CallBudget, Ingestor, States, Value}
 
   @doc "A frame begins. Returns its name; 0 when nothing is recorded, or this call is only counted."
   @spec call(pos_integer, tuple) :: integer
@@ -18,27 +17,22 @@ defmodule ElixirScope.Capture.InstrumentationRuntime do
       nil ->
         0
 
-      {_, _, clock, %{argument: budget}, calls} = channel ->
-        if CallBudget.spent?(calls, site) do
-          0
-        else
-          {value, cut?} = arguments(args, budget, calls, site)
-          frame = Clock.now(clock)
-          Ingestor.put(channel, {:"$es", head(@call, flags(cut?), 0, site), frame, frame, self(), value})
-          frame
+      channel(calls: calls, argument: budget) = channel ->
+        cond do
+          CallBudget.spent?(calls, site) ->
+            0
+
+          args == {} or budget == :none ->
+            Ingestor.begin(channel, head(@call, 0, 0, site), @none)
+
+          Value.fits?(args, budget) ->
+            Ingestor.begin(channel, head(@call, 0, 0, site), args)
+
+          true ->
+            CallBudget.charge(calls, site, budget)
+            {value, cut?} = Value.clip(args, budget)
+            Ingestor.begin(channel, head(@call, flags(cut?), 0, site), value)
         end
-    end
-  end
-
-  defp arguments({}, _budget, _calls, _site), do: {@none, false}
-  defp arguments(_args, :none, _calls, _site), do: {@none, false}
-
-  defp arguments(args, budget, calls, site) do
-    if Value.fits?(args, budget) do
-      {args, false}
-    else
-      CallBudget.charge(calls, site, budget)
-      Value.clip(args, budget)
     end
   end
 
@@ -52,7 +46,7 @@ defmodule ElixirScope.Capture.InstrumentationRuntime do
   def return(frame, site, value) do
     case Ingestor.code_channel() do
       nil -> :ok
-      {_, _, _, %{argument: budget}, _} = channel -> put(channel, budget, @return, frame, site, value)
+      channel(argument: budget) = channel -> put(channel, budget, @return, frame, site, value)
     end
 
     value
@@ -76,7 +70,7 @@ defmodule ElixirScope.Capture.InstrumentationRuntime do
   def bind(frame, site, values) do
     case Ingestor.code_channel() do
       nil -> :ok
-      {_, _, _, %{binding: budget}, _} = channel -> put(channel, budget, @bind, frame, site, values)
+      channel(binding: budget) = channel -> put(channel, budget, @bind, frame, site, values)
     end
   end
 
@@ -91,15 +85,13 @@ defmodule ElixirScope.Capture.InstrumentationRuntime do
   `ElixirScope.AST.Callbacks`.
   """
   def state(frame, site, shape, before, result) do
-    with {_, _, clock, %{state: budget}, _} = channel <- Ingestor.code_channel(),
+    with channel(state: budget) = channel <- Ingestor.code_channel(),
          {:ok, state} <- States.after_callback(shape, before, result) do
-      ts = Clock.now(clock)
-
       if before != @none and :erts_debug.same(before, state) do
-        Ingestor.put(channel, {:"$es", head(@state, @unchanged, 1, site), ts, frame, self(), @none})
+        Ingestor.put(channel, head(@state, @unchanged, 1, site), frame, @none)
       else
         {value, cut?} = Value.clip(state, budget)
-        Ingestor.put(channel, {:"$es", head(@state, flags(cut?), 1, site), ts, frame, self(), value})
+        Ingestor.put(channel, head(@state, flags(cut?), 1, site), frame, value)
       end
     end
 
@@ -111,33 +103,28 @@ defmodule ElixirScope.Capture.InstrumentationRuntime do
   defp failure(kind, frame, site, value) do
     case Ingestor.code_channel() do
       nil -> :ok
-      {_, _, _, %{reason: budget}, _} = channel -> put(channel, budget, kind, frame, site, value)
+      channel(reason: budget) = channel -> put(channel, budget, kind, frame, site, value)
     end
   end
 
-  defp put(channel, :none, kind, frame, site, _value), do: put(channel, head(kind, 0, 0, site), frame, @none)
+  defp put(channel, :none, kind, frame, site, _value), do: Ingestor.put(channel, head(kind, 0, 0, site), frame, @none)
 
   defp put(channel, budget, kind, frame, site, value) do
     if Value.fits?(value, budget) do
-      put(channel, head(kind, 0, 0, site), frame, value)
+      Ingestor.put(channel, head(kind, 0, 0, site), frame, value)
     else
       {value, cut?} = Value.clip(value, budget)
-      put(channel, head(kind, flags(cut?), 0, site), frame, value)
+      Ingestor.put(channel, head(kind, flags(cut?), 0, site), frame, value)
     end
   end
-
-  defp put({_, _, clock, _, _} = channel, head, frame, value),
-    do: Ingestor.put(channel, {:"$es", head, Clock.now(clock), frame, self(), value})
 
   defp plain(_kind, 0, _site), do: :ok
 
   defp plain(kind, frame, site) do
-    with {_, _, clock, _, _} = channel <- Ingestor.code_channel() do
-      ts = Clock.now(clock)
-      Ingestor.put(channel, {:"$es", head(kind, 0, 0, site), ts, frame, self(), @none})
+    case Ingestor.code_channel() do
+      nil -> :ok
+      channel -> Ingestor.put(channel, head(kind, 0, 0, site), frame, @none)
     end
-
-    :ok
   end
 
   defp flags(true), do: @truncated

@@ -15,8 +15,12 @@ defmodule ElixirScope.Capture.Meta do
 
   def start_link(arg), do: GenServer.start_link(__MODULE__, arg, name: @name)
 
-  @doc "Writes the sites of a module; returns when they are written, unless the disk takes nothing."
-  def sites(module, info, sites), do: call({:sites, module, info, sites})
+  @doc "Writes the sites of a module, and META frames that go with them; returns when they are written, unless the disk takes nothing."
+  def sites(module, info, sites, told \\ []) do
+    # Encoded here, and not where all meet: there it would be copied first.
+    frames = [FrameFile.frame_of(:sites, {module, info, sites}, count: length(sites))]
+    call({:frames, frames ++ Enum.map(told, &FrameFile.frame_of(:meta, &1))})
+  end
 
   @doc "Writes a META frame."
   def write(map), do: call({:meta, map})
@@ -52,8 +56,8 @@ defmodule ElixirScope.Capture.Meta do
   end
 
   @impl true
-  def handle_call({:sites, module, info, sites}, _from, state) do
-    append(state.file, :sites, {module, info, sites}, count: length(sites))
+  def handle_call({:frames, frames}, _from, state) do
+    written(FrameFile.append(state.file, frames))
     {:reply, :ok, state}
   end
 

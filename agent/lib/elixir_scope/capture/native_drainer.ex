@@ -1,6 +1,6 @@
 defmodule ElixirScope.Capture.NativeDrainer do
   @moduledoc """
-  Brings what is in one ring into frames, at least fifty times a second. The ring is told what is safe only when it
+  Brings what is in one ring into frames: fifty times a second while much comes, twenty times while little does. The ring is told what is safe only when it
   is written, together with how long the file then was: so whoever goes on after a crash, this process restarted or
   the recorder when the VM is gone, cuts the file back to there and repeats nothing and misses nothing.
   """
@@ -8,7 +8,9 @@ defmodule ElixirScope.Capture.NativeDrainer do
   use GenServer
   alias ElixirScope.Capture.{FrameFile, Native, NativeRuntime}
 
+  # While much comes, and the longest while little does.
   @every_ms 20
+  @seldom_ms 50
   @chunk 262_144
   # A writer is in the middle of an event for microseconds.
   @settle_ms 2
@@ -36,8 +38,12 @@ defmodule ElixirScope.Capture.NativeDrainer do
     Process.flag(:priority, :high)
 
     case reopen(ring, NativeRuntime.mark(ring.number)) do
-      {:ok, file} -> {:ok, %{ring: ring, file: file, failed: nil, unwritten: 0, closed: false}, {:continue, :drain}}
-      {:error, reason} -> {:stop, {:cannot_write, ring.frames, reason}}
+      {:ok, file, bytes} ->
+        state = %{ring: ring, file: file, bytes: bytes, wait: @every_ms, failed: nil, unwritten: 0, closed: false}
+        {:ok, state, {:continue, :drain}}
+
+      {:error, reason} ->
+        {:stop, {:cannot_write, ring.frames, reason}}
     end
   end
 
@@ -45,7 +51,7 @@ defmodule ElixirScope.Capture.NativeDrainer do
     with {:ok, file} <- FrameFile.create(ring.frames, 256 + ring.number),
          {:ok, bytes} <- :file.position(file, :cur) do
       NativeRuntime.advance(ring.number, tail, bytes, lost, events)
-      {:ok, file}
+      {:ok, file, bytes}
     end
   end
 
@@ -53,17 +59,17 @@ defmodule ElixirScope.Capture.NativeDrainer do
     with {:ok, file} <- :file.open(ring.frames, [:read, :write, :raw, :binary]),
          {:ok, ^bytes} <- :file.position(file, bytes),
          :ok <- :file.truncate(file),
-         do: {:ok, file}
+         do: {:ok, file, bytes}
   end
 
   @impl true
   def handle_continue(:drain, state) do
     NativeRuntime.warm(state.ring.number)
-    {:noreply, again(drain(state))}
+    {:noreply, again(state, drain(state))}
   end
 
   @impl true
-  def handle_info(:drain, state), do: {:noreply, again(drain(state))}
+  def handle_info(:drain, state), do: {:noreply, again(state, drain(state))}
   def handle_info(_, state), do: {:noreply, state}
 
   @impl true
@@ -81,11 +87,16 @@ defmodule ElixirScope.Capture.NativeDrainer do
   # Restarted: the next one goes on.
   def terminate(_reason, _state), do: :ok
 
-  defp again(%{closed: true} = state), do: state
+  defp again(_before, %{closed: true} = state), do: state
 
-  defp again(state) do
-    Process.send_after(self(), :drain, @every_ms)
-    state
+  # All drainers at the same times: to wake a scheduler costs more than to find a ring empty, above all while the
+  # program starts or compiles and nothing comes.
+  defp again(before, state) do
+    much? = state.bytes - before.bytes > div(@chunk, 4)
+    wait = if much?, do: @every_ms, else: min(2 * before.wait, @seldom_ms)
+    next = (Integer.floor_div(:erlang.monotonic_time(:millisecond), wait) + 1) * wait
+    Process.send_after(self(), :drain, next, abs: true)
+    %{state | wait: wait}
   end
 
   # All that is committed, chunk by chunk: what comes while we write is soon enough for the next time, unless much does.
@@ -122,12 +133,12 @@ defmodule ElixirScope.Capture.NativeDrainer do
   defp write(%{failed: nil, file: file} = state, tail, told, losses, batch) do
     {_, _, _, before} = NativeRuntime.mark(state.ring.number)
 
-    with :ok <- write_processes(file, elem(batch, 0)),
-         :ok <- write_losses(file, losses, :overload),
-         :ok <- write_events(file, batch, sum(losses)),
-         {:ok, bytes} <- :file.position(file, :cur) do
+    frames = processes(elem(batch, 0)) ++ lost(losses, :overload) ++ events(batch, sum(losses))
+    bytes = state.bytes + IO.iodata_length(frames)
+
+    with :ok <- FrameFile.append(file, frames) do
       NativeRuntime.advance(state.ring.number, tail, bytes, told + sum(losses), before + elem(batch, 3))
-      state
+      %{state | bytes: bytes}
     else
       {:error, reason} ->
         FrameFile.complain(reason)
@@ -142,25 +153,26 @@ defmodule ElixirScope.Capture.NativeDrainer do
     %{state | unwritten: state.unwritten + sum(losses) + elem(batch, 3)}
   end
 
-  defp write_processes(_file, []), do: :ok
+  # The frames of a batch.
+  defp processes([]), do: []
 
-  defp write_processes(file, encoded) do
+  defp processes(encoded) do
     processes = for {index, pid} <- Enum.reverse(encoded), do: {index, :erlang.binary_to_term(pid)}
-    FrameFile.write_term(file, :processes, processes, count: length(processes))
+    [FrameFile.frame_of(:processes, processes, count: length(processes))]
   end
 
-  defp write_losses(_file, [], _reason), do: :ok
+  defp lost([], _reason), do: []
 
-  defp write_losses(file, losses, reason) do
+  defp lost(losses, reason) do
     rows = for {pid, count} <- losses, do: {pid, count, reason}
-    FrameFile.write_term(file, :loss, rows, count: length(rows))
+    [FrameFile.frame_of(:loss, rows, count: length(rows))]
   end
 
-  defp write_events(_file, {_, _, _, 0, _, _}, 0), do: :ok
+  defp events({_, _, _, 0, _, _}, 0), do: []
 
-  defp write_events(file, {_, events, values, count, first, last}, loss) do
+  defp events({_, events, values, count, first, last}, loss) do
     now = :erlang.monotonic_time(:nanosecond)
-    FrameFile.write(file, :events, [events, values], first: first || now, last: last || now, count: count, loss: loss)
+    [FrameFile.frame(:events, [events, values], first: first || now, last: last || now, count: count, loss: loss)]
   end
 
   defp close(%{closed: true} = state), do: state
@@ -192,5 +204,5 @@ defmodule ElixirScope.Capture.NativeDrainer do
   end
 
   defp finish(%{unwritten: 0}), do: :ok
-  defp finish(state), do: write_losses(state.file, [{nil, state.unwritten}], state.failed)
+  defp finish(state), do: FrameFile.append(state.file, lost([{nil, state.unwritten}], state.failed))
 end

@@ -111,7 +111,7 @@ defmodule ElixirScope.Capture.NativeRuntime do
         # The clock of C is in nanoseconds, an event's in the VM's own unit.
         ts = :erlang.convert_time_unit(ts, :nanosecond, :native)
         frame = if kind == @call, do: ts, else: :erlang.convert_time_unit(frame, :nanosecond, :native)
-        Ingestor.put(channel, {:"$es", head(kind, flags, aux, site), ts, frame, self(), value})
+        Ingestor.put(channel, head(kind, flags, aux, site), ts, frame, value)
         frame
     end
   end

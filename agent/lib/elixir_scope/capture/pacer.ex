@@ -13,13 +13,15 @@ defmodule ElixirScope.Capture.Pacer do
   use GenServer
 
   @name :elixir_scope_pacer
+  # After much, and after little.
   @rest_ms 2
+  @long_rest_ms 10
 
   def start_link(_), do: GenServer.start_link(__MODULE__, nil, name: @name)
 
-  @doc "The calling process has nothing to do: it is suspended soon, for a moment."
-  @spec rest() :: :ok
-  def rest, do: GenServer.cast(@name, {:rest, self()})
+  @doc "The calling process has nothing to do: it is suspended soon, for a moment; a longer one when it had little to do."
+  @spec rest(:much | :little) :: :ok
+  def rest(had), do: GenServer.cast(@name, {:rest, self(), had})
 
   @doc "Whoever rests goes on at once."
   @spec wake() :: :ok
@@ -33,16 +35,28 @@ defmodule ElixirScope.Capture.Pacer do
   end
 
   @impl true
-  def handle_cast({:rest, pid}, resting) do
-    if resting == [], do: Process.send_after(self(), :wake, @rest_ms)
+  def handle_cast({:rest, pid, had}, resting) do
     # It may have asked twice.
-    {:noreply, if(pid not in resting and suspended?(pid), do: [pid | resting], else: resting)}
+    if pid not in resting and suspended?(pid) do
+      Process.send_after(self(), {:wake, pid}, if(had == :much, do: @rest_ms, else: @long_rest_ms))
+      {:noreply, [pid | resting]}
+    else
+      {:noreply, resting}
+    end
   end
 
-  def handle_cast(:wake, resting), do: {:noreply, resume(resting)}
+  def handle_cast(:wake, resting) do
+    resume(resting)
+    {:noreply, []}
+  end
 
   @impl true
-  def handle_info(:wake, resting), do: {:noreply, resume(resting)}
+  def handle_info({:wake, pid}, resting) do
+    # It may have been woken, and rest again: then it is woken early.
+    if pid in resting, do: resume([pid])
+    {:noreply, List.delete(resting, pid)}
+  end
+
   def handle_info(_, resting), do: {:noreply, resting}
 
   # Without waiting for it: it may be writing to a slow disk.
@@ -62,7 +76,5 @@ defmodule ElixirScope.Capture.Pacer do
         ArgumentError -> :ok
       end
     end
-
-    []
   end
 end

@@ -35,7 +35,7 @@ defmodule ElixirScope.Capture.PipelineManager do
   def ready, do: GenServer.call(@name, :ready)
 
   defp call(request) do
-    if Ingestor.channel() != nil, do: GenServer.call(@name, request, 5_000)
+    if Ingestor.open() != nil, do: GenServer.call(@name, request, 5_000)
     :ok
   catch
     :exit, _ -> :ok
@@ -54,6 +54,8 @@ defmodule ElixirScope.Capture.PipelineManager do
        limited: false,
        muted: false,
        switch: KillSwitch.new(plan.limits),
+       # What an event of the portable engine costs here, in ns.
+       cost: Ingestor.cost_ns(),
        looked: nil,
        turned: ns(),
        calls: nil
@@ -63,7 +65,7 @@ defmodule ElixirScope.Capture.PipelineManager do
   @impl true
   def handle_continue(:open, state) do
     # After one that was killed: it may have stepped down, and what it knew of that is gone.
-    if Ingestor.channel() != nil, do: anew(state)
+    if Ingestor.open() != nil, do: anew(state)
     state = open(state)
     spent = spent(state)
     calls = CallLimit.new(state.plan.limits, ns(), spent)
@@ -210,8 +212,7 @@ defmodule ElixirScope.Capture.PipelineManager do
   defp limit(of, on?, reason),
     do: Meta.write(%{what: :limit, of: of, on: on?, reason: reason, unix_ns: :erlang.system_time(:nanosecond)})
 
-  # Costs of an event to the recorded process, as `make bench-capture` measured them.
-  @portable_ns 300
+  # The cost of a native event to the recorded process: less of code, more of the VM's tracer.
   @native_ns 100
 
   defp step(%{looked: {before, spent_before}} = state, memory) do
@@ -238,7 +239,7 @@ defmodule ElixirScope.Capture.PipelineManager do
 
   defp spent(state) do
     handed = Enum.sum(for {_, {_, depth}} <- state.slots, depth != nil, do: Ingestor.handed(depth))
-    @portable_ns * handed + @native_ns * Native.paid() + Native.values_ns() + CallBudget.spent()
+    state.cost * handed + @native_ns * Native.paid() + Native.values_ns() + CallBudget.spent()
   end
 
   defp limited(state, calls) do

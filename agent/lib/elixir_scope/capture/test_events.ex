@@ -4,7 +4,8 @@ defmodule ElixirScope.Capture.TestEvents do
   """
 
   use ElixirScope.Capture.Event
-  alias ElixirScope.Capture.{Clock, Ingestor, Value}
+  import ElixirScope.Capture.Ingestor, only: [channel: 1]
+  alias ElixirScope.Capture.{Ingestor, Value}
 
   @doc "What `ExUnit.EventManager` was told. Anything but tests is ignored."
   def notify({:test_started, test}), do: emit(@test_start, describe(test))
@@ -12,14 +13,14 @@ defmodule ElixirScope.Capture.TestEvents do
   def notify(_), do: :ok
 
   defp emit(kind, value) do
-    case Ingestor.channel() do
+    case Ingestor.open() do
       nil ->
         :ok
 
-      {_, _, clock, budgets, _} = channel ->
-        {value, cut?} = Value.clip(value, budgets.reason)
+      channel(reason: budget) = channel ->
+        {value, cut?} = Value.clip(value, budget)
         flags = if cut?, do: @truncated, else: 0
-        Ingestor.put(channel, {:"$es", head(kind, flags, 0, 0), Clock.now(clock), 0, self(), value})
+        Ingestor.put(channel, head(kind, flags, 0, 0), 0, value)
     end
   end
 

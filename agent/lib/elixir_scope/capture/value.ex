@@ -36,22 +36,23 @@ defmodule ElixirScope.Capture.Value do
   defp measure(term, left) when is_integer(term) and term < 0x7FFFFFFFFFFFFFF and term > -0x7FFFFFFFFFFFFFF,
     do: left - 5
 
-  defp measure(term, left) when is_integer(term), do: left - :erlang.external_size(term)
-  defp measure(term, left) when is_float(term), do: left - 9
-  defp measure(term, left) when is_bitstring(term), do: left - 5 - byte_size(term)
-  defp measure(term, left) when is_pid(term) or is_reference(term) or is_port(term), do: left - 27
-  defp measure([], left), do: left - 1
-  defp measure([head | tail], left), do: measure(tail, measure(head, left - 2))
-  defp measure({}, left), do: left - 2
-  # Most tuples are small: without a loop they cost half.
+  # Arguments and variables come in tuples, mostly small ones: without a loop they cost half.
   defp measure({a}, left), do: measure(a, left - 5)
   defp measure({a, b}, left), do: measure(b, measure(a, left - 5))
   defp measure({a, b, c}, left), do: measure(c, measure(b, measure(a, left - 5)))
+  defp measure({}, left), do: left - 2
 
   defp measure(term, left) when is_tuple(term) do
     size = tuple_size(term)
     if size > left, do: @over, else: measure_elements(term, 1, size, left - 5)
   end
+
+  defp measure([head | tail], left), do: measure(tail, measure(head, left - 2))
+  defp measure([], left), do: left - 1
+  defp measure(term, left) when is_integer(term), do: left - :erlang.external_size(term)
+  defp measure(term, left) when is_float(term), do: left - 9
+  defp measure(term, left) when is_bitstring(term), do: left - 5 - byte_size(term)
+  defp measure(term, left) when is_pid(term) or is_reference(term) or is_port(term), do: left - 27
 
   defp measure(term, left) when is_map(term) do
     if map_size(term) * 4 > left, do: @over, else: measure_pairs(:maps.next(:maps.iterator(term)), left - 5)

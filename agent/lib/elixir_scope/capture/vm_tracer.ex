@@ -149,7 +149,9 @@ defmodule ElixirScope.Capture.VMTracer do
   defp not_covered(subject, reason), do: Meta.write(%{what: :coverage, subject: subject, reason: reason})
 
   defp flags(plan) do
-    if(plan.lifecycle, do: [:procs, :call], else: []) ++
+    lives = if Plan.lives_only?(plan), do: [:procs], else: [:procs, :call]
+
+    if(plan.lifecycle, do: lives, else: []) ++
       if(plan.messages, do: [:send, :receive], else: []) ++ if plan.scheduling, do: [:running], else: []
   end
 
@@ -163,9 +165,10 @@ defmodule ElixirScope.Capture.VMTracer do
     sends = if Native.tracer(), do: true, else: [{[:_, event], [], [{:message, false}]}, {[:_, :_], [], []}]
     # Adds the sender, as {node, pid}.
     receives = [{[:"$1", :"$2", :_], [], [{:message, {{:"$1", :"$2"}}}]}]
-    returns = [{:_, [], [{:return_trace}]}]
+    # What they are called with, their whole state, need not be told.
+    returns = [{:_, [], [{:message, false}, {:return_trace}]}]
 
-    for {f, a} <- @supervisor, not TraceSession.pattern({:supervisor, f, a}, returns) do
+    for {f, a} <- @supervisor, :call in flags, not TraceSession.pattern({:supervisor, f, a}, returns) do
       not_covered("states of supervisors", "another tool traces supervisor.#{f}/#{a}")
     end
 

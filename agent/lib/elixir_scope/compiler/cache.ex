@@ -58,10 +58,15 @@ defmodule ElixirScope.Compiler.Cache do
   end
 
   defp context(plan) do
-    own = for module <- Application.spec(:elixir_scope, :modules) || [], Code.ensure_loaded?(module), do: module
-    agent = for module <- own, do: {module, module.module_info(:md5)}
+    agent = with nil <- Application.get_env(:elixir_scope, :build), do: digests()
     plan = inspect(Map.drop(plan, @immaterial), limit: :infinity, printable_limit: :infinity)
     :erlang.md5(:erlang.term_to_binary({agent, plan, System.version(), :erlang.system_info(:otp_release)}))
+  end
+
+  # Of an agent that the recorder has not built.
+  defp digests do
+    own = for module <- Application.spec(:elixir_scope, :modules) || [], Code.ensure_loaded?(module), do: module
+    for module <- own, do: {module, module.module_info(:md5)}
   end
 
   @doc """

@@ -15,32 +15,38 @@ defmodule ElixirScope.Compiler.Hooks do
   alias ElixirScope.Boot
   alias ElixirScope.Capture.{Ingestor, PipelineManager, TestEvents, VMTracer}
   alias ElixirScope.Compiler.{Loader, MemoryDoor, Rewrite}
+  alias ElixirScope.Plan
 
   # These two wait for the agent.
   @early [
     {:mix, Mix.Tasks.App.Config, [{:wrap, :run, 1, {__MODULE__, :after_config}}]},
     {:elixir, System, [{:wrap, :halt, 1, {__MODULE__, :before_halt}}]}
   ]
-  @late [
-    {:ex_unit, ExUnit.EventManager, [{:wrap, :notify, 2, {__MODULE__, :test_event}}]},
+  @late [{:ex_unit, ExUnit.EventManager, [{:wrap, :notify, 2, {__MODULE__, :test_event}}]}]
+  @code [
     {:elixir, :elixir_erl_compiler,
      [{:wrap, :forms, 3, {MemoryDoor, :compiled}}, {:wrap, :noenv_forms, 3, {MemoryDoor, :compiled}}]},
     {:elixir, :elixir_module, [{:redirect, {:code, :load_binary, 3}, {MemoryDoor, :load_binary}}]}
   ]
 
   @doc "Sets every hook that this installation of Elixir has a place for. Returns what could not be set."
-  @spec install() :: [{module, term}]
-  def install, do: early() ++ late()
+  @spec install(Plan.t()) :: [{module, term}]
+  def install(plan), do: early() ++ late(plan)
 
   @doc "The hooks that Mix may come to before the agent has started, for which they then wait."
   @spec early() :: [{module, term}]
   def early, do: set_all(@early)
 
-  @doc "The other hooks."
-  @spec late() :: [{module, term}]
-  def late do
-    MemoryDoor.open()
-    set_all(@late)
+  @doc "The other hooks that this plan needs."
+  @spec late(Plan.t()) :: [{module, term}]
+  def late(plan) do
+    if Plan.records_code?(plan) do
+      Boot.code()
+      MemoryDoor.open()
+      set_all(@late ++ @code)
+    else
+      set_all(@late)
+    end
   end
 
   defp set_all(hooks) do

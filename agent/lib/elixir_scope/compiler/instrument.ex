@@ -2,20 +2,25 @@ defmodule ElixirScope.Compiler.Instrument do
   @moduledoc "One module: from what was read of its `.beam` to the binary to load and its sites, and announcing these."
 
   alias ElixirScope.AST.{Forms, Transformer}
+  alias ElixirScope.Boot
   alias ElixirScope.Capture.Ingestor
   alias ElixirScope.Compiler.Beam
 
   @doc "Writes the sites of a module into the recording."
   def announce(%{module: module} = info, sites) do
-    Ingestor.put_sites(module, info, sites)
     functions = Enum.count(sites, &match?({_, :function, _, _, _, _, _}, &1))
-    Ingestor.meta(%{what: :module, module: module, functions: functions, sites: length(sites)})
+
+    Ingestor.put_sites(module, info, sites, [
+      %{what: :module, module: module, functions: functions, sites: length(sites)}
+    ])
+
     :ok
   end
 
   @doc "Only transforms and compiles: the binary and what to announce."
   @spec prepare(Beam.t(), map, keyword) :: {:ok, binary, {map, list}} | {:skip, term}
   def prepare(read, plan, opts) do
+    Boot.transforming()
     file = source(read)
 
     with {:ok, forms, info, sites} <- Transformer.transform(read.forms, plan, [file: file] ++ opts),

@@ -19,7 +19,7 @@ defmodule ElixirScope.Compiler.Loader do
   def arm do
     case Plan.current() do
       nil -> 0
-      plan -> arm(plan, Selection.modules(plan) ++ stdlib(plan))
+      plan -> if Plan.records_code?(plan), do: arm(plan, Selection.modules(plan) ++ stdlib(plan)), else: armed(0)
     end
   end
 
@@ -41,8 +41,12 @@ defmodule ElixirScope.Compiler.Loader do
       Ingestor.meta(%{what: :module_skipped, module: module, reason: reason})
     end
 
-    Ingestor.meta(%{what: :armed, count: map_size(new)})
-    map_size(new)
+    armed(map_size(new))
+  end
+
+  defp armed(count) do
+    Ingestor.meta(%{what: :armed, count: count})
+    count
   end
 
   @doc "The modules that run instrumented, with the files they came from."

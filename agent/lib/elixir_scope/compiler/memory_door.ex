@@ -42,7 +42,8 @@ defmodule ElixirScope.Compiler.MemoryDoor do
     {module, binary} = result = original.(args)
 
     if match?({_, :none}, opts[:debug_info]) and wanted(module) != nil do
-      :ets.insert(@table, {{module, :erlang.md5(binary)}, forms, file})
+      # As bytes, which take part in the name of a file of the cache, and are not copied into the table and out of it.
+      :ets.insert(@table, {{module, :erlang.md5(binary)}, :erlang.term_to_binary({forms, file}), file})
     end
 
     result
@@ -90,10 +91,15 @@ defmodule ElixirScope.Compiler.MemoryDoor do
   # What the result depends on, where the source is, and how to read the module.
   defp original(module, binary) do
     case :ets.take(@table, {module, :erlang.md5(binary)}) do
-      [{_, forms, file}] ->
+      [{_, encoded, file}] ->
         source = String.to_charlist(file)
-        read = fn -> {:ok, %{module: module, forms: forms, options: [], source: source}} end
-        {:erlang.term_to_binary({forms, file}), source, read}
+
+        read = fn ->
+          {forms, _file} = :erlang.binary_to_term(encoded)
+          {:ok, %{module: module, forms: forms, options: [], source: source}}
+        end
+
+        {encoded, source, read}
 
       [] ->
         {binary, Beam.source(binary), fn -> Beam.read(binary) end}
