@@ -17,7 +17,7 @@ from elixirscope.recording.format import EVENT, META_SHARD, FrameType, Kind
 from elixirscope.recording.frames import FrameWriter
 from elixirscope.recording.terms import Atom, Term
 from elixirscope.web.server import serving
-from tests.web.pages import open_page
+from tests.web.pages import open_page, settled
 
 pytestmark = [pytest.mark.browser]
 
@@ -84,6 +84,12 @@ def test_segments_that_cannot_be_read_are_told(browser: Browser, tmp_path: Path)
         told = page.get_by_test_id("unreadable")
         expect(told).to_contain_text(re.compile(r"segments/\w+\.parquet cannot be read"))
         expect(told).to_contain_text("makes it again from raw/")
+        # As it is told: the page goes on by itself.
+        shutil.rmtree(path / "segments")
+        expect(page.get_by_test_id("timeline")).to_be_visible()
+        expect(told).to_have_count(0)
+        settled(page)
+        expect(page.get_by_test_id("messages")).to_contain_text(":free?")
         page.close()
 
 

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from elixirscope.errors import ElixirScopeError, NotFoundError, QueryError, UsageError
+from elixirscope.errors import ElixirScopeError, NotFoundError, QueryError, RecordingError, UsageError
 from elixirscope.film import Film
 from elixirscope.query.cancellation import Cancellation
 from elixirscope.web import questions
@@ -143,6 +143,8 @@ def _told(showing: Showing, ask: Callable[[], Any]) -> tuple[int, bytes]:
     try:
         return 200, msgspec.json.encode(ask(), enc_hook=str)
     except ElixirScopeError as error:
+        if isinstance(error, RecordingError):
+            showing.damaged()
         refused = _cause(showing, error)
     except Exception as error:  # noqa: BLE001 - a bug of ours: the page says so, and goes on with its other views
         message, hint = (

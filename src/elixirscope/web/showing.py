@@ -6,15 +6,19 @@ from __future__ import annotations
 import secrets
 import threading
 import time
+from contextlib import suppress
+from pathlib import Path
 from typing import Literal
 
 import msgspec
 
-from elixirscope.errors import NotFoundError
+from elixirscope.errors import ElixirScopeError, NotFoundError
 from elixirscope.film import Film
+from elixirscope.recording import sealer
 from elixirscope.recording.packed import is_packed
 
 State = Literal["recording", "sealing", "sealed"]
+_Stamp = list[tuple[str, int, int, int]]
 
 WATCHED_S = 5.0
 """For so long after its last question a page counts as open."""
@@ -45,11 +49,15 @@ class Showing:
         self._count = 0
         self._asked = time.monotonic()
         self._film, self._state = film, state
+        self._damaged: _Stamp | None = None  # the segments that could not be read
+        self._tried: _Stamp | None = None  # those that could not be opened again
+        self._mending = threading.Lock()
 
     def show(self, film: Film, state: State) -> None:
         """Show this from now on."""
         with self._lock:
             self._film, self._state = film, state
+            self._damaged = None
             self._count += 1
 
     def ends(self) -> None:
@@ -70,11 +78,32 @@ class Showing:
     def head(self) -> Head:
         """Where the recording ends now. Raises `Gone`."""
         self._asked = time.monotonic()
+        self._mend()
         with self._lock:
             film, state, edition = self._film, self._state, f"{self._server}-{self._count}"
         self.check()
         info = film.info
         return Head(edition, state, info.duration_ns, info.events, info.lost)
+
+    def damaged(self) -> None:
+        """What is shown could not be read: it is opened again once somebody has removed or mended its segments."""
+        if self._damaged is None:
+            self._damaged = _stamp(self._film.recording.path)
+
+    def _mend(self) -> None:
+        path = self._film.recording.path
+        if self._damaged is None or self._state != "sealed" or is_packed(path) or not path.exists():
+            return
+        if not self._mending.acquire(blocking=False):
+            return  # opening may take a while: other questions do not wait for it
+        try:
+            now = _stamp(path)
+            if now != self._tried and (now != self._damaged or sealer.sealed(path) is None):
+                self._tried = now
+                with suppress(ElixirScopeError):  # then the page goes on saying what could not be read
+                    self.show(Film.open(path), "sealed")
+        finally:
+            self._mending.release()
 
     def check(self) -> None:
         """Raises `Gone` when the recording was deleted or moved."""
@@ -84,3 +113,13 @@ class Showing:
                 f"the recording {path} is gone: it was moved or deleted while the Cinema showed it",
                 "put it back and the page goes on; or end the Cinema with Ctrl-C",
             )
+
+
+def _stamp(path: Path) -> _Stamp:
+    """What the files of the segments are now: others have another inode, size or time."""
+    found = []
+    with suppress(OSError):  # removed, or being made
+        for file in sorted((path / sealer.SEGMENTS).iterdir()):
+            seen = file.stat()
+            found.append((file.name, seen.st_ino, seen.st_size, seen.st_mtime_ns))
+    return found
