@@ -62,15 +62,20 @@ def retro(
     limit: int = PAGE,
     offset: int = 0,
     seconds: float = SECONDS,
+    within: tuple[int, int] | None = None,
 ) -> Retro:
     """`expression` at each passing of `line` of `file` (as in the view sites), a page of them.
 
     only: a second expression; passings where it is false, nil or fails are left out (and counted in `skipped`).
+    within: only the passings between these times (ns).
     Raises `UsageError` for what is no expression, `NotFoundError` for a line at which nothing was recorded.
     """
     compiled = compile_expression(expression)
     condition = compile_expression(only) if only else None
     events = passings(query, file, line)
+    if within is not None:
+        times = query.column("events", "at")[events]
+        events = events[(times >= within[0]) & (times <= within[1])]
     closures = _closures(query, file, line, events)
     search, labels, until = Occurrences(query), Labels(query), time.monotonic() + seconds
     prints: list[Print] = []

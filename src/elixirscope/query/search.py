@@ -186,13 +186,17 @@ def find(
     limit: int = PAGE,
     offset: int = 0,
     seconds: float | None = SECONDS,
+    within: tuple[int, int] | None = None,
 ) -> HitPage:
     """Where values of a pattern (or with a `plain` text) were recorded, as `kinds` (all of `KINDS` when none is given).
 
-    Raises `UsageError` for what is no pattern or no kind.
+    `within`: only between these times (ns). Raises `UsageError` for what is no pattern or no kind.
     """
     search = scan(query, text, plain=plain)
     events = events_with(query, search.matches(seconds), tuple(kinds) or tuple(KINDS))
+    if within is not None:
+        at = query.column("events", "at")[events]
+        events = events[(at >= within[0]) & (at <= within[1])]
     labels = Labels(query)
     hits = [_hit(query, labels, search.pattern, event) for event in events[offset : offset + limit].tolist()]
     values = len(query.recording.values)

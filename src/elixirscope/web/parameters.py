@@ -46,6 +46,11 @@ class Parameters:
         except ValueError as error:
             raise UsageError(f"{name}={found!r} is not a number", "give a whole number") from error
 
+    def within(self) -> tuple[int, int] | None:
+        """The stretch of time that `from` and `to` name together, None without either. Raises `UsageError`."""
+        since, until = self.maybe("from"), self.maybe("to")
+        return None if since is None or until is None else (since, until)
+
     def numbers(self, name: str) -> list[int] | None:
         """A comma-separated list of whole numbers, None when it is not given. Raises `UsageError`."""
         found = self._query.get(name)

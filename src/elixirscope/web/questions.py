@@ -312,7 +312,8 @@ def find(film: Film, ask: Parameters) -> HitPage:
     by_pattern = is_pattern(text) if meant == "auto" else meant == "pattern"
     kinds = [kind for kind in ask.text("kinds", "").split(",") if kind]
     limit, offset = min(ask.number("limit", 100), _MOST), ask.number("offset", 0)
-    return find_values(film.query, text, kinds, plain=not by_pattern, limit=limit, offset=offset)
+    within = ask.within()
+    return find_values(film.query, text, kinds, plain=not by_pattern, limit=limit, offset=offset, within=within)
 
 
 def retro(film: Film, ask: Parameters) -> Retro:
@@ -325,6 +326,7 @@ def retro(film: Film, ask: Parameters) -> Retro:
         only=ask.text("only", "") or None,
         limit=min(ask.number("limit", 100), _MOST),
         offset=ask.number("offset", 0),
+        within=ask.within(),
     )
 
 

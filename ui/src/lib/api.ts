@@ -172,7 +172,15 @@ export const api = {
     get<T.Changed>('changed', q, signal),
   whynot: (q: T.WhyNotQuestion, signal?: Signal) => get<T.WhyNot>('whynot', { ...q }, signal),
   retro: (
-    q: { file: string; line: number; expression: string; only: string; limit: number },
+    q: {
+      file: string
+      line: number
+      expression: string
+      only: string
+      limit: number
+      from?: number
+      to?: number
+    },
     signal?: Signal,
   ) => get<T.Retro>('retro', q, signal),
   source: (file: string, signal?: Signal) =>
@@ -183,7 +191,15 @@ export const api = {
     ),
   search: (q: string, signal?: Signal) => get<{ results: T.SearchResult[] }>('search', { q }, signal),
   find: (
-    q: { q: string; as: 'pattern' | 'text'; kinds: string; limit: number; offset: number },
+    q: {
+      q: string
+      as: 'pattern' | 'text'
+      kinds: string
+      limit: number
+      offset: number
+      from?: number
+      to?: number
+    },
     signal?: Signal,
   ) => get<T.HitPage>('find', q, signal),
   named: (q: string, kind: string, limit: number, offset: number, signal?: Signal) =>

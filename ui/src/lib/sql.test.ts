@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { completions, errorAt, type Schema, tables } from './sql'
+import { bound, completions, errorAt, isScoped, type Schema, tables } from './sql'
 
 const schema: Schema = {
   views: [
@@ -51,5 +51,15 @@ describe('errorAt', () => {
   it('says nothing when the message does not', () => {
     expect(errorAt('refused', 'select 1')).toBeNull()
     expect(errorAt(message, 'select 1')).toBeNull()
+  })
+})
+
+describe('the stretch of time in focus', () => {
+  it('stands for $from and $to, outside of texts and comments', () => {
+    expect(
+      bound('select \'$from\', "$to" -- $from\nfrom calls where start between $from and $to', [1.5, 9.2]),
+    ).toBe('select \'$from\', "$to" -- $from\nfrom calls where start between 1 and 10')
+    expect(isScoped('select 1 where x < $to')).toBe(true)
+    expect(isScoped("select '$to', $total")).toBe(false)
   })
 })

@@ -22,6 +22,15 @@ const KEYWORDS = (
 ).split(' ')
 const WORDS = [...new Set(KEYWORDS)]
 
+/** Whether a query is about the stretch of time in focus. */
+export const isScoped = (sql: string): boolean => bound(sql, [0, 0]) !== sql
+
+/** The query with the ends of a stretch of time (ns) for `$from` and `$to`; what stands in quotes or comments stays. */
+export const bound = (sql: string, [from, to]: readonly [number, number]): string =>
+  sql.replace(/'(?:[^']|'')*'|"[^"]*"|--.*|\$(from|to)\b/g, (found, end?: string) =>
+    end === undefined ? found : String(end === 'from' ? Math.floor(from) : Math.ceil(to)),
+  )
+
 /** The word before the caret, and the qualifier (`c.`) in front of it. */
 export function wordAt(sql: string, caret: number): { from: number; word: string; qualifier: string | null } {
   const before = /(?:(\w+)\.)?(\w*)$/.exec(sql.slice(0, caret))

@@ -3,6 +3,7 @@ import type { HitPage, SearchResult } from '../lib/types'
 import { type Query, looksLikePattern } from '../lib/finder'
 import { focus } from './focus.svelte'
 import { Resource } from './resource.svelte'
+import { scope } from './scope.svelte'
 
 const PAGE = 100
 
@@ -33,6 +34,11 @@ class Finder {
     this.#ask('')
   }
 
+  /** The same again: the focus window is another. */
+  again(): void {
+    this.#ask('')
+  }
+
   /** More of the hits, or on through the values that the server had no time for. */
   more(): void {
     if (this.hits.value && this.hits.value.hits.length >= this.limit) this.limit *= 2
@@ -46,7 +52,14 @@ class Finder {
       this.names.clear()
       return
     }
-    const question = { q: text.trim(), as, kinds: kinds.join(','), limit: this.limit, offset: 0 }
+    const question = {
+      q: text.trim(),
+      as,
+      kinds: kinds.join(','),
+      limit: this.limit,
+      offset: 0,
+      ...scope.window,
+    }
     this.hits.load(JSON.stringify([question, again]), (signal) => api.find(question, signal))
     if (as === 'text' && text.trim().length > 1)
       this.names.load(text.trim(), (signal) => api.search(text.trim(), signal))

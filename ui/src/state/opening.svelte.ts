@@ -1,4 +1,5 @@
 import { platform } from '../lib/roster'
+import { hasFailed } from '../lib/testbars'
 import { focus } from './focus.svelte'
 import { live } from './live.svelte'
 import { recording } from './recording.svelte'
@@ -59,7 +60,7 @@ function lanesShown(): Promise<void> {
 
 /** Without a finding: the first test that failed, else the life of the busiest process with a module. */
 function begin(): void {
-  const failed = recording.tests.find((test) => /fail/.test(test.result ?? ''))
+  const failed = recording.tests.find(hasFailed)
   if (failed) {
     focus.go({ at: failed.start, process: failed.process, event: failed.event, call: null })
     return

@@ -1,0 +1,86 @@
+"""The focus window, brushed on the timeline: every view that lists anything is about it, and says so."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from elixirscope.dags.retro import retro
+from elixirscope.film import Film
+from elixirscope.query.search import find
+from tests.web.pages import go, settled
+
+pytestmark = [pytest.mark.beam, pytest.mark.browser]
+
+
+@pytest.fixture
+def window(page: Page, film: Film) -> tuple[int, int]:
+    """A stretch of the whole recording, brushed around a moment at which a seat was given away."""
+    state = film.query.rows(
+        "select state from raw.states join raw.processes using (process)"
+        " where label like 'Seats%' and version > 3 order by state limit 1"
+    )[0]["state"]
+    go(page, int(state))
+    page.locator("body").press("f")
+    settled(page)
+    head, canvas = page.get_by_test_id("playhead").bounding_box(), page.get_by_test_id("canvas").bounding_box()
+    assert head
+    assert canvas
+    x, y = head["x"] + head["width"] / 2, canvas["y"] + 20
+    page.keyboard.down("Shift")
+    page.mouse.move(x - 15, y)
+    page.mouse.down()
+    page.mouse.move(x + 15, y, steps=4)
+    page.mouse.up()
+    page.keyboard.up("Shift")
+    expect(page).to_have_url(re.compile(r"window=\d+-\d+"))
+    page.reload()  # the link names it in whole nanoseconds
+    settled(page)
+    found = re.search(r"window=(\d+)-(\d+)", page.url)
+    assert found
+    return int(found[1]), int(found[2])
+
+
+def test_lists_and_searches_are_about_the_window(page: Page, film: Film, window: tuple[int, int]) -> None:
+    for view in ("messages", "calls"):
+        page.get_by_test_id(f"tab-{view}").click()
+        expect(page.get_by_text(re.compile("in the window$")).first).to_be_visible()
+    with page.expect_response(lambda answer: f"/api/flame?from={window[0]}&to={window[1]}" in answer.url):
+        page.get_by_test_id("calls-flame").click()
+    page.get_by_test_id("tab-causes").click()
+    page.get_by_test_id("causes-spacetime").click()
+    expect(page.get_by_text(re.compile("crossings in the window$"))).to_be_visible()
+
+    page.locator("body").press("7")
+    page.keyboard.type("{:put, _, _}")
+    inside, everywhere = (find(film.query, "{:put, _, _}", within=within).total for within in (window, None))
+    assert 0 < inside < everywhere
+    total = page.get_by_test_id("find-total")
+    expect(total).to_have_text(f"{inside} in the window")
+
+    page.get_by_test_id("tab-query").click()
+    page.get_by_test_id("sql").fill("select $from as since, $to as until, '$to' as text")
+    page.get_by_test_id("run").click()
+    expect(page.get_by_test_id("rows").locator("td")).to_have_text([str(window[0]), str(window[1]), "$to"])
+
+    page.get_by_test_id("window-end").press("Escape")
+    expect(page).not_to_have_url(re.compile("window="))
+    expect(page.get_by_test_id("rows").locator("td").nth(1)).not_to_have_text(str(window[1]))
+    page.get_by_test_id("tab-find").click()
+    expect(total).to_have_text(str(everywhere))
+
+
+def test_passings_and_lists_of_the_whole_are_about_the_window(page: Page, film: Film, window: tuple[int, int]) -> None:
+    line = int(page.get_by_test_id("source-line").get_attribute("data-line") or 0)
+    page.get_by_test_id(f"hits-{line}").click()
+    answer = retro(film.query, "lib/ticket_office/seats.ex", line, "1", within=window)
+    passings = page.get_by_test_id("passings")
+    expect(passings).to_have_text(re.compile(rf"^{answer.total - answer.closures} passings?\b.* in the window$"))
+    tests = film.query.rows('select start, "end" as until from raw.tests')
+    outside = [one for one in tests if one["start"] > window[1] or one["until"] < window[0]]
+    expect(page.get_by_test_id("tests").locator(".beyond")).to_have_count(len(outside))
+    page.get_by_test_id("window-end").press("Escape")
+    expect(passings).not_to_contain_text("window")
+    expect(page.get_by_test_id("tests").locator(".beyond")).to_have_count(0)
