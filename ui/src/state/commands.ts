@@ -9,6 +9,7 @@ import { levels } from './levels.svelte'
 import { live } from './live.svelte'
 import { menu } from './menu.svelte'
 import { notebook } from './notebook.svelte'
+import { toPanel } from './panes'
 import { player } from './player.svelte'
 import { sky3d } from './sky.svelte'
 import { stage } from './stage.svelte'
@@ -27,6 +28,11 @@ const key =
   (...names: string[]) =>
   (event: KeyboardEvent): boolean =>
     names.includes(event.key) && !event.ctrlKey && !event.metaKey && !event.altKey
+
+const pane =
+  (back: boolean) =>
+  (event: KeyboardEvent): boolean =>
+    event.key === 'F6' && event.shiftKey === back && !event.ctrlKey && !event.altKey
 
 const never = (): boolean => false
 
@@ -314,6 +320,13 @@ export const SECTIONS: { title: string; commands: Command[] }[] = [
     ],
   },
   {
+    title: 'The keyboard',
+    commands: [
+      { title: 'To the next panel', keys: 'F6', match: pane(false), run: () => toPanel(1) },
+      { title: 'To the panel before', keys: 'Shift F6', match: pane(true), run: () => toPanel(-1) },
+    ],
+  },
+  {
     title: 'Desks',
     commands: [
       ...PRESETS.map((preset, index) => ({
@@ -351,7 +364,7 @@ export function press(event: KeyboardEvent): void {
   const open = desk.overlay !== null
   const command = commands.find((one) => one.match(event))
   if (!command) return
-  const everywhere = command.keys.startsWith('Ctrl')
+  const everywhere = command.keys.startsWith('Ctrl') || (command.keys.endsWith('F6') && !open)
   if ((typing || open) && !everywhere) return
   // In the field to find with, the same keys again are the browser's own search.
   if (command.keys === 'Ctrl F' && target instanceof HTMLElement && target.closest('[data-testid="find"]'))
