@@ -7,10 +7,14 @@ Pictures go to docs/screenshots. Look at them before committing.
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,10 +22,14 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from elixirscope.film import Film
 from elixirscope.pictures import record as drawn
+from elixirscope.recording.presence import is_recording
+from elixirscope.web.follower import follow
 from elixirscope.web.server import serving
 
 ROOT = Path(__file__).resolve().parent.parent
+EXAMPLE = ROOT / "examples" / "ticket_office"
 TARGET = ROOT / "docs" / "screenshots"
+SALES = ROOT / "scripts" / "sales.exs"
 CHROMIUM_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
 PATIENCE_MS = 30_000
 _QUIET = "processes: client, box\n 1  client -> box cast :hello\n 2  box callback Box.handle_cast(:hello, 1)\n"
@@ -46,6 +54,8 @@ def main() -> None:
                 loading(browser, server.url)
             with serving(Film.open(empty)) as server:
                 shoot(browser, server.url, "empty", lambda page: tab(page, "calls"), story=False)
+            incomplete(browser, Path(work))
+            live(browser, Path(work))
             browser.close()
         squeeze()
 
@@ -63,8 +73,7 @@ def shoot(
     browser: Browser, url: str, name: str, steps: Callable[[Page], None], *, theme: str = "dark", story: bool = True
 ) -> None:
     """One picture, on a page of its own: what one view remembers does not show in another's."""
-    page = browser.new_page(viewport={"width": 1440, "height": 900}, color_scheme=theme)  # type: ignore[arg-type]
-    page.goto(url)
+    page = opened(browser, url, theme)
     if story:
         page.get_by_test_id("finding").filter(has_text="Race").first.get_by_test_id("evidence").first.wait_for()
         page.get_by_test_id("evidence").filter(has_text="became").last.click()  # a moment with a state and its change
@@ -76,6 +85,13 @@ def shoot(
     page.close()
 
 
+def opened(browser: Browser, url: str, theme: str = "dark") -> Page:
+    """A page of its own."""
+    page = browser.new_page(viewport={"width": 1440, "height": 900}, color_scheme=theme)  # type: ignore[arg-type]
+    page.goto(url)
+    return page
+
+
 def loading(browser: Browser, url: str) -> None:
     """The shapes of what is coming, while no answer has come yet."""
     page = browser.new_page(viewport={"width": 1440, "height": 900}, color_scheme="dark")
@@ -84,6 +100,63 @@ def loading(browser: Browser, url: str) -> None:
     page.locator("[aria-busy=true]").first.wait_for()
     page.screenshot(path=TARGET / "loading.png")
     page.close()
+
+
+def incomplete(browser: Browser, work: Path) -> None:
+    """A recording that lacks something: functions that were only counted, events that were lost, and its end."""
+    sign, target, plan = work / "enough", work / "killed.scope", work / "narrow.toml"
+    _elixirscope("plan", ".", "--intent", "debug", "-o", plan).wait()
+    narrow = re.sub(r"(?m)^collector_events = .*$", "collector_events = 1500", plan.read_text())
+    plan.write_text(re.sub(r"(?m)^calls_per_second = .*$", "calls_per_second = 2000", narrow))
+    options = ["--engine", "portable", "--plan", plan, "-o", target]
+    recorder = _elixirscope("record", *options, "--", "mix", "run", SALES, sign)
+    _until(sign.exists, recorder)
+    _kill(target, recorder)
+    with serving(Film.open(target)) as server:
+        page = opened(browser, server.url)
+        settle(page)
+        page.keyboard.press("f")
+        settle(page)
+        page.screenshot(path=TARGET / "incomplete.png")
+        page.close()
+
+
+def live(browser: Browser, work: Path) -> None:
+    """A recording that is being made, followed."""
+    target = work / "live.scope"
+    recorder = _elixirscope("record", "-o", target, "--", "mix", "run", SALES)
+    _until(lambda: is_recording(target), recorder)
+    with serving(follow(target)) as server:
+        page = opened(browser, server.url)
+        page.get_by_test_id("live").wait_for()
+        events = "+document.querySelector('header .facts span').innerText.replace(/\\D/g, '')"
+        page.wait_for_function(f"() => {events} > 12000")
+        for _ in range(6):
+            page.keyboard.press("w")
+        page.wait_for_timeout(1_000)  # it never settles: the next edition is always on its way
+        page.screenshot(path=TARGET / "live.png")
+        page.close()
+        _kill(target, recorder)
+
+
+def _kill(recording: Path, recorder: subprocess.Popen[bytes]) -> None:
+    """End the recorded program as a crash of the machine would."""
+    names = [re.search(r"@nohost\.(\d+)-", path.name) for path in (recording / "raw").iterdir()]
+    os.kill(next(int(name[1]) for name in names if name), signal.SIGKILL)
+    recorder.wait()
+
+
+def _elixirscope(*arguments: str | Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "elixirscope.cli.main", *arguments]
+    quiet = subprocess.DEVNULL
+    return subprocess.Popen(command, cwd=EXAMPLE, stdin=quiet, stdout=quiet, stderr=quiet)
+
+
+def _until(done: Callable[[], bool], program: subprocess.Popen[bytes]) -> None:
+    while not done():
+        if program.poll() is not None:
+            sys.exit("screenshots: the recorded program ended before its picture was taken")
+        time.sleep(0.05)
 
 
 def tab(page: Page, name: str) -> None:
@@ -226,8 +299,12 @@ def error(page: Page) -> None:
 
 def notebook(page: Page) -> None:
     """Moments kept with a line of text each."""
-    for number, note in ((2, "told that the seat is free"), (3, "the other one takes it"), (5, "and so does this one")):
-        page.get_by_test_id("evidence").nth(number).click()
+    for told, note in (
+        ("was told", "told that the seat is free"),
+        ("acted:", "and takes it"),
+        ("acted too:", "so does this one"),
+    ):
+        page.get_by_test_id("evidence").filter(has_text=told).last.click()
         settle(page)
         page.locator("body").press("n")
         page.keyboard.type(note)
@@ -270,7 +347,7 @@ def record(target: Path) -> Path:
     command = [sys.executable, "-m", "elixirscope.cli.main", "record", "-o", str(target), "--", "mix", "test"]
     for _ in range(12):
         shutil.rmtree(target, ignore_errors=True)
-        subprocess.run(command, cwd=ROOT / "examples" / "ticket_office", check=False, capture_output=True)
+        subprocess.run(command, cwd=EXAMPLE, check=False, capture_output=True)
         if any(finding.kind == "race" for finding in Film.open(target).findings):
             break
     return target

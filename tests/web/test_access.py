@@ -58,9 +58,9 @@ _UNSEEN = """() => {
 _DANGLING = """() => {
   const found = []
   for (const name of ['aria-controls', 'aria-labelledby', 'aria-describedby', 'aria-activedescendant', 'for'])
-    for (const one of document.querySelectorAll(`[${name}]`))
+    for (const one of document.querySelectorAll(`[${name}]:not([aria-expanded=false])`))
       for (const id of one.getAttribute(name).split(' '))
-        if (id && !document.getElementById(id) && one.getAttribute('aria-expanded') !== 'false') found.push(`${name}=${id}`)
+        if (id && !document.getElementById(id)) found.push(`${name}=${id}`)
   const ids = [...document.querySelectorAll('[id]')].map(one => one.id)
   return [...found, ...ids.filter((id, at) => ids.indexOf(id) !== at)]
 }"""
