@@ -287,16 +287,17 @@ def loading_bars(bars: Bars) -> None:
 
 def suite_bars(bars: Bars, folder: str | None) -> None:
     """Real suites, wall clock of the program recorded ÷ plain, the median over the projects."""
-    projects = sorted(path for path in Path(folder).iterdir() if any(path.glob("test/**/*_test.exs"))) if folder else []
-    intents = list(suites.INTENTS)
-    measured = [suites.measure(project, int(os.environ.get("ROUNDS", "7")), intents) for project in projects]
-    for intent, bar in (("debug", 1.10), ("full", 1.5), ("minimal", 1.02)):
-        ratio, note = None, "SUITES=folder of checkouts"
-        if measured:
-            ratio = statistics.median(suite.ratio(intent) for suite in measured)
-            whole = statistics.median(suite.ratio(intent, command=True) for suite in measured)
-            note = f"{len(measured)} projects; the whole command × {whole:.2f}"
-        bars.at_most(f"suites, {intent}: recorded ÷ plain", ratio, bar, note=note)
+    intents, measured = list(suites.INTENTS), []
+    for project in suites.chosen(Path(folder)) if folder else []:
+        suite = suites.measure(project, int(os.environ.get("ROUNDS", "7")), intents)
+        print(f"{suite.name}: {suite.problem or suite.row()}", file=sys.stderr, flush=True)
+        if not suite.problem:
+            measured.append(suite)
+    for intent in intents:
+        ratio, note = suites.median(measured, intent), "SUITES=folder of checkouts"
+        if ratio is not None:
+            note = f"{len(measured)} projects; the whole command × {suites.median(measured, intent, command=True):.2f}"
+        bars.at_most(f"suites, {intent}: recorded ÷ plain", ratio, suites.BARS[intent], note=note)
     if measured:
         print("\n".join(["", suites.head(intents), *(suite.row() for suite in measured)]))
 

@@ -1,15 +1,17 @@
 """What recording costs a whole test suite: `mix test` plain and recorded, in turn, with the medians and their ratio.
 
-    python benchmarks/suites.py [--runs 7] [--intent debug] [--engine auto] [DIR …]
+    python benchmarks/suites.py [--runs 7] [--intent debug] [--engine auto] [--keep FILE] [DIR …]
 
 Default: the example. Plain and recorded runs alternate, so that a machine whose speed drifts does not favour one; each
 way has run once before. Two times are told: the program's own, from its start to its end, and the whole command's, in
-which the recorder also plans, starts, and reads the recording to say what it holds.
+which the recorder also plans, starts, and reads the recording to say what it holds. With FILE the seconds of all runs
+are kept there, and what is printed is of all that are there: the suites need not be measured at one go.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import statistics
@@ -17,15 +19,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
 
-from checkout import arguments
+from checkout import arguments, projects
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 PLAIN: Final = ("mix", "test", "--seed", "0")
 INTENTS: Final = ("minimal", "debug", "full")
+# Recorded ÷ plain, at most: the median over the suites.
+BARS: Final = {"minimal": 1.02, "debug": 1.10, "full": 1.5}
 # Runs the command that follows and writes its seconds into the file named first.
 _TIMER: Final = """
 import subprocess, sys, time
@@ -51,6 +55,7 @@ class Suite:
     name: str
     plain: list[float] = field(default_factory=list)
     recorded: dict[str, Recorded] = field(default_factory=dict)
+    problem: str = ""  # why it could not be measured
 
     def ratio(self, intent: str, *, command: bool = False) -> float:
         """Recorded ÷ plain, of medians: of the program's own time, or of the command's."""
@@ -69,31 +74,82 @@ def head(intents: list[str]) -> str:
     return f"| suite | plain | {names} |\n|---|---{'|---|---' * len(intents)}|"
 
 
-def timed(command: list[str], folder: Path) -> float:
-    """Wall-clock seconds of one run; its output is thrown away, its failures are its own."""
+def chosen(folder: Path) -> list[Path]:
+    """The checkouts in `folder` that `projects.toml` says are to be timed; all that have tests where none is."""
+    found = sorted(path for path in folder.resolve().iterdir() if any(path.glob("test/**/*_test.exs")))
+    known = projects()
+    return [path for path in found if known.get(path.name, {}).get("timed")] or found
+
+
+def timed(command: list[str], folder: Path) -> tuple[float, int]:
+    """Wall-clock seconds and exit status of one run; its output is thrown away."""
     started = time.perf_counter()
-    subprocess.run(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
-    return time.perf_counter() - started
+    done = subprocess.run(
+        command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False
+    )
+    return time.perf_counter() - started, done.returncode
 
 
 def measure(folder: Path, runs: int, intents: list[str], engine: str = "auto") -> Suite:
-    """Run the suite in `folder` plain and at each intent, in turn, `runs` times after one that warms the caches."""
+    """Run the suite in `folder` plain and at each intent, in turn, `runs` times after one that warms the caches.
+
+    A suite that does not pass by itself is not measured: it says little to have failed sooner or later.
+    """
     suite = Suite(folder.name, recorded={intent: Recorded() for intent in intents})
+    test = [*PLAIN, *arguments(folder.name)]
     with tempfile.TemporaryDirectory(prefix="elixirscope-suites-") as work:
         for count in range(runs + 1):
-            plain = timed(list(PLAIN), folder)
+            plain, status = timed(test, folder)
             if count:
                 suite.plain.append(plain)
+            elif status:
+                suite.problem = f"its tests fail without being recorded (status {status})"
+                return suite
             for intent in intents:
                 target, own = Path(work) / "run.scope", Path(work) / "own"
                 record = [sys.executable, "-m", "elixirscope.cli.main", "record", "--engine", engine]
-                timer = [sys.executable, "-c", _TIMER, str(own), *PLAIN]
-                seconds = timed([*record, "--intent", intent, "-o", str(target), "--", *timer], folder)
+                timer = [sys.executable, "-c", _TIMER, str(own), *test]
+                seconds, _ = timed([*record, "--intent", intent, "-o", str(target), "--", *timer], folder)
+                if not own.exists():
+                    suite.problem = f"it could not be recorded at {intent}"
+                    return suite
                 if count:
                     suite.recorded[intent].command.append(seconds)
                     suite.recorded[intent].own.append(float(own.read_text(encoding="utf-8")))
                 shutil.rmtree(target, ignore_errors=True)
+                own.unlink()
     return suite
+
+
+def median(measured: list[Suite], intent: str, *, command: bool = False) -> float | None:
+    """The median over the suites of what recording costs, as `Suite.ratio`; None when none was measured."""
+    ratios = [suite.ratio(intent, command=command) for suite in measured if suite.plain and intent in suite.recorded]
+    return statistics.median(ratios) if ratios else None
+
+
+def loaded(file: Path) -> dict[str, Suite]:
+    """The suites that `keep` has written; none where there is no file."""
+    if not file.exists():
+        return {}
+    kept = json.loads(file.read_text(encoding="utf-8"))
+    return {
+        name: Suite(name, suite["plain"], {intent: Recorded(**times) for intent, times in suite["recorded"].items()})
+        for name, suite in kept.items()
+    }
+
+
+def keep(file: Path, suite: Suite) -> Suite:
+    """Add the runs of a suite to those in `file`; returns all of them."""
+    kept = loaded(file)
+    whole = kept.setdefault(suite.name, Suite(suite.name))
+    whole.plain += suite.plain
+    for intent, times in suite.recorded.items():
+        there = whole.recorded.setdefault(intent, Recorded())
+        there.own += times.own
+        there.command += times.command
+    text = json.dumps({name: asdict(each) for name, each in kept.items()}, indent=1)
+    file.write_text(text + "\n", encoding="utf-8")
+    return whole
 
 
 def main() -> None:
@@ -103,12 +159,26 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=7)
     parser.add_argument("--engine", choices=["auto", "native", "portable"], default="auto")
     parser.add_argument("--intent", action="append", choices=["debug", "performance", "state", "full", "minimal"])
+    parser.add_argument("--keep", type=Path, metavar="FILE", help="add the runs to those in FILE, and print all")
     options = parser.parse_args()
     intents = options.intent or list(INTENTS)
     load = ", ".join(f"{value:.2f}" for value in os.getloadavg())
     print(f"{os.cpu_count()} processors, load {load}; medians of {options.runs} runs\n\n{head(intents)}", flush=True)
+    measured = loaded(options.keep) if options.keep else {}
     for folder in options.folders:
-        print(measure(folder.resolve(), options.runs, intents, options.engine).row(), flush=True)
+        suite = measure(folder.resolve(), options.runs, intents, options.engine)
+        if suite.problem:
+            print(f"{suite.name} is not measured: {suite.problem}", file=sys.stderr)
+            continue
+        measured[suite.name] = keep(options.keep, suite) if options.keep else suite
+        print(suite.row(), flush=True)
+    if options.keep:
+        print("\n".join(["", f"all runs kept in {options.keep}:", "", head(intents)]))
+        print("\n".join(f"{suite.row()} {len(suite.plain)} runs" for suite in measured.values()))
+    print()
+    for intent in intents:
+        if (ratio := median(list(measured.values()), intent)) is not None:
+            print(f"{intent}: × {ratio:.3f} in the median of {len(measured)} suites, bar {BARS.get(intent, '–')}")
 
 
 if __name__ == "__main__":

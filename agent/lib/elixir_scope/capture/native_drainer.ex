@@ -1,6 +1,6 @@
 defmodule ElixirScope.Capture.NativeDrainer do
   @moduledoc """
-  Brings what is in one ring into frames: fifty times a second while much comes, twenty times while little does. The ring is told what is safe only when it
+  Brings what is in one ring into frames: fifty times a second while anything comes, twenty times while nothing does. The ring is told what is safe only when it
   is written, together with how long the file then was: so whoever goes on after a crash, this process restarted or
   the recorder when the VM is gone, cuts the file back to there and repeats nothing and misses nothing.
   """
@@ -8,7 +8,7 @@ defmodule ElixirScope.Capture.NativeDrainer do
   use GenServer
   alias ElixirScope.Capture.{FrameFile, Native, NativeRuntime}
 
-  # While much comes, and the longest while little does.
+  # While anything comes, and the longest while nothing does.
   @every_ms 20
   @seldom_ms 50
   @chunk 262_144
@@ -92,8 +92,7 @@ defmodule ElixirScope.Capture.NativeDrainer do
   # All drainers at the same times: to wake a scheduler costs more than to find a ring empty, above all while the
   # program starts or compiles and nothing comes.
   defp again(before, state) do
-    much? = state.bytes - before.bytes > div(@chunk, 4)
-    wait = if much?, do: @every_ms, else: min(2 * before.wait, @seldom_ms)
+    wait = if state.bytes > before.bytes, do: @every_ms, else: min(2 * before.wait, @seldom_ms)
     next = (Integer.floor_div(:erlang.monotonic_time(:millisecond), wait) + 1) * wait
     Process.send_after(self(), :drain, next, abs: true)
     %{state | wait: wait}

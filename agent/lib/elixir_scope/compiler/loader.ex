@@ -104,14 +104,14 @@ defmodule ElixirScope.Compiler.Loader do
   defp opts(module, :stdlib) when module in @stdlib, do: [kind: :dependency, level: fn _, _ -> :state end]
   defp opts(_module, kind), do: [kind: kind]
 
+  # Asked of a module that is not loaded, the code server would look through its whole path.
   defp replaceable(module) do
-    cond do
-      :code.is_sticky(module) -> {:skip, :sticky}
-      :erlang.module_loaded(module) and :code.which(module) == :cover_compiled -> {:skip, :cover}
-      :code.which(module) == :preloaded -> {:skip, :preloaded}
-      true -> :ok
-    end
+    if :erlang.module_loaded(module), do: replaceable(module, :code.which(module)), else: :ok
   end
+
+  defp replaceable(_module, :cover_compiled), do: {:skip, :cover}
+  defp replaceable(_module, :preloaded), do: {:skip, :preloaded}
+  defp replaceable(module, _file), do: if(:code.is_sticky(module), do: {:skip, :sticky}, else: :ok)
 
   defp stdlib(plan) do
     for module <- @stdlib, Plan.level(plan, module, :project) != :off, do: {module, :code.which(module), :stdlib}
