@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from elixirscope.correlate.correlator import EventCorrelator
-from elixirscope.recording import sealer
+from elixirscope.recording import heap, sealer
 from elixirscope.recording.cores import THREADS
 from elixirscope.recording.format import EVENT, NONE32, FrameType, Kind
 from elixirscope.recording.joiner import Joiner, join
@@ -28,11 +28,12 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_shop(tmp_path_factory.mktemp("shop") / "shop.scope", 8_000, processes=40, state_bytes=300)
 
 
-@pytest.mark.parametrize(("size", "threads"), [(500, "1"), (3000, "2")])
+@pytest.mark.parametrize(("size", "threads", "memory"), [(500, "1", 1 << 40), (3000, "2", 0)])
 def test_sealing_in_slices_makes_no_difference(
-    shop: Path, tmp_path: Path, size: int, threads: str, monkeypatch: pytest.MonkeyPatch
+    shop: Path, tmp_path: Path, size: int, threads: str, memory: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(THREADS, threads)
+    monkeypatch.setattr(heap, "machine", lambda: memory)
     shutil.copytree(shop, tmp_path / "whole.scope")
     shutil.copytree(shop, tmp_path / "sliced.scope")
     whole = Recording.open(tmp_path / "whole.scope", correlate=EventCorrelator)

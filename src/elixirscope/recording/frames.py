@@ -8,6 +8,7 @@ from __future__ import annotations
 import mmap
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -34,6 +35,7 @@ from elixirscope.recording.packed import packed_content
 from elixirscope.recording.terms import Atom, Term
 
 FRAME_OVERHEAD: Final = FRAME_PREFIX.size + FRAME_HEADER.size
+_LATEST: Final = 1 << 62  # ns
 _TYPES = frozenset(int(kind) for kind in FrameType)
 
 
@@ -148,6 +150,18 @@ def scan(data: memoryview, name: str, offset: int = 0, *, trusting: bool = False
         at = after
 
 
+def fetch_headers(path: Path) -> None:
+    """Have the headers of all frames read from the disk: for a file that is not in memory, before `scan` is trusting,
+    beside other files. What is not as it should be is left to `scan`."""
+    with suppress(OSError), path.open("rb", buffering=0) as file:
+        if hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_RANDOM)  # just these pages
+        at = FILE_HEADER.size
+        while len(head := os.pread(file.fileno(), FRAME_OVERHEAD, at)) == FRAME_OVERHEAD and head[:4] == FRAME_MAGIC:
+            _, _, _, length, *_ = FRAME_HEADER.unpack_from(head, FRAME_PREFIX.size)
+            at += FRAME_OVERHEAD + length
+
+
 def _frame_at(data: memoryview, at: int, trusting: bool = False) -> Frame | None:
     if len(data) - at < FRAME_OVERHEAD:
         return None
@@ -156,8 +170,8 @@ def _frame_at(data: memoryview, at: int, trusting: bool = False) -> Frame | None
     end = at + FRAME_OVERHEAD + length
     if magic != FRAME_MAGIC or kind not in _TYPES or length > MAX_PAYLOAD or end > len(data):
         return None
-    looks_whole = kind == FrameType.EVENTS and 0 < count * EVENT.itemsize <= length and first <= last
-    looks_whole = looks_whole and _ends(data, end)
+    in_time = -_LATEST < first <= last < _LATEST  # or it might belong to no slice, and not be met
+    looks_whole = kind == FrameType.EVENTS and in_time and 0 < count * EVENT.itemsize <= length and _ends(data, end)
     if not (trusting and looks_whole) and crc32(data[at + FRAME_PREFIX.size : end]) != crc:
         return None
     return Frame(kind, first, last, count, loss, data[at + FRAME_OVERHEAD : end], at)

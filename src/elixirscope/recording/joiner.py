@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -13,10 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from elixirscope.errors import EnvironmentProblem
+from elixirscope.recording import heap
 from elixirscope.recording.ahead import ahead
 from elixirscope.recording.dedup import Dedup, Found
 from elixirscope.recording.format import FORMAT_VERSION
-from elixirscope.recording.frames import newer_format
+from elixirscope.recording.frames import fetch_headers, newer_format
 from elixirscope.recording.log import MEMORY_ROW, Log, Loss, ProcessKey, Rows, Site
 from elixirscope.recording.merge import FAR, Origin, Translation, number_by_appearance, put, ties
 from elixirscope.recording.rawfile import Part, RawFile, read_on, read_raw_file, unread
@@ -25,6 +27,7 @@ from elixirscope.recording.vms import Processes, Vms
 
 _EVER: Final = (1 << 62) - 1
 _NO_TIMES: Final = np.empty(0, np.int64)
+_SHARE: Final = 2  # raw files of more than that part of the memory are not taken to be in it
 _EVENT_BYTES: Final = 1024  # with its value: where they have more, slices have fewer events
 
 Numbers = npt.NDArray[np.int64]
@@ -63,7 +66,11 @@ class Joiner:
         """Check all raw files, and read what is not events. Raises as `read_log` does.
 
         `trusting`: frames of events are checked only by `slices` of some size, which raises `Damage` then."""
-        files = [read_raw_file(path, trusting=trusting) for path in raw_paths(raw_dir)]
+        paths = raw_paths(raw_dir)
+        if trusting and sum(path.stat().st_size for path in paths) > heap.machine() // _SHARE:
+            with ThreadPoolExecutor(len(paths), thread_name_prefix="headers") as pool:
+                list(pool.map(fetch_headers, paths))
+        files = [read_raw_file(path, trusting=trusting) for path in paths]
         headers = [file.header for file in files if file.header is not None]
         # One file among others with another version is a damaged header; all of them are a newer recording.
         if headers and all(header.version > FORMAT_VERSION for header in headers):

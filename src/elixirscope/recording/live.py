@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,6 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from elixirscope.recording import heap
 from elixirscope.recording.coverage import Uncovered
 from elixirscope.recording.joiner import Joiner
 from elixirscope.recording.log import Log
@@ -159,8 +159,7 @@ class Live:
 
 
 def _bearable() -> int:
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return min(EVENTS_MOST, memory // _PART // _BYTES)
+    return min(EVENTS_MOST, heap.machine() // _PART // _BYTES)
 
 
 class _Delay:

@@ -152,8 +152,13 @@ class RawFile:
 
     def release_all(self) -> None:
         """Have the memory of what was read so far back."""
-        if isinstance(self.data.obj, mmap.mmap):
-            self.data.obj.madvise(mmap.MADV_DONTNEED)
+        self.advise("MADV_DONTNEED")
+
+    def advise(self, name: str) -> None:
+        """Tell the system how all of the file is read."""
+        advice = getattr(mmap, name, None)
+        if advice is not None and isinstance(self.data.obj, mmap.mmap):
+            self.data.obj.madvise(advice)
 
     def _advise(self, name: str, batches: Batches) -> None:
         advice = getattr(mmap, name, None)
@@ -197,6 +202,8 @@ def read_on(file: RawFile, *, growing: bool = False) -> bool:
     file.header = file.header or read_header(data)
     file.latest = file.latest or (file.header.monotonic_ns if file.header is not None else 0)
     batches: list[tuple[int, int, int, int, int]] = []
+    if file.trusting:
+        file.advise("MADV_RANDOM")  # only headers are read
     for item in scan(data, path.name, file.read, trusting=file.trusting):
         if isinstance(item, Gap):
             if growing and item.tail:
@@ -227,6 +234,8 @@ def read_on(file: RawFile, *, growing: bool = False) -> bool:
     if growing:
         about = path.stat()
         file.written = about.st_mtime_ns if batches and about.st_size == file.read else None
+    if file.trusting:
+        file.advise("MADV_NORMAL")
     file.release_all()
     return True
 
