@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import unquote
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from elixirscope.film import Film
+from elixirscope.query.stepping import step
 from tests.web.pages import go, settled
 
 pytestmark = [pytest.mark.beam, pytest.mark.browser]
@@ -188,6 +190,26 @@ def test_the_focus_ends_where_a_drag_of_the_playhead_ended(page: Page, sale: int
     copied = page.get_by_test_id("moment").inner_text()
     page.get_by_test_id("step-first").click()
     expect(page.get_by_test_id("moment")).not_to_have_text(copied)
+
+
+def test_the_next_step_is_asked_for_before_it_is_taken(page: Page, film: Film, sale: int) -> None:
+    go(page, sale)
+    settled(page)
+    second, third = sale, sale
+    for _ in range(2):
+        moment = step(film.query, third, direction="next", scope="process", kind="any")
+        assert moment is not None
+        assert moment.event is not None
+        second, third = third, moment.event
+    ahead = re.compile(rf"step\?event={second}&|frame\?at=\d+&process=\d+&event={third}&")
+    with page.expect_response(lambda answer: "frame" in answer.url and bool(ahead.search(unquote(answer.url)))):
+        page.keyboard.press(".")
+    expect(page.get_by_test_id("moment")).to_contain_text(f"e{second}")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(unquote(request.url)))
+    page.keyboard.press(".")
+    expect(page.get_by_test_id("moment")).to_contain_text(f"e{third}")
+    assert not [url for url in asked if ahead.search(url)]
 
 
 def test_back_and_forward_walk_the_moments(page: Page, film: Film, sale: int) -> None:
