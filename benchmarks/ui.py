@@ -57,13 +57,13 @@ _WATCH: Final = """
     else frame(painting)
   }
   frame(painting)
-  const count = (now) => {
-    if (bench.frames === null) return
-    bench.frames.push(now)
-    frame(count)
-  }
   bench.count = () => {
-    bench.frames = []
+    const frames = (bench.frames = [])
+    const count = (now) => {
+      if (bench.frames !== frames) return
+      frames.push(now)
+      frame(count)
+    }
     frame(count)
   }
   // A task that is posted while a frame is made runs when it has been drawn.
@@ -161,8 +161,7 @@ class Hand:
         until = time.monotonic() + SMOOTH_S
         while time.monotonic() < until:
             act()
-        frames = np.array(self.page.evaluate("() => bench.frames.splice(0)"))
-        self.page.evaluate("() => { bench.frames = null }")
+        frames = np.array(self.page.evaluate("() => { const all = bench.frames; bench.frames = null; return all }"))
         return float((len(frames) - 1) / (frames[-1] - frames[0]) * 1000)
 
     def heap(self) -> float:
