@@ -115,7 +115,8 @@ def incomplete(browser: Browser, work: Path) -> None:
     with serving(Film.open(target)) as server:
         page = opened(browser, server.url)
         settle(page)
-        page.keyboard.press("f")
+        page.get_by_test_id("processes").get_by_text("main", exact=True).click()
+        page.locator("body").press("f")
         settle(page)
         page.screenshot(path=TARGET / "incomplete.png")
         page.close()

@@ -31,7 +31,7 @@ def put(page: Page, film: Film) -> int:
 
 def test_an_expression_is_printed_at_every_passing(page: Page, put: int) -> None:
     hits = page.get_by_test_id(f"hits-{put}").inner_text().rstrip("×")
-    expect(page.get_by_test_id("passings")).to_have_text(f"{hits} passings, and {2 * int(hits)} of closures on it")
+    expect(page.get_by_test_id("passings")).to_have_text(f"{hits} passings + {2 * int(hits)} in closures")
     page.get_by_test_id("retro").fill("{seat, String.length(customer)}")
     prints = page.get_by_test_id("line-hits").locator("li")
     expect(prints.first).to_contain_text(re.compile(r'\{"[A-Z]\d", \d+\}'))
