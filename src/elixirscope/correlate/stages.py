@@ -13,23 +13,39 @@ R = TypeVar("R")
 class Step(Generic[R]):
     """What is taken of one slice at one stage. Called, it waits for its result, or raises what it raised."""
 
-    def __init__(self, work: Callable[[], R]) -> None:
+    def __init__(self, work: Callable[[], R], before: Step[Any] | None) -> None:
         self._work: Callable[[], R] | None = work
-        self.future: Future[R] = Future()
+        self._before = before
+        self._result: Future[R] = Future()
+        self._waiting: list[Callable[[], None]] | None = []
+        self._lock = Lock()
 
     def __call__(self) -> R:
-        return self.future.result()
+        return self._result.result()
 
-    def run(self, before: Step[Any] | None) -> None:
+    def run(self) -> None:
         """Do the work. What follows a step that failed fails as well: its stage has no state to go on with."""
-        work, self._work = self._work, None
+        work, before = self._work, self._before
+        self._work = self._before = None  # nothing holds on to a slice that is done
         assert work is not None
         try:
             if before is not None:
                 before()
-            self.future.set_result(work())
+            self._result.set_result(work())
         except BaseException as error:  # noqa: BLE001 - whoever asks for the result has it
-            self.future.set_exception(error)
+            self._result.set_exception(error)
+        with self._lock:
+            waiting, self._waiting = self._waiting or [], None
+        for act in waiting:
+            act()
+
+    def then(self, act: Callable[[], None]) -> None:
+        """Have something done when it is taken."""
+        with self._lock:
+            if self._waiting is not None:
+                self._waiting.append(act)
+                return
+        act()
 
 
 class Stages:
@@ -43,26 +59,25 @@ class Stages:
     def start(self, stage: str | None, work: Callable[[], R], *needs: Step[Any], at_once: bool = False) -> Step[R]:
         """Have a step taken, which may ask for the results of those it `needs`. Those of a `stage` follow each other.
         `at_once`: here and now."""
-        step = Step(work)
         before = self._last.get(stage) if stage is not None else None
+        step, pool = Step(work, before), self._pool
         if stage is not None:
             self._last[stage] = step
-        pool = self._pool
         if pool is None or at_once:
-            step.run(before)
+            step.run()
             return step
-        awaited = [each.future for each in (before, *needs) if each is not None]
+        awaited = [each for each in (before, *needs) if each is not None]
         left, lock = len(awaited) + 1, Lock()
 
-        def one_less(_: Future[Any] | None) -> None:
+        def one_less() -> None:
             nonlocal left
             with lock:
                 left -= 1
                 ready = left == 0
             if ready:
-                pool.submit(step.run, before)
+                pool.submit(step.run)
 
-        for future in awaited:
-            future.add_done_callback(one_less)
-        one_less(None)
+        for each in awaited:
+            each.then(one_less)
+        one_less()
         return step
