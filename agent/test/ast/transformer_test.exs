@@ -205,47 +205,59 @@ defmodule ElixirScope.AST.TransformerTest do
     assert Enum.min(ids) > 0
   end
 
+  @loops """
+  def loop(0, acc), do: acc
+  def loop(n, acc), do: loop(n - 1, acc + 1)
+  def even(0), do: true
+  def even(n), do: if(n > 0, do: odd(n - 1), else: false)
+  def odd(0), do: false
+  def odd(n), do: n > 0 and even(n - 1)
+  def serve(n) do
+    send(self(), n)
+    receive do
+      0 -> :done
+      m when rem(m, 2) == 0 -> serve(m - 1)
+      m -> (case m do _ -> Subject.serve(m - 1) end)
+    end
+  end
+  def cast(_, 0), do: :done
+  def cast(m, n) do
+    with {:ok, x} <- step(m), y when y != 0 <- n, do: apply(__MODULE__, :cast, [x, y - 1])
+  end
+  defp step(x), do: {:ok, x}
+  """
+
+  # A frame kept per round would need at least two words in each of them.
+  @flat [:monitor, max_heap_size: %{size: 100_000, kill: true, error_logger: false}]
+
+  defp assert_flat(fun) do
+    {pid, ref} = :erlang.spawn_opt(fun, @flat)
+    assert_receive {:DOWN, ^ref, :process, ^pid, :normal}, 240_000
+  end
+
   for level <- [:calls, :values, :full] do
     test "a million rounds need no memory: self recursion, mutual recursion, a server loop (#{level})" do
-      {module, _, _} =
-        subject =
-        subject("""
-        def loop(0, acc), do: acc
-        def loop(n, acc), do: loop(n - 1, acc + 1)
-        def even(0), do: true
-        def even(n), do: if(n > 0, do: odd(n - 1), else: false)
-        def odd(0), do: false
-        def odd(n), do: n > 0 and even(n - 1)
-        def serve(n) do
-          send(self(), n)
-          receive do
-            0 -> :done
-            m when rem(m, 2) == 0 -> serve(m - 1)
-            m -> (case m do _ -> Subject.serve(m - 1) end)
-          end
-        end
-        def cast(_, 0), do: :done
-        def cast(m, n) do
-          with {:ok, x} <- step(m), y when y != 0 <- n, do: apply(__MODULE__, :cast, [x, y - 1])
-        end
-        defp step(x), do: {:ok, x}
-        """)
-
+      {module, _, _} = subject = subject(@loops)
       {binary, _} = instrument(subject, level: unquote(level))
       load(module, binary)
+      assert_flat(fn -> Subject.loop(1_000_000, 0) end)
+      assert_flat(fn -> Subject.even(1_000_000) end)
+      assert_flat(fn -> Subject.serve(300_000) end)
+      assert_flat(fn -> Subject.cast(:x, 300_000) end)
+    end
+  end
 
-      for fun <- [
-            fn -> Subject.loop(1_000_000, 0) end,
-            fn -> Subject.even(1_000_000) end,
-            fn -> Subject.serve(300_000) end,
-            fn -> Subject.cast(:x, 300_000) end
-          ] do
-        # A frame kept per round would need at least two words in each of them.
-        {pid, ref} =
-          :erlang.spawn_opt(fun, [:monitor, max_heap_size: %{size: 100_000, kill: true, error_logger: false}])
+  test "nor do the same loops while an engine records them" do
+    %{engines: engines} = recording(%{})
+    {module, _, _} = subject = subject(@loops)
 
-        assert_receive {:DOWN, ^ref, :process, ^pid, :normal}, 30_000
-      end
+    for runtime <- engines do
+      {binary, _} = instrument(subject, level: :full, runtime: runtime)
+      load(module, binary)
+      assert_flat(fn -> Subject.loop(80_000, 0) end)
+      assert_flat(fn -> Subject.even(80_000) end)
+      assert_flat(fn -> Subject.serve(80_000) end)
+      assert_flat(fn -> Subject.cast(:x, 80_000) end)
     end
   end
 
@@ -271,14 +283,9 @@ defmodule ElixirScope.AST.TransformerTest do
       load(module, binary)
     end
 
-    flat = [:monitor, max_heap_size: %{size: 100_000, kill: true, error_logger: false}]
-
-    for fun <- [fn -> Subject.loop(10_000_000) end, fn -> Subject.to(10_000_000) end] do
-      {pid, ref} = :erlang.spawn_opt(fun, flat)
-      assert_receive {:DOWN, ^ref, :process, ^pid, :normal}, 240_000
-    end
-
-    {server, ref} = :erlang.spawn_opt(fn -> Subject.serve() end, flat)
+    assert_flat(fn -> Subject.loop(10_000_000) end)
+    assert_flat(fn -> Subject.to(10_000_000) end)
+    {server, ref} = :erlang.spawn_opt(fn -> Subject.serve() end, @flat)
     rounds = fn -> Enum.each(1..50_000, fn _ -> send(server, {:add, 1}) end) end
 
     # When everything was taken and nothing is left but the loop itself.
