@@ -102,7 +102,7 @@ def measure(folder: Path, runs: int, intents: list[str], engine: str = "auto") -
             plain, status = timed(test, folder)
             if count:
                 suite.plain.append(plain)
-            elif status:
+            elif status and timed(test, folder)[1]:  # a test of theirs may fail now and then
                 suite.problem = f"its tests fail without being recorded (status {status})"
                 return suite
             for intent in intents:
