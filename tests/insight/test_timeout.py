@@ -100,6 +100,19 @@ def test_a_slow_function_deep_in_another_server(found: Investigate) -> None:
     assert "A waits for B (:work)" in finding.explanation
 
 
+@pytest.mark.parametrize(("lossy", "sure"), [("", 0.9), ("c loses 3", 0.9), ("b loses 3", 0.36)])
+def test_where_events_were_lost_meanwhile_the_cause_may_be_another(found: Investigate, lossy: str, sure: float) -> None:
+    work = f"""
+    a -> b call :work as w
+    b callback Shop.B.handle_call(:work, a) @ lib/b.ex:20
+    {lossy}
+    b call Shop.B.slow(1) @ lib/b.ex:40
+    """
+    finding = only(found(SERVERS + ASKS + work + GIVES_UP))
+    assert finding.confidence == sure
+    assert ("3 events of theirs were lost meanwhile" in finding.explanation) == (sure < 0.5)
+
+
 def test_a_request_that_nobody_answers(found: Investigate) -> None:
     finding = only(found(SERVERS + ASKS + "a return {:noreply, %{}}\n" + GIVES_UP))
     assert finding.title == "Timeout: A never answered :go"

@@ -17,6 +17,12 @@ from elixirscope.insight.waits import Wait, awaited, unanswered
 
 _CONFIDENCE = {"deadlock": 0.95, "slow": 0.9, "no reply": 0.8, "busy": 0.75, "unknown": 0.5}
 
+_LOST = """
+select coalesce(sum(count), 0)::bigint as count from raw.omissions
+where kind = 'loss' and (process is null or list_contains(?, process))
+and coalesce(at, 0) < ? and (until is null or until >= ?)
+"""
+
 
 @dataclass
 class Case:
@@ -74,6 +80,10 @@ def _finding(history: History, case: Case) -> Finding:
     if case.hit and all(test["result"] == "passed" for test in case.hit):
         confidence *= 0.4  # as with crashes: a test that passes all the same wants it
     title, explanation, suggestion = _told(history, case)
+    lost = _lost(history, wait, found)
+    if lost:
+        confidence *= 0.4  # the answer, or what kept it back, may be among them
+        explanation += f" {lost} were lost meanwhile, so that the cause may be another."
     return Finding(
         kind="deadlock" if found.ending == "deadlock" else "timeout",
         title=f"{title}, {case.times} times" if case.times > 1 else title,
@@ -83,6 +93,14 @@ def _finding(history: History, case: Case) -> Finding:
         explanation=explanation,
         suggestion=suggestion,
     )
+
+
+def _lost(history: History, wait: Wait, found: Blame) -> str | None:
+    """How many events were dropped, while it was waited for, of those who waited or were asked; of processes that
+    nobody could name, too."""
+    concerned = sorted({wait.client, wait.server, *(link.server for link in found.links)})
+    count = history.query.rows(_LOST, [concerned, wait.until, wait.since])[0]["count"]
+    return f"{count:,} events of theirs" if count else None
 
 
 # Telling
