@@ -14,6 +14,7 @@ import pytest
 
 from elixirscope.film import Film
 from elixirscope.query import rows
+from elixirscope.query.row import Lazy
 from elixirscope.recording import sealer
 from elixirscope.recording.pack import pack
 
@@ -90,3 +91,14 @@ def _module(name: str) -> Any:
     if str(BENCHMARKS) not in sys.path:
         sys.path.insert(0, str(BENCHMARKS))
     return importlib.import_module(name)
+
+
+def test_a_row_reads_only_the_columns_that_are_asked_for(film: Film) -> None:
+    indexes, table = film.query.indexes, film.table("calls")
+    for number in (0, 7, table.num_rows - 1):
+        row = indexes.row("calls", number)
+        assert row["call"] == table.column("call")[number].as_py()
+        assert isinstance(row, Lazy)
+        assert row.read == {"call"}
+        assert row == table.slice(number, 1).to_pylist()[0]
+        assert row.read == set(table.column_names)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import msgspec
 
 from elixirscope.dags.base import SqlDag
+from elixirscope.query.row import Row
 from elixirscope.query.values import Value
 from elixirscope.recording.format import Kind
 
@@ -52,7 +53,7 @@ class CodeDag(SqlDag):
         select 'code', c.remote_parent, c.call, 'remote', coalesce(m.certain, true), m.reason, c.start
         from raw.calls c left join raw.messages m on m.message = c.message where c.remote_parent is not null"""
 
-    def innermost(self, event: int) -> dict[str, Any] | None:
+    def innermost(self, event: int) -> Row | None:
         """The row of the frame that was running in the event's process just then; None outside recorded code.
 
         At a frame's own last event (its RETURN, its RAISE) it still counts as running, and so does a frame whose tail
@@ -80,7 +81,7 @@ class CodeDag(SqlDag):
             frame = above
         return rows
 
-    def _asker(self, frame: dict[str, Any]) -> dict[str, Any] | None:
+    def _asker(self, frame: Row) -> Row | None:
         """The frame that waits for this one, or spawned its process. Who sent a cast or plain message has gone on."""
         message = self.query.find("messages", "message", frame["message"])
         if message is not None and message["kind"] != "call":
@@ -108,7 +109,7 @@ class CodeDag(SqlDag):
         process = parent["process"] if parent else None
         return [self.row(row, remote=row["process"] != process) for _, row in sorted(found.items())]
 
-    def row(self, frame: dict[str, Any], *, remote: bool = False) -> FrameRow:
+    def row(self, frame: Row, *, remote: bool = False) -> FrameRow:
         """A row of the calls table as a frame, with texts."""
         site = self.query.find("sites", "site", frame["site"])
         value = self.query.values.value

@@ -8,7 +8,7 @@ Reference: C.-Q. Yang, B. P. Miller, "Critical Path Analysis for the Execution o
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -17,6 +17,7 @@ from elixirscope.query.busy import busy_with
 from elixirscope.query.coordinator import QueryCoordinator
 from elixirscope.query.labels import Labels
 from elixirscope.query.requests import requests
+from elixirscope.query.row import Row
 
 _RESOLUTION: Final = 2_000
 
@@ -67,8 +68,8 @@ class _Part(NamedTuple):
 
     start: int
     end: int
-    frame: dict[str, Any] | None  # the frame that did it
-    message: dict[str, Any] | None  # the request, when asked by message
+    frame: Row | None  # the frame that did it
+    message: Row | None  # the request, when asked by message
     certain: bool = True
     reason: str | None = None
     spawned: bool = False
@@ -108,14 +109,14 @@ class _Walk:
         self.labels = Labels(query)
         self._duration = int(query.recording.info.duration_ns)
 
-    def end(self, frame: dict[str, Any]) -> int:
+    def end(self, frame: Row) -> int:
         """When a frame ended; the recording's end while it is open."""
         return int(frame["end"] if frame["end"] is not None else self._duration)
 
-    def run(self, frame: dict[str, Any], start: int, end: int, least: int) -> list[Segment]:
+    def run(self, frame: Row, start: int, end: int, least: int) -> list[Segment]:
         """The segments of [start, end), in order."""
         latest_first: list[Segment] = []
-        pending: list[Segment | tuple[dict[str, Any], int, int]] = [(frame, start, end)]
+        pending: list[Segment | tuple[Row, int, int]] = [(frame, start, end)]
         opened: set[int] = set()
         while pending:
             item = pending.pop()
@@ -131,12 +132,12 @@ class _Walk:
             pending += reversed(self._opened(inner, low, high))
         return [segment for segment in reversed(latest_first) if segment.end > segment.start]
 
-    def _calls(self, frame: dict[str, Any]) -> bool:
+    def _calls(self, frame: Row) -> bool:
         return self._query.count("calls", "parent", frame["call"]) > 0
 
-    def _opened(self, frame: dict[str, Any], low: int, high: int) -> list[Segment | tuple[dict[str, Any], int, int]]:
+    def _opened(self, frame: Row, low: int, high: int) -> list[Segment | tuple[Row, int, int]]:
         """What a frame's stretch consists of, the latest first."""
-        found: list[Segment | tuple[dict[str, Any], int, int]] = []
+        found: list[Segment | tuple[Row, int, int]] = []
         now = high
         for part in sorted(self._parts(frame), key=lambda part: (-part.end, -part.start)):
             start, end = max(part.start, low), min(part.end, now)
@@ -149,7 +150,7 @@ class _Walk:
             now = start
         return [*found, self._segment(low, now, "self", frame)]
 
-    def _parts(self, frame: dict[str, Any]) -> list[_Part]:
+    def _parts(self, frame: Row) -> list[_Part]:
         query, call = self._query, frame["call"]
         found = [_Part(row["start"], self.end(row), row, None) for row in query.find_all("calls", "parent", call)]
         for number, sent, answered in requests(query).of(call):
@@ -162,7 +163,7 @@ class _Walk:
                 found += self._spawned(frame, row)
         return found
 
-    def _spawned(self, frame: dict[str, Any], body: dict[str, Any]) -> list[_Part]:
+    def _spawned(self, frame: Row, body: Row) -> list[_Part]:
         """The body of a process that the frame spawned, when its message came back before the frame went on."""
         until = self.end(frame)
         told = self._query.flow(body["process"], frame["process"], body["start"], until)
@@ -174,16 +175,14 @@ class _Walk:
         begun = child["start"] if child is not None and child["start"] is not None else body["start"]
         return [_Part(min(begun, body["start"]), answers[0]["received_at"], body, None, False, reason, True)]
 
-    def _within(
-        self, part: _Part, frame: dict[str, Any], start: int, end: int
-    ) -> list[Segment | tuple[dict[str, Any], int, int]]:
+    def _within(self, part: _Part, frame: Row, start: int, end: int) -> list[Segment | tuple[Row, int, int]]:
         """The stretches of a part, cut to [start, end), the latest first."""
         handler, message = part.frame, part.message
         if handler is None:  # asked, and what was done for it was not recorded
             return [self._segment(start, end, "reply", frame, part)]
         done = min(max(self.end(handler), start), end)
         taken = min(max(handler["start"], start), done)
-        found: list[Segment | tuple[dict[str, Any], int, int]] = []
+        found: list[Segment | tuple[Row, int, int]] = []
         if done < end:
             found.append(self._segment(done, end, "reply", handler, part))
         found.append((handler, taken, done))
@@ -202,7 +201,7 @@ class _Walk:
         start: int,
         end: int,
         kind: str,
-        frame: dict[str, Any],
+        frame: Row,
         part: _Part | None = None,
         behind: int | None = None,
     ) -> Segment:

@@ -9,7 +9,7 @@ equal value was found. Every chain ends in a named terminator.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import msgspec
 
@@ -17,6 +17,7 @@ from elixirscope.dags.base import SqlDag
 from elixirscope.dags.forward import Forward
 from elixirscope.dags.occurrences import Found, Occurrences, payload
 from elixirscope.errors import NotFoundError
+from elixirscope.query.row import Row
 from elixirscope.query.values import Value
 from elixirscope.recording.format import Kind
 
@@ -189,6 +190,6 @@ class DataflowDag(SqlDag):
         value = self.query.values.of_term(found.term)
         return Hop(found.event, at, found.process, found.kind, found.label, value, found.certain, found.reason)
 
-    def named_values(self, event: int) -> list[dict[str, Any]]:
+    def named_values(self, event: int) -> list[Row]:
         """The variables known at an event: name, term, event, line; the latest binding of each."""
         return Occurrences(self.query).variables(event)

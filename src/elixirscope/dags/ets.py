@@ -6,6 +6,7 @@ from typing import Any, Final, NamedTuple
 
 from elixirscope.query.coordinator import QueryCoordinator
 from elixirscope.query.equality import same
+from elixirscope.query.row import Row
 from elixirscope.recording.terms import inspect
 
 READS: Final = frozenset(
@@ -31,7 +32,7 @@ class Access(NamedTuple):
         return same(self.table, other.table)
 
 
-def accesses(query: QueryCoordinator, frame: dict[str, Any]) -> Access | None:
+def accesses(query: QueryCoordinator, frame: Row) -> Access | None:
     """The table that a frame reads or writes; None when it is no watched call to `:ets`."""
     if not frame["external"] or frame["module"] not in (":ets", "ets"):
         return None
@@ -39,7 +40,7 @@ def accesses(query: QueryCoordinator, frame: dict[str, Any]) -> Access | None:
     return Access(frame["call"], arguments[0]) if arguments else None
 
 
-def writes_before(query: QueryCoordinator, frame: dict[str, Any]) -> list[dict[str, Any]]:
+def writes_before(query: QueryCoordinator, frame: Row) -> list[Row]:
     """The frames that wrote to the table which `frame` reads, before it did, the last first."""
     read = accesses(query, frame)
     if read is None or frame["function"] not in READS:

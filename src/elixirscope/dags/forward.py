@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 from elixirscope.dags.ets import READS, WRITES, accesses
 from elixirscope.dags.occurrences import Found, payload
@@ -16,6 +16,7 @@ from elixirscope.query.busy import busy_with
 from elixirscope.query.coordinator import QueryCoordinator
 from elixirscope.query.names import mfa
 from elixirscope.query.requests import requests
+from elixirscope.query.row import Row
 
 _CALLBACKS: Final = 200  # callbacks that met a state, looked at for its value
 
@@ -88,14 +89,14 @@ class Forward:
         if end is not None and end > here.event and frame["result"] is not None:
             yield from here.held(values.peek(frame["result"]), end, call, "returned", f"result of {mfa(frame)}")
 
-    def _passed(self, here: Found, child: dict[str, Any]) -> Iterator[Found]:
+    def _passed(self, here: Found, child: Row) -> Iterator[Found]:
         access = accesses(self._query, child)
         kind = "stored" if access is not None and child["function"] in WRITES else "argument"
         label = access.label if access is not None and kind == "stored" else f"argument of {mfa(child)}"
         for element in self._query.values.elements(child["args"]):
             yield from here.held(element, child["call"], child["call"], kind, label)
 
-    def _sent(self, here: Found, message: dict[str, Any]) -> Iterator[Found]:
+    def _sent(self, here: Found, message: Row) -> Iterator[Found]:
         if message["send_event"] is None or message["send_event"] <= here.event or message["value"] is None:
             return
         label = f"sent {message['kind']} {message['tag'] or ''}".rstrip()

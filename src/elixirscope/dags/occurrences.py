@@ -10,6 +10,7 @@ from elixirscope.dags.ets import writes_before
 from elixirscope.query.coordinator import QueryCoordinator
 from elixirscope.query.equality import pairs, same
 from elixirscope.query.names import mfa
+from elixirscope.query.row import Row
 from elixirscope.query.values import parts
 from elixirscope.recording.terms import Atom
 
@@ -75,7 +76,7 @@ class Occurrences:
         place = f" ({file}:{line})" if file and line else ""
         return None, f"made here: a literal or a computation in {mfa(frame)}{place}"
 
-    def _stored(self, frame: dict[str, Any], here: Found) -> tuple[Found | None, str]:
+    def _stored(self, frame: Row, here: Found) -> tuple[Found | None, str]:
         """What a watched call gave back: of an ETS table, what was last written there with the value in it."""
         for write in writes_before(self._query, frame):
             for element in self._query.values.elements(write["args"]):
@@ -85,7 +86,7 @@ class Occurrences:
                     return found, ""
         return None, f"not recorded: {mfa(frame)} gave it back, and its inside was not recorded"
 
-    def _candidates(self, frame: dict[str, Any], here: Found) -> Iterator[Found]:
+    def _candidates(self, frame: Row, here: Found) -> Iterator[Found]:
         """Everything recorded of the frame before `here` that holds its value."""
         texts, call = self._query.values, frame["call"]
         for row in self._query.find_all("bindings", "call", call):
@@ -120,7 +121,7 @@ class Occurrences:
                 label = f"reply to {message['tag'] or 'the call'}"
                 yield from here.held(answer, reply["receive_event"], here.call, "reply", label)
 
-    def _state_before(self, frame: dict[str, Any]) -> dict[str, Any] | None:
+    def _state_before(self, frame: Row) -> Row | None:
         return next(iter(self._query.find_before("states", "process", frame["process"], "state", frame["call"])), None)
 
     # Across frames and processes
@@ -182,25 +183,24 @@ class Occurrences:
 
     # Variables
 
-    def variables(self, event: int) -> list[dict[str, Any]]:
+    def variables(self, event: int) -> list[Row]:
         """Variables of the innermost frame as known at `event`: name, term, event, line, value, position and the
         binding before.
         """
         frame = self._code.innermost(event)
         if frame is None:
             return []
-        known: dict[str, dict[str, Any]] = {}
+        known: dict[str, Row] = {}
         for row in self._parameters(frame):
             known[row["name"]] = row
         for row in self._query.find_all("bindings", "call", frame["call"]):
             elements = self._query.values.elements(row["value"])
             if row["event"] <= event and row["position"] is not None and row["position"] < len(elements):
-                row["term"] = elements[row["position"]]
-                row["before"] = known.get(row["name"])
-                known[row["name"]] = row
+                name = row["name"]
+                known[name] = {**row, "term": elements[row["position"]], "before": known.get(name)}
         return list(known.values())
 
-    def _parameters(self, frame: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    def _parameters(self, frame: Row) -> Iterator[Row]:
         """Plain parameters with their arguments. A callback's arguments are recorded without its state, the last
         one.
         """

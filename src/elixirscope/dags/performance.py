@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import msgspec
 import numpy as np
@@ -11,6 +11,7 @@ from elixirscope.dags.base import SqlDag, Step
 from elixirscope.dags.critical import CriticalPath, critical_path
 from elixirscope.errors import NotFoundError
 from elixirscope.query.requests import requests
+from elixirscope.query.row import Row
 from elixirscope.recording.format import Kind
 
 
@@ -69,17 +70,17 @@ class PerformanceDag(SqlDag):
         reply = _covered(waits, frame["start"], end)
         return Spent(span - busy, mailbox, reply, span, self._scheduled_out(frame, end))
 
-    def _frame(self, call: int) -> dict[str, Any]:
+    def _frame(self, call: int) -> Row:
         frame = self.query.find("calls", "call", call)
         if frame is None:
             raise NotFoundError(f"e{call} is not a function call", "the view calls lists them")
         return frame
 
-    def _end(self, frame: dict[str, Any]) -> int:
+    def _end(self, frame: Row) -> int:
         end = frame["end"]
         return int(end if end is not None else self.query.recording.info.duration_ns)
 
-    def _scheduled_out(self, frame: dict[str, Any], end: int) -> int | None:
+    def _scheduled_out(self, frame: Row, end: int) -> int | None:
         kinds, times = self.query.column("events", "kind"), self.query.column("events", "at")
         order, starts = self.query.indexes.by_process(
             "events.scheduling", lambda part: np.isin(kinds[part], list(_SCHEDULING))
@@ -123,7 +124,7 @@ class PerformanceDag(SqlDag):
             steps.append(self.step(frame["call"], kind, True, None, of))
             of = frame["call"]
 
-    def _below(self, frame: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    def _below(self, frame: Row) -> list[tuple[str, Row]]:
         found = [("contains", row) for row in self.query.find_all("calls", "parent", frame["call"])]
         for message in self.query.find_all("messages", "sender_call", frame["call"]):
             answering = self.query.find("calls", "call", message["handle_call"])

@@ -7,7 +7,7 @@ fails on one passing (a variable not bound yet, a value that was cut) gives that
 from __future__ import annotations
 
 import time
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 import numpy as np
@@ -20,6 +20,7 @@ from elixirscope.query.coordinator import QueryCoordinator
 from elixirscope.query.expressions import Evaluated, Expression, compile_expression
 from elixirscope.query.functions import EvaluationError, truthy
 from elixirscope.query.labels import Labels
+from elixirscope.query.row import Row
 from elixirscope.query.values import Value
 from elixirscope.recording.format import Kind
 
@@ -140,7 +141,7 @@ def _holds(condition: Expression, variables: Evaluated) -> bool:
 
 
 def _print(query: QueryCoordinator, labels: Labels, compiled: Expression, variables: Evaluated, event: int) -> Print:
-    row: dict[str, Any] = query.event(event)
+    row: Row = query.event(event)
     moment = Moment(row["at"], row["process"], event, row["call"])
     who = labels.process(row["process"])
     try:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from elixirscope.dags.code import CodeDag
 from elixirscope.query.coordinator import QueryCoordinator
+from elixirscope.query.row import Row
 from elixirscope.recording.format import Kind
 
 _TELLING = [k.value for k in (Kind.CALL, Kind.RETURN, Kind.RAISE, Kind.CAUGHT, Kind.RECEIVE, Kind.SPAWNED, Kind.EXIT)]
@@ -51,7 +52,7 @@ class Salient:
         unique = {cause.event: cause for cause in reversed(found) if cause.event != event}
         return list(unique.values())
 
-    def _crossing(self, event: int, row: dict[str, Any]) -> list[Cause]:
+    def _crossing(self, event: int, row: Row) -> list[Cause]:
         """What happened in another process, without which this could not have happened."""
         cause = row["cause"]
         message = self._query.find("messages", "receive_event", event) if row["kind"] == Kind.RECEIVE else None
@@ -80,12 +81,12 @@ class Salient:
             found.append(Cause(frame["remote_parent"], "asked by"))
         return found
 
-    def _met_state(self, frame: dict[str, Any]) -> list[Cause]:
+    def _met_state(self, frame: Row) -> list[Cause]:
         """The state that a callback met: the last version made before it."""
         before = self._query.find_before("states", "process", frame["process"], "state", frame["call"])
         return [Cause(row["state"], "state") for row in before]
 
-    def _of_failure(self, event: int, row: dict[str, Any]) -> list[Cause]:
+    def _of_failure(self, event: int, row: Row) -> list[Cause]:
         """The exception behind an exit or a rescue, and the frame that raised it."""
         column = "exit_event" if row["kind"] == Kind.EXIT else "caught_event"
         shown = self._query.find("exceptions", column, event)
@@ -108,7 +109,7 @@ class Salient:
         frame = self._code.innermost(event)
         return [Cause(frame["call"], "in")] if frame is not None and frame["call"] < event else []
 
-    def _before(self, event: int, row: dict[str, Any]) -> list[Cause]:
+    def _before(self, event: int, row: Row) -> list[Cause]:
         """For want of anything better: what the process last did that tells something."""
         mine = self._query.indexes.events_of(row["process"])
         earlier = mine[: int(np.searchsorted(mine, np.asarray(event, mine.dtype)))]

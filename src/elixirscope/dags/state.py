@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import msgspec
 
 from elixirscope.dags.base import SqlDag
 from elixirscope.dags.diff import Change, diff
 from elixirscope.errors import NotFoundError
+from elixirscope.query.row import Row
 from elixirscope.query.values import Value
 
 _WHOLE = 1_000_000
@@ -85,11 +86,11 @@ class StateDag(SqlDag):
                     else coalesce(s.callback, '') || coalesce(' of ' || m.tag, '') end as reason, s.at
         from raw.states s left join raw.messages m on m.message = s.message where s.previous is not null"""
 
-    def row_at(self, process: int, at: int) -> dict[str, Any] | None:
+    def row_at(self, process: int, at: int) -> Row | None:
         """The row of the version in force in `process` at `at` (ns); None before the first."""
         return next(iter(self.query.find_before("states", "process", process, "at", at + 1)), None)
 
-    def row_at_event(self, event: int) -> dict[str, Any] | None:
+    def row_at_event(self, event: int) -> Row | None:
         """The version in force in the event's process just after the event."""
         process = self.query.event(event)["process"]
         return next(iter(self.query.find_before("states", "process", process, "state", event + 1)), None)
@@ -111,7 +112,7 @@ class StateDag(SqlDag):
         known = ", ".join(self.labels.process(row["process"]) for row in found)
         return NotFoundError(f"no state of {label} was recorded", f"states are known of: {known or 'no process'}")
 
-    def changed_by(self, row: dict[str, Any]) -> str | None:
+    def changed_by(self, row: Row) -> str | None:
         """What made a version: "handle_call/3 of {:reserve, _} from Client 2"."""
         if row["discontinuity"]:
             return "code outside the callbacks"
@@ -139,7 +140,7 @@ class StateDag(SqlDag):
         changes = self._changes(before["value"], row["value"]) if before is not None else []
         return Blame(self._version(row), [change for change in changes if _touches(change.path, path)], row["message"])
 
-    def _version(self, row: dict[str, Any], value: bool = True) -> Version:
+    def _version(self, row: Row, value: bool = True) -> Version:
         return Version(
             row["state"],
             row["version"],
@@ -182,12 +183,12 @@ class StateDag(SqlDag):
             row["previous"],
         )
 
-    def who_changed(self, process: int, path: str, at: int) -> dict[str, Any] | None:
+    def who_changed(self, process: int, path: str, at: int) -> Row | None:
         """The row of the last version at or before `at` (ns) that changed `path` or what is inside it; None if none
         did.
         """
         rows = [row for row in self._versions(process) if row["at"] <= at]
-        row: dict[str, Any]
+        row: Row
         for row in reversed(rows):
             before = self.query.find("states", "state", row["previous"])
             if before is None:
@@ -201,13 +202,13 @@ class StateDag(SqlDag):
             return []
         return diff(self.query.values.peek(a), self.query.values.peek(b))
 
-    def _row(self, state: int) -> dict[str, Any]:
+    def _row(self, state: int) -> Row:
         row = self.query.find("states", "state", state)
         if row is None:
             raise NotFoundError(f"e{state} is not a state version", "the view states lists them")
         return row
 
-    def _versions(self, process: int) -> list[dict[str, Any]]:
+    def _versions(self, process: int) -> list[Row]:
         rows = self.query.find_all("states", "process", process)
         return sorted(rows, key=lambda row: int(row["state"]))
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from elixirscope.insight.history import History, Row
+from elixirscope.insight.history import History
 from elixirscope.insight.values import contains, distinctive
+from elixirscope.query.row import Row
 
 
 def written_in(history: History, fn: Row) -> Row | None:

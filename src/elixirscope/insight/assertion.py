@@ -12,9 +12,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from elixirscope.insight.findings import Evidence
-from elixirscope.insight.history import History, Row
+from elixirscope.insight.history import History
 from elixirscope.insight.origin import Origin, Tracer
 from elixirscope.insight.values import MISSING, answered, diff, path_text, requested, short
+from elixirscope.query.row import Row
 from elixirscope.recording.terms import Term, inspect
 
 _PART = re.compile(r"^(code|left|right):\s+(.*?)\s*(?=^(?:code|left|right):|\Z)", re.MULTILINE | re.DOTALL)

@@ -11,10 +11,11 @@ from bisect import bisect_right
 from dataclasses import dataclass, field
 from typing import Literal
 
-from elixirscope.insight.history import History, Row
+from elixirscope.insight.history import History
 from elixirscope.insight.waits import Wait
 from elixirscope.query.busy import busy_with
 from elixirscope.query.requests import requests
+from elixirscope.query.row import Row
 
 Ending = Literal["deadlock", "slow", "no reply", "busy", "unknown"]
 

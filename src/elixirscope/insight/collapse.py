@@ -7,8 +7,9 @@ from typing import Any
 
 from elixirscope.insight import tests
 from elixirscope.insight.findings import Evidence
-from elixirscope.insight.history import History, Row
+from elixirscope.insight.history import History
 from elixirscope.insight.values import same
+from elixirscope.query.row import Row
 
 RECENT = 64
 """Exits before one among which the server is sought whose death ended it."""

@@ -10,9 +10,10 @@ import msgspec
 from elixirscope.insight import tests
 from elixirscope.insight.collapse import Collapse, died_with, tests_hit
 from elixirscope.insight.findings import Evidence, Finding, Location
-from elixirscope.insight.history import History, Row
+from elixirscope.insight.history import History
 from elixirscope.insight.origin import Origin, Tracer, suspect
 from elixirscope.insight.values import Key, distinctive, leaves, pairs, parts, same, short, struct_name
+from elixirscope.query.row import Row
 from elixirscope.recording.terms import Atom
 
 REPEATS = 20

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from elixirscope.insight.findings import Finding
-from elixirscope.insight.history import History, Row
+from elixirscope.insight.history import History
 from elixirscope.insight.knowledge import heard_of
 from elixirscope.insight.telling import Act, Race, describe
 from elixirscope.insight.values import same, short
+from elixirscope.query.row import Row
 
 _READS = frozenset({"lookup", "lookup_element", "member"})
 _WRITES = frozenset({"insert", "delete", "update_element", "take"})

@@ -10,9 +10,10 @@ from elixirscope.insight import tests
 from elixirscope.insight.assertion import Assertion, refused
 from elixirscope.insight.crash import bad_values
 from elixirscope.insight.findings import Finding, Location
-from elixirscope.insight.history import History, Row
+from elixirscope.insight.history import History
 from elixirscope.insight.origin import Origin, Tracer, suspect
 from elixirscope.insight.values import short
+from elixirscope.query.row import Row
 
 _ASSERTION = "ExUnit.AssertionError"
 

@@ -6,10 +6,9 @@ Rows are dictionaries with the columns of `recording.schema`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import PurePosixPath
-from typing import Any
 
 import numpy as np
 
@@ -19,10 +18,9 @@ from elixirscope.insight.findings import Evidence, Location
 from elixirscope.insight.values import short
 from elixirscope.moment import Moment
 from elixirscope.query.names import mfa, spoken
+from elixirscope.query.row import Row
 from elixirscope.recording.format import Kind
 from elixirscope.recording.terms import Term, Truncated
-
-Row = dict[str, Any]
 
 DEPTH = 1_000
 """Frames up from the innermost that are looked at."""
@@ -44,10 +42,10 @@ class History:
     @cached_property
     def tests(self) -> list[Row]:
         """All tests, in order; `end_event` is the event that told the result."""
-        tests = self.query.rows("select * from raw.tests order by event")
-        for test in tests:
-            test["end_event"] = test["event"] if test["end"] is None else self.query.event_at(test["end"])
-        return tests
+        return [
+            {**test, "end_event": test["event"] if test["end"] is None else self.query.event_at(test["end"])}
+            for test in self.query.rows("select * from raw.tests order by event")
+        ]
 
     def term(self, value: int | None) -> Term:
         """The decoded value; a marker that equals nothing where it was not recorded or cannot be read."""
@@ -62,7 +60,7 @@ class History:
         """The frame with this number."""
         return self.query.find("calls", "call", call)
 
-    def children(self, call: int) -> list[Row]:
+    def children(self, call: int) -> Sequence[Row]:
         """The frames that a frame called in its process, in order."""
         return self.query.find_all("calls", "parent", call)
 
@@ -119,8 +117,7 @@ class History:
 
     def states_before(self, process: int, event: int) -> Iterator[Row]:
         """The states of a process that were known before `event`, the last first, restarts included."""
-        latest = "select * from raw.states where process = ? and state < ? order by state desc limit 1"
-        state = next(iter(self.query.rows(latest, [process, event])), None)
+        state = next(iter(self.query.find_before("states", "process", process, "state", event)), None)
         while state is not None:
             yield state
             state = self.query.find("states", "state", state["previous"])

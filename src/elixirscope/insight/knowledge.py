@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from elixirscope.insight.history import History, Row
+from elixirscope.insight.history import History
+from elixirscope.query.row import Row
 
 _HEARD = """
 select from_process as sender, coalesce(send_event, message) as sent from raw.messages

@@ -6,12 +6,13 @@ sends on purpose looks the same.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from elixirscope.insight.findings import Finding, Location
-from elixirscope.insight.history import History, Row
+from elixirscope.insight.history import History
 from elixirscope.insight.values import duration, requested, short
 from elixirscope.query.cancellation import checkpoint
+from elixirscope.query.row import Row
 
 WAITING = 100
 """Messages that wait at once before a mailbox is worth telling."""
@@ -158,7 +159,7 @@ def _repetitions(history: History) -> Iterator[Finding]:
             yield _repetition(history, group, frame, inner, asked)
 
 
-def _repeating(history: History, group: Row) -> tuple[Row, Row | None, list[Row]] | None:
+def _repeating(history: History, group: Row) -> tuple[Row, Row | None, Sequence[Row]] | None:
     """The innermost frame that asked often enough and mostly waited, what it called to ask, and what it asked."""
     first = history.message(group["first"])
     inner: Row | None = None
@@ -168,7 +169,7 @@ def _repeating(history: History, group: Row) -> tuple[Row, Row | None, list[Row]
             inner = frame
             continue
         args = [group["client"], group["server"], group["tag"], frame["call"], frame["end_event"]]
-        asked = history.query.rows(_WITHIN, args)
+        asked: Sequence[Row] = history.query.rows(_WITHIN, args)
         waited = sum(row["waited"] for row in asked)
         if len(asked) >= ASKED and waited >= LEAST:
             return (frame, inner, asked) if waited >= SHARE * (frame["end"] - frame["start"]) else None
@@ -176,7 +177,7 @@ def _repeating(history: History, group: Row) -> tuple[Row, Row | None, list[Row]
     return None
 
 
-def _repetition(history: History, group: Row, frame: Row, inner: Row | None, asked: list[Row]) -> Finding:
+def _repetition(history: History, group: Row, frame: Row, inner: Row | None, asked: Sequence[Row]) -> Finding:
     server, name = history.label(group["server"]), history.name(frame)
     waited, whole = sum(row["waited"] for row in asked), frame["end"] - frame["start"]
     requests = [short(requested(history.term(row["value"])), 60) for row in asked[:_SAMPLE]]

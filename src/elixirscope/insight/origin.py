@@ -14,7 +14,7 @@ from typing import Any
 
 from elixirscope.insight.around import prepared, written_in
 from elixirscope.insight.findings import Evidence, Location
-from elixirscope.insight.history import History, Row
+from elixirscope.insight.history import History
 from elixirscope.insight.values import (
     Key,
     Path,
@@ -29,6 +29,7 @@ from elixirscope.insight.values import (
     requested,
     short,
 )
+from elixirscope.query.row import Row
 from elixirscope.recording.terms import Truncated
 
 HOPS = 64

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from elixirscope.insight.findings import Finding
-from elixirscope.insight.history import History, Row
+from elixirscope.insight.history import History
 from elixirscope.insight.knowledge import heard_of
 from elixirscope.insight.telling import Act, Race, describe, thing_text
 from elixirscope.insight.values import (
@@ -40,6 +40,7 @@ from elixirscope.insight.values import (
     short,
 )
 from elixirscope.query.cancellation import checkpoint
+from elixirscope.query.row import Row
 
 SAMPLES = 500
 """Acts looked at in full per server and kind of request; further ones of the same kind say nothing new."""

@@ -9,8 +9,9 @@ import msgspec
 
 from elixirscope.insight import tests
 from elixirscope.insight.findings import Evidence, Finding, Location
-from elixirscope.insight.history import History, Row
+from elixirscope.insight.history import History
 from elixirscope.insight.values import Key, Path, path_text, short
+from elixirscope.query.row import Row
 from elixirscope.recording.terms import Atom
 
 _PARTICIPLES = {

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from elixirscope.insight.findings import Evidence
-from elixirscope.insight.history import History, Row
+from elixirscope.insight.history import History
+from elixirscope.query.row import Row
 
 TEXT = 200
 """Characters of a failure that are quoted."""

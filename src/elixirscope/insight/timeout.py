@@ -11,9 +11,10 @@ from elixirscope.insight import tests
 from elixirscope.insight.blame import Blame, Link, blame
 from elixirscope.insight.collapse import Collapse, died_with, tests_hit
 from elixirscope.insight.findings import Evidence, Finding, Location
-from elixirscope.insight.history import History, Row
+from elixirscope.insight.history import History
 from elixirscope.insight.values import duration, requested, short
 from elixirscope.insight.waits import Wait, awaited, unanswered
+from elixirscope.query.row import Row
 
 _CONFIDENCE = {"deadlock": 0.95, "slow": 0.9, "no reply": 0.8, "busy": 0.75, "unknown": 0.5}
 

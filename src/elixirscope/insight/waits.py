@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from elixirscope.insight.history import History, Row
+from elixirscope.insight.history import History
 from elixirscope.insight.values import same
 from elixirscope.query.busy import busy_with
 from elixirscope.query.requests import requests
+from elixirscope.query.row import Row
 from elixirscope.recording.format import Kind
 from elixirscope.recording.terms import Atom
 

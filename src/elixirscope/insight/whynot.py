@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from elixirscope.dags import Dags
 from elixirscope.errors import NotFoundError
 from elixirscope.insight.findings import Evidence
-from elixirscope.insight.history import History, Row
+from elixirscope.insight.history import History
 from elixirscope.query.busy import busy_with
+from elixirscope.query.row import Row
 from elixirscope.query.search import SECONDS, scan
 from elixirscope.recording.format import Kind
 

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from elixirscope.errors import NotFoundError, UsageError
 from elixirscope.query import resolve
+from elixirscope.query.row import Row
 from elixirscope.query.rows import Rows
 from elixirscope.query.values import Values
 
@@ -36,7 +37,7 @@ class QueryCoordinator:
         self._views = dict[str, str]()
         self._made: Engine | None = None
         self._making = threading.Lock()
-        self._process_rows: dict[int | None, dict[str, Any] | None] = {}
+        self._process_rows: dict[int | None, Row | None] = {}
 
     # SQL
 
@@ -90,13 +91,11 @@ class QueryCoordinator:
         changes while open."""
         return self.indexes.arrays(".".join(key).replace(" ", "_"), lambda _: (make(),))[0]
 
-    def find_all(self, table: str, column: str, key: int) -> list[dict[str, Any]]:
+    def find_all(self, table: str, column: str, key: int) -> Sequence[Row]:
         """Rows of `table` whose integer `column` equals `key`, in table order."""
         return self.indexes.take(table, self.indexes.numbers(table, column, key))
 
-    def find_before(
-        self, table: str, column: str, key: int, order: str, below: int, limit: int = 1
-    ) -> list[dict[str, Any]]:
+    def find_before(self, table: str, column: str, key: int, order: str, below: int, limit: int = 1) -> Sequence[Row]:
         """The last rows of `table` with `column` = `key` and `order` < `below`, the latest first; cheap among many."""
         return self.indexes.take(table, self.indexes.numbers_before(table, column, key, order, below, limit))
 
@@ -104,14 +103,14 @@ class QueryCoordinator:
         """How many rows of `table` have `column` = `key`."""
         return len(self.indexes.numbers(table, column, key))
 
-    def find(self, table: str, column: str, key: int | None) -> dict[str, Any] | None:
+    def find(self, table: str, column: str, key: int | None) -> Row | None:
         """The first row of `table` whose integer `column` equals `key`; None for no key or no row."""
         if key is None or key < 0:
             return None
         rows = self.indexes.take(table, self.indexes.numbers(table, column, key)[:1])
         return rows[0] if rows else None
 
-    def event(self, event: int) -> dict[str, Any]:
+    def event(self, event: int) -> Row:
         """The row of an event. Raises `NotFoundError`."""
         count = self.event_count
         if not 0 <= event < count:
@@ -152,7 +151,7 @@ class QueryCoordinator:
         rows: list[dict[str, Any]] = self.recording.table("processes").to_pylist()
         return rows
 
-    def process_row(self, process: int | None) -> dict[str, Any] | None:
+    def process_row(self, process: int | None) -> Row | None:
         """The row of a process; None when it is not known."""
         if process not in self._process_rows:
             self._process_rows[process] = self.find("processes", "process", process)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 from elixirscope.query.coordinator import QueryCoordinator
 from elixirscope.query.names import mfa
+from elixirscope.query.row import Row
 from elixirscope.query.values import Value
 from elixirscope.recording.format import Kind
 
@@ -108,7 +107,7 @@ class Labels:
             case _:
                 return kind.name.lower().replace("_", " ") + (f" {text}" if text else "")
 
-    def _called(self, event: int, row: dict[str, Any]) -> str:
+    def _called(self, event: int, row: Row) -> str:
         frame = self._query.find("calls", "call", event)
         return "calls unknown code" if frame is None else f"calls {mfa(frame)}"
 
@@ -134,7 +133,7 @@ class Labels:
         after = f" after {state['callback']}" if state["callback"] else ""
         return f"state {state['version']}{after}"
 
-    def _message(self, event: int, row: dict[str, Any], kind: Kind, text: str | None) -> str:
+    def _message(self, event: int, row: Row, kind: Kind, text: str | None) -> str:
         send = kind is Kind.SEND
         message = self._query.find("messages", "send_event" if send else "receive_event", event)
         what = text

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+
+from elixirscope.query.row import Row
 
 _SETUP = re.compile(r"__ex_unit_(setup(?:_all)?)(?:_\d+)*(?:__)?")
 _TEST = re.compile(r"(test|doctest|property) ")
@@ -18,7 +19,7 @@ def spoken(module: str | None, function: str) -> str:
     return f"{module}.{function}" if module else function
 
 
-def mfa(row: dict[str, Any] | None) -> str:
+def mfa(row: Row | None) -> str:
     """`TicketOffice.Seats.put/2` of a row with module, function and arity."""
     if row is None or row["function"] is None:
         return "unknown code"

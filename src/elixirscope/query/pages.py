@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 
 from elixirscope.query.coordinator import QueryCoordinator
+from elixirscope.query.row import Row
 from elixirscope.query.search import SECONDS, Scan, scan
 from elixirscope.query.values import Value
 
@@ -152,7 +153,7 @@ def _carrying(query: QueryCoordinator, search: Scan) -> NDArray[np.bool_]:
     return found
 
 
-def message_row(query: QueryCoordinator, row: dict[str, Any]) -> MessageRow:
+def message_row(query: QueryCoordinator, row: Row) -> MessageRow:
     """A row of the messages table with its value as text."""
     return MessageRow(
         row["message"],
@@ -212,7 +213,7 @@ def _outermost(query: QueryCoordinator, process: int | None) -> NDArray[Any]:
     return outer
 
 
-def _call_row(query: QueryCoordinator, row: dict[str, Any]) -> CallRow:
+def _call_row(query: QueryCoordinator, row: Row) -> CallRow:
     return CallRow(
         row["call"],
         row["parent"],

@@ -8,7 +8,7 @@ hidden senders until one is visible: the nearest cause in the order of the progr
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 import numpy as np
@@ -16,6 +16,7 @@ import numpy as np
 from elixirscope.query.cancellation import checkpoint
 from elixirscope.query.coordinator import QueryCoordinator
 from elixirscope.query.density import events_of
+from elixirscope.query.row import Row
 from elixirscope.recording.format import Kind
 
 HOPS_MOST: Final = 8
@@ -50,7 +51,7 @@ def passages(
     return sorted(found, key=lambda one: one.message)
 
 
-def _back(query: QueryCoordinator, last: dict[str, Any], visible: set[int], passing: set[int]) -> Passage | None:
+def _back(query: QueryCoordinator, last: Row, visible: set[int], passing: set[int]) -> Passage | None:
     via: list[int] = []
     row = last
     for _ in range(HOPS_MOST):
@@ -76,7 +77,7 @@ def _back(query: QueryCoordinator, last: dict[str, Any], visible: set[int], pass
     return None
 
 
-def _before(query: QueryCoordinator, process: int, at: int) -> dict[str, Any] | None:
+def _before(query: QueryCoordinator, process: int, at: int) -> Row | None:
     """The last message that `process` received before `at`."""
     mine, kinds = events_of(query, "messages", process), query.column("events", "kind")
     until, _ = query.indexes.between("events", "at", at, at)
@@ -93,7 +94,7 @@ def _before(query: QueryCoordinator, process: int, at: int) -> dict[str, Any] | 
     return None
 
 
-def _sent(query: QueryCoordinator, process: int, start: int, end: int) -> Iterator[dict[str, Any]]:
+def _sent(query: QueryCoordinator, process: int, start: int, end: int) -> Iterator[Row]:
     """What `process` sent that was on its way in [start, end] ns, the earliest first."""
     indexes = query.indexes
     mine = indexes.numbers("messages", "from_process", process)
@@ -105,7 +106,7 @@ def _sent(query: QueryCoordinator, process: int, start: int, end: int) -> Iterat
             yield row
 
 
-def _row(query: QueryCoordinator, number: int) -> dict[str, Any]:
+def _row(query: QueryCoordinator, number: int) -> Row:
     names = ("message", "from_process", "to_process", "sent_at", "received_at")
     values = {name: int(query.column("messages", name)[number]) for name in names}
     return {name: None if value < 0 else value for name, value in values.items()}

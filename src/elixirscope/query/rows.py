@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from elixirscope.query.cancellation import checkpoint
 from elixirscope.query.grouping import Chosen, Grouped, Groups, ascends, group, parts, regroup, shift_of
+from elixirscope.query.row import Lazy, Row
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,7 +42,7 @@ class Rows:
         self.recording = recording
         self._columns: dict[tuple[str, str], NDArray[Any]] = {}
         self._batches: dict[str, tuple[list[pa.RecordBatch], NDArray[np.int64]]] = {}
-        self._fields: dict[str, list[tuple[str, pa.Array]] | None] = {}
+        self._fields: dict[str, dict[str, pa.Array | pa.ChunkedArray]] = {}
         self._groups: dict[tuple[str, str], Groups] = {}
         self._lock = threading.RLock()
 
@@ -256,25 +257,22 @@ class Rows:
 
     # Rows
 
-    def take(self, table: str, numbers: NDArray[Any]) -> list[dict[str, Any]]:
-        """Rows by number, as dictionaries."""
+    def take(self, table: str, numbers: NDArray[Any]) -> Sequence[Row]:
+        """Rows by number."""
         if len(numbers) <= _FEW:
             return [self.row(table, number) for number in numbers.tolist()]
         found: list[dict[str, Any]] = self.gather(table, numbers).to_pylist()
         return found
 
-    def row(self, table: str, number: int) -> dict[str, Any]:
-        """One row by number: value by value, which is many times quicker than a table of one row."""
+    def row(self, table: str, number: int) -> Row:
+        """One row by number. A column is read when it is asked for: it may lie on a page that only the disk has."""
         with self._lock:
             if table not in self._fields:
                 rows = self.recording.table(table)
-                whole = all(column.num_chunks == 1 for column in rows.columns)
-                self._fields[table] = [(n, rows.column(n).chunk(0)) for n in rows.column_names] if whole else None
-            fields = self._fields[table]
-        if fields is None:
-            found: dict[str, Any] = self.recording.table(table).slice(number, 1).to_pylist()[0]
-            return found
-        return {name: column[number].as_py() for name, column in fields}
+                columns = {name: rows.column(name) for name in rows.column_names}
+                whole = all(column.num_chunks == 1 for column in columns.values())
+                self._fields[table] = {n: column.chunk(0) for n, column in columns.items()} if whole else columns
+            return Lazy(self._fields[table], number)
 
     def select(self, table: str, numbers: NDArray[Any], *names: str) -> Iterator[tuple[Any, ...]]:
         """Some columns of rows by number: many times quicker than `take`, for thousands of rows."""

@@ -13,7 +13,7 @@ import weakref
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 import numpy as np
@@ -27,6 +27,7 @@ from elixirscope.query.coordinator import QueryCoordinator
 from elixirscope.query.grouping import parts
 from elixirscope.query.labels import Labels
 from elixirscope.query.patterns import Pattern
+from elixirscope.query.row import Row
 from elixirscope.query.values import Value
 from elixirscope.recording import etf
 from elixirscope.recording.format import Kind
@@ -216,7 +217,7 @@ def _hit(query: QueryCoordinator, labels: Labels, pattern: Pattern, event: int) 
     return Hit(kind, label, labels.process(row["process"]), found.where, found.path, shown, row["value"], moment)
 
 
-def _label(query: QueryCoordinator, labels: Labels, kind: str, row: dict[str, Any], path: str) -> str:
+def _label(query: QueryCoordinator, labels: Labels, kind: str, row: Row, path: str) -> str:
     event, position = row["event"], path.split(".")[0]
     match kind:
         case "argument":
