@@ -214,6 +214,26 @@ def test_events_belong_to_their_frame_and_sends_to_the_innermost_one() -> None:
     assert [drawn.frame(row["call"]) for row in sends] == ["ask/1", "buy/1", None]
 
 
+def test_what_calls_nothing_of_the_programs_has_returned_when_the_next_is_called() -> None:
+    picture = """
+        p                          q
+        call Shop.buy(1)           |
+        call Shop.ask(1)           |
+        tail {}                    |
+        |--"one"------------------>|
+        call Shop.price(1)         |
+        return 25                  |
+        |--"two"------------------>|
+    """
+
+    def frames(callee: str) -> list[str | None]:
+        drawn = Drawn(picture.format(callee))
+        return [drawn.frame(row["call"]) for row in drawn.rows("events") if row["kind"] == 29]
+
+    assert frames("GenServer.call/2") == ["ask/1", "buy/1"]
+    assert frames("Enum.map/2") == ["ask/1", "ask/1"]  # which may have called `price`
+
+
 def test_with_lost_events_a_silent_end_is_not_called_an_exception() -> None:
     drawn = Drawn("""
         p

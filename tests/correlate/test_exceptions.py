@@ -50,6 +50,25 @@ def test_a_crash_without_a_raise_event_is_read_from_the_stack_of_the_exit() -> N
     assert (row["caught"], row["event"]) == (False, row["exit_event"])
 
 
+def test_the_stack_of_an_exit_names_its_frame() -> None:
+    drawn = Drawn("""
+        p
+        call Shop.buy(1)
+        call Shop.price(1)
+        tail Map.get/2
+        exits {:badarith, [{:erlang, :*, [1, nil], []}, {Shop, :buy, 1, [file: "lib/shop.ex", line: 31]}]}
+    """)
+    assert drawn.frame(only(drawn)["call"]) == "buy/1"
+    within = Drawn("""
+        p
+        call Shop.buy(1)
+        fn Shop.buy(2)
+        tail Map.get/2
+        exits {:badarith, [{:erlang, :*, [1, nil], []}, {Shop, :"-buy/1-fun-0-", 1, []}]}
+    """)
+    assert within.rows("calls")[1]["call"] == only(within)["call"]
+
+
 def test_a_raise_that_ends_its_process_is_one_exception() -> None:
     drawn = Drawn("""
         p

@@ -24,6 +24,7 @@ SITES = {
     4: Site(4, "tail", "Shop", "f", 1, callee=Callee("Shop", "f1", 1)),
     5: Site(5, "tail", "Shop", "f", 1, callee=Callee("Enum", "map", 2)),
     6: Site(6, "tail", "Shop", "f", 1),
+    7: Site(7, "tail", "Shop", "f", 1, callee=Callee("GenServer", "call", 2)),
 }
 
 
@@ -50,7 +51,7 @@ def programs(draw: st.DrawFn) -> list[Event]:
         elif what == "bind":
             events.append(Event(process, Kind.BIND, stack[-1]))
         else:
-            kind, site = (Kind.TAIL, draw(st.integers(4, 6))) if what == "tail" else (Kind.RETURN, 0)
+            kind, site = (Kind.TAIL, draw(st.integers(4, 7))) if what == "tail" else (Kind.RETURN, 0)
             events.append(Event(process, kind, stack.pop(), site))
     return events
 

@@ -6,7 +6,7 @@ from bisect import bisect_right
 from typing import NamedTuple
 
 from elixirscope.correlate.columns import NONE, Ints
-from elixirscope.correlate.walk import CODE, OPEN, RAISED, RETURNED, TAIL, name_of
+from elixirscope.correlate.walk import CODE, OPEN, RAISED, RETURNED, TAIL, calls_nothing, name_of
 from elixirscope.recording.counted import LeftOut
 from elixirscope.recording.format import Kind
 from elixirscope.recording.log import Callee, Log
@@ -55,6 +55,9 @@ class Walk:
                 current, stack, names, ghosts = part, [], [], []
             if kind == call:
                 continues = self._continues(ghosts, len(stack), site, event) if ghosts else NONE
+                if continues == NONE:
+                    while ghosts and ghosts[-1].level == len(stack) and _calls_nothing(ghosts[-1]):
+                        ghosts.pop()
                 of_event[place] = number = len(self.event)
                 self._open(event, process, site, stack[-1] if stack else NONE, continues, len(stack))
                 stack.append(number)
@@ -129,3 +132,7 @@ class Walk:
                 del ghosts[place + 1 :]
                 return ghost.frame
         return NONE
+
+
+def _calls_nothing(ghost: Ghost) -> bool:
+    return ghost.callee is not None and calls_nothing(ghost.callee)

@@ -78,7 +78,7 @@ class Frames:
             log.column("at"),
             log.first,
             loses,
-            *(places.function, places.home, places.callee, places.sort, places.left_out, places.spans),
+            *(places.function, places.home, places.callee, places.sort, places.quiet, places.left_out, places.spans),
             self._top,
             self._ghost,
             of_event,

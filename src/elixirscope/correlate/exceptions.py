@@ -96,6 +96,8 @@ class Flights:
                     if ended.event == event:
                         found.append(ended)
             for raised in found[-1:]:
+                if isinstance(raised.where, Entry) and raised.event == event and kind == Kind.EXIT:
+                    raised.call = _named(log, calls, raised)
                 raised.where = raised.where or _running(log, calls, raised.event)
 
     def table(self, log: Log) -> pa.Table:
@@ -110,6 +112,26 @@ def _running(log: Log, calls: Calls, event: int) -> Entry | None:
     frame = int(calls.of_event[event - log.first])
     site = log.sites.get(int(calls.site[frame])) if frame != NONE else None
     return Entry(*name_of(site), site.file, None) if site is not None else None
+
+
+def _named(log: Log, calls: Calls, raised: Raised) -> int:
+    """The CALL of the frame that a stack trace names, from the one that seemed to run at the end on outwards.
+
+    One that ended by calling unrecorded code in tail position seems to run on until its caller is seen again, which a
+    caller that fails is not. Where the stack names none of them it stays that one."""
+    frame = int(calls.of_event[raised.event - log.first])
+    while frame != NONE:
+        site = log.sites.get(int(calls.site[frame]))
+        if site is not None and isinstance(raised.where, Entry) and _is_at(site, raised.where):
+            return int(calls.event[frame])
+        frame = int(calls.parent[frame])
+    return raised.call
+
+
+def _is_at(site: Site, where: Entry) -> bool:
+    if site.kind == "fn":  # `-buy/1-fun-0-`, with what it closes over among its arguments
+        return site.module == where.module and where.function.startswith(f"-{site.function}/")
+    return name_of(site) == (where.module, where.function, where.arity)
 
 
 def _telling(log: Log, flying: list[int]) -> Ints:

@@ -4,8 +4,8 @@ Frames are named by the process and the timestamp that their CALL carried, so an
 belongs to; whatever lies deeper on the stack has then ended without an event of its own, which is how exceptions
 unwind. A tail call ends the frame; the frame that continues it stands at the same depth and names it in `tail_of`.
 
-Until the frame below it stirs, a frame that ended by a tail call is a ghost: what runs now runs on its behalf.
-Stacks are linked lists: a frame's parent is what lies below it, and so is the ghost below a ghost.
+Until the frame below it stirs, a frame that ended by a tail call is a ghost: what runs now runs on its behalf. If it
+called what never calls back (`GenServer.call`), then only until something else is called at its depth. Stacks are linked lists: a frame's parent is what lies below it, and so is the ghost below a ghost.
 """
 
 from __future__ import annotations
@@ -29,6 +29,14 @@ _UNKNOWN: Final = -2  # function of a site that is not described
 _CALL, _RETURN, _TAIL, _CAUGHT = int(Kind.CALL), int(Kind.RETURN), int(Kind.TAIL), int(Kind.CAUGHT)
 _RAISE, _STATE, _EXIT = int(Kind.RAISE), int(Kind.STATE), int(Kind.EXIT)
 _IS_FN, _IS_FUNCTION = 1, 2
+_CALLS_NOTHING: Final = frozenset({"GenServer", "Agent", "Process", ":gen_server", ":gen_statem", ":gen_event", ":gen"})
+"""Modules whose functions run nothing of the program's in the process that calls them: what starts a server runs its
+callbacks in another one."""
+
+
+def calls_nothing(callee: Callee) -> bool:
+    """Whether a function surely calls none of the program's functions in its own process."""
+    return callee.module in _CALLS_NOTHING
 
 
 def name_of(site: Site) -> Callee:
@@ -46,6 +54,7 @@ class Places:
         self.function = np.empty(0, np.int64)  # that a frame of the site runs
         self.home = np.empty(0, np.int64)  # the same without its arity
         self.callee = np.empty(0, np.int64)  # of a tail call; -1: a closure
+        self.quiet = np.empty(0, np.bool_)  # of functions: whether they call nothing of the program's
         self.sort = np.empty(0, np.uint8)
         self.left_out = np.empty(0, np.int64)  # which in `spans` is the first of each site
         self.spans = np.empty(0, np.int64)  # from, until: calls in these times were not recorded
@@ -74,7 +83,13 @@ class Places:
         for number, hidden in spans.items():
             counts[number + 1] = len(hidden)
         self.left_out = np.cumsum(counts)
+        more = [calls_nothing(Callee(*name)) if len(name) == 3 else False for name in self._new()]
+        self.quiet = np.append(self.quiet, np.array(more, np.bool_))
         self.spans = np.array([hidden for number in sorted(spans) for hidden in spans[number]], np.int64).ravel()
+
+    def _new(self) -> list[tuple[object, ...]]:
+        """The functions that were numbered since `quiet` was made."""
+        return list(self._functions)[len(self.quiet) :]
 
     def _number(self, name: tuple[object, ...]) -> int:
         return self._functions.setdefault(tuple(name), len(self._functions))
@@ -93,6 +108,7 @@ def walk(
     home: I64,
     callee: I64,
     sort: U8,
+    quiet: Bits,
     left_out: I64,
     spans: I64,
     top: I64,
@@ -144,6 +160,10 @@ def walk(
                     ghost[who] = waiting
                     break
                 waiting = below[waiting]
+            waiting = ghost[who] if continued == _NONE else _NONE
+            while waiting != _NONE and level[waiting] == height and called[waiting] >= 0 and quiet[called[waiting]]:
+                waiting = below[waiting]  # what it called has returned, or this call would not be
+                ghost[who] = waiting
             event[count], owner[count], names[count], place[count] = first + number, who, name[number], where
             parent[count], depth[count], tail_of[count] = top[who], height, continued
             end[count], outcome[count], below[count] = _NONE, OPEN, _NONE
