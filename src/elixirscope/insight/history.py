@@ -9,8 +9,10 @@ import re
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import PurePosixPath
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from elixirscope.dags import Dags
 from elixirscope.errors import RecordingError
@@ -76,14 +78,17 @@ class History:
         """The place in the source that an event or a frame comes from."""
         return self.query.find("sites", "site", site)
 
+    @cached_property
+    def _frames(self) -> tuple[NDArray[Any], ...]:
+        return tuple(self.query.column("calls", name) for name in ("call", "parent", "tail_of", "site"))
+
     def enclosing(self, call: int | None) -> list[int]:
         """The frame and those that called it in the same process, the innermost first.
 
         Those that called it in tail position are gone by then, but are part of what the code says. A function that
         goes on in itself is counted once: its turns have nothing to do with each other.
         """
-        names = ("call", "parent", "tail_of", "site")
-        calls, parents, tails, sites = (self.query.column("calls", name) for name in names)
+        calls, parents, tails, sites = self._frames
         frames: list[int] = []
         gone_on: set[int] = set()  # sites of the frames that went on in each other
         while call is not None and call >= 0 and len(frames) < DEPTH:

@@ -9,20 +9,16 @@ very value that the check read. What happens within one turn cannot be a race; a
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
-from itertools import pairwise
 from typing import Any
-
-import numpy as np
 
 from elixirscope.insight.findings import Finding
 from elixirscope.insight.history import History
 from elixirscope.insight.knowledge import heard_of
 from elixirscope.insight.telling import Act, Race, describe, thing_text
+from elixirscope.insight.turns import Turn, Turns, contended
 from elixirscope.insight.values import (
     MISSING,
     Change,
@@ -40,45 +36,9 @@ from elixirscope.insight.values import (
     short,
 )
 from elixirscope.query.cancellation import checkpoint
-from elixirscope.query.row import Row
 
 SAMPLES = 500
 """Acts looked at in full per server and kind of request; further ones of the same kind say nothing new."""
-
-LOOK_BACK = 64
-"""Requests of one client to one server among which the check of an act is sought."""
-
-_TURNS = """
-select m.message, m.kind, m.tag, m.from_process as client, m.to_process as server, m.sender_call, m.handle_call,
-       coalesce(m.send_event, m.message) as asked_event, m.value, r.value as reply_value,
-       coalesce(r.receive_event, r.message) as reply_event, coalesce(r.send_event, m.handle_call) as answered_event,
-       s.state as after_state, s.version, p.version as old_version, s.value as after_value, p.value as before_value
-from raw.messages m
-left join raw.messages r on r.message = m.reply
-left join (select call, max(state) as state from raw.states group by call) l on l.call = m.handle_call
-left join raw.states s on s.state = l.state
-left join raw.states p on p.state = s.previous
-where m.kind in ('call', 'cast', 'info') and m.handle_call is not null and m.from_process <> m.to_process
-order by m.to_process, m.handle_call
-"""
-
-
-@dataclass(frozen=True)
-class Turn:
-    """One request and its handling; `turn` numbers the turns of the server."""
-
-    row: Row
-    turn: int
-
-    @property
-    def client(self) -> int:
-        """Who asked."""
-        return int(self.row["client"])
-
-    @property
-    def writes(self) -> bool:
-        """Whether the server's state had changed after it."""
-        return self.row["old_version"] is not None and self.row["version"] != self.row["old_version"]
 
 
 @dataclass(frozen=True)
@@ -95,108 +55,70 @@ def races(history: History) -> list[Finding]:
     """One finding per pair of check and act in the code, each with its clearest instance."""
     best: dict[tuple[Any, ...], Race] = {}
     times: dict[tuple[Any, ...], int] = defaultdict(int)
-    for server in _servers(history):
-        for race in server.races():
+    for turns in contended(history):
+        for race in Server(history, turns).races():
             times[race.key] += 1
             if race.key not in best or race.confidence > best[race.key].confidence:
                 best[race.key] = race
     return [describe(history, race, times[key]) for key, race in best.items()]
 
 
-def _servers(history: History) -> Iterator[Server]:
-    """Those that more than one client changed, or asked for what changes them; one at a time, for all turns of a long
-    recording fill the memory."""
-    rows = history.query.arrow(_TURNS).combine_chunks()
-    served, client = (np.asarray(rows.column(name)) for name in ("server", "client"))
-    version, before = (np.asarray(rows.column(name).fill_null(-1)) for name in ("version", "old_version"))
-    writes = (before >= 0) & (version != before)
-    tags = np.asarray(rows.column("tag").combine_chunks().dictionary_encode().indices.fill_null(-1))
-    bounds = [*np.flatnonzero(np.diff(served, prepend=-1)).tolist(), len(served)]
-    for first, beyond in pairwise(bounds):
-        checkpoint()
-        part = slice(first, beyond)
-        acts = np.isin(tags[part], np.unique(tags[part][writes[part]]))
-        if len(np.unique(client[part][acts | writes[part]])) > 1:
-            mine = rows.slice(first, beyond - first).to_pylist()
-            yield Server(history, int(served[first]), [Turn(row, turn) for turn, row in enumerate(mine)])
-
-
 class Server:
     """The turns of one server, and the races among them."""
 
-    def __init__(self, history: History, process: int, turns: list[Turn]) -> None:
+    def __init__(self, history: History, turns: Turns) -> None:
         self.history = history
-        self.process = process
         self.turns = turns
-        self.writes = [turn for turn in turns if turn.writes]
         self._changes: dict[int, list[Change]] = {}
         self._enclosing: dict[int, list[int]] = {}
         self._looked_at: dict[str, int] = defaultdict(int)
 
     def races(self) -> Iterator[Race]:
         """Every act on an answer that had become stale."""
-        by_client: dict[int, list[Turn]] = defaultdict(list)
-        for turn in self.turns:
-            by_client[turn.client].append(turn)
-        for mine in by_client.values():
-            for position, act in enumerate(mine):
-                earlier = mine[max(0, position - LOOK_BACK) : position]
-                if self._acts(act) and (race := self._race(earlier, act)) is not None:
-                    yield race
+        for number in self.turns.suspects:
+            checkpoint()
+            race = self._race(self.turns.turn(number))
+            if race is not None:
+                yield race
 
-    def _acts(self, turn: Turn) -> bool:
-        """Whether a turn changed the state, or left it alone though its kind of request changes it."""
-        return turn.writes or turn.row["tag"] in self._writing
-
-    @cached_property
-    def _writing(self) -> set[str]:
-        return {turn.row["tag"] for turn in self.writes if turn.row["tag"] is not None}
-
-    def _race(self, earlier: list[Turn], act: Turn) -> Race | None:
+    def _race(self, act: Turn) -> Race | None:
         """The race that `act` loses; its check is sought among the client's last turns before, the latest first."""
         frames = self._frames(act)
-        for check, between in self._candidates(earlier, act, frames):
+        for check, between in self._candidates(act, frames):
             if check.writes and any(overlaps(a.path, b.path) for a in self._changed(check) for b in self._changed(act)):
                 return None  # the client had changed the place itself: the act builds on that
             if not between and self._fresh(check, act):
                 return None  # an answer that nothing has made stale
-            for other in reversed(between):
+            for other in map(self.turns.turn, reversed(between)):
                 link = self._link(check, other, act)
                 if link is not None and not heard_of(self.history, act.row, since=check.row, what=other.row):
                     return self._told(check, other, act, next(c for c in self._frames(check) if c in frames), link)
         return None
 
-    def _candidates(self, earlier: list[Turn], act: Turn, frames: list[int]) -> list[tuple[Turn, list[Turn]]]:
+    def _candidates(self, act: Turn, frames: list[int]) -> list[tuple[Turn, list[int]]]:
         """The client's turns before its act, the latest first, each with what came in between if it is a check.
 
-        Empty when nothing came between any check and the act, which is the common case and decided by numbers alone.
+        Empty when nothing came between any check and the act.
         """
+        kind = str(act.row["tag"])
+        if self._looked_at[kind] >= SAMPLES:
+            return []
         found = []
-        for turn in reversed(earlier):
+        for turn in reversed(self.turns.before(act.turn)):
             asks = turn.row["kind"] == "call" and turn.row["reply_event"] is not None
             retry = turn.row["tag"] == act.row["tag"]  # the same request again decides anew, in the server
             checks = asks and not retry and any(call in frames for call in self._frames(turn))
             if checks or turn.writes:
-                found.append((turn, self._between(turn, act) if checks else []))
-        kind = str(act.row["tag"])
-        self._looked_at[kind] += any(between for _, between in found)
-        return found if self._looked_at[kind] <= SAMPLES and any(between for _, between in found) else []
+                found.append((turn, self.turns.between(turn, act) if checks else []))
+        stale = any(between for _, between in found)
+        self._looked_at[kind] += stale
+        return found if stale else []
 
     def _frames(self, turn: Turn) -> list[int]:
         """The frames of the client that enclose its request, the innermost first."""
         if turn.turn not in self._enclosing:
             self._enclosing[turn.turn] = self.history.enclosing(turn.row["sender_call"])
         return self._enclosing[turn.turn]
-
-    def _between(self, check: Turn, act: Turn) -> list[Turn]:
-        """The other clients' turns that changed the state after the check was answered and before the act."""
-        first = bisect_right(self._write_starts, check.row["answered_event"])
-        last = bisect_left(self._write_starts, act.row["handle_call"])
-        return [turn for turn in self.writes[first:last] if turn.client != act.client]
-
-    @cached_property
-    def _write_starts(self) -> list[int]:
-        return [int(turn.row["handle_call"]) for turn in self.writes]
 
     def _changed(self, turn: Turn) -> list[Change]:
         """What a turn changed in the state."""
@@ -254,7 +176,7 @@ class Server:
         rival = self._rival_check(check, other, link)
         return Race(
             key=(self._site(common), str(check.row["tag"]), str(act.row["tag"])),
-            where=self.history.label(self.process),
+            where=self.history.label(self.turns.server),
             thing=thing_text(link.mine.path),
             common=common,
             check=self._act(check, f"was told {short(answered(self.history.term(check.row['reply_value'])))}"),
@@ -270,15 +192,9 @@ class Server:
 
     def _rival_check(self, check: Turn, other: Turn, link: Link) -> Turn | None:
         """The other client's own check of the same thing, when it made one before it acted."""
-        for turn in reversed(self.turns[: other.turn]):
-            if (
-                turn.client == other.client
-                and turn.row["tag"] == check.row["tag"]
-                and turn.row["reply_event"] is not None
-            ):
-                asked = requested(self.history.term(turn.row["value"]))
-                return turn if all(contains(asked, thing) for thing in link.things) else None
-        return None
+        mine = self.turns.asked_alike(other, check)
+        asked = requested(self.history.term(mine.row["value"])) if mine is not None else None
+        return mine if all(contains(asked, thing) for thing in link.things) else None
 
     def _act(self, turn: Turn, outcome: str) -> Act:
         row = turn.row

@@ -100,6 +100,11 @@ class Rows:
             found.append(chosen[np.asarray(words.indices.fill_null(len(chosen) - 1))])
         return np.concatenate(found)
 
+    def coded(self, table: str, column: str) -> NDArray[Any]:
+        """A column of texts as numbers, equal where texts are; null is -1."""
+        words = self.recording.table(table).column(column).unify_dictionaries().combine_chunks()
+        return np.asarray(words.indices.fill_null(_NULL))
+
     def grouped(self, table: str, column: str) -> tuple[NDArray[Any], NDArray[Any]]:
         """(rows by a column that holds process numbers, where each process starts)."""
         keys, count = self.column(table, column), self.process_count
