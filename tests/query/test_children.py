@@ -83,3 +83,9 @@ def test_what_is_no_path(path: str) -> None:
 def test_paths_that_lead_nowhere(path: str) -> None:
     with pytest.raises(NotFoundError, match="nothing at"):
         children(SEATS, path)
+
+
+def test_what_is_known_to_be_whole_is_not_looked_through() -> None:
+    assert children(SEATS, whole=True) == children(SEATS)
+    cut = [Truncated("binary", b"long", 9), Redacted()]
+    assert [(part.truncated, part.redacted) for part in children(cut).children] == [(True, False), (False, True)]

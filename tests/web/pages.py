@@ -31,11 +31,9 @@ def settled(page: Page) -> None:
     expect(page.get_by_test_id("cinema")).to_have_attribute("data-ready", "true")
 
 
-def focus(page: Page) -> str:
-    """The moment that the address names."""
-    found = re.search(r"#/(e\d+)", page.url)
-    assert found, page.url
-    return found.group(1)
+def named(page: Page, event: int) -> None:
+    """Wait until the address names the moment of an event; it does when the hand has rested."""
+    expect(page).to_have_url(re.compile(rf"#/e{event}\b"))
 
 
 def go(page: Page, event: int) -> None:

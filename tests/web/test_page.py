@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 from elixirscope.film import Film
 from elixirscope.pictures import record
 from elixirscope.web.server import Server, serving
-from tests.web.pages import focus, go
+from tests.web.pages import go, named
 
 pytestmark = [pytest.mark.beam, pytest.mark.browser]
 
@@ -44,7 +44,7 @@ def test_the_address_names_the_moment_and_reopens_it(page: Page, sale: int) -> N
     said = page.get_by_test_id("moment").inner_text()
     page.reload()
     expect(page.get_by_test_id("moment")).to_have_text(said, use_inner_text=True)
-    assert focus(page) == f"e{sale}"
+    named(page, sale)
 
 
 def test_step_forward_and_back_by_event(page: Page, sale: int) -> None:

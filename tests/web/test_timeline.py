@@ -217,6 +217,7 @@ def test_back_and_forward_walk_the_moments(page: Page, film: Film, sale: int) ->
     other = film.query.process("Ledger")
     page.get_by_test_id(f"process-{other}").click()
     expect(page.get_by_test_id("moment")).to_contain_text("Ledger")
+    expect(page).to_have_url(re.compile(rf"ns@{other}\b"))
     page.go_back()
     expect(page.get_by_test_id("moment")).to_contain_text(f"e{sale}")
     page.go_forward()

@@ -61,8 +61,8 @@ class Children(msgspec.Struct, frozen=True):
     children: list[Part]
 
 
-def children(term: Any, path: str = "", offset: int = 0, limit: int = PAGE) -> Children:
-    """The parts [offset, offset + limit) of what stands at `path` in `term`.
+def children(term: Any, path: str = "", offset: int = 0, limit: int = PAGE, *, whole: bool = False) -> Children:
+    """The parts [offset, offset + limit) of what stands at `path` in `term`; `whole`: nothing was left out of it.
 
     Raises `UsageError` for what is no path, `NotFoundError` for one that leads nowhere.
     """
@@ -70,10 +70,10 @@ def children(term: Any, path: str = "", offset: int = 0, limit: int = PAGE) -> C
     prefix = f"{path}." if path else ""
     keyed = _parts(here)
     page = [
-        _part(f"{prefix}{number}", where + step, name, part)
+        _part(f"{prefix}{number}", where + step, name, part, whole)
         for number, (name, step, part) in islice(enumerate(keyed), max(offset, 0), max(offset, 0) + max(limit, 0))
     ]
-    return Children(_part(path, where, key, here), _count(here), offset, page)
+    return Children(_part(path, where, key, here, whole), _count(here), offset, page)
 
 
 def part_at(term: Any, path: str) -> Any:
@@ -140,8 +140,8 @@ def _key(key: Any) -> str:
     return f"{key}:" if isinstance(key, Atom) and key.isidentifier() else inspect(key, limit=_TEXT)
 
 
-def _part(path: str, where: str, key: str | None, term: Any) -> Part:
-    truncated, redacted = marks(term)
+def _part(path: str, where: str, key: str | None, term: Any, whole: bool) -> Part:
+    truncated, redacted = (False, False) if whole else marks(term)
     kind, text = kind_of(term), inspect(term, limit=_TEXT)
     return Part(path, where, key, kind, text, _count(term), _left_out(term), truncated, redacted)
 

@@ -7,6 +7,7 @@ from typing import Any
 from elixirscope.recording.terms import Atom, ElixirMap
 
 _WORDS = frozenset({Atom, bytes, int})
+_CONTAINERS = frozenset({list, tuple, dict})
 
 
 def pairs(term: Any) -> list[tuple[Any, Any]] | None:
@@ -18,11 +19,16 @@ def same(one: Any, other: Any) -> bool:
     """Equality as Elixir's `===`: 1 and 1.0 differ, and so do an atom and a text."""
     if one is other:
         return True
-    if type(one) is not type(other):
+    kind = type(one)
+    if kind is not type(other):
         return False
+    if kind in _WORDS:
+        return bool(one == other)
+    if kind in _CONTAINERS and one != other:
+        return False  # what differs in Python does in Elixir: much the quickest way to see it
     if isinstance(one, (list, tuple)):
         return len(one) == len(other) and all(map(same, one, other))
-    if type(one) is dict and len(one) == len(other) and all(type(key) in _WORDS for key in one):
+    if kind is dict and all(type(key) in _WORDS for key in one):
         # Such keys are equal in Python only where they are in Elixir, or the map would be an `ElixirMap`.
         return all(type(key) in _WORDS for key in other) and all(
             key in other and same(value, other[key]) for key, value in one.items()

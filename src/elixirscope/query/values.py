@@ -61,12 +61,15 @@ class Values:
         if value is None:
             return None
         try:
-            term, raw = self.term(value), bytes(self._recording.values.bytes(value))
-            if _MARK in raw or raw.startswith(_COMPRESSED):
-                return self.of_term(term, value)
-            return Value(value, inspect(term, limit=TEXT_LIMIT))  # nothing was left out: no need to look for it
+            term = self.term(value)
+            return Value(value, inspect(term, limit=TEXT_LIMIT)) if self.whole(value) else self.of_term(term, value)
         except RecordingError as error:
             return Value(value, f"#Unreadable<{error.message}>")
+
+    def whole(self, value: int) -> bool:
+        """Whether nothing was left out of a value, so that nobody need look for what was. Raises `RecordingError`."""
+        raw = bytes(self._recording.values.bytes(value))
+        return _MARK not in raw and not raw.startswith(_COMPRESSED)
 
     def of_term(self, term: Any, value: int | None = None) -> Value:
         """`Value` of a decoded term, for instance a part of a recorded value."""

@@ -31,6 +31,7 @@ from elixirscope.query.timeline import Overview, Timeline
 from elixirscope.query.timeline import overview as overview_of
 from elixirscope.query.timeline import timeline as timeline_of
 from elixirscope.query.tree import supervision_order
+from elixirscope.query.values import UNREADABLE
 from elixirscope.recording.terms import inspect
 from elixirscope.web import detectives
 from elixirscope.web.parameters import Parameters
@@ -118,11 +119,18 @@ def frame(film: Film, ask: Parameters) -> Shown:
     held = picture.state or picture.beside
     inside, near = None, list[Version]()
     if held is not None and (parts := min(ask.number("parts", 0), _MOST)) > 0 and held.value is not None:
-        inside = children(film.query.values.peek(held.value.id or 0), limit=parts)
+        inside = _inside(film, held.value.id or 0, parts)
     if held is not None and (room := min(ask.number("versions", 0), _MOST)) > 0:
         first = max(0, min(held.version - room // 2, held.versions - room))
         near = film.dags.state.history(held.process, offset=first, limit=room, values=False)
     return Shown(**msgspec.structs.asdict(picture), inside=inside, near=near)
+
+
+def _inside(film: Film, value: int, parts: int) -> Children:
+    """The first parts of a value, of one that cannot be read what stands for it."""
+    values = film.query.values
+    term = values.peek(value)
+    return children(term, limit=parts, whole=term is not UNREADABLE and values.whole(value))
 
 
 def graph(film: Film, ask: Parameters) -> Graph:
@@ -255,9 +263,9 @@ def value(film: Film, ask: Parameters) -> Answer:
 
 def value_children(film: Film, ask: Parameters) -> Children:
     """A page of the parts of a value, or of the part of it at `path`."""
-    term = film.query.values.term(ask.number("id"))
-    limit = min(ask.number("limit", 100), _MOST)
-    return children(term, ask.text("path", ""), ask.number("offset", 0), limit)
+    value, limit = ask.number("id"), min(ask.number("limit", 100), _MOST)
+    term, whole = film.query.values.term(value), film.query.values.whole(value)
+    return children(term, ask.text("path", ""), ask.number("offset", 0), limit, whole=whole)
 
 
 def flame(film: Film, ask: Parameters) -> Flame:

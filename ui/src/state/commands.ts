@@ -270,7 +270,10 @@ export const SECTIONS: { title: string; commands: Command[] }[] = [
         title: 'Copy a link to this moment',
         keys: 'l',
         match: key('l'),
-        run: () => void menu.copy(location.href, 'the link'),
+        run: () => {
+          focus.note()
+          void menu.copy(location.href, 'the link')
+        },
       },
       {
         title: 'Keep this moment in the notebook',

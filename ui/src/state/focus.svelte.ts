@@ -44,6 +44,7 @@ class Focus {
   coming = $state.raw<Moment | null>(null)
 
   #last: Move = 'click'
+  #due = false // the history has no entry yet for where the focus is
   #unseen = false // an address named the moment, and not what is in view
   #way: Move = 'click' // how the focus comes to where it is about to be
   #journeys = 0
@@ -91,13 +92,13 @@ class Focus {
     if (this.moment && formatMoment(this.moment) === formatMoment(moment)) return
     const entry = move === 'click' || this.#last === 'follow' || this.#last !== move || this.moment === null
     // Until the hand rests the address stays behind (`note`): a new entry leaves the one before as it was last.
-    if (entry && this.moment !== null && (this.#last === 'step' || this.#last === 'scrub')) this.#write(false)
+    if (entry && this.moment !== null && (this.#last === 'step' || this.#last === 'scrub')) this.#write()
     this.#last = move
     this.moment = moment
     this.#unseen = false
     this.origin = null
     this.#ask()
-    if (entry && move !== 'follow') this.#write(location.hash.length > 2) // each would be a moment that nobody chose
+    if (entry && move !== 'follow') this.#due = location.hash.length > 2 // each would be a moment that nobody chose
   }
 
   /** A time in the process in focus, or in another one. */
@@ -114,7 +115,8 @@ class Focus {
   /** Stays at the moment in focus while the recording grows. */
   stay(): void {
     this.following = false
-    this.#write(location.hash.length > 2)
+    this.#due = location.hash.length > 2
+    this.#write()
   }
 
   /** Another frame of the stack at the same moment. */
@@ -126,13 +128,13 @@ class Focus {
   /** Brings a panel to the front, wherever it stands. */
   show(panel: Panel): void {
     desk.show(panel)
-    this.#write(false)
+    this.#write()
   }
 
   /** Sets the focus window: the stretch of time that scopes the lists of all other views; null is none. */
   scope(window: [number, number] | null): void {
     this.window = window
-    this.#write(false)
+    this.#write()
   }
 
   trace(origin: Origin): void {
@@ -147,13 +149,17 @@ class Focus {
     this.#read()
   }
 
-  /** Lets the address name what is shown, without a new entry in the history. */
+  /**
+   * Lets the address name what is shown, and the history have the entry that is due. Called when the hand rests: each
+   * entry takes the browser 15 ms of processor time, which the views of the moment would wait for.
+   */
   note(): void {
-    if (!this.following) this.#write(false)
+    if (!this.following) this.#write()
   }
 
   #read(): void {
     const found = parseAddress(location.hash)
+    this.#due = false
     this.window = found.window
     if (!found.moment) return
     if (isPanel(found.view)) desk.show(found.view)
@@ -175,7 +181,9 @@ class Focus {
     viewport.reveal(this.moment.at)
   }
 
-  #write(entry: boolean): void {
+  #write(): void {
+    const entry = this.#due
+    this.#due = false
     const { bottom, lower } = desk.arrangement.front
     const view = viewport.zoomed ? ([viewport.view.from, viewport.view.to] as [number, number]) : null
     const address = formatAddress({
@@ -185,8 +193,9 @@ class Focus {
       window: this.window,
       zoom: view,
     })
+    if (address === location.hash) return
     if (entry) history.pushState(null, '', address)
-    else if (address !== location.hash) history.replaceState(null, '', address)
+    else history.replaceState(null, '', address)
   }
 
   #ask(): void {
