@@ -35,6 +35,19 @@ def test_a_request_is_followed_into_the_server_and_back(sale: Drawn) -> None:
     assert [(s.kind, s.ns, s.segments) for s in path.shares[:2]] == [("self", 7_000, 2), ("self", 5_000, 2)]
 
 
+def test_of_a_stretch_of_time_only_what_lies_in_it_is_told(sale: Drawn) -> None:
+    buy = sale.event("client", Kind.CALL)
+    path = sale.dags.performance.path(buy, within=(14_000, 20_000))
+    assert [(s.start, s.end, s.kind) for s in path.segments] == [
+        (14_000, 15_000, "mailbox"),
+        (15_000, 19_000, "self"),
+        (19_000, 20_000, "self"),
+    ]
+    assert (path.start, path.end) == (14_000, 20_000)
+    assert sum(share.ns for share in path.shares) == path.end - path.start
+    assert sale.dags.performance.path(buy, within=(0, 2_000)).segments == []
+
+
 def test_a_request_in_a_mailbox_is_behind_what_the_server_runs_first(drawn: Draw) -> None:
     film = drawn("""
         processes: server, client, first, second

@@ -55,6 +55,24 @@ def test_at_any_moment(example_recording: Path) -> None:
         assert all(edge.certain == (edge.reason is None) for edge in graph.edges if edge.kind == "message")
 
 
+def test_of_a_stretch_of_time_that_the_moment_is_not_in(example_recording: Path) -> None:
+    film = Film.open(example_recording)
+    ends = sorted(row["end"] for row in film.query.processes if row["end"] is not None)
+    since, until, at = ends[0] - 1, ends[len(ends) // 2], film.info.duration_ns
+    early, late = process_graph(film.query, at, since, until=until), process_graph(film.query, at, at)
+    plain = film.query.rows(
+        "select count(*) as n from raw.messages where coalesce(sent_at, received_at) > ?"
+        " and coalesce(sent_at, received_at) <= ? and from_process is not null and to_process is not null",
+        [since, until],
+    )
+    assert sum(edge.count for edge in early.edges if edge.kind == "message") == plain[0]["n"] > 0
+    lives = {node.process: (node.alive, node.mailbox) for node in early.nodes}
+    assert {node.process: (node.alive, node.mailbox) for node in late.nodes}.items() <= lives.items()
+    gone = {row["process"] for row in film.query.processes if row["end"] is not None and since < row["end"] <= until}
+    assert len(gone) > 1
+    assert all(lives[process][0] is False for process in gone)
+
+
 def test_of_many_pairs_the_busiest_and_those_of_one_process(example_recording: Path) -> None:
     film = Film.open(example_recording)
     at = film.info.duration_ns

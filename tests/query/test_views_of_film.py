@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from elixirscope.errors import UsageError
+from elixirscope.film import Film
 from elixirscope.query import timeline as timeline_module
 from elixirscope.query.pages import calls_page, messages_page
 from elixirscope.query.searching import search
-from elixirscope.query.sources import executed
+from elixirscope.query.sources import executed, hits_within
 from elixirscope.query.stepping import STOPS, step
 from elixirscope.query.timeline import timeline
 from elixirscope.recording.format import Kind
@@ -179,6 +180,14 @@ def test_executed_lines(sale: Drawn) -> None:
     assert [(hits.line, hits.hits) for hits in executed(sale.query, "lib/client.ex")] == [
         (10, 1), (11, 1), (12, 1), (13, 1), (30, 1), (31, 1),
     ]  # fmt: skip
+
+
+def test_executed_lines_of_a_stretch_of_time(sale: Drawn, example_recording: Path) -> None:
+    inside = hits_within(sale.query, "lib/client.ex", (0, 20_000))
+    assert [hits.line for hits in inside] == [10, 11, 30]
+    film = Film.open(example_recording)
+    for file in film.query.line_hits:
+        assert hits_within(film.query, file, (0, film.info.duration_ns)) == executed(film.query, file)
 
 
 def test_hostile_names_are_only_text(tmp_path: Path) -> None:

@@ -72,8 +72,37 @@ def test_two_moments_are_compared(page: Page, film: Film, delivered: tuple[int, 
     other = int(film.dags.causality.concurrent_with(received)[-1])
     go(page, other)
     expect(page.get_by_test_id("relation-word")).to_contain_text("concurrent")
+    page.get_by_test_id("relation").get_by_role("button", name="Go to the pinned one").click()
+    expect(page.get_by_test_id("moment")).to_contain_text(f"e{received}")
     page.locator("body").press("b")
     expect(page.get_by_test_id("relation")).to_have_count(0)
+
+
+def test_what_two_concurrent_moments_both_follow_from(page: Page, film: Film, delivered: tuple[int, int]) -> None:
+    received, causality = delivered[1], film.dags.causality
+    told = [(int(one), causality.relation(int(one), received)) for one in causality.concurrent_with(received)[-40:]]
+    other, relation = max(
+        told, key=lambda one: (one[1].earliest_common_cause != one[1].common_cause, one[1].common_cause is not None)
+    )
+    go(page, received)
+    page.locator("body").press("b")
+    expect(page.get_by_test_id("pin-event")).to_have_attribute("aria-pressed", "true")
+    go(page, other)
+    sentence = page.get_by_test_id("relation")
+    if relation.common_cause is None:
+        expect(sentence).to_contain_text("Nothing that was recorded led to both.")
+        return
+    expect(sentence).to_contain_text("The latest that both follow from is")
+    expect(page.get_by_test_id("common-cause")).to_have_text(relation.label or "")
+    earliest = page.get_by_test_id("earliest-cause")
+    if relation.earliest_common_cause == relation.common_cause:
+        expect(earliest).to_have_count(0)
+    else:
+        expect(sentence).to_contain_text(", the earliest is")
+        expect(earliest).to_have_text(relation.earliest_label or "")
+        earliest.click()
+        expect(page.get_by_test_id("moment")).to_contain_text(f"e{relation.earliest_common_cause}")
+        expect(page.get_by_test_id("relation-word")).to_contain_text("before")
 
 
 def test_a_chain_is_copied_as_mermaid(page: Page, sale: int) -> None:

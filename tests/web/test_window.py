@@ -10,7 +10,8 @@ from playwright.sync_api import Page, expect
 from elixirscope.dags.retro import retro
 from elixirscope.film import Film
 from elixirscope.query.search import find
-from tests.web.pages import go, settled
+from elixirscope.query.sources import hits_within
+from tests.web.pages import focus, go, settled
 
 pytestmark = [pytest.mark.beam, pytest.mark.browser]
 
@@ -84,3 +85,80 @@ def test_passings_and_lists_of_the_whole_are_about_the_window(page: Page, film: 
     page.get_by_test_id("window-end").press("Escape")
     expect(passings).not_to_contain_text("window")
     expect(page.get_by_test_id("tests").locator(".beyond")).to_have_count(0)
+
+
+def test_who_talked_with_whom_is_about_the_window(page: Page, film: Film, window: tuple[int, int]) -> None:
+    with page.expect_response(lambda answer: f"from={window[0]}&to={window[1]}" in answer.url) as answered:
+        page.get_by_test_id("tab-constellation").click()
+    expect(page.get_by_test_id("counted")).to_contain_text("messages in the window")
+    shown = answered.value.json()
+    plain = film.query.rows(
+        "select count(*) as n from raw.messages where coalesce(sent_at, received_at) between ? and ?"
+        " and from_process is not null and to_process is not null",
+        list(window),
+    )
+    assert sum(edge["count"] for edge in shown["edges"] if edge["kind"] == "message") == plain[0]["n"] > 0
+    ended = film.query.rows('select count(*) as n from raw.processes where "end" between ? and ?', list(window))
+    if ended[0]["n"] > 0:
+        expect(page.get_by_test_id("lives")).to_contain_text(f"{ended[0]['n']} ended")
+    page.get_by_test_id("window-end").press("Escape")
+    expect(page.get_by_test_id("counted")).not_to_contain_text("window")
+
+
+def test_the_critical_path_is_about_the_window(page: Page, film: Film, window: tuple[int, int]) -> None:
+    tests = film.query.rows(
+        'select event, call, "end" - start as ns from raw.tests where call is not null and start < ? and "end" > ?'
+        " order by ns desc limit 1",
+        [window[1], window[0]],
+    )
+    page.get_by_test_id("tab-calls").click()
+    page.get_by_test_id("calls-critical").click()
+    page.get_by_test_id("critical-of").select_option(f"t{tests[0]['event']}")
+    inside = film.dags.performance.path(tests[0]["call"], within=window)
+    expect(page.get_by_test_id("critical-span")).to_have_text(re.compile("in the window$"))
+    expect(page.get_by_test_id("segment")).to_have_count(min(inside.total, 500))
+    page.get_by_test_id("window-end").press("Escape")
+    expect(page.get_by_test_id("critical-span")).not_to_contain_text("window")
+    whole = film.dags.performance.path(tests[0]["call"])
+    expect(page.get_by_test_id("segment")).to_have_count(min(whole.total, 500))
+
+
+def test_code_states_findings_and_steps_are_about_the_window(page: Page, film: Film, window: tuple[int, int]) -> None:
+    def outside(at: int, until: int | None = None) -> bool:
+        return at > window[1] or (at if until is None else until) < window[0]
+
+    ran = {one.line: one.hits for one in hits_within(film.query, "lib/ticket_office/seats.ex", window)}
+    code = page.get_by_test_id("code")
+    expect(code.locator("button.hits:not(.idle)")).to_have_text([f"{hits}×" for hits in ran.values()])
+
+    whole = [one for one in film.findings if all(outside(step.moment.at) for step in one.evidence)]
+    expect(page.get_by_test_id("finding").and_(page.locator(".beyond"))).to_have_count(len(whole))
+
+    state = film.query.rows("select process from raw.states where state = ?", [int(focus(page)[1:])])[0]
+    page.get_by_test_id("tab-state").click()
+    page.get_by_test_id("state-list").click()
+    versions = film.dags.state.history(state["process"], limit=200)
+    ends = [film.info.duration_ns if one.until is None else one.until for one in versions]
+    before = [one for one, end in zip(versions, ends, strict=True) if outside(one.at, end)]
+    expect(page.get_by_test_id("state-version")).to_have_count(len(versions))
+    expect(page.get_by_test_id("state-history").locator(".beyond")).to_have_count(len(before))
+
+    page.get_by_test_id("tab-why").click()
+    causes = film.dags.causality.why(int(focus(page)[1:]), limit=12)
+    expect(page.get_by_test_id("why").locator(".beyond")).to_have_count(sum(outside(step.at) for step in causes))
+
+
+def test_moments_that_were_kept_are_dimmed_outside_of_the_window(page: Page, window: tuple[int, int]) -> None:
+    scoped = page.url.partition("#")[2]
+    page.locator("body").press("n")
+    page.keyboard.press("Enter")
+    go(page, 1)
+    page.locator("body").press("n")
+    page.keyboard.press("Enter")
+    kept = page.get_by_test_id("kept")
+    expect(kept).to_have_count(2)
+    expect(kept.and_(page.locator(".beyond"))).to_have_count(0)
+    page.evaluate("hash => { location.hash = hash }", scoped)
+    page.get_by_test_id("tab-notebook").click()
+    expect(kept.and_(page.locator(".beyond"))).to_have_count(1)
+    expect(kept.nth(1)).to_have_class(re.compile("beyond"))

@@ -82,8 +82,10 @@ def critical_path(
     resolution: int = _RESOLUTION,
     limit: int | None = None,
     offset: int = 0,
+    within: tuple[int, int] | None = None,
 ) -> CriticalPath:
-    """The path through the frame `call`. Frames shorter than a `resolution`-th of its span are not opened.
+    """The path through the frame `call`. Frames shorter than a `resolution`-th of its span are not opened. What of it
+    lies in `within` (ns, ns) alone, when that is given: no segments when the frame ran before it or after it.
 
     Raises `NotFoundError` for what is no frame.
     """
@@ -93,6 +95,10 @@ def critical_path(
     walk = _Walk(query)
     start, end = frame["start"], walk.end(frame)
     segments = walk.run(frame, start, end, max((end - start) // max(resolution, 1), 1))
+    if within is not None:
+        start, end = max(start, within[0]), min(end, within[1])
+        end = max(start, end)
+        segments = [_cut(segment, start, end) for segment in segments if segment.end > start and segment.start < end]
     shares: dict[tuple[str, str], list[int]] = {}
     for segment in segments:
         share = shares.setdefault((segment.kind, segment.label), [0, 0])
@@ -101,6 +107,10 @@ def critical_path(
     ranked = sorted((Share(*key, *found) for key, found in shares.items()), key=lambda s: (-s.ns, s.kind, s.label))
     page = segments[offset:] if limit is None else segments[offset : offset + limit]
     return CriticalPath(call, walk.labels.call(call), start, end, len(segments), page, ranked)
+
+
+def _cut(segment: Segment, start: int, end: int) -> Segment:
+    return msgspec.structs.replace(segment, start=max(segment.start, start), end=min(segment.end, end))
 
 
 class _Walk:

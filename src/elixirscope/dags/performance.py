@@ -101,9 +101,12 @@ class PerformanceDag(SqlDag):
                 since = None
         return _covered(spans, frame["start"], end)
 
-    def path(self, call: int, limit: int | None = None, offset: int = 0) -> CriticalPath:
-        """The stretches of time that together made `call` last as long; a page of them. Raises `NotFoundError`."""
-        return critical_path(self.query, call, limit=limit, offset=offset)
+    def path(
+        self, call: int, limit: int | None = None, offset: int = 0, within: tuple[int, int] | None = None
+    ) -> CriticalPath:
+        """The stretches of time that together made `call` last as long, or those of them in `within` (ns, ns); a page.
+        Raises `NotFoundError`."""
+        return critical_path(self.query, call, limit=limit, offset=offset, within=within)
 
     def critical_path(self, call: int) -> list[Step]:
         """The chain of frames that decided how long `call` took: at each frame, the callee or answering frame that

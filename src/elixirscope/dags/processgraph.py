@@ -55,23 +55,30 @@ class Graph(msgspec.Struct, frozen=True):
 
 
 def process_graph(
-    query: QueryCoordinator, at: int, since: int, *, process: int | None = None, most: int | None = None
+    query: QueryCoordinator,
+    at: int,
+    since: int,
+    *,
+    until: int | None = None,
+    process: int | None = None,
+    most: int | None = None,
 ) -> Graph:
-    """Who lived at `at` (ns), and what passed in (since, at]: messages between the `most` busiest pairs, and all to and
-    from `process`."""
+    """Who lived at `at` (ns) or in (since, until], and what passed then: messages between the `most` busiest pairs, and
+    all to and from `process`. `until` is `at` unless given: who is linked and what waits is always told of `at`."""
+    until = at if until is None else until
     times = query.column("events", "at")
-    first, last = (int(n) for n in np.searchsorted(times, [since, at], side="right"))
+    first, last = (int(n) for n in np.searchsorted(times, [since, until], side="right"))
     active = np.bincount(query.column("events", "process")[first:last])
     waiting = np.bincount(_receivers(query)[mailboxes(query, at)])
     memory = _memory(query, at)
-    shown = [row for row in query.processes if _shown(row, since, at)]
+    shown = [row for row in query.processes if _lived(row, at, at) or _lived(row, since, until)]
     known = {row["process"] for row in shown}
     nodes = [
         GraphNode(
             row["process"],
             str(row["label"] or row["pid"]),
             row["kind"],
-            row["end"] is None or row["end"] > at,
+            row["start"] <= at and (row["end"] is None or row["end"] > at),
             _of(active, row["process"]),
             _of(waiting, row["process"]),
             memory.get(row["process"]),
@@ -80,7 +87,7 @@ def process_graph(
     ]
     messages, pairs = _messages(query, first, last, process, most)
     edges = [
-        *_family(query, since, at),
+        *_family(query, since, until),
         *_links(query, at),
         *messages,
         *_exits(query, first, last),
@@ -140,17 +147,17 @@ def _of(counts: Numbers, process: int) -> int:
     return int(counts[process]) if process < len(counts) else 0
 
 
-def _shown(row: dict[str, Any], since: int, at: int) -> bool:
-    """Alive at the moment, or gone so lately that its end is part of the picture."""
-    return row["start"] <= at and (row["end"] is None or row["end"] > since)
+def _lived(row: dict[str, Any], since: int, until: int) -> bool:
+    """Whether some of its life is in (since, until]: at least its end is part of the picture."""
+    return row["start"] <= until and (row["end"] is None or row["end"] > since)
 
 
-def _family(query: QueryCoordinator, since: int, at: int) -> list[GraphEdge]:
+def _family(query: QueryCoordinator, since: int, until: int) -> list[GraphEdge]:
     edges = []
     for row in query.processes:
         if row["supervisor"] is not None:
             edges.append(GraphEdge(row["supervisor"], row["process"], "supervises", 1, True, None))
-        if row["parent"] is not None and since < row["start"] <= at:
+        if row["parent"] is not None and since < row["start"] <= until:
             edges.append(GraphEdge(row["parent"], row["process"], "spawn", 1, True, None))
     return edges
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import msgspec
+import numpy as np
 
 from elixirscope.query.coordinator import QueryCoordinator
+from elixirscope.recording.format import Kind
 
 _AROUND = 60
 
@@ -43,6 +45,21 @@ class SourceFile(msgspec.Struct, frozen=True):
     file: str
     lines: list[str] | None
     executed: list[Hits]
+
+
+def hits_within(query: QueryCoordinator, file: str, within: tuple[int, int]) -> list[Hits]:
+    """As `executed`, of the stretch of time `within` (ns, ns) alone."""
+    times = query.column("events", "at")
+    part = slice(int(np.searchsorted(times, within[0])), int(np.searchsorted(times, within[1], side="right")))
+    sites = query.column("events", "site")[part]
+    told = (sites >= 0) & (query.column("events", "kind")[part] != Kind.STATE)  # by the return that holds it
+    counts = np.bincount(sites[told])
+    lines: dict[int, int] = {}
+    for row in query.recording.table("sites").select(["site", "file", "line"]).to_pylist():
+        hits = int(counts[row["site"]]) if row["site"] < len(counts) else 0
+        if hits and row["file"] == file and row["line"] is not None:
+            lines[row["line"]] = max(lines.get(row["line"], 0), hits)
+    return [Hits(line, hits) for line, hits in sorted(lines.items())]
 
 
 def executed(query: QueryCoordinator, file: str, first: int = 1, last: int | None = None) -> list[Hits]:

@@ -53,6 +53,7 @@ _QUESTIONS: dict[str, Callable[[Film, Parameters], Any]] = {
     "/value/children": questions.value_children,
     "/flame": questions.flame,
     "/critical": questions.critical,
+    "/hits": questions.hits,
     "/source": questions.source,
     "/search": questions.search,
     "/schema": questions.schema,

@@ -136,7 +136,9 @@ def _inside(film: Film, value: int, parts: int) -> Children:
 def graph(film: Film, ask: Parameters) -> Graph:
     """The processes at a time, and what passed between them."""
     most = min(ask.number("limit", _MOST), 10 * _MOST)
-    return film.dags.interaction.graph(ask.number("at"), process=ask.maybe("process"), most=most)
+    return film.dags.interaction.graph(
+        ask.number("at"), within=ask.within(), process=ask.maybe("process"), most=most
+    )
 
 
 def event(film: Film, ask: Parameters) -> EventRow:
@@ -292,12 +294,18 @@ def critical(film: Film, ask: Parameters) -> CriticalPath:
     if call is None:
         raise UsageError("the parameter 'call' or 'test' is missing", "see docs/api.md for what each address takes")
     limit = min(ask.number("limit", 500), 10 * _MOST)
-    return film.dags.performance.path(call, limit=limit, offset=ask.number("offset", 0))
+    return film.dags.performance.path(call, limit=limit, offset=ask.number("offset", 0), within=ask.within())
 
 
 def source(film: Film, ask: Parameters) -> sources.SourceFile:
     """A source file as recorded, with the hits of its lines."""
     return sources.source_file(film.query, ask.text("file"))
+
+
+def hits(film: Film, ask: Parameters) -> Answer:
+    """How often the lines of a source file ran in a stretch of time."""
+    within = ask.number("from"), ask.number("to")
+    return {"executed": sources.hits_within(film.query, ask.text("file"), within)}
 
 
 def search(film: Film, ask: Parameters) -> Answer | searching.NamePage:

@@ -65,6 +65,8 @@ const join = <R>(path: string, parameters: Parameters, signal?: AbortSignal): Pr
   together.ask(address(path, parameters).slice('api/'.length), signal) as Promise<R>
 
 type Signal = AbortSignal | undefined
+/** A stretch of time; neither is the whole recording. */
+type Within = { from?: number; to?: number }
 
 export const api = {
   head: (signal?: Signal) => get<T.Head>('head', {}, signal),
@@ -131,8 +133,8 @@ export const api = {
       { ...q, processes: q.processes?.join(',') },
       signal,
     ),
-  graph: (at: number, process: number | null, limit: number, signal?: Signal) =>
-    get<T.Graph>('graph', { at, process, limit }, signal),
+  graph: (at: number, process: number | null, limit: number, within: Within, signal?: Signal) =>
+    get<T.Graph>('graph', { at, process, limit, ...within }, signal),
   states: (process: number, offset: number, limit: number, signal?: Signal) =>
     get<T.Versions>('states', { process, offset, limit }, signal),
   event: (event: number, signal?: Signal) => get<T.EventRow>('event', { event }, signal),
@@ -156,7 +158,7 @@ export const api = {
     },
     signal?: Signal,
   ) => get<T.Flame>('flame', { ...q, processes: q.processes?.join(',') }, signal),
-  critical: (q: { call?: number; test?: number }, signal?: Signal) =>
+  critical: (q: { call?: number; test?: number } & Within, signal?: Signal) =>
     get<T.CriticalPath>('critical', { ...q, limit: 500 }, signal),
   causes: (event: number, direction: string, limit: number, signal?: Signal) =>
     get<{ steps: T.Step[]; total: number }>('causes', { event, direction, limit }, signal),
@@ -189,6 +191,8 @@ export const api = {
       { file },
       signal,
     ),
+  hits: (file: string, within: Within, signal?: Signal) =>
+    get<{ executed: { line: number; hits: number }[] }>('hits', { file, ...within }, signal),
   search: (q: string, signal?: Signal) => get<{ results: T.SearchResult[] }>('search', { q }, signal),
   find: (
     q: {

@@ -28,6 +28,17 @@ describe('lanes', () => {
     expect(laneAt(boxes, 1e6)).toBeNull()
   })
 
+  it('stand farther apart when they are few, and never so far that they lose each other', () => {
+    const height = (room: number): number =>
+      layout([section(tree)], new Set(), new Set(), new Map(), room).boxes.reduce(
+        (sum, one) => sum + one.height,
+        0,
+      )
+    expect(height(400)).toBe(400)
+    expect(height(100)).toBe(5 * (ROW + 2 * PAD))
+    expect(height(4000)).toBeLessThan(1000)
+  })
+
   it('stand below the heading of their group, and not at all when it is folded', () => {
     const sections = [section(tree.slice(0, 2), 'a'), section(tree.slice(2), 'b', true)]
     const { boxes, heads, tall } = layout(sections, new Set(), new Set(), new Map(), 400)

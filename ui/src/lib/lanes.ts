@@ -8,14 +8,16 @@ export interface LaneBox {
   top: number
   height: number
   row: number // px of one row
+  pad: number // px above and below the rows
   rows: number // rows of spans; deeper frames share the last
   hasChildren: boolean
   collapsed: boolean
 }
 
 export const ROW = 13 // px; at most TALL when there is room
-const TALL = 19
-export const PAD = 6
+const TALL = 22
+export const PAD = 6 // px; at most AIRY when there is room
+const AIRY = 60
 const MAX_ROWS = 8
 
 /** Processes in tree order without those below a collapsed one. */
@@ -65,7 +67,8 @@ export interface Layout {
 }
 
 /**
- * Rows that let all lanes fit into `height` when they can; expanded lanes show their whole depth.
+ * Rows that let all lanes fit into `height` when they can; expanded lanes show their whole depth. Lanes that are few
+ * stand farther apart rather than leave the rest empty.
  * `always` has its lane also in a group that is folded.
  */
 export function layout(
@@ -95,6 +98,8 @@ export function layout(
   const all = open.reduce((sum, { shown }) => sum + shown.reduce((rows, one) => rows + rowsOf(one), 0), 0)
   const roomy = Math.floor((room - count * PAD * 2) / Math.max(all, 1))
   const row = Math.min(TALL, Math.max(ROW, roomy))
+  const spare = Math.floor((room - all * row) / Math.max(count, 1) / 2)
+  const pad = Math.min(AIRY, Math.max(PAD, spare))
   const found: Layout = { boxes: [], heads: [], tall: 0 }
   for (const { section, shown, groups } of open) {
     if (section.key !== '') {
@@ -109,7 +114,8 @@ export function layout(
         top: found.tall,
         row,
         rows,
-        height: rows * row + PAD * 2,
+        pad,
+        height: rows * row + pad * 2,
         hasChildren: groups.has(process.process),
         collapsed: collapsed.has(process.process),
       }
@@ -125,7 +131,7 @@ export const laneAt = (boxes: LaneBox[], y: number): LaneBox | null =>
 
 /** Where a span of this depth lies in its lane. */
 export function spanTop(box: LaneBox, depth: number): number {
-  return box.top + PAD + Math.min(depth, box.rows - 1) * box.row
+  return box.top + box.pad + Math.min(depth, box.rows - 1) * box.row
 }
 
 export type Hit = { kind: 'span'; span: Span } | { kind: 'mark'; mark: Mark } | { kind: 'lane' }
@@ -145,7 +151,7 @@ export function hit(
     if (far <= 6 && (!best || far < best.far)) best = { mark, far }
   }
   if (best) return { kind: 'mark', mark: best.mark }
-  const row = Math.floor((y - box.top - PAD) / box.row)
+  const row = Math.floor((y - box.top - box.pad) / box.row)
   let found: Span | null = null
   for (const span of lane?.spans ?? []) {
     const left = toX(view, width, span.start)

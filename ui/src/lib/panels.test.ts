@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { arranged, DOCKS, dockOf, move, NAMES, PRESETS, restore, show, standard } from './panels'
+import { arranged, DOCKS, dockOf, move, NAMES, PRESETS, restore, show, standard, telling } from './panels'
+import type { Picture } from './types'
 
 const all = (now: ReturnType<typeof standard>): string[] => DOCKS.flatMap((dock) => now.docks[dock]).sort()
 
@@ -16,6 +17,17 @@ describe('panels', () => {
     expect(now.front.bottom).toBe('state')
     expect(now.front.lower).toBe('values')
     expect(all(now)).toEqual([...NAMES].sort())
+  })
+
+  it('speak up when they have something to say about a moment', () => {
+    const silent = { state: null, beside: null, bindings: [], event: null, stack: [], causes: [] }
+    const about = (some: object) => telling({ ...silent, ...some } as unknown as Picture)
+    expect(about({ beside: {}, bindings: [1] })).toBe('state')
+    expect(about({ bindings: [1], stack: [1] })).toBe('values')
+    expect(about({ event: { value: { id: 1, text: ':boom' } }, causes: [1] })).toBe('values')
+    expect(about({ stack: [1], causes: [1] })).toBe('stack')
+    expect(about({ event: { value: null }, causes: [1] })).toBe('why')
+    expect(about({})).toBe('state')
   })
 
   it('leave an empty dock without a front', () => {

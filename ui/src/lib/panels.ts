@@ -3,6 +3,8 @@
  * its command, its tab, its place in links and its way through the docks come from this table.
  */
 
+import type { Picture } from './types'
+
 export const DOCKS = ['left', 'bottom', 'upper', 'lower'] as const
 export type Dock = (typeof DOCKS)[number]
 
@@ -102,6 +104,14 @@ export function restore(saved: unknown): Arrangement {
     now = { ...now, front: { ...now.front, [dock]: isPanel(panel) ? panel : (now.docks[dock][0] ?? null) } }
   }
   return settle(now)
+}
+
+/** What has something to say about a moment: its state, else its values, its stack, or what led to it. */
+export function telling(picture: Picture): Panel {
+  if (picture.state || picture.beside) return 'state'
+  if (picture.bindings.length > 0 || picture.event?.value) return 'values'
+  if (picture.stack.length > 0) return 'stack'
+  return picture.causes.length > 0 ? 'why' : 'state'
 }
 
 /** The desk laid out for the common jobs: what comes to the front, what stands elsewhere, how much room it has. */

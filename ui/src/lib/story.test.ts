@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { cast, keep, payload, stretch, telling } from './story'
+import { cast, keep, payload, stretch, crux } from './story'
 import type { Finding, Process } from './types'
 
 const process = (id: number, depth: number, kind = 'gen_server', module: string | null = 'M'): Process =>
@@ -15,16 +15,16 @@ const finding = (...evidence: [at: number, process: number, call: number | null]
 describe('the story of a finding', () => {
   it('is told at the crash rather than at the failed test', () => {
     const crash = finding([10, 1, null], [20, 1, 5], [30, 1, null], [900, 2, 7])
-    const moment = telling(crash, processes)
+    const moment = crux(crash, processes)
     expect(moment?.at).toBe(20)
     expect(moment && stretch(crash, moment)).toEqual([10, 20])
     expect(cast(crash)).toEqual(new Set([1, 2]))
   })
 
   it('is told at the last own moment without calls, and anywhere rather than nowhere', () => {
-    expect(telling(finding([10, 1, null], [20, 1, null], [30, 3, 4]), processes)?.at).toBe(20)
-    expect(telling(finding([10, 2, 1], [30, 3, null]), processes)?.at).toBe(30)
-    expect(telling(finding(), processes)).toBeNull()
+    expect(crux(finding([10, 1, null], [20, 1, null], [30, 3, 4]), processes)?.at).toBe(20)
+    expect(crux(finding([10, 2, 1], [30, 3, null]), processes)?.at).toBe(30)
+    expect(crux(finding(), processes)).toBeNull()
     const one = finding([10, 1, null])
     expect(stretch(one, { at: 10, process: 1, event: 10, call: null })).toBeNull()
   })

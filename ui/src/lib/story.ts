@@ -8,7 +8,7 @@ const ACTORS = /^(gen_server|gen_statem|agent|supervisor|task)$/
  * The moment to open a finding at: the last in a process of the application's own, one inside a recorded
  * call before one without. That a test then failed is the consequence, not the story.
  */
-export function telling(finding: Finding, processes: ReadonlyMap<number, Process>): Moment | null {
+export function crux(finding: Finding, processes: ReadonlyMap<number, Process>): Moment | null {
   const own = finding.evidence
     .map((one) => one.moment)
     .filter((moment) => {
@@ -20,7 +20,7 @@ export function telling(finding: Finding, processes: ReadonlyMap<number, Process
   )
 }
 
-/** From the first evidence to the telling moment. Null when that is a single instant. */
+/** From the first evidence to its crux. Null when that is a single instant. */
 export function stretch(finding: Finding, end: Moment): [number, number] | null {
   const times = finding.evidence.map((one) => one.moment.at).filter((at) => at <= end.at)
   const first = Math.min(...times, end.at)

@@ -38,6 +38,8 @@ export function open(): void {
     else begin()
   })
 
+  $effect(() => stage.speak())
+
   // A link may name an event outside of what is shown.
   $effect(() => {
     const at = focus.moment?.at ?? -1
@@ -62,7 +64,7 @@ function lanesShown(): Promise<void> {
 function begin(): void {
   const failed = recording.tests.find(hasFailed)
   if (failed) {
-    focus.go({ at: failed.start, process: failed.process, event: failed.event, call: null })
+    stage.enter({ at: failed.start, process: failed.process, event: failed.event, call: null })
     return
   }
   const machinery = platform(recording.processes, viewport.coded)

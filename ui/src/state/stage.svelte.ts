@@ -1,6 +1,9 @@
 import { applications } from '../lib/roster'
-import { cast, keep, stretch, telling } from '../lib/story'
+import { untrack } from 'svelte'
+import { type Panel, telling } from '../lib/panels'
+import { cast, crux, keep, stretch } from '../lib/story'
 import type { Finding, Moment, Process } from '../lib/types'
+import { desk } from './desk.svelte'
 import { focus } from './focus.svelte'
 import { recording } from './recording.svelte'
 import { viewport } from './viewport.svelte'
@@ -12,6 +15,8 @@ export type Cast = (typeof CASTS)[number]
 class Stage {
   cast = $state<Cast>('code')
   finding = $state<number | null>(null)
+  #entered: number | null = null
+  #spoke: Panel = 'state' // what somebody brought to the front instead stays there
   /** The application that was gone to; else that of the process in focus. */
   application = $state<string | null>(null)
   readonly applications = $derived(applications(recording.processes))
@@ -61,12 +66,33 @@ class Stage {
     if (!finding) return
     this.finding = index
     this.cast = 'finding'
-    const moment = telling(finding, recording.byId)
+    const moment = crux(finding, recording.byId)
     if (!moment) return
-    focus.go({ ...moment, call: null })
+    this.enter(moment)
     const window = stretch(finding, moment)
     if (window) viewport.frame(...window)
     else viewport.reveal(moment.at)
+  }
+
+  /** Goes to a moment that nobody chose: a panel that has something to say about it comes to the front with it. */
+  enter(moment: Moment): void {
+    this.#entered = moment.event
+    focus.go({ ...moment, call: null })
+  }
+
+  /** Brings that panel to the front when the picture has come; runs inside an effect. */
+  speak(): void {
+    const picture = focus.picture.value
+    if (this.#entered === null || picture?.moment.event !== this.#entered) return
+    this.#entered = null
+    untrack(() => {
+      const panel = telling(picture)
+      const dock = desk.dockOf('state')
+      const front = desk.arrangement.front[dock]
+      if (panel === front || desk.dockOf(panel) !== dock || front !== this.#spoke) return
+      this.#spoke = panel
+      focus.show(panel)
+    })
   }
 
   /** Goes to a step of the open story. */
