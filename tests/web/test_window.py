@@ -11,7 +11,7 @@ from elixirscope.dags.retro import retro
 from elixirscope.film import Film
 from elixirscope.query.search import find
 from elixirscope.query.sources import hits_within
-from tests.web.pages import focus, go, settled
+from tests.web.pages import go, settled
 
 pytestmark = [pytest.mark.beam, pytest.mark.browser]
 
@@ -134,7 +134,10 @@ def test_code_states_findings_and_steps_are_about_the_window(page: Page, film: F
     whole = [one for one in film.findings if all(outside(step.moment.at) for step in one.evidence)]
     expect(page.get_by_test_id("finding").and_(page.locator(".beyond"))).to_have_count(len(whole))
 
-    state = film.query.rows("select process from raw.states where state = ?", [int(focus(page)[1:])])[0]
+    named = re.search(r"#/e(\d+)", page.url)
+    assert named
+    event = int(named[1])
+    state = film.query.rows("select process from raw.states where state = ?", [event])[0]
     page.get_by_test_id("tab-state").click()
     page.get_by_test_id("state-list").click()
     versions = film.dags.state.history(state["process"], limit=200)
@@ -144,7 +147,7 @@ def test_code_states_findings_and_steps_are_about_the_window(page: Page, film: F
     expect(page.get_by_test_id("state-history").locator(".beyond")).to_have_count(len(before))
 
     page.get_by_test_id("tab-why").click()
-    causes = film.dags.causality.why(int(focus(page)[1:]), limit=12)
+    causes = film.dags.causality.why(event, limit=12)
     expect(page.get_by_test_id("why").locator(".beyond")).to_have_count(sum(outside(step.at) for step in causes))
 
 
