@@ -197,7 +197,56 @@ def test_the_refused_value_may_stand_on_the_right_and_be_broken_into_lines(found
     assert "What was not expected is %{cups: 600, spoons: 2}, on the right" in finding.explanation
 
 
+def test_a_place_in_a_state_that_an_assertion_read_leads_to_who_set_it(found: Investigate) -> None:
+    picture = CART + BEGIN + RUNS + added(1) + added(2)
+    picture += """
+cart callback Office.Cart.handle_cast(:polish) @ lib/cart.ex:30
+cart state %{items: %{"cup" => 2}, shiny: true}
+cart return {:noreply, %{}}
+night sends {:system, {night, #q}, :get_state} to :cart
+cart -> night {#q, %{items: %{"cup" => 2}, shiny: true}}
+"""
+    code = 'code:  assert :sys.get_state(Office.Cart).items[\\"cup\\"] == 3'
+    (finding,) = found(picture + asserted(code, "left:  2", "right: 3"))
+    assert finding.title == "Failed: test sells (Office.SalesTest): 2 from Office.Cart.handle_cast/2"
+    assert finding.location is not None
+    assert (finding.location.file, finding.location.line) == ("lib/cart.ex", 8)
+    assert 'was set in .items["cup"] by Office.Cart.handle_cast/2' in finding.explanation
+    events = [step.moment.event or 0 for step in finding.evidence]
+    assert events == sorted(events)
+
+
+def test_the_answer_of_an_awaited_task_leads_to_the_function_that_made_it_and_what_it_had(found: Investigate) -> None:
+    picture = """
+processes: main, night, task
+"""
+    picture += BEGIN + RUNS
+    picture += """
+night call Office.Till.total() @ lib/till.ex:2
+night spawns task running Task.Supervised.reply/4
+task call Office.Till.line("cup", 2) @ lib/till.ex:8
+task call Office.Till.price("cup") @ lib/till.ex:12
+task return 100 @ :14
+task return 200 @ :9
+task -> night {#t, 200}
+night tail Enum.sum/1
+"""
+    (finding,) = found(picture + asserted("code:  assert Office.Till.total() == 180", "left:  200", "right: 180"))
+    assert finding.title == "Failed: test sells (Office.SalesTest): 200 from Office.Till.line/2"
+    assert finding.location is not None
+    assert (finding.location.file, finding.location.line) == ("lib/till.ex", 9)
+    assert 'Till.price("cup") had returned 100' in finding.evidence[0].text
+
+
+def test_an_assertion_names_the_call_whose_result_was_not_seen(found: Investigate) -> None:
+    picture = CART + BEGIN + RUNS + "night call Office.Till.total() @ lib/till.ex:2\nnight tail Enum.sum/1\n"
+    (finding,) = found(picture + asserted("code:  assert Office.Till.total() == 180", "left:  200", "right: 180"))
+    assert finding.title == "Failed: test sells (Office.SalesTest): left 200, right 180"
+    assert "What Office.Till.total/0 returned was not seen: it ended in Enum.sum/1, which is not" in finding.explanation
+    assert "it called Office.Till.total()" in finding.evidence[0].text
+
+
 def test_an_assertion_on_what_no_call_gave_is_told_as_it_is(found: Investigate) -> None:
     picture = CART + BEGIN + RUNS + added(1) + TOTAL
     (finding,) = found(picture + asserted("code:  assert 1 == 2", "left:  1", "right: 2"))
-    assert finding.title == "Failed: test sells (Office.SalesTest)"
+    assert finding.title == "Failed: test sells (Office.SalesTest): left 1, right 2"

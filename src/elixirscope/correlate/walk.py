@@ -5,7 +5,8 @@ belongs to; whatever lies deeper on the stack has then ended without an event of
 unwind. A tail call ends the frame; the frame that continues it stands at the same depth and names it in `tail_of`.
 
 Until the frame below it stirs, a frame that ended by a tail call is a ghost: what runs now runs on its behalf. If it
-called what never calls back (`GenServer.call`), then only until something else is called at its depth. Stacks are linked lists: a frame's parent is what lies below it, and so is the ghost below a ghost.
+called what never calls back (`GenServer.call`), then only until something else is called at its depth.
+Stacks are linked lists: a frame's parent is what lies below it, and so is the ghost below a ghost.
 """
 
 from __future__ import annotations
@@ -83,7 +84,7 @@ class Places:
         for number, hidden in spans.items():
             counts[number + 1] = len(hidden)
         self.left_out = np.cumsum(counts)
-        more = [calls_nothing(Callee(*name)) if len(name) == 3 else False for name in self._new()]
+        more = [len(name) == 3 and name[0] in _CALLS_NOTHING for name in self._new()]
         self.quiet = np.append(self.quiet, np.array(more, np.bool_))
         self.spans = np.array([hidden for number in sorted(spans) for hidden in spans[number]], np.int64).ravel()
 

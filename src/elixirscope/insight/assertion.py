@@ -8,22 +8,20 @@ last changed that state.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 
+from elixirscope.insight.changes import last_changes, last_set, told
 from elixirscope.insight.findings import Evidence
 from elixirscope.insight.history import History
 from elixirscope.insight.origin import Origin, Tracer
-from elixirscope.insight.values import MISSING, answered, diff, path_text, requested, short
+from elixirscope.insight.sightings import Sighting, received
+from elixirscope.insight.values import Key, Path, answered, pairs, path_text, paths, same, short
 from elixirscope.query.row import Row
-from elixirscope.recording.terms import Term, inspect
+from elixirscope.recording.terms import Atom, Term, inspect
 
 _PART = re.compile(r"^(code|left|right):\s+(.*?)\s*(?=^(?:code|left|right):|\Z)", re.MULTILINE | re.DOTALL)
 _PRINTED = 4_000
 """Characters of a side that are compared."""
-
-_CHANGES = 3
-"""Changes of a state that are told, the last ones before the value was made of it."""
 
 
 @dataclass(frozen=True)
@@ -39,35 +37,97 @@ class Assertion:
 
 
 def refused(history: History, test: Row) -> Assertion | None:
-    """What the failed assertion of `test` refused; None when it was no assertion, or no answer prints like a side."""
-    said = dict(_PART.findall(test["text"] or ""))
+    """What the failed assertion of `test` refused; None when it was no assertion, or nothing it was given prints like
+    a side, as a whole or as what stands under a key that its code names (`state.reserved["b"]`)."""
+    said = sides(test)
     frame = history.call(test["call"])
-    if frame is None or "AssertionError" not in (test["text"] or ""):
+    if frame is None or not said:
         return None
-    before = int(frame["end_event"] or history.query.event_count)
-    for sighting in Tracer(history, None).received(frame, before):
-        value = answered(sighting.term) if sighting.kind == "reply" else sighting.term
-        side = next((name for name in ("left", "right") if _prints(value, said.get(name))), None)
-        if side is not None:
-            origin = Tracer(history, value).trace(frame, sighting.event + 1)
-            changes, last = _changes(history, origin)
-            return Assertion(value, side, origin, [*changes, *reversed(origin.steps)], last, _line(history, test, said))
+    given = received(history, frame, int(frame["end_event"] or history.query.event_count))
+    for sighting in given:
+        value = sighting.term if sighting.kind == "result" else answered(sighting.term)
+        if (side := _side(value, said)) is not None:
+            return _followed(history, test, frame, sighting, value, side)
+    for sighting in given:
+        for step, value in pairs(sighting.term):
+            if isinstance(step, Key) and _named(step.key, said) and (side := _side(value, said)) is not None:
+                held = _held(history, sighting, step, value)
+                return (
+                    _kept(history, test, *held, value, side)
+                    if held
+                    else (_followed(history, test, frame, sighting, value, side))
+                )
     return None
 
 
-def _prints(value: Term, text: str | None) -> bool:
-    """Whether a value prints like a side of an assertion, which may be broken into lines."""
-    return text is not None and "".join(inspect(value, limit=_PRINTED).split()) == "".join(text.split())
+def sides(test: Row) -> dict[str, str]:
+    """The `code`, `left` and `right` of a failed assertion, as ExUnit printed them; empty for other failures."""
+    text = test["text"] or ""
+    return dict(_PART.findall(text)) if "AssertionError" in text else {}
 
 
-def _line(history: History, test: Row, said: dict[str, str]) -> int | None:
+def line_of(history: History, test: Row) -> int | None:
     """The line of the assertion, sought in the recorded source from the head of the test on."""
-    code = said.get("code", "").partition("\n")[0].strip()
+    code = sides(test).get("code", "").partition("\n")[0].strip()
     source = history.recording.source(test["file"]) if test["file"] else None
     if not code or source is None:
         return None
     first = test["line"] or 1
     return next((n for n in range(first, len(source) + 1) if source[n - 1].strip() == code), None)
+
+
+def _side(value: Term, said: dict[str, str]) -> str | None:
+    return next((name for name in ("left", "right") if _prints(value, said.get(name))), None)
+
+
+def _named(key: Term, said: dict[str, str]) -> bool:
+    """Whether the code of an assertion names a key: `.total`, `[:total]`, `["b"]`."""
+    name = str(key) if isinstance(key, Atom) else short(key)
+    return re.search(rf"(?<!\w){re.escape(name)}(?!\w)", said.get("code", "")) is not None
+
+
+def _followed(history: History, test: Row, frame: Row, sighting: Sighting, value: Term, side: str) -> Assertion:
+    origin = Tracer(history, value).trace(frame, sighting.event + 1)
+    changes, last = _changes(history, origin)
+    return Assertion(value, side, origin, [*changes, *reversed(origin.steps)], last, line_of(history, test))
+
+
+def _held(history: History, sighting: Sighting, step: Key, value: Term) -> tuple[Row, int, Path] | None:
+    """The server that answered with its state, and where in that a value stood, if that is what it answered with."""
+    if sighting.kind not in ("message", "reply") or sighting.row["send_event"] is None:
+        return None
+    answer = sighting.row
+    state = next(history.states_before(answer["from_process"], answer["send_event"]), None)
+    if state is None or not same(answered(sighting.term), history.term(state["value"])):
+        return None
+    places = (path for path in paths(answered(sighting.term), value) if path and path[-1] == step)
+    return next(((answer, int(answer["from_process"]), path) for path in places), None)
+
+
+def _kept(history: History, test: Row, answer: Row, process: int, path: Path, value: Term, side: str) -> Assertion:
+    """What a server kept at a place of its state, with who had set that and the last changes of all."""
+    sent = int(answer["send_event"])
+    changes = last_changes(history, process, sent)
+    change = last_set(history, process, sent, path)
+    origin = Origin(value)
+    if change is not None:
+        origin.maker = change.frame
+        origin.location = history.place(change.frame) if change.frame else None
+        origin.terminator = f"was set in {path_text(path)}"
+        if all(change.state["state"] != other.state["state"] for other in changes):
+            changes.append(change)
+    label = history.label(process)
+    shown = history.evidence(
+        answer["receive_event"] or sent, f"{label} answered with its state: {path_text(path)} was {short(value)}"
+    )
+    steps = [*(told(history, each) for each in reversed(changes)), shown]
+    by = next((each.by for each in changes if each.by), None)
+    return Assertion(value, side, origin, steps, by, line_of(history, test))
+
+
+def _prints(value: Term, text: str | None) -> bool:
+    """Whether a value prints like a side of an assertion, which may be broken into lines."""
+    return text is not None and "".join(inspect(value, limit=_PRINTED).split()) == "".join(text.split())
 
 
 def _changes(history: History, origin: Origin) -> tuple[list[Evidence], str | None]:
@@ -76,39 +136,8 @@ def _changes(history: History, origin: Origin) -> tuple[list[Evidence], str | No
         frame = history.call(call)
         site = history.site(frame["site"]) if frame else None
         if frame is not None and site is not None and site["callback"]:
-            told = list(_told(history, frame))
-            return [step for step, _ in reversed(told)], next((asked for _, asked in told if asked), None)
-    return [], None
-
-
-def _told(history: History, callback: Row) -> Iterator[tuple[Evidence, str | None]]:
-    label = history.label(callback["process"])
-    told = 0
-    states = history.states_before(callback["process"], callback["call"])
-    newer = next(states, None)
-    for older in states:
-        if newer is None or older["process"] != callback["process"] or told == _CHANGES:
-            return
-        if newer["version"] != older["version"]:
-            frame = history.call(newer["call"])
-            message = history.message(frame["message"]) if frame else None
-            asked = short(requested(history.term(message["value"])), 40) if message else None
-            why = f"by {asked}" if asked else f"in {history.name(frame)}" if frame else "unseen"
-            yield (
-                history.evidence(
-                    newer["state"], f"{label}'s state changed {why}: {_difference(history, older, newer)}"
-                ),
-                asked,
+            changes = last_changes(history, frame["process"], frame["call"])
+            return [told(history, each) for each in reversed(changes)], next(
+                (each.by for each in changes if each.by), None
             )
-            told += 1
-        newer = older
-
-
-def _difference(history: History, older: Row, newer: Row) -> str:
-    changes = diff(history.term(older["value"]), history.term(newer["value"]))
-    parts = [
-        f"{path_text(change.path)} from {'nothing' if change.before is MISSING else short(change.before, 30)}"
-        f" to {'nothing' if change.after is MISSING else short(change.after, 30)}"
-        for change in changes[:2]
-    ]
-    return ", ".join(parts) + (f" and {len(changes) - 2} more" if len(changes) > 2 else "")
+    return [], None

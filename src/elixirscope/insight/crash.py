@@ -34,6 +34,7 @@ _OF_THE_VM = frozenset(
     {"ArgumentError", "ArithmeticError", "FunctionClauseError", "UndefinedFunctionError", "BadMapError"}
     | {"KeyError", "Protocol.UndefinedError", "BadFunctionError", "ErlangError"}
 )
+_UNMATCHED = frozenset({"MatchError", "CaseClauseError", "WithClauseError", "TryClauseError", "FunctionClauseError"})
 _OF_INTEGERS = frozenset({"div", "rem", "band", "bor", "bxor", "bnot", "bsl", "bsr"})
 _VALUE_FIELDS = {Atom("value"): 1.0, Atom("key"): 0.7, Atom("term"): 0.9}
 
@@ -104,7 +105,7 @@ def _finding(history: History, collapse: Collapse, exception: Row | None, hit: l
         location=_location(history, frame, exception, origin),
         evidence=evidence,
         explanation=_explanation(history, collapse, what, text, frame, origin, hit),
-        suggestion=_suggestion(history, frame, origin),
+        suggestion=_suggestion(history, frame, origin, what),
     )
 
 
@@ -284,12 +285,12 @@ def _explanation(
     return " ".join(sentences)
 
 
-def _suggestion(history: History, frame: Row | None, origin: Origin | None) -> str:
-    if origin is not None and origin.maker is not None and _elsewhere(frame, origin):
-        return (
-            f"Let {history.name(origin.maker)} refuse what it cannot understand (raise, or return an error that its"
-            f" callers must match), instead of passing the value on to {history.name(frame) if frame else 'others'}."
-        )
+def _suggestion(history: History, frame: Row | None, origin: Origin | None, what: str) -> str:
+    if origin is not None and origin.maker is not None and frame is not None and _elsewhere(frame, origin):
+        maker, user, value = history.name(origin.maker), history.name(frame), short(origin.value, 40)
+        if what in _UNMATCHED and suspect(origin.value):
+            return f"Let {user} expect {value}, or find out in {maker} why it came to that."
+        return f"Let {maker} refuse what it cannot answer, instead of passing {value} on to {user}."
     if frame is not None:
         return f"Check what {history.name(frame)} is given, and decide there what should happen with it."
     return "Look at the last events of the process before it ended."

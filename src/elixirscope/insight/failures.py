@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Any
 
 from elixirscope.insight import tests
-from elixirscope.insight.assertion import Assertion, refused
+from elixirscope.insight.assertion import Assertion, line_of, refused, sides
 from elixirscope.insight.crash import bad_values
 from elixirscope.insight.findings import Finding, Location
 from elixirscope.insight.history import History
@@ -16,6 +17,12 @@ from elixirscope.insight.values import short
 from elixirscope.query.row import Row
 
 _ASSERTION = "ExUnit.AssertionError"
+
+CALLS = 20
+"""Calls of a test that are looked at for those of its assertion, the last ones."""
+
+SIDE = 40
+"""Characters of a side of an assertion in a title."""
 
 
 def unexplained(history: History, explained: set[int]) -> list[Finding]:
@@ -28,15 +35,7 @@ def _finding(history: History, test: Row) -> Finding:
     if raised is None and (assertion := refused(history, test)) is not None:
         return _asserted(history, test, assertion)
     if raised is None:
-        return Finding(
-            kind="test",
-            title=f"Failed: {tests.title(test)}",
-            confidence=0.5,
-            location=Location(test["module"] or "", test["name"] or "", 1, test["file"] or "", test["line"] or 0),
-            evidence=[tests.failure(history, test)],
-            explanation=f"No crash, race, or timeout explains it. {tests.summary(test)}",
-            suggestion="Open the Cinema at its end and step back to the first value that you did not expect.",
-        )
+        return _untold(history, test)
     exception = _exception(history, test, raised)
     origin = _origin(history, test, raised, exception)
     by = f", by a {short(origin.value, 30)} from {history.name(origin.maker)}" if origin and origin.maker else ""
@@ -55,12 +54,54 @@ def _finding(history: History, test: Row) -> Finding:
     )
 
 
+def _untold(history: History, test: Row) -> Finding:
+    """Nothing that was recorded has the value: the assertion, and the calls that it made."""
+    said, line = sides(test), line_of(history, test)
+    calls = _called(history, test, said.get("code", ""))
+    unseen = [frame for frame in calls if frame["result"] is None]
+    compared = ", ".join(f"{side} {_cut(said[side])}" for side in ("left", "right") if side in said)
+    text = f"No crash, race, or timeout explains it. {tests.summary(test)}."
+    if unseen:
+        text += f" What {history.name(unseen[-1])} returned was not seen: it ended in {_end_of(history, unseen[-1])}."
+    return Finding(
+        kind="test",
+        title=f"Failed: {tests.title(test)}{': ' + compared if compared else ''}",
+        confidence=0.5,
+        location=Location(test["module"] or "", test["name"] or "", 1, test["file"] or "", line or test["line"] or 0),
+        evidence=[
+            *(history.evidence(row["call"], f"it called {history.shown(row)}", call=row["call"]) for row in calls),
+            tests.failure(history, test),
+        ],
+        explanation=text,
+        suggestion="Open the Cinema at its end and step back to the first value that you did not expect.",
+    )
+
+
+def _called(history: History, test: Row, code: str) -> list[Row]:
+    """The last call of the test to each function that the code of its assertion names, in order."""
+    frame = history.call(test["call"])
+    found: dict[str, Row] = {}
+    for child in history.children(frame["call"])[-CALLS:] if frame and code else ():
+        if re.search(rf"(?<![\w?!]){re.escape(child['function'])}\s?\(", code):
+            found[f"{child['module']}.{child['function']}"] = child
+    return sorted(found.values(), key=lambda row: int(row["call"]))
+
+
+def _end_of(history: History, frame: Row) -> str:
+    return f"{history.goes_on_in(frame) or 'code'}, which is not recorded"
+
+
+def _cut(side: str) -> str:
+    line = " ".join(side.split())
+    return line if len(line) <= SIDE else line[: SIDE - 1] + "…"
+
+
 def _asserted(history: History, test: Row, assertion: Assertion) -> Finding:
     origin, value = assertion.origin, short(assertion.value, 40)
     maker = history.name(origin.maker) if origin.maker else None
     at = f" ({PurePosixPath(test['file'] or '').name}:{assertion.line})" if assertion.line else ""
     text = f"{tests.summary(test)}{at}. What was not expected is {value}, on the {assertion.side}"
-    text += f": {'made' if origin.made else 'last seen'} in {maker}." if maker else "."
+    text += f": {'made in' if origin.made else origin.terminator + ' by'} {maker}." if maker else "."
     suggestion = f"Look at what {maker or 'it'} made {value} of"
     if assertion.changed:
         text += f" It was made of a state that {assertion.changed} had changed last."
@@ -73,7 +114,7 @@ def _asserted(history: History, test: Row, assertion: Assertion) -> Finding:
         or Location(
             test["module"] or "", test["name"] or "", 1, test["file"] or "", assertion.line or test["line"] or 0
         ),
-        evidence=[*assertion.steps, tests.failure(history, test)],
+        evidence=sorted([*assertion.steps, tests.failure(history, test)], key=lambda step: step.moment.event or 0),
         explanation=text,
         suggestion=f"{suggestion}.",
     )

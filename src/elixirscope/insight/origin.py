@@ -7,7 +7,6 @@ way. Where a frame made that container itself, the search goes on inside it for 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 from elixirscope.insight.around import prepared, written_in
 from elixirscope.insight.findings import Evidence, Location
 from elixirscope.insight.history import History
+from elixirscope.insight.sightings import Sighting, answers, left_by, received, sightings
 from elixirscope.insight.values import (
     Key,
     Path,
@@ -30,13 +30,16 @@ from elixirscope.insight.values import (
     short,
 )
 from elixirscope.query.row import Row
-from elixirscope.recording.terms import Truncated
+from elixirscope.recording.terms import Atom, Truncated
 
 HOPS = 64
 """Steps after which a chain ends as "too long to follow"."""
 
 VERSIONS = 5_000
 """States of one process that are looked back through."""
+
+INGREDIENTS = 3
+"""Answers that are told of what a number was computed of."""
 
 INFERRED = 0.85
 """What a step that was reasoned, not seen, leaves of the confidence."""
@@ -53,16 +56,6 @@ class Origin:
     made: bool = False  # by an expression of that frame
     terminator: str = "not recorded"
     confidence: float = 1.0
-
-
-@dataclass(frozen=True)
-class Sighting:
-    """The value seen in something that a frame was given: `kind` is result, reply, message, arguments or state."""
-
-    kind: str
-    event: int
-    term: Any
-    row: Row
 
 
 class Tracer:
@@ -108,32 +101,12 @@ class Tracer:
     def _find(self, frame: Row, before: int) -> Sighting | None:
         """The latest place the frame had the value from; narrows to the bare value where the frame made the rest."""
         while True:
-            for sighting in self._sightings(frame, before):
+            for sighting in sightings(self.history, frame, before):
                 if contains(sighting.term, self.needle):
                     return sighting
             if self.needle is self.value:
                 return None
             self.needle = self.value
-
-    def _sightings(self, frame: Row, before: int) -> Iterator[Sighting]:
-        history = self.history
-        yield from self.received(frame, before)
-        if frame["args"] is not None:
-            yield Sighting("arguments", frame["call"], history.term(frame["args"]), frame)
-        site = history.site(frame["site"])
-        if site and site["callback"]:
-            for state in history.states_before(frame["process"], frame["call"]):
-                yield Sighting("state", state["state"], history.term(state["value"]), state)
-                return
-
-    def received(self, frame: Row, before: int) -> list[Sighting]:
-        """What those that the frame called and asked gave it before `before`, the latest first."""
-        received: list[Sighting] = []
-        for child in reversed(self.history.children(frame["call"])):
-            if child["call"] < before and (result := self._result(child, before)) is not None:
-                received.append(result)
-        received += self._replies(frame, before)
-        return sorted(received, key=lambda sighting: -sighting.event)
 
     def _closed_over(self, frame: Row, needle: Any) -> Row | None:
         """The frame that made an anonymous function and holds the value: what it closes over is not recorded."""
@@ -141,7 +114,7 @@ class Tracer:
         if around is None:
             return None
         before = int(frame["call"])
-        seen = any(contains(sighting.term, needle) for sighting in self._sightings(around, before))
+        seen = any(contains(sighting.term, needle) for sighting in sightings(self.history, around, before))
         if not seen and self._bound(around, before, needle) is None:
             return None
         name = self.history.name(around)
@@ -158,7 +131,7 @@ class Tracer:
             return False
         given = {
             value
-            for sighting in self._sightings(frame, before)
+            for sighting in sightings(self.history, frame, before)
             for value in leaves((sighting.term,))
             if isinstance(value, float)
         }
@@ -171,37 +144,6 @@ class Tracer:
         self.value = self.needle = self.origin.value = source
         self.origin.confidence *= INFERRED
         return True
-
-    def _result(self, call: Row, before: int) -> Sighting | None:
-        """What a call gave back, followed through the calls in its tail position."""
-        for _ in range(HOPS):
-            if call["outcome"] == "returned" and call["end_event"] is not None:
-                if call["end_event"] >= before or call["result"] is None:
-                    return None
-                return Sighting("result", call["end_event"], self.history.term(call["result"]), call)
-            if call["outcome"] != "tail":
-                return None
-            following = self.history.query.find("calls", "tail_of", call["call"])
-            if following is None:
-                return None
-            call = following
-        return None
-
-    def _replies(self, frame: Row, before: int) -> Iterator[Sighting]:
-        """Answers to the requests that the frame, or a frame that ended in a tail call, sent."""
-        children = [child for child in self.history.children(frame["call"]) if child["call"] < before]
-        yield from self._answers([frame, *(child for child in children if child["outcome"] == "tail")], before)
-
-    def _answers(self, frames: list[Row], before: int) -> Iterator[Sighting]:
-        for sender in frames:
-            for request in self.history.query.find_all("messages", "sender_call", sender["call"]):
-                reply = self.history.message(request["reply"])
-                if reply is None or (reply["receive_event"] or reply["message"]) >= before:
-                    continue
-                yield Sighting("reply", reply["receive_event"] or reply["message"], self._payload(reply), reply)
-
-    def _payload(self, message: Row) -> Any:
-        return self.history.term(message["value"])
 
     def _widen(self, sighting: Sighting) -> None:
         """Take the smallest unmistakable container around the value, so that it is recognised further back."""
@@ -238,6 +180,8 @@ class Tracer:
             return self._into_reply(sighting)
         if sighting.kind == "state":
             return self._into_state(sighting)
+        if sighting.kind == "message":
+            return self._into_message(sighting.row, sighting.event)
         return self._to_caller(frame)
 
     def _into_result(self, sighting: Sighting) -> tuple[Row, int] | None:
@@ -245,7 +189,7 @@ class Tracer:
         self._step(sighting.event, f"{self.history.shown(call)} returned {short(sighting.term)}", call["call"])
         if call["external"]:
             asked = [call, *filter(None, [self.history.call(call["tail_of"])])]
-            for answer in self._answers(asked, sighting.event):
+            for answer in answers(self.history, asked, sighting.event):
                 if contains(answer.term, self.needle):
                     return self._into_reply(answer)
             self._end(call, sighting.event, "came from code that is not recorded")
@@ -263,9 +207,28 @@ class Tracer:
             request["handle_call"] if request else None
         )
         if handler is None:
-            self.origin.terminator = f"arrived in a message from {label}, whose code is not recorded"
-            return None
+            return self._from_unrecorded(reply, sighting.event)
         return handler, reply["send_event"] or sighting.event
+
+    def _into_message(self, message: Row, event: int) -> tuple[Row, int] | None:
+        """Into who sent a message that the frame took out of its mailbox."""
+        sender, receiver = self.history.label(message["from_process"]), self.history.label(message["to_process"])
+        sent = short(answered(self.history.term(message["value"])))
+        told = f"{sender} answered {receiver} with {sent}" if message["kind"] == "reply" else f"{sender} sent {sent}"
+        self._step(message["send_event"] or event, told)
+        self._trust(message)
+        sending = self.history.call(message["sender_call"])
+        return (sending, int(message["send_event"] or event)) if sending else self._from_unrecorded(message, event)
+
+    def _from_unrecorded(self, message: Row, event: int) -> tuple[Row, int] | None:
+        """Code that is not recorded sent a message: on in what its process kept, or had just been given."""
+        for sighting in left_by(self.history, message["from_process"], int(message["send_event"] or event)):
+            if contains(sighting.term, self.needle):
+                self.origin.confidence *= INFERRED
+                return self._follow(sighting.row, sighting)
+        label = self.history.label(message["from_process"])
+        self.origin.terminator = f"arrived in a message from {label}, whose code is not recorded"
+        return None
 
     def _into_state(self, sighting: Sighting) -> tuple[Row, int] | None:
         """Back to the version that brought the value in."""
@@ -296,13 +259,10 @@ class Tracer:
         if message is not None:
             sender, receiver = history.label(message["from_process"]), history.label(message["to_process"])
             event = message["send_event"] or message["message"]
-            self._step(event, f"{sender} sent {short(requested(self._payload(message)))} to {receiver}")
+            self._step(event, f"{sender} sent {short(requested(self.history.term(message['value'])))} to {receiver}")
             self._trust(message)
             sending = history.call(message["sender_call"])
-            if sending is None:
-                self.origin.terminator = f"arrived in a message from {sender}, whose code is not recorded"
-                return None
-            return sending, int(event)
+            return (sending, int(event)) if sending else self._from_unrecorded(message, int(event))
         asking = history.call(frame["remote_parent"])
         if asking is not None:
             self._step(frame["call"], f"{history.name(asking)} started {history.shown(frame)}", frame["call"])
@@ -325,12 +285,36 @@ class Tracer:
         """Nothing the frame was given holds the value: an expression of this frame made it."""
         bound = self._bound(frame, before)
         line = bound["line"] if bound else self.history.event_line(before) if self._belongs(before, frame) else None
+        line = line or self._returned_on(frame)
         self.origin.made = True
         unless = ""
         if self.history.is_fn(frame) and bound is None:
             self.origin.confidence *= INFERRED
             unless = ", unless it closes over it"
         self._end(frame, before, f"was made here: nothing that the function was given contains it{unless}", line)
+        if isinstance(self.value, int | float | bytes) and not isinstance(self.value, bool):
+            self._ingredients(frame, before)
+
+    def _ingredients(self, frame: Row, before: int) -> None:
+        """What a number or a text may have been computed of: the last answers that the function got."""
+        given = [
+            (each, each.term if each.kind == "result" else answered(each.term))
+            for each in received(self.history, frame, before)
+        ]
+        for sighting, term in [each for each in given if not isinstance(each[1], Atom)][:INGREDIENTS]:
+            who = (
+                self.history.shown(sighting.row)
+                if sighting.kind == "result"
+                else (self.history.label(sighting.row["from_process"]))
+            )
+            self._step(sighting.event, f"{who} had {'returned' if sighting.kind == 'result' else 'sent'} {short(term)}")
+
+    def _returned_on(self, frame: Row) -> int | None:
+        """The line on which the frame returned the value."""
+        if frame["outcome"] != "returned" or frame["result"] is None:
+            return None
+        made = contains(self.history.term(frame["result"]), self.value)
+        return self.history.event_line(frame["end_event"]) or None if made else None
 
     def _bound(self, frame: Row, before: int, needle: Any = None) -> Row | None:
         """The first binding of the frame that holds the value, or a container around it."""

@@ -51,9 +51,11 @@ def failure(history: History, test: Row) -> Evidence:
 
 
 def summary(test: Row) -> str:
-    """The first two lines of the failure: the kind of error and what it says."""
+    """The first two lines of the failure, the kind of error and what it says; of an assertion what it compared."""
     lines = [line.strip() for line in (test["text"] or "").splitlines() if line.strip()]
     text = " ".join(lines[:2]).removeprefix("** ") or "no message was recorded"
+    sides = [" ".join(line.split()) for line in lines if line.startswith(("left:", "right:"))]
+    text = ": ".join([text, ", ".join(sides)]) if sides else text
     return text if len(text) <= TEXT else text[: TEXT - 1] + "…"
 
 

@@ -1,0 +1,85 @@
+"""How the state of a server came to be: its last changes, and the one that set a place in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice, pairwise
+
+from elixirscope.insight.findings import Evidence
+from elixirscope.insight.history import History
+from elixirscope.insight.values import MISSING, Missing, Path, at, diff, path_text, requested, same, short
+from elixirscope.query.row import Row
+from elixirscope.recording.terms import Term
+
+CHANGES = 3
+"""Changes of a state that are told, the last ones."""
+
+VERSIONS = 5_000
+"""States of one process that are looked back through."""
+
+
+@dataclass(frozen=True)
+class Changed:
+    """A version of a state that differs from the one before; `by`: the request that it came of, if known."""
+
+    state: Row
+    before: Row | None
+    by: str | None
+    frame: Row | None
+
+
+def last_changes(history: History, process: int, before: int) -> list[Changed]:
+    """The last changes of a process's state before an event, the latest first."""
+    return list(islice((change for change in _changes(history, process, before) if change.before), CHANGES))
+
+
+def last_set(history: History, process: int, before: int, path: Path) -> Changed | None:
+    """The change that gave a place in a process's state what it held at an event."""
+    held = next(history.states_before(process, before), None)
+    for change in _changes(history, process, before) if held else ():
+        older = _at(history.term(change.before["value"]), path) if change.before else MISSING
+        if not same(older, _at(history.term(change.state["value"]), path)):
+            return change
+    return None
+
+
+def told(history: History, change: Changed) -> Evidence:
+    """A change as a step of proof."""
+    label = history.label(change.state["process"])
+    why = f"by {change.by}" if change.by else f"in {history.name(change.frame)}" if change.frame else "unseen"
+    what = (
+        _difference(history.term(change.before["value"]), history.term(change.state["value"]))
+        if change.before
+        else (short(history.term(change.state["value"])))
+    )
+    return history.evidence(change.state["state"], f"{label}'s state changed {why}: {what}")
+
+
+def _changes(history: History, process: int, before: int) -> Iterator[Changed]:
+    """The versions of a state that differ from the one before, the latest first; the first of all is one."""
+    states = (row for row in islice(history.states_before(process, before), VERSIONS) if row["process"] == process)
+    newer: Row | None = None
+    for newer, older in pairwise([*states, None]):
+        if newer is not None and (older is None or newer["version"] != older["version"]):
+            frame = history.call(newer["call"])
+            message = history.message(frame["message"]) if frame else None
+            by = short(requested(history.term(message["value"])), 40) if message else None
+            yield Changed(newer, older, by, frame)
+
+
+def _at(term: Term, path: Path) -> Term | Missing:
+    try:
+        return at(term, path)
+    except KeyError:
+        return MISSING
+
+
+def _difference(before: Term, after: Term) -> str:
+    changes = diff(before, after)
+    parts = [
+        f"{path_text(change.path)} from {'nothing' if change.before is MISSING else short(change.before, 30)}"
+        f" to {'nothing' if change.after is MISSING else short(change.after, 30)}"
+        for change in changes[:2]
+    ]
+    return ", ".join(parts) + (f" and {len(changes) - 2} more" if len(changes) > 2 else "")
