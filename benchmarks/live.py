@@ -1,11 +1,13 @@
 """Following a recording while it is made: what a look costs, and how soon after it happened an event is there.
 
-    python benchmarks/live.py [--size 1M] [--processes 1000] [--step 2000] [--seconds 8]
+    python benchmarks/live.py [--size 1M] [--processes 1000] [--step 2000] [--seconds 8] [--busy 8]
 
-A generated recording of 20,000 events a second is followed up to an eighth, a quarter, a half and all of its length in
-large steps, and there in steps as they come live: what a look costs must follow what is new, not what is there. That is
-processor time of this thread, so that other work counts little. Then a program that spawns and sends is recorded by
-either engine, and looked at all 50 ms.
+A program that spawns and sends is recorded by either engine, and followed as the page does that asks for the next
+edition as soon as it has one: alone, and with two other programs beside it that keep all cores busy and give way
+(nice 10). How fast a program is that never rests is told with and without such a reader, in turns. Then a generated
+recording of 20,000 events a second is followed up to an eighth, a quarter, a half and all of its length in large
+steps, and there in steps as they come live: what a look costs must follow what is new, not what is there. That is
+processor time of this thread, so that other work counts little.
 """
 
 from __future__ import annotations
@@ -16,7 +18,10 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
@@ -30,14 +35,16 @@ from elixirscope.correlate.correlator import EventCorrelator
 from elixirscope.film import Film
 from elixirscope.recording.joiner import Joiner
 from elixirscope.recording.live import Live
+from elixirscope.recording.presence import is_recording
+from elixirscope.web.follower import follow
 
 RATE: Final = 20_000
 """Events a second."""
 LOOKS: Final = 40
 EVENTS_PER_SCENE: Final = 40
+BURNERS: Final = 2
+TURNS: Final = 3
 
-
-PAUSE_S: Final = 0.05
 PROGRAM: Final = """
 ends = System.monotonic_time(:millisecond) + String.to_integer(hd(System.argv()))
 {:ok, kept} = Agent.start_link(fn -> 0 end, name: Kept)
@@ -47,37 +54,93 @@ Enum.each(Stream.repeatedly(fn -> :ok end) |> Stream.take_while(fn _ -> System.m
     Process.sleep(2)
   end)
 """
+BUSY: Final = """
+ends = System.monotonic_time(:millisecond) + String.to_integer(hd(System.argv()))
+run = fn run, agent, count ->
+  Agent.update(agent, &(&1 + 1))
+  if System.monotonic_time(:millisecond) < ends, do: run.(run, agent, count + 1), else: count
+end
+1..System.schedulers_online()
+|> Enum.map(fn _ ->
+  {:ok, agent} = Agent.start_link(fn -> 0 end)
+  Task.async(fn -> run.(run, agent, 0) end)
+end)
+|> Task.await_many(:infinity) |> Enum.sum() |> IO.puts()
+"""
 
 
-def latency(engine: str, seconds: float, folder: Path) -> str:
-    """A line on how soon events of a real program were in the tables."""
-    out, script = folder / f"{engine}.scope", folder / "program.exs"
-    script.write_text(PROGRAM)
+@contextmanager
+def recorded(program: str, engine: str, seconds: float, out: Path) -> Iterator[subprocess.Popen[str]]:
+    """The program, being recorded."""
+    script = out.with_suffix(".exs")
+    script.write_text(program)
     command = [sys.executable, "-m", "elixirscope.cli.main", "record", "-o", str(out), "--engine", engine, "--"]
-    program = subprocess.Popen(
-        [*command, "elixir", str(script), str(int(1000 * seconds))], stderr=subprocess.PIPE, text=True
+    told = [str(script), str(int(1000 * seconds))]
+    running = subprocess.Popen(
+        [*command, "elixir", *told], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )
-    live = Live(out, correlate=EventCorrelator)
-    delays, looks, known, late = list[int](), list[float](), 0, 0
-    while program.poll() is None:
-        time.sleep(PAUSE_S)
-        began = time.perf_counter()
-        if not (out / "raw").is_dir() or not live.refresh() or (recording := live.recording) is None:
-            continue
-        seen, events = time.time_ns(), recording.table("events")
-        looks.append(1000 * (time.perf_counter() - began))
-        at = np.asarray(events.column("at").slice(known).combine_chunks()) + recording.info.started_unix_ns
-        if known:  # what there is at the first look has waited for the reader to start
-            delays += (seen - at).tolist()
-        known, late = len(events), live.late
-    _, said = program.communicate()
-    if not delays:
-        raise SystemExit(f"nothing was seen live of the {engine} engine's recording:\n{said}")
-    spread = np.percentile(delays, [50, 95, 99]) / 1e6
+    while not is_recording(out):
+        if running.poll() is not None:
+            raise SystemExit(f"the {engine} engine records nothing: {' '.join(command)} elixir {' '.join(told)}")
+        time.sleep(0.02)
+    yield running
+    running.wait()
+
+
+@contextmanager
+def burning(count: int) -> Iterator[None]:
+    """So many programs beside, which would take a core each and give way."""
+    command = ["nice", "-n", "10", sys.executable, "-c", "while True: pass"]
+    beside = [subprocess.Popen(command) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for each in beside:
+            each.kill()
+            each.wait()
+
+
+def latency(engine: str, seconds: float, out: Path, burners: int) -> str:
+    """A line on how soon events of a real program were in an edition."""
+    delays = list[float]()
+    with recorded(PROGRAM, engine, seconds, out), burning(burners):
+        showing = follow(out)
+        edition, known = showing.head().edition, 0
+        while (head := showing.head(edition)).state == "recording":
+            seen, edition, film = time.time_ns(), head.edition, showing.film
+            at = np.asarray(film.table("events").column("at").slice(known).combine_chunks()) + film.info.started_unix_ns
+            if known:  # what there is at first has waited for the reader to start
+                delays += ((seen - at) / 1e6).tolist()
+            known, late = known + len(at), [row.subject for row in film.info.coverage if "too late" in row.reason]
+    spread = np.percentile(delays, [50, 95, 99, 100])
     return (
-        f"{engine:>12}: of {known:,} events half were there after {spread[0]:.0f} ms, 95% after {spread[1]:.0f} ms, "
-        f"99% after {spread[2]:.0f} ms, {late:,} too late; a look took {statistics.median(looks):.0f} ms (median)"
+        f"{engine:>12}, {burners} beside: {known:,} events; half after {spread[0]:.0f} ms, 95% after {spread[1]:.0f}, "
+        f"99% after {spread[2]:.0f}, all after {spread[3]:.0f}; {late[0] if late else 'none'} too late"
     )
+
+
+def slowdown(engine: str, seconds: float, folder: Path) -> str:
+    """A line on how fast a program is without and with a reader, in turns."""
+    counts: dict[bool, list[int]] = {False: [], True: []}
+    for turn in range(2 * TURNS):
+        out, followed = folder / f"{engine}-busy-{turn}.scope", turn % 2 == 1
+        with recorded(BUSY, engine, seconds, out) as program:
+            if followed:
+                threading.Thread(target=read_along, args=(out,), daemon=True).start()
+            said = program.communicate()[0]
+        counts[followed].append(int(said.split()[-1]))
+    without, beside = (statistics.median(counts[followed]) / seconds for followed in (False, True))
+    return (
+        f"{engine:>12}: {without:,.0f} calls a second without a reader, {beside:,.0f} with one ({beside / without:.3f})"
+    )
+
+
+def read_along(path: Path) -> None:
+    """Take every edition as it comes."""
+    showing = follow(path)
+    head = showing.head()
+    while head.state == "recording":
+        head = showing.head(head.edition)
 
 
 class Followed:
@@ -112,13 +175,18 @@ def main() -> None:
     parser.add_argument("--size", type=generate.count_of, default=1_000_000)
     parser.add_argument("--processes", type=int, default=1000)
     parser.add_argument("--seconds", type=float, default=8, help="of the program that is recorded")
+    parser.add_argument("--busy", type=float, default=8, help="seconds of one that never rests, six times each engine")
     parser.add_argument("--step", type=int, default=RATE // 10, help="events per look: 100 ms")
     options = parser.parse_args()
     generate.ROUND_NS = options.processes // 2 * EVENTS_PER_SCENE * 1_000_000_000 // RATE  # type: ignore[misc]
     print(f"load average: {os.getloadavg()[0]:.1f}")
     with tempfile.TemporaryDirectory() as folder:
-        for engine in ("native", "portable") if options.seconds else ():
-            print(latency(engine, options.seconds, Path(folder)), flush=True)
+        for engine in ("native", "portable"):
+            for burners in (0, BURNERS) if options.seconds else ():
+                out = Path(folder) / f"{engine}-{burners}.scope"
+                print(latency(engine, options.seconds, out, burners), flush=True)
+            if options.busy:
+                print(slowdown(engine, options.busy, Path(folder)), flush=True)
         if not options.size:
             return
         out = Path(folder) / "live.scope"

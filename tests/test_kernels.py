@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +74,40 @@ def test_a_kernel_is_compiled_when_there_is_enough_to_do(cache: Path, monkeypatc
     for _ in range(2):
         _asked(other, bytes(10))
     assert other._compiled is None
+
+
+@kernel
+def _twice(numbers: I64) -> None:
+    for place in range(len(numbers)):
+        numbers[place] *= 2
+
+
+def test_who_must_answer_soon_does_not_wait_for_machine_code(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernels, "ENOUGH", 20)
+    monkeypatch.setattr(kernels, "ENOUGH_TO_LOAD", 20)
+    monkeypatch.setattr(kernels, "ENOUGH_TO_COMPILE", 20)
+    monkeypatch.setattr(kernels, "_machine", kernels._Beside())
+    monkeypatch.setattr(kernels._machine, "_tried", True)
+    loop, deadline = kernel(_running_sum), time.monotonic() + 120
+    with kernels.beside():
+        plain = [_asked(loop, bytes(range(10))) for _ in range(3)]
+        while loop._compiled is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        assert [_asked(loop, bytes(range(10)))] == plain[:1]
+    monkeypatch.setattr(kernels, "SOON", 20)
+    large = kernel(_running_sum)
+    with kernels.beside():
+        _asked(large, bytes(21))
+    assert large._compiled is not None, "for much work machine code is worth waiting for"
+
+
+def test_another_process_can_compile_what_is_needed_here(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernels, "_all", [_twice, kernel(_running_sum)])
+    kernels._compile_elsewhere()
+    assert [path.name.rpartition("-")[0] for path in cache.iterdir()] == ["_twice"]
+    assert _twice.is_kept
+    assert _twice._compiled is None
 
 
 def test_machine_code_is_that_of_this_source(monkeypatch: pytest.MonkeyPatch) -> None:

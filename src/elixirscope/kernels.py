@@ -6,6 +6,8 @@ given enough it runs as it is written, over `memoryview`s of its arrays: a small
 be imported nor for a compiler. Both ways do the same; a kernel must not rely on integers of 64 bits that wrap around,
 nor look beyond the end of an array, which nobody checks once it is compiled.
 
+Who must answer soon says so (`beside`): machine code is then made by others, and kernels are interpreted meanwhile.
+
 What was compiled is kept in the user's cache folder, under a digest of the kernel, of the kernels it calls and of the
 constants it names. Any number of processes may compile the same at the same time: they write the same, whole.
 """
@@ -14,14 +16,19 @@ from __future__ import annotations
 
 import hashlib
 import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cached_property, update_wrapper
+from importlib import import_module
 from pathlib import Path
-from threading import RLock
+from queue import SimpleQueue
+from threading import Lock, RLock, Thread
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, ParamSpec, Protocol, TypeAlias, TypeVar, get_type_hints
+from weakref import WeakSet
 
 import numpy as np
 
@@ -37,8 +44,14 @@ ENOUGH_TO_LOAD: Final = 5_000
 ENOUGH_TO_COMPILE: Final = 300_000
 """Elements from which on one that nobody has compiled yet is compiled, which takes about a second."""
 
+SOON: Final = 20_000
+"""Elements up to which a call does not wait for machine code that is made `beside`."""
+
 _way: Way = "by size"
+_beside: Final = ContextVar("beside", default=False)
 _compiling: Final = RLock()
+_all: Final[WeakSet[Kernel[..., Any]]] = WeakSet()
+_LAST: Final = 19  # how nice a process is that gives way to any other
 
 
 class Column(Protocol):
@@ -156,7 +169,7 @@ class Kernel(Generic[P, R]):
             if not self.is_due(work):
                 self._check(args)
                 return self.interpreted(*(each.data if isinstance(each, np.ndarray) else each for each in args))
-        return self._ready()(*args)
+        return self.ready()(*args)
 
     def expect(self, work: int) -> None:
         """Say that a call will do more than its first array tells."""
@@ -168,8 +181,15 @@ class Kernel(Generic[P, R]):
         self._seen += work
         if _way != "by size":
             return _way == "compiled"
-        enough = ENOUGH_TO_LOAD if "numba" in sys.modules else ENOUGH
-        return self._seen >= enough and (self._seen >= ENOUGH_TO_COMPILE or any(self._cache.glob("**/*.nbi")))
+        if self._compiled is not None:
+            return True
+        beside = _beside.get() and work <= SOON
+        enough = ENOUGH_TO_LOAD if beside or "numba" in sys.modules else ENOUGH
+        due = self._seen >= enough and (self._seen >= ENOUGH_TO_COMPILE or self.is_kept)
+        if due and beside:
+            _machine.make(self)
+            return False
+        return due
 
     def _check(self, args: tuple[object, ...]) -> None:
         """Raises `TypeError` for arrays that machine code would not take: a small recording shows it, too."""
@@ -221,6 +241,11 @@ class Kernel(Generic[P, R]):
         return hashlib.sha256("\n".join(told).encode()).hexdigest()
 
     @property
+    def is_kept(self) -> bool:
+        """Whether its machine code is in the cache."""
+        return any(self._cache.glob("**/*.nbi"))
+
+    @property
     def _cache(self) -> Path:
         return cache_folder() / f"{self.plain.__name__}-{self.digest[:20]}"
 
@@ -228,7 +253,7 @@ class Kernel(Generic[P, R]):
         import numba
         from numba import types
 
-        function = self._with({name: other._ready() for name, other in self._others.items()})
+        function = self._with({name: other.ready() for name, other in self._others.items()})
         signature = eval(self._signature, {**vars(types)})
         options: dict[str, Any] = {"nopython": True, "nogil": True}
         config: Any = numba.config
@@ -243,11 +268,65 @@ class Kernel(Generic[P, R]):
             config.CACHE_DIR = before
         return compiled
 
-    def _ready(self) -> Callable[..., R]:
+    def ready(self) -> Callable[..., R]:
+        """Its machine code: what was made before, else from the cache, else compiled."""
         with _compiling:
             if self._compiled is None:
                 self._compiled = self._compile()
             return self._compiled
+
+
+class _Beside:
+    """A thread that has machine code made, one kernel after the other; compiled in a process of its own, as that would
+    take turns with all other threads for seconds."""
+
+    def __init__(self) -> None:
+        self._wanted: SimpleQueue[Kernel[..., Any]] = SimpleQueue()
+        self._asked: WeakSet[Kernel[..., Any]] = WeakSet()
+        self._lock = Lock()
+        self._tried = False  # another process
+
+    def make(self, wanted: Kernel[..., Any]) -> None:
+        """Soon."""
+        with self._lock:
+            if wanted in self._asked:
+                return
+            if not self._asked:
+                Thread(target=self._run, name="kernels", daemon=True).start()
+            self._asked.add(wanted)
+        self._wanted.put(wanted)
+
+    def _run(self) -> None:
+        while True:
+            wanted = self._wanted.get()
+            if not wanted.is_kept and not self._tried:
+                self._tried = True
+                _compile_elsewhere()
+            wanted.ready()
+
+
+def _compile_elsewhere() -> None:
+    """Have all kernels that are known here compiled and kept, by a process that gives way to any other."""
+    named = ((each.plain.__module__, each.plain.__name__, each) for each in list(_all) if not each.is_kept)
+    names = [(module, name) for module, name, each in named if vars(sys.modules[module]).get(name) is each]
+    call = f"from elixirscope.kernels import compile_named; compile_named({names!r})"
+    subprocess.run(
+        [sys.executable, "-c", call],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,  # one that cannot be compiled there is compiled here, and says why
+        check=False,
+    )
+
+
+def compile_named(names: list[tuple[str, str]]) -> None:
+    """Compile and keep the kernels of these modules and names, giving way to any other process."""
+    os.nice(_LAST)
+    for module, name in names:
+        getattr(import_module(module), name).ready()
+
+
+_machine = _Beside()
 
 
 def _fit(kind: str) -> Callable[[np.ndarray[Any, Any]], bool]:
@@ -264,7 +343,9 @@ def _fit(kind: str) -> Callable[[np.ndarray[Any, Any]], bool]:
 
 def kernel(function: Callable[P, R]) -> Kernel[P, R]:
     """Make a kernel of a function over arrays, whose parameters and result are annotated with the types above."""
-    return Kernel(function)
+    made = Kernel(function)
+    _all.add(made)
+    return made
 
 
 @contextmanager
@@ -276,6 +357,16 @@ def run(way: Way) -> Iterator[None]:
         yield
     finally:
         _way = before
+
+
+@contextmanager
+def beside() -> Iterator[None]:
+    """Have small calls of this thread wait for no machine code: it is made on another, and used when it is there."""
+    token = _beside.set(True)
+    try:
+        yield
+    finally:
+        _beside.reset(token)
 
 
 def is_news(work: int) -> bool:

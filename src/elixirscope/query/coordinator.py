@@ -148,8 +148,7 @@ class QueryCoordinator:
     @cached_property
     def processes(self) -> list[dict[str, Any]]:
         """Rows of the processes table; the index is not the process number (see `process_row`)."""
-        rows: list[dict[str, Any]] = self.recording.table("processes").to_pylist()
-        return rows
+        return self.indexes.all("processes")
 
     def process_row(self, process: int | None) -> Row | None:
         """The row of a process; None when it is not known."""

@@ -269,6 +269,13 @@ class Rows:
         found: list[dict[str, Any]] = self.gather(table, numbers).to_pylist()
         return found
 
+    def all(self, table: str) -> list[dict[str, Any]]:
+        """All rows of a table, as dictionaries: many times quicker than Arrow makes them."""
+        rows = self.recording.table(table)
+        names = rows.column_names
+        selected = self.select(table, np.arange(rows.num_rows), *names) if rows.num_rows else ()
+        return [dict(zip(names, row, strict=True)) for row in selected]
+
     def row(self, table: str, number: int) -> Row:
         """One row by number. A column is read when it is asked for: it may lie on a page that only the disk has."""
         with self._lock:
@@ -316,12 +323,7 @@ class Rows:
         """Rows by number, of the columns `names` or of all. Batch by batch, for Arrow's own `take` goes through every
         chunk of a large table.
         """
-        with self._lock:
-            if table not in self._batches:
-                batches = self.recording.table(table).to_batches()
-                ends = np.cumsum([batch.num_rows for batch in batches], dtype=np.int64)
-                self._batches[table] = (batches, ends)
-            batches, ends = self._batches[table]
+        batches, ends = self._batched(table)
         numbers = numbers.astype(np.int64)
         schema = self.recording.table(table).schema
         if names is not None:
@@ -337,6 +339,15 @@ class Rows:
             parts.append(batches[number].take(pa.array(ascending[low:high] - start)))
         found = pa.Table.from_batches(parts, schema=schema)
         return found if (np.diff(order) == 1).all() else found.take(pa.array(np.argsort(order)))
+
+    def _batched(self, table: str) -> tuple[list[pa.RecordBatch], NDArray[np.int64]]:
+        """A table in batches, and the row behind the last of each."""
+        with self._lock:
+            if table not in self._batches:
+                batches = self.recording.table(table).to_batches()
+                ends = np.cumsum([batch.num_rows for batch in batches], dtype=np.int64)
+                self._batches[table] = (batches, ends)
+            return self._batches[table]
 
 
 def _listed(column: pa.ChunkedArray) -> list[Any]:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from elixirscope import kernels
 from elixirscope.recording import heap
 from elixirscope.recording.coverage import Uncovered
 from elixirscope.recording.joiner import Joiner
@@ -36,7 +37,6 @@ _BYTES: Final = 250  # of memory per event: its rows, and what questions derive 
 _PART: Final = 4  # of the machine's memory so much may be taken: a quarter
 _MARGIN: Final = 20_000_000
 _LATELY: Final = 1_000_000_000
-_CHEAP_S: Final = 0.01
 _SHARE: Final = 10
 
 
@@ -44,8 +44,8 @@ class Live:
     """Follows the raw files of a recording, in memory. What it shows is provisional: the recording is sealed anew when
     it is finished, and events that were written later than expected are only in that; until then they are counted.
 
-    A look costs what is new. What is known of processes, exceptions, sites and tests as a whole is told anew each time
-    while that is cheap, and else for a tenth of the time.
+    A look costs what is new. What is known of processes, exceptions, sites and tests as a whole is told anew as often
+    as takes a tenth of the time.
     """
 
     def __init__(
@@ -79,6 +79,10 @@ class Live:
         nothing, or more than is shown live. Raises as `Recording.open` does."""
         if self.full():
             return False
+        with kernels.beside():  # else an event would wait for machine code, up to some seconds
+            return self._refresh(whole)
+
+    def _refresh(self, whole: bool) -> bool:
         now = self._now()
         grown = self._joiner.grow(self.path / "raw", now)
         self.late += grown.late
@@ -183,7 +187,7 @@ class _Delay:
 
 
 class _Seldom:
-    """Work that is done each time while it is cheap, and else for a share of the time."""
+    """Work that is done for a share of the time."""
 
     def __init__(self) -> None:
         self._next = self._began = 0.0
@@ -197,7 +201,7 @@ class _Seldom:
 
     def __exit__(self, *_: object) -> None:
         cost = time.thread_time() - self._began
-        self._next = time.monotonic() + (cost * (_SHARE - 1) if cost > _CHEAP_S else 0)
+        self._next = time.monotonic() + cost * (_SHARE - 1)
 
 
 class _Places:

@@ -16,8 +16,8 @@ from elixirscope.recording.changes import Changes
 from elixirscope.recording.schema import TABLES
 
 CHUNK: Final = 1 << 16
-"""Rows from which on a chunk is added to no more. A change copies the chunks that it touches, so the cost of showing a
-slice follows the slice, not what is there already."""
+"""Rows from which on a chunk is added to no more. A change copies the chunks that it touches, and what is new begins a
+chunk of its own, so the cost of showing a slice follows the slice, not what is there already."""
 
 Numbers = npt.NDArray[np.int64]
 
@@ -121,16 +121,24 @@ class _Table:
     def _grow(self) -> None:
         if not self._new:
             return
-        count = sum(table.num_rows for table in self._new)
-        start = self._ends[-2] if len(self._ends) > 1 else 0
-        open_ = bool(self._ends) and self._ends[-1] - start < CHUNK
         for place, chunks in enumerate(self._chunks):
-            parts = [chunks.pop()] if open_ else []
-            parts += [self._plain(place, chunk) for table in self._new for chunk in table.column(place).chunks]
+            parts = [self._plain(place, chunk) for table in self._new for chunk in table.column(place).chunks]
             chunks.append(parts[0] if len(parts) == 1 else pa.concat_arrays(parts))
-        end = self._ends[-1] if self._ends else 0
-        self._ends[len(self._ends) - open_ :] = [end + count]
+        self._ends.append((self._ends[-1] if self._ends else 0) + sum(table.num_rows for table in self._new))
         self._new = []
+        self._merge()
+
+    def _merge(self) -> None:
+        """Make one chunk of the last ones, but for any twice as large as all behind it: so there are few, and each row
+        is copied a few times."""
+        bounds = [0, *self._ends]
+        first, end = len(self._ends) - 1, bounds[-1]
+        while first and bounds[first] - bounds[first - 1] < min(CHUNK, 2 * (end - bounds[first])):
+            first -= 1
+        if first < len(self._ends) - 1:
+            for chunks in self._chunks:
+                chunks[first:] = [pa.concat_arrays(chunks[first:])]
+            self._ends[first:] = [end]
 
     def _change(self) -> None:
         ends = np.array(self._ends, np.int64)

@@ -95,8 +95,9 @@ def routes(showing: Showing) -> list[BaseRoute]:
         body, film = await request.body(), showing.film
         return await _while_wanted(request, showing, lambda: questions.query(film, body), long)
 
-    async def head(_request: Request) -> Response:
-        return await _answer(showing, showing.head, anyio.CapacityLimiter(1))
+    async def head(request: Request) -> Response:
+        beyond = request.query_params.get("beyond", "")
+        return await _answer(showing, lambda: showing.head(beyond), anyio.CapacityLimiter(1))
 
     found: list[BaseRoute] = [Route(path, get(path, question)) for path, question in _QUESTIONS.items()]
     return [*found, Route("/query", query, methods=["POST"]), Route("/together", together), Route("/head", head)]

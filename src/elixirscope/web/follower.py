@@ -16,12 +16,17 @@ from elixirscope.recording.live import Live
 from elixirscope.recording.presence import is_recording
 from elixirscope.web.showing import Showing
 
-PAUSE_S: Final = 0.1
-"""Between two looks at the raw files."""
+PAUSE_S: Final = 0.03
+"""Between two looks at the raw files, while a page waits for what is new."""
 
-SHARE: Final = 4
-"""A look that took long is followed by a pause of so many times the processor's time that it took: the machine is the
+SELDOM_S: Final = 0.2
+"""The same while pages are busy with what they have: so that less is to be done when they ask for more."""
+
+SHARE: Final = 2
+"""A pause is so many times as long as looks lately took of the processor's time, if that is longer: the machine is the
 application's. Waiting for a processor is no work, and makes no pause longer."""
+
+_LATELY: Final = 8  # looks
 
 NICE: Final = 10
 
@@ -39,6 +44,7 @@ class Follower(threading.Thread):
         self._showing = showing
         self._report = report
         self._stop = threading.Event()
+        self._cost = 0.0  # of a look lately, in seconds
 
     def stop(self) -> None:
         """End soon."""
@@ -50,7 +56,8 @@ class Follower(threading.Thread):
         pause = PAUSE_S
         try:
             while not self._stop.wait(pause) and is_recording(self._live.path):
-                pause = self._look() if self._showing.watched else PAUSE_S
+                wanted = self._showing.wanted(SELDOM_S) or self._showing.watched
+                pause = self._look() if wanted else PAUSE_S
             if not self._stop.is_set():
                 self._showing.ends()
                 self._showing.show(Film.open(self._live.path), "sealed")
@@ -63,7 +70,8 @@ class Follower(threading.Thread):
         began = time.thread_time()
         if self._live.refresh() and (recording := self._live.recording) is not None:
             self._showing.show(Film(recording), "recording")
-        return max(PAUSE_S, SHARE * (time.thread_time() - began))
+        self._cost += (time.thread_time() - began - self._cost) / _LATELY
+        return max(PAUSE_S, SHARE * self._cost)
 
 
 def follow(path: Path, report: Callable[[str], None] = lambda _: None) -> Showing:

@@ -24,6 +24,7 @@ from elixirscope.query.children import Children, children, part_at
 from elixirscope.query.flame import VIEWS, Flame
 from elixirscope.query.flame import flame as flame_of
 from elixirscope.query.labels import EventRow
+from elixirscope.query.omissions import omissions as omissions_of
 from elixirscope.query.plain import plain
 from elixirscope.query.search import HitPage, is_pattern
 from elixirscope.query.search import find as find_values
@@ -98,13 +99,7 @@ def omissions(film: Film, ask: Parameters) -> Answer:
     """Where in a window less was recorded than the plan says: the longest spans, in order of time."""
     start, end = ask.number("from", 0), ask.number("to", max(film.info.duration_ns, 1))
     limit = min(ask.number("limit", 500), 10 * _MOST)
-    within = "from raw.omissions where (until is null or until >= ?) and (at is null or at <= ?)"
-    longest = f"select * {within} order by coalesce(until, ?) - coalesce(at, 0) desc, at limit ?"
-    found = film.query.rows(
-        f"select o.*, p.label from ({longest}) o left join raw.processes p using (process) order by o.at nulls first",
-        [start, end, end, limit],
-    )
-    total = film.query.rows(f"select count(*) as total {within}", [start, end])[0]["total"]
+    found, total = omissions_of(film.query, start, end, limit)
     return {"omissions": found, "total": total}
 
 
@@ -136,9 +131,7 @@ def _inside(film: Film, value: int, parts: int) -> Children:
 def graph(film: Film, ask: Parameters) -> Graph:
     """The processes at a time, and what passed between them."""
     most = min(ask.number("limit", _MOST), 10 * _MOST)
-    return film.dags.interaction.graph(
-        ask.number("at"), within=ask.within(), process=ask.maybe("process"), most=most
-    )
+    return film.dags.interaction.graph(ask.number("at"), within=ask.within(), process=ask.maybe("process"), most=most)
 
 
 def event(film: Film, ask: Parameters) -> EventRow:

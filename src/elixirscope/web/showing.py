@@ -8,7 +8,7 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -20,8 +20,11 @@ from elixirscope.recording.packed import is_packed
 State = Literal["recording", "sealing", "sealed"]
 _Stamp = list[tuple[str, int, int, int]]
 
-WATCHED_S = 5.0
+WATCHED_S: Final = 5.0
 """For so long after its last question a page counts as open."""
+
+PATIENCE_S: Final = 1.0
+"""For so long a page waits for the next edition before it is told that there is none; so does a server that stops."""
 
 
 class Head(msgspec.Struct, frozen=True):
@@ -44,10 +47,11 @@ class Showing:
     """One film at a time; a question takes it once, and is answered from it even when the next is there already."""
 
     def __init__(self, film: Film, state: State = "sealed") -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         self._server = secrets.token_hex(4)  # a page must not take another server's edition for one that it knows
         self._count = 0
         self._asked = time.monotonic()
+        self._waiting = 0  # pages, for the next edition
         self._film, self._state = film, state
         self._damaged: _Stamp | None = None  # the segments that could not be read
         self._tried: _Stamp | None = None  # those that could not be opened again
@@ -59,11 +63,13 @@ class Showing:
             self._film, self._state = film, state
             self._damaged = None
             self._count += 1
+            self._lock.notify_all()
 
     def ends(self) -> None:
         """The program has ended; what comes next is the sealed recording."""
         with self._lock:
             self._state = "sealing"
+            self._lock.notify_all()
 
     @property
     def film(self) -> Film:
@@ -75,15 +81,30 @@ class Showing:
         """Whether a page has asked lately."""
         return time.monotonic() - self._asked < WATCHED_S
 
-    def head(self) -> Head:
-        """Where the recording ends now. Raises `Gone`."""
+    def wanted(self, within: float) -> bool:
+        """Whether a page waits for the next edition; `within` so many seconds at the latest."""
+        with self._lock:
+            return self._lock.wait_for(lambda: self._waiting > 0, within)
+
+    def head(self, beyond: str = "") -> Head:
+        """Where the recording ends now; while it is being made, as soon as its edition is another than `beyond`, or
+        after `PATIENCE_S`. Raises `Gone`."""
         self._asked = time.monotonic()
         self._mend()
         with self._lock:
-            film, state, edition = self._film, self._state, f"{self._server}-{self._count}"
+            if self._state == "recording" and beyond == self._edition:
+                self._waiting += 1
+                self._lock.notify_all()
+                self._lock.wait_for(lambda: self._state != "recording" or beyond != self._edition, PATIENCE_S)
+                self._waiting -= 1
+            film, state, edition = self._film, self._state, self._edition
         self.check()
         info = film.info
         return Head(edition, state, info.duration_ns, info.events, info.lost)
+
+    @property
+    def _edition(self) -> str:
+        return f"{self._server}-{self._count}"
 
     def damaged(self) -> None:
         """What is shown could not be read: it is opened again once somebody has removed or mended its segments."""

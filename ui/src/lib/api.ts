@@ -69,7 +69,8 @@ type Signal = AbortSignal | undefined
 type Within = { from?: number; to?: number }
 
 export const api = {
-  head: (signal?: Signal) => get<T.Head>('head', {}, signal),
+  /** Where the recording ends; while it grows, as soon as its edition is not `beyond`. */
+  head: (beyond: string | null) => get<T.Head>('head', { beyond }),
   info: (signal?: Signal) => get<T.Info>('info', {}, signal),
   processes: (signal?: Signal) => get<{ processes: T.Process[] }>('processes', {}, signal),
   findings: (signal?: Signal) => get<{ findings: T.Finding[] }>('findings', {}, signal),

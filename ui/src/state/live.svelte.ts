@@ -2,16 +2,19 @@ import { api, ApiError } from '../lib/api'
 import type { Head } from '../lib/types'
 import { focus } from './focus.svelte'
 import { asError, recording } from './recording.svelte'
-import { edition, traffic } from './resource.svelte'
+import { atRest, edition } from './resource.svelte'
 import { viewport } from './viewport.svelte'
 
-/** Between two looks at the recording's head (ms): while it grows, when it is whole, when there is trouble. */
-const LIVE = 150
+/** Between two looks at the recording's head (ms), but for one that grows and is looked at: there the server waits. */
+const SEALING = 200
 const WHOLE = 3000
 const TROUBLE = 1000
 
-/** The least time between two editions (ms): views need one of their own to draw. */
-const BREATH = 300
+/** The least time between two editions (ms). */
+const BREATH = 100
+
+/** Drawing an edition may take one part in so many of the time: the machine is the program's. */
+const SHARE = 2
 
 /** For so long (ms) an edition waits for answers about the one before. */
 const PATIENCE = 2000
@@ -30,7 +33,7 @@ class Live {
 
   #tell: (live: boolean) => void = () => undefined
   #edition: string | null = null
-  #renewed = 0
+  #began: number | null = null // showing the latest edition
 
   constructor() {
     this.known = new Promise((resolve) => (this.#tell = resolve))
@@ -46,25 +49,20 @@ class Live {
     }
   }
 
-  /** Looks at the head again and again, from now on. */
-  watch(): void {
-    void this.#look().finally(() => setTimeout(() => this.watch(), this.#pause()))
-  }
-
-  #pause(): number {
-    if (this.trouble) return TROUBLE
-    return this.on && !document.hidden ? LIVE : WHOLE
+  /** Looks at the head again and again, from now on: while it grows the server answers when there is more. */
+  async watch(): Promise<void> {
+    for (;;) {
+      await this.#look()
+      await this.#rest()
+    }
   }
 
   async #look(): Promise<void> {
     try {
-      const head = await api.head()
+      const head = await api.head(this.#edition)
       const back = this.trouble !== null || recording.error !== null
       if (this.#edition === null) this.#edition = head.edition
-      else if (back || head.edition !== this.#edition) {
-        if (!back && !this.#rested()) return
-        await this.#renew(head)
-      }
+      else if (back || head.edition !== this.#edition) await this.#renew(head)
       this.ended = head.state === 'sealed' && (this.ended || this.on)
       this.head = head
       this.trouble = null
@@ -74,18 +72,12 @@ class Live {
     }
   }
 
-  /** Whether the views have had the time to show the edition before. */
-  #rested(): boolean {
-    const since = performance.now() - this.#renewed
-    return since > BREATH && (traffic.running === 0 || since > PATIENCE)
-  }
-
   async #renew(head: Head): Promise<void> {
+    this.#began = performance.now()
     const before = recording.duration
     const whole = head.state === 'sealed'
     await recording.renew()
     this.#edition = head.edition
-    this.#renewed = performance.now()
     edition.count += 1
     if (focus.following) {
       viewport.slide(before)
@@ -96,6 +88,39 @@ class Live {
       await recording.investigate()
     }
   }
+
+  /** Until the head is to be looked at again. */
+  async #rest(): Promise<void> {
+    if (this.trouble) return after(TROUBLE)
+    if (this.head?.state !== 'recording') return after(this.on ? SEALING : WHOLE)
+    if (document.hidden) return seen(WHOLE)
+    if (this.#began === null) return
+    // Until the views have shown the edition, and the machine had time for other things.
+    await drawn(PATIENCE)
+    const took = performance.now() - this.#began
+    this.#began = null
+    await after(Math.max(BREATH, SHARE * took) - took)
+  }
+}
+
+const after = (ms: number): Promise<void> => new Promise((then) => setTimeout(then, ms))
+
+/** After so many ms, or as soon as somebody looks at the page again. */
+async function seen(ms: number): Promise<void> {
+  const looked = new AbortController()
+  const { signal } = looked
+  await Promise.race([
+    after(ms),
+    new Promise((then) => document.addEventListener('visibilitychange', then, { signal })),
+  ])
+  looked.abort()
+}
+
+/** When nothing is asked for and what was is drawn; after so many ms at the latest. */
+async function drawn(ms: number): Promise<void> {
+  let off = (): void => undefined
+  await Promise.race([after(ms), new Promise<void>((then) => (off = atRest(then)))])
+  off()
 }
 
 export const live = new Live()

@@ -17,7 +17,7 @@ export function open(): void {
   let placed = false
   let revealed = false
   focus.listen()
-  live.watch()
+  void live.watch()
   void recording.load(live.known, lanesShown())
 
   $effect(() => {
