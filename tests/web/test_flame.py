@@ -22,6 +22,7 @@ def flame(page: Page, sale: int) -> Page:
     page.locator("body").press("f")
     expect(page.get_by_test_id("flame")).to_be_visible()
     settled(page)
+    expect(page.get_by_test_id("flame")).to_have_attribute("data-busy", "false")
     return page
 
 
@@ -51,8 +52,7 @@ def test_a_function_is_found_and_opened_between_callers_and_callees(flame: Page)
     flame.get_by_test_id("flame-function").filter(has_text="BoxOffice.sell/3").click()
     expect(flame.get_by_test_id("flame-sandwich")).to_have_attribute("aria-pressed", "true")
     graph = flame.get_by_test_id("flame")
-    expect(graph).to_be_visible()
-    settled(flame)
+    expect(graph).to_have_attribute("data-busy", "false")
     graph.focus()
     flame.keyboard.press("ArrowUp")
     expect(flame.get_by_test_id("flame-about")).to_contain_text("TicketOffice.BoxOffice.sell/3:")

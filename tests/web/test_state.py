@@ -63,6 +63,10 @@ def test_a_term_opens_part_by_part_with_the_keyboard(page: Page, sold: dict[str,
     page.keyboard.press("ArrowRight")
     first = page.get_by_test_id("part-key").filter(has_text='"A1"').first
     expect(first).to_be_visible()
+    changed = page.get_by_test_id("change-path").inner_text().removeprefix(".seats[").removesuffix("]")
+    marked = page.get_by_test_id("value-tree").locator(".differs")
+    expect(marked).to_have_count(2)  # the seats, and the one that was sold
+    expect(marked.nth(1)).to_contain_text(changed)
     first.click()
     expect(page.get_by_test_id("blame")).to_contain_text('.seats["A1"]')
     page.get_by_test_id("state-form").click()

@@ -1,7 +1,14 @@
 import { describe, expect, it } from 'vitest'
-import { around, describe as text, parts } from './diff'
+import { around, describe as text, leadsTo, parts } from './diff'
 
 describe('differences', () => {
+  it('lie in a part or within it', () => {
+    expect(leadsTo('.seats', '.seats["A1"]')).toBe(true)
+    expect(leadsTo('.seats["A1"]', '.seats["A1"]')).toBe(true)
+    expect(leadsTo('.seats', '.seatsmap')).toBe(false)
+    expect(leadsTo('.seats["A1"]', '.seats')).toBe(false)
+  })
+
   it('show the words that differ and keep all text', () => {
     const found = parts('%{a: 100, b: 2}', '%{a: 105, b: 2}')
     expect(found.before).toEqual([

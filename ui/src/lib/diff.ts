@@ -35,6 +35,10 @@ export function describe(change: Change): string {
   return `~ ${path}: ${change.before ?? ''} → ${change.after ?? ''}`
 }
 
+/** Whether a place in a value is `to`, or holds it: `.seats` leads to `.seats["A1"]`, and not to `.seatsmap`. */
+export const leadsTo = (where: string, to: string): boolean =>
+  to.startsWith(where) && (to.length === where.length || '.['.includes(to[where.length]!))
+
 /** The numbers of versions around the current one, at most `room` of them. */
 export function around(current: number, total: number, room: number): number[] {
   const first = Math.max(0, Math.min(current - Math.floor(room / 2), total - room))

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { arc, arrange, forest } from './graph'
+import { arc, arrange, fitted, forest } from './graph'
 import type { GraphEdge, GraphNode } from './types'
 
 const node = (process: number): GraphNode => ({
@@ -43,6 +43,19 @@ describe('the constellation', () => {
     for (const { source, target } of edges) {
       expect(placed.get(source)?.y).toBeLessThan(placed.get(target)?.y ?? 0)
     }
+  })
+
+  it('spreads towards the shape of its place, and not without end', () => {
+    const flat = arrange(
+      [0, 1, 2, 3].map(node),
+      [1, 2, 3].map((child) => edge(0, child, 'supervises')),
+    )
+    const square = fitted(flat, 400, 330)
+    expect(square.height / square.width).toBeCloseTo(330 / 400)
+    expect(square.placed.get(1)!.x).toBe(flat.placed.get(1)!.x)
+    expect(square.placed.get(1)!.y).toBeGreaterThan(flat.placed.get(1)!.y)
+    expect(fitted(flat, 100, 9000).height).toBeLessThan(flat.height * 3)
+    expect(fitted(flat, 0, 0)).toBe(flat)
   })
 
   it('draws arcs that stop at the rims', () => {

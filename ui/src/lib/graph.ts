@@ -16,6 +16,8 @@ export interface Layout {
 
 export const GAP_X = 148
 export const GAP_Y = 92
+const MOST_X = 1.5
+const MOST_Y = 2.2
 
 /** Parents by supervision, else by spawn. A loop in what was recorded is cut where it closes. */
 export function forest(nodes: GraphNode[], edges: GraphEdge[]): Map<number, number> {
@@ -88,6 +90,18 @@ export function arrange(nodes: GraphNode[], edges: GraphEdge[], columns = 8): La
   const wide = Math.max(1, Math.min(room, Math.ceil(alone.length / Math.max(1, treeHeight))))
   alone.forEach((node, index) => put(node, left + (index % wide), Math.floor(index / wide)))
   return { placed, width: Math.max(width, GAP_X), height: Math.max(height, GAP_Y) }
+}
+
+/** The same spread out towards the shape of its place, up to a point: arcs and names then have room. */
+export function fitted(layout: Layout, width: number, height: number): Layout {
+  if (width <= 0 || height <= 0) return layout
+  const wanted = width / height / (layout.width / layout.height)
+  const [x, y] = [Math.min(MOST_X, Math.max(1, wanted)), Math.min(MOST_Y, Math.max(1, 1 / wanted))]
+  const placed = [...layout.placed].map(([process, at]): [number, Placed] => [
+    process,
+    { node: at.node, x: at.x * x, y: at.y * y },
+  ])
+  return { placed: new Map(placed), width: layout.width * x, height: layout.height * y }
 }
 
 /** A gentle arc between two nodes, ending at their rims, so that back and forth stay apart. */

@@ -64,6 +64,25 @@ describe('the constellation in space', () => {
     expect(under(seen, 300, 150)).toBeNull()
   })
 
+  it('fills a wide place and a high one, and stays within it however it is turned', () => {
+    const stars = cones(many(200), family(200))
+    for (const [width, height] of [
+      [1200, 400],
+      [500, 900],
+    ] as const) {
+      const share = (yaw: number): [number, number] => {
+        const seen = project(stars, { ...LEVEL, yaw, pitch: -0.4 }, width, height)
+        const [xs, ys] = [seen.map((one) => one.x), seen.map((one) => one.y)]
+        expect(Math.min(...xs)).toBeGreaterThanOrEqual(0)
+        expect(Math.max(...xs)).toBeLessThanOrEqual(width)
+        expect(Math.min(...ys)).toBeGreaterThanOrEqual(0)
+        expect(Math.max(...ys)).toBeLessThanOrEqual(height)
+        return [(Math.max(...xs) - Math.min(...xs)) / width, (Math.max(...ys) - Math.min(...ys)) / height]
+      }
+      for (const yaw of [0, 1, 2, 3]) expect(Math.max(...share(yaw))).toBeGreaterThan(0.5)
+    }
+  })
+
   it('names what matters most, and lets no two names touch', () => {
     const stars = cones(many(300), family(300))
     const seen = project(stars, LEVEL, 800, 600)
@@ -71,11 +90,19 @@ describe('the constellation in space', () => {
       seen,
       (one) => (one.star.node.process === 7 ? 1 : 0),
       () => 60,
+      { width: 800, height: 600 },
     )
-    expect(shown[0]?.star.node.process).toBe(7)
+    expect(shown[0]?.seen.star.node.process).toBe(7)
+    expect(shown.length).toBeGreaterThan(10)
     shown.forEach((a, index) => {
       for (const b of shown.slice(index + 1))
-        expect(Math.abs(a.y - b.y) >= 14 || Math.abs(a.x - b.x) >= 60).toBe(true)
+        expect(Math.abs(a.y - b.y) >= 13 || Math.abs(a.x - b.x) >= 60).toBe(true)
+      // Who matters most has a name in any case.
+      for (const { star, x, y } of index === 0 ? [] : seen)
+        expect([star.node.process, Math.abs(x - a.x) < 30 && y > a.y - 10 && y < a.y + 3]).toEqual([
+          star.node.process,
+          false,
+        ])
     })
     expect(cones([], [])).toEqual([])
   })

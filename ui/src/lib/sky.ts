@@ -36,6 +36,8 @@ export interface Seen {
 const GOLDEN = Math.PI * (3 - Math.sqrt(5))
 const APART = 1.35 // between the middles of two neighbours, in radii
 const EYE = 2.6 // distance of the eye from the middle, in radii of the sky
+const STRETCH = 2 // of one direction against the other, at most
+const CELL = 4 // px: how exactly it is known where there is room for names
 
 /**
  * Places every process once; positions do not depend on the moment but on who is there. `flat` is the same from
@@ -113,9 +115,20 @@ export function centred(stars: Star[]): Star[] {
   }))
 }
 
-/** All stars in perspective, the farthest first: so they are painted. `flat` looks from infinitely far away. */
+/**
+ * All stars in perspective, the farthest first: so they are painted. `flat` looks from infinitely far away. In space the
+ * sky is stretched towards the shape of the place that it is seen in, the same however it is turned.
+ */
 export function project(stars: Star[], camera: Camera, width: number, height: number, flat = false): Seen[] {
-  const unit = (Math.min(width, height) / 2 - 24) * camera.zoom
+  const [wide, high] = flat ? [1, 1] : reach(stars, camera.pitch)
+  const fit = [width / 2 - (flat ? 24 : 56), height / 2 - (flat ? 24 : 30)] as const
+  const least = Math.max(8, Math.min(fit[0] / wide, fit[1] / high))
+  const most = flat ? least : least * STRETCH
+  const [across, down] = [
+    Math.min(most, Math.max(least, fit[0] / wide)) * camera.zoom,
+    Math.min(most, Math.max(least, fit[1] / high)) * camera.zoom,
+  ]
+  const unit = least * camera.zoom
   const [cy, sy, cp, sp] = [
     Math.cos(camera.yaw),
     Math.sin(camera.yaw),
@@ -130,8 +143,8 @@ export function project(stars: Star[], camera: Camera, width: number, height: nu
     const scale = flat ? 1 : EYE / (EYE + depth)
     return {
       star,
-      x: width / 2 + camera.left + x * scale * unit,
-      y: height / 2 + camera.top + y * scale * unit,
+      x: width / 2 + camera.left + x * scale * across,
+      y: height / 2 + camera.top + y * scale * down,
       scale,
       depth,
       radius: Math.max(2, Math.min(13, star.r * scale * unit)),
@@ -140,21 +153,78 @@ export function project(stars: Star[], camera: Camera, width: number, height: nu
   return seen.sort((a, b) => b.depth - a.depth || a.star.node.process - b.star.node.process)
 }
 
-/** The stars whose names fit without touching each other, those that matter most first; `width` is that of a name. */
+/** How far from the middle the stars reach on a screen, to the side and up or down, however they are turned. */
+function reach(stars: Star[], pitch: number): [number, number] {
+  const [cp, sp] = [Math.cos(pitch), Math.sin(pitch)]
+  let [side, up] = [0.05, 0.05]
+  for (const { x, y, z } of stars) {
+    const far = Math.hypot(x, z)
+    for (const [across, deep] of [
+      [1, 0],
+      [0.85, -0.5],
+      [0, -1],
+      [0, 1],
+    ] as const) {
+      const scale = EYE / (EYE + y * sp + far * deep * cp)
+      side = Math.max(side, far * across * scale)
+      up = Math.max(up, Math.abs(y * cp - far * deep * sp) * scale)
+    }
+  }
+  return [side, up]
+}
+
+/** A star with the place of its name: the middle of its baseline. */
+export interface Name {
+  seen: Seen
+  x: number
+  y: number
+}
+
+/**
+ * Names that touch neither each other nor a star, those that matter most first: below its star, else beside or above it,
+ * else there is none, but for who matters most. After the greedy labelling of Christensen, Marks and Shieber (1995). `width` is that of a name.
+ */
 export function named(
   seen: Seen[],
   rank: (seen: Seen) => number,
   width: (seen: Seen) => number,
+  room: { width: number; height: number },
   most = 80,
-): Seen[] {
-  const taken: { x: number; y: number; w: number }[] = []
-  const found: Seen[] = []
+): Name[] {
+  const columns = Math.ceil(room.width / CELL)
+  const taken = new Uint8Array(columns * Math.ceil(room.height / CELL))
+  /** The cells of a box, while `each` holds; whether it held for all, and all were in sight. */
+  const all = (left: number, top: number, right: number, bottom: number, each: (cell: number) => boolean) => {
+    if (left < 0 || top < 0 || right >= room.width || bottom >= room.height) return false
+    for (let row = Math.floor(top / CELL); row <= Math.floor(bottom / CELL); row += 1)
+      for (let column = Math.floor(left / CELL); column <= Math.floor(right / CELL); column += 1)
+        if (!each(row * columns + column)) return false
+    return true
+  }
+  const free = (cell: number): boolean => taken[cell] === 0
+  const take = (cell: number): boolean => (taken[cell] = 1) === 1
+  for (const { x, y, radius } of seen) {
+    const half = Math.max(1, radius - 2)
+    all(x - half, y - half, x + half, y + half, take)
+  }
+  const found: Name[] = []
   for (const one of [...seen].sort((a, b) => rank(b) - rank(a) || b.scale - a.scale)) {
     if (found.length >= most) break
-    const w = width(one) / 2 + 3
-    if (taken.some((box) => Math.abs(box.y - one.y) < 14 && Math.abs(box.x - one.x) < box.w + w)) continue
-    taken.push({ x: one.x, y: one.y, w })
-    found.push(one)
+    const half = width(one) / 2
+    const beside = half + one.radius + 5
+    const places = [
+      [one.x, one.y + one.radius + 14],
+      [one.x + beside, one.y + 4],
+      [one.x - beside, one.y + 4],
+      [one.x, one.y - one.radius - 6],
+    ] as const
+    const place =
+      places.find(([x, y]) => all(x - half, y - 10, x + half, y + 3, free)) ??
+      (found.length === 0 ? places[0] : undefined)
+    if (!place) continue
+    const [x, y] = place
+    all(x - half - 2, y - 11, x + half + 2, y + 4, take)
+    found.push({ seen: one, x, y })
   }
   return found
 }
