@@ -51,6 +51,7 @@ _way: Way = "by size"
 _beside: Final = ContextVar("beside", default=False)
 _compiling: Final = RLock()
 _all: Final[WeakSet[Kernel[..., Any]]] = WeakSet()
+_SHORT_S: Final = 0.0005  # turns, while machine code is loaded beside a thread that must answer soon
 _LAST: Final = 19  # how nice a process is that gives way to any other
 
 
@@ -302,7 +303,8 @@ class _Beside:
             if not wanted.is_kept and not self._tried:
                 self._tried = True
                 _compile_elsewhere()
-            wanted.ready()
+            with turns(_SHORT_S):
+                wanted.ready()
 
 
 def _compile_elsewhere() -> None:
@@ -367,6 +369,18 @@ def beside() -> Iterator[None]:
         yield
     finally:
         _beside.reset(token)
+
+
+@contextmanager
+def turns(seconds: float) -> Iterator[None]:
+    """Have threads take turns after so many seconds: one that asks for its turn often, as who calls Arrow does, waits
+    as long each time for another that computes."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(seconds)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
 
 
 def is_news(work: int) -> bool:

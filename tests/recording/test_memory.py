@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from elixirscope.recording import memory
 from elixirscope.recording.memory import MemoryTables, Piece
 from elixirscope.recording.schema import TABLES
+from elixirscope.recording.warm import Warm
 
 SCHEMA = TABLES["links"]
 VALUES = {
@@ -43,15 +45,37 @@ def table(added: list[dict[str, Any]]) -> pa.Table:
 def small_chunks() -> Any:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(memory, "CHUNK", 8)
+        patched.setattr(memory, "RESTED", 4)
+        patched.setattr(memory, "ENOUGH", 100)
+        patched.setattr(memory, "MANY", 10)
         yield
 
 
-@settings(max_examples=200)
-@given(steps, st.randoms())
+class FullLater(Warm):
+    """On a disk that is full after some files, or some room for numbers."""
+
+    asked = 0
+
+    def room(self, size: int) -> bool:
+        self.asked += 1
+        return self.asked < 5 and super().room(size)
+
+
+@pytest.fixture(scope="module")
+def disk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("warm")
+
+
+@pytest.mark.parametrize("sort", [None, Warm, FullLater])
+@settings(max_examples=100)
+@given(steps=steps, random=st.randoms())
 def test_what_grows_and_changes_is_as_a_list_of_rows_would_be(
-    steps: list[tuple[list[dict[str, Any]], list[int], list[dict[str, Any]], bool]], random: Random
+    steps: list[tuple[list[dict[str, Any]], list[int], list[dict[str, Any]], bool]],
+    random: Random,
+    sort: type[Warm] | None,
+    disk: Path,
 ) -> None:
-    tables, plain = MemoryTables(), list[dict[str, Any]]()
+    tables, plain = MemoryTables(sort(disk) if sort else None), list[dict[str, Any]]()
     shown = list[tuple[pa.Table, dict[tuple[str, str], Piece], list[dict[str, Any]]]]()
     for added, places, contents, look in steps:
         tables.append("links", table(added))
@@ -94,6 +118,41 @@ def test_a_change_copies_only_the_chunks_it_touches() -> None:
 
     assert before.column("event").num_chunks == 13
     assert (copied("event"), copied("until")) == (1, 2)
+
+
+class Noting(Warm):
+    """Notes what it takes."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.taken = list[pa.Array]()
+
+    def put(self, arrays: list[pa.Array]) -> list[pa.Array] | None:
+        self.taken += arrays
+        return super().put(arrays)
+
+
+def test_what_is_older_and_rests_is_on_the_disk(disk: Path) -> None:
+    row = {"event": 1, "at": 1, "until": None, "kind": "link", "process": 1, "peer": 2, "certain": True, "reason": None}
+    noting = Noting(disk)
+    tables = MemoryTables(noting)
+    for number in range(100):
+        tables.append("links", table([row | {"event": number, "at": 1000 + number}]))
+        tables.patch("links", np.array([min(number, 3)]), {"until": pa.array([2000 + number])})
+        shown = tables.all()["links"]
+    assert shown.column("event").to_pylist() == list(range(100))
+    assert shown.column("until").slice(0, 5).to_pylist() == [2000, 2001, 2002, 2099, None]
+    taken = [number for array in noting.taken for number in array.to_pylist()]
+    assert set(range(80)) < set(taken)
+    assert not set(taken) & set(range(2000, 2100)), "what changes with each look stays in memory"
+    assert not list(disk.iterdir()), "its files have no name"
+
+
+def test_where_the_disk_takes_nothing_all_stays_in_memory(tmp_path: Path) -> None:
+    refusing = Warm(tmp_path / "nowhere")
+    assert refusing.put([pa.array([1])]) is None
+    assert refusing.refused
+    assert refusing.file() is None
 
 
 def test_a_table_without_news_is_not_made_again() -> None:

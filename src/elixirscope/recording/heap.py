@@ -21,6 +21,14 @@ def machine() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
+def trim() -> None:
+    """Give what is free back to the system, where it lies between what is not: once large arrays were freed glibc keeps
+    others like them."""
+    libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+    if libc is not None and hasattr(libc, "malloc_trim"):
+        libc.malloc_trim(0)
+
+
 @contextmanager
 def kept() -> Iterator[None]:
     """Have this process keep what it frees meanwhile, up to a gigabyte: memory that the system gives anew is cleared

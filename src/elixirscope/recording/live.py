@@ -26,6 +26,7 @@ from elixirscope.recording.sealer import SLICE, Built, Correlate, facts_of, raw_
 from elixirscope.recording.slices import Slices
 from elixirscope.recording.sources import relative_files
 from elixirscope.recording.values import RawValues
+from elixirscope.recording.warm import Warm
 
 WAITS: Final = 130_000_000
 """ns after which an event is taken to be in its file, while nothing is known of that."""
@@ -57,7 +58,7 @@ class Live:
         self._now = now
         self._correlator = correlate()
         self._joiner = Joiner([])
-        self._tables = MemoryTables()
+        self._tables = MemoryTables(Warm(path))
         self._delay = _Delay()
         self._seldom = _Seldom()
         self._places = _Places()

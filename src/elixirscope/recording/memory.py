@@ -12,21 +12,34 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from elixirscope.recording import heap
 from elixirscope.recording.changes import Changes
 from elixirscope.recording.schema import TABLES
+from elixirscope.recording.warm import Warm, WarmNumbers
 
 CHUNK: Final = 1 << 16
 """Rows from which on a chunk is added to no more. A change copies the chunks that it touches, and what is new begins a
 chunk of its own, so the cost of showing a slice follows the slice, not what is there already."""
 
+RESTED: Final = 4 * CHUNK
+"""Rows of a table that come before what was not changed meanwhile goes to the disk."""
+
+ENOUGH: Final = 1 << 23
+"""Bytes that are worth a file."""
+
+MANY: Final = 1 << 20
+"""Numbers from which on a column that only grows is on the disk."""
+
 Numbers = npt.NDArray[np.int64]
 
 
 class MemoryTables:
-    """All tables of the schema in memory, grown and changed as a `ColumnStore` is."""
+    """All tables of the schema in memory, grown and changed as a `ColumnStore` is. With `warm`, what is older and rests
+    is on the disk."""
 
-    def __init__(self) -> None:
-        self._tables = {name: _Table(schema) for name, schema in TABLES.items()}
+    def __init__(self, warm: Warm | None = None) -> None:
+        self._warm = warm
+        self._tables = {name: _Table(schema, warm) for name, schema in TABLES.items()}
 
     def append(self, table: str, rows: pa.Table) -> None:
         """Add rows."""
@@ -45,7 +58,7 @@ class MemoryTables:
 
     def replace(self, table: str, rows: pa.Table) -> None:
         """Have a table hold just these."""
-        self._tables[table] = _Table(TABLES[table])
+        self._tables[table] = _Table(TABLES[table], self._warm)
         self.append(table, rows)
 
     def all(self) -> dict[str, pa.Table]:
@@ -65,8 +78,10 @@ class Piece:
     """A column of whole numbers in one piece, shared by all editions between which it has only grown. Safe to use from
     several threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, warm: Warm | None = None) -> None:
         self.derived: dict[str, Any] = {}  # whatever others made of it, for the next edition to begin with
+        self._warm = warm
+        self._file: WarmNumbers | None = None
         self._numbers = np.empty(0, np.int64)
         self._filled = 0
         self._lock = threading.Lock()
@@ -75,33 +90,70 @@ class Piece:
         """What `column` holds, as one edition has it: -1 where null, not to be written to."""
         with self._lock:
             if len(column) > len(self._numbers):
-                before = self._numbers[: self._filled]
-                self._numbers = np.empty(2 * len(column) if self._filled else len(column), np.int64)
-                self._numbers[: self._filled] = before
+                self._make_room(2 * len(column) if self._filled else len(column))
             end = 0
             for chunk in column.chunks:
                 start, end = end, end + len(chunk)
                 if end > self._filled:
                     fresh = chunk.slice(self._filled - start)
-                    self._numbers[self._filled : end] = np.asarray(pc.fill_null(fresh.cast(pa.int64()), -1))
-                    self._filled = end
+                    self._fill(np.asarray(pc.fill_null(fresh.cast(pa.int64()), -1)))
             found = self._numbers[: len(column)]
             found.flags.writeable = False
             return found
+
+    def _make_room(self, count: int) -> None:
+        if self._warm is not None and count > MANY:
+            try:
+                if self._file is None and (file := self._warm.file()) is not None:
+                    file.write(0, self._numbers[: self._filled])
+                    self._file = file
+                if self._file is not None:
+                    self._numbers = self._file.resized(count)
+                    return
+            except OSError:
+                self._to_memory()
+        self._allocate(count)
+
+    def _allocate(self, count: int) -> None:
+        before = self._numbers[: self._filled]
+        self._numbers = np.empty(count, np.int64)
+        self._numbers[: self._filled] = before
+
+    def _fill(self, fresh: Numbers) -> None:
+        if self._file is not None:
+            try:
+                self._file.write(self._filled, fresh)
+                self._filled += len(fresh)
+                return
+            except OSError:
+                self._to_memory()
+        self._numbers[self._filled : self._filled + len(fresh)] = fresh
+        self._filled += len(fresh)
+
+    def _to_memory(self) -> None:
+        """The disk takes no more."""
+        self._file = self._warm = None
+        self._allocate(len(self._numbers))
 
 
 class _Table:
     """One table: per column chunks of rows, texts as the numbers of their words."""
 
-    def __init__(self, schema: pa.Schema) -> None:
+    def __init__(self, schema: pa.Schema, warm: Warm | None) -> None:
         self._schema = schema
+        self._warm = warm
         self._words = [_Words(field.type) if pa.types.is_dictionary(field.type) else None for field in schema]
+        self._kinds = [field.type.index_type if pa.types.is_dictionary(field.type) else field.type for field in schema]
         self._chunks: list[list[pa.Array]] = [[] for _ in schema]
         self._ends: list[int] = []  # of the chunks, in rows
         self._new: list[pa.Table] = []
         self._changed: defaultdict[str, list[tuple[Numbers, pa.Array]]] = defaultdict(list)
         self._shown: pa.Table | None = None
-        self.pieces = [Piece() for _ in schema]
+        self._closed = 0  # so many chunks are added to no more
+        self._loose: dict[
+            tuple[int, int], int
+        ] = {}  # of those, columns in memory: how many rows there were at a change
+        self.pieces = [Piece(warm) for _ in schema]
 
     def append(self, rows: pa.Table) -> None:
         if rows.num_rows:
@@ -115,6 +167,7 @@ class _Table:
         if self._new or self._changed or self._shown is None:
             self._grow()
             self._change()
+            self._cool()
             self._shown = self._put_together()
         return self._shown
 
@@ -139,12 +192,37 @@ class _Table:
             for chunks in self._chunks:
                 chunks[first:] = [pa.concat_arrays(chunks[first:])]
             self._ends[first:] = [end]
+        while self._closed < len(self._ends) and self._size(self._closed) >= CHUNK:
+            if self._warm is not None:
+                numeric = [place for place, kind in enumerate(self._kinds) if pa.types.is_primitive(kind)]
+                self._loose |= {(place, self._closed): self._ends[-1] for place in numeric}
+            self._closed += 1
+
+    def _size(self, chunk: int) -> int:
+        return self._ends[chunk] - (self._ends[chunk - 1] if chunk else 0)
+
+    def _cool(self) -> None:
+        """Put columns of chunks that rest on the disk."""
+        rested = [key for key, rows in self._loose.items() if self._ends[-1] - rows > RESTED]
+        arrays = [self._chunks[place][number] for place, number in rested]
+        if self._warm is None or sum(array.nbytes for array in arrays) < ENOUGH:
+            return
+        if (mapped := self._warm.put(arrays)) is None:
+            self._warm = None
+            self._loose.clear()
+            return
+        for (place, number), array in zip(rested, mapped, strict=True):
+            self._chunks[place][number] = array
+            del self._loose[place, number]
+        del arrays
+        pa.default_memory_pool().release_unused()
+        heap.trim()
 
     def _change(self) -> None:
         ends = np.array(self._ends, np.int64)
         for name, changes in self._changed.items():
             place = self._schema.get_field_index(name)
-            self.pieces[place] = Piece()
+            self.pieces[place] = Piece()  # made anew with each look, so it stays in memory
             rows = np.concatenate([rows for rows, _ in changes])
             values = pa.concat_arrays([self._plain(place, values) for _, values in changes])
             order = np.argsort(rows, kind="stable")  # of several for one row the last counts
@@ -157,6 +235,8 @@ class _Table:
                 index[rows[first:last] - (int(ends[number]) - len(before))] = len(before) + np.arange(last - first)
                 fresh = values.take(pa.array(order[first:last]))
                 self._chunks[place][number] = pa.concat_arrays([before, fresh]).take(pa.array(index))
+                if number < self._closed and self._warm is not None and pa.types.is_primitive(self._kinds[place]):
+                    self._loose[place, number] = self._ends[-1]
         self._changed.clear()
 
     def _put_together(self) -> pa.Table:
