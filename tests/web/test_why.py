@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from elixirscope.film import Film
+from elixirscope.query.sources import lines_of
 from tests.web.pages import go, settled
 
 pytestmark = [pytest.mark.beam, pytest.mark.browser]
@@ -36,6 +38,50 @@ def test_a_cone_is_lit_in_every_view_and_put_out(page: Page, charge: int) -> Non
     expect(page.locator("[data-testid=message].outside").first).to_be_attached()
     page.get_by_test_id("cone").click()
     expect(page.locator("[data-testid=message].outside")).to_have_count(0)
+
+
+def test_a_cone_tells_who_what_and_where_in_all_other_views(page: Page, film: Film, charge: int) -> None:
+    cone = {charge, *(step.event for step in film.dags.causality.forward(charge, limit=1000))}
+    processes = {film.query.event(event)["process"] for event in cone}
+    go(page, charge)
+    page.get_by_test_id("tab-causes").click()
+    page.get_by_test_id("cone-forward").click()
+    expect(page.get_by_test_id("cone")).to_contain_text(f"{len(cone)} events")
+
+    unlit = page.locator(".unlit")
+    rows = page.get_by_test_id("processes").locator("li:has([data-testid^=process-])")
+    names = rows.locator("[data-testid^=process-]").evaluate_all("all => all.map(one => one.dataset.testid)")
+    shown = {int(name.removeprefix("process-")) for name in names}
+    expect(page.get_by_test_id("processes").locator("li.unlit")).to_have_count(len(shown - processes))
+    evidence = [step.moment.event for finding in film.findings[:1] for step in finding.evidence]
+    expect(page.get_by_test_id("finding").first.locator("li.unlit")).to_have_count(
+        sum(one not in cone for one in evidence)
+    )
+
+    # The lines that it came by.
+    told = ", ".join(map(str, sorted(cone)))
+    first = film.query.rows(
+        f"select event, file from raw.events join raw.sites using (site) where event in ({told}) and file like 'lib/%'"
+        " order by event limit 1"
+    )[0]
+    go(page, int(first["event"]))
+    expect(page.get_by_test_id("code")).to_contain_text(first["file"].split("/")[-1])
+    for line in lines_of(film.query, sorted(cone))[first["file"]]:
+        expect(page.locator(f"[data-testid=code] [data-line='{line}']")).to_have_class(re.compile("reached"))
+
+    # Processes, and moments that were kept.
+    page.get_by_test_id("tab-constellation").click()
+    page.get_by_test_id("everybody").click()
+    expect(page.locator("[data-testid=constellation] .outside").first).to_be_attached()
+    page.locator("body").press("n")
+    page.keyboard.press("Enter")
+    go(page, 1)
+    page.locator("body").press("n")
+    page.keyboard.press("Enter")
+    expect(page.get_by_test_id("kept").and_(unlit)).to_have_count(1)
+    page.get_by_test_id("cone").click()
+    expect(unlit).to_have_count(0)
+    expect(page.locator(".reached")).to_have_count(0)
 
 
 def test_a_call_that_did_not_return_is_asked_about(page: Page, film: Film) -> None:

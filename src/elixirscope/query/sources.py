@@ -62,6 +62,16 @@ def hits_within(query: QueryCoordinator, file: str, within: tuple[int, int]) -> 
     return [Hits(line, hits) for line, hits in sorted(lines.items())]
 
 
+def lines_of(query: QueryCoordinator, events: Sequence[int]) -> dict[str, list[int]]:
+    """The lines that events were recorded on, by file, in order."""
+    sites = set(query.column("events", "site")[np.asarray(events, np.int64)].tolist())
+    found: dict[str, set[int]] = {}
+    for row in query.recording.table("sites").select(["site", "file", "line"]).to_pylist():
+        if row["site"] in sites and row["file"] is not None and row["line"] is not None:
+            found.setdefault(row["file"], set()).add(row["line"])
+    return {file: sorted(lines) for file, lines in sorted(found.items())}
+
+
 def executed(query: QueryCoordinator, file: str, first: int = 1, last: int | None = None) -> list[Hits]:
     """Hit counts of the lines of `file` that were reached, over the whole recording."""
     lines = query.line_hits.get(file, {})

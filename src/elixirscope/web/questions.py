@@ -209,7 +209,10 @@ def causes(film: Film, ask: Parameters) -> Answer:
         steps = film.dags.causality.why(event, limit=limit)
     else:
         steps = film.dags.causality.forward(event, limit=limit)
-    return {"steps": steps, "total": len(steps)}
+    answer = {"steps": steps, "total": len(steps)}
+    if ask.number("lines", 0):
+        answer["lines"] = sources.lines_of(film.query, [event, *(step.event for step in steps)])
+    return answer
 
 
 def spacetime(film: Film, ask: Parameters) -> SpaceTime:

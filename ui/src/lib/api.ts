@@ -163,6 +163,13 @@ export const api = {
     get<T.CriticalPath>('critical', { ...q, limit: 500 }, signal),
   causes: (event: number, direction: string, limit: number, signal?: Signal) =>
     get<{ steps: T.Step[]; total: number }>('causes', { event, direction, limit }, signal),
+  cone: (event: number, direction: string, limit: number) =>
+    get<{ steps: T.Step[]; lines: Record<string, number[]> }>('causes', {
+      event,
+      direction,
+      limit,
+      lines: 1,
+    }),
   flow: (
     q: { event?: number; name?: string; value?: number; direction?: T.Direction; limit?: number },
     signal?: Signal,

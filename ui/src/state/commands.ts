@@ -13,6 +13,7 @@ import { toPanel } from './panes'
 import { player } from './player.svelte'
 import { sky3d } from './sky.svelte'
 import { stage } from './stage.svelte'
+import { UNKEYED } from './unkeyed'
 import { viewport } from './viewport.svelte'
 
 /** Everything the keyboard can do, in one place: the palette and the list of shortcuts read it too. */
@@ -356,7 +357,7 @@ export const SECTIONS: { title: string; commands: Command[] }[] = [
   },
 ]
 
-export const commands: Command[] = SECTIONS.flatMap((section) => section.commands)
+export const commands: Command[] = [...SECTIONS.flatMap((section) => section.commands), ...UNKEYED]
 
 /** Runs what the key stands for, unless somebody is typing. */
 export function press(event: KeyboardEvent): void {

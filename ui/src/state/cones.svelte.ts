@@ -8,8 +8,8 @@ const MOST = 1000
 class Cones {
   async show(event: number, direction: 'forward' | 'backward'): Promise<void> {
     try {
-      const [{ steps }, picture] = await Promise.all([
-        api.causes(event, direction, MOST),
+      const [{ steps, lines }, picture] = await Promise.all([
+        api.cone(event, direction, MOST),
         api.frame({ event, call: null, process: null }),
       ])
       const here = picture.event
@@ -30,6 +30,7 @@ class Cones {
         events: new Set([event, ...steps.map((step) => step.event)]),
         processes: new Set(all.map((one) => one.process)),
         steps: all,
+        lines: new Map(Object.entries(lines).map(([file, all]) => [file, new Set(all)])),
       }
       menu.say(
         steps.length >= MOST

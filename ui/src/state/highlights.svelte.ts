@@ -16,6 +16,8 @@ export interface Cone {
   events: ReadonlySet<number>
   processes: ReadonlySet<number>
   steps: readonly Pick[]
+  /** Where in the code they were recorded, by file. */
+  lines: ReadonlyMap<string, ReadonlySet<number>>
 }
 
 class Highlights {
@@ -34,9 +36,10 @@ class Highlights {
     this.picks = []
   }
 
-  /** Whether an event belongs to the cone; without a cone everything does. */
-  within(event: number | null | undefined): boolean {
-    return this.cone === null || event === null || event === undefined || this.cone.events.has(event)
+  /** Whether something stands back because a cone is shown, and none of its events belongs to it. */
+  dims(...events: (number | null | undefined)[]): boolean {
+    const cone = this.cone
+    return cone !== null && !events.some((event) => typeof event === 'number' && cone.events.has(event))
   }
 }
 
