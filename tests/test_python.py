@@ -152,6 +152,10 @@ def test_a_recording_that_grows_is_asked_while_it_does(tmp_path: Path) -> None:
         assert rec.growing
         refreshed(rec, lambda: any(row["label"] == "Counter" for row in rec.processes))
         refreshed(rec, lambda: rec.state("Counter").version >= 2)
+        script = tmp_path / "counts.exs"
+        as_run = script.read_text().splitlines()
+        refreshed(rec, lambda: rec.recording.source("counts.exs") == as_run)
+        script.write_text("edited while it runs")
         before, early, seen = rec.events, rec.state("Counter"), rec.info.events
         assert len(before) == seen, "answers belong together until the next refresh"
         refreshed(rec, lambda: rec.info.events > seen)
@@ -167,6 +171,7 @@ def test_a_recording_that_grows_is_asked_while_it_does(tmp_path: Path) -> None:
         assert rec.findings == []
         sealed = elixirscope.open(path)
         assert rec.calls.arrow().equals(sealed.calls.arrow())
+        assert sealed.recording.source("counts.exs") == as_run
 
 
 def test_one_that_has_ended_is_opened_as_ever(tmp_path: Path) -> None:

@@ -40,6 +40,7 @@ class Growing(Recorded):
         while is_recording(live.path):
             live.refresh()
             if (recording := live.recording) is not None:
+                live.keep_sources()
                 return cls(recording, live)
             time.sleep(_LOOK_S)
         return cls(Recording.open(path, correlate=correlator), None)
@@ -55,6 +56,8 @@ class Growing(Recorded):
         if is_recording(self._live.path):
             if not self._live.refresh() or (recording := self._live.recording) is None:
                 return False
+            if self._live.names_sources:
+                self._live.keep_sources()
         else:
             recording, self._live, self.growing = Recording.open(self._live.path, correlate=correlator), None, False
         self.show(recording)

@@ -49,6 +49,20 @@ def test_what_was_copied_first_stays(recording: Path, tmp_path: Path) -> None:
     assert read_source(recording, str(later)) == ["came later"]
 
 
+def test_while_it_is_recorded_those_named_so_far_are_kept(recording: Path, tmp_path: Path) -> None:
+    early, late = tmp_path / "a.ex", tmp_path / "b.ex"
+    early.write_text("as compiled")
+    late.write_text("as well")
+    name_files(recording, early, late)
+    copy_sources(recording, [str(early)])
+    assert read_source(recording, str(early)) == ["as compiled"]
+    assert read_source(recording, str(late)) is None
+    early.write_text("edited since")
+    copy_sources(recording)
+    assert read_source(recording, str(early)) == ["as compiled"]
+    assert read_source(recording, str(late)) == ["as well"]
+
+
 def test_a_template_named_by_a_site_is_kept(recording: Path, tmp_path: Path) -> None:
     file = tmp_path / "page.heex"
     file.write_text("<p>")

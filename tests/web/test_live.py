@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import stat
 from collections.abc import Iterator
@@ -12,10 +13,12 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from elixirscope.film import Film
+from elixirscope.recording.presence import recorder_of
 from elixirscope.web.address import Address
 from elixirscope.web.follower import follow
 from elixirscope.web.server import Server, serving
 from tests.growing import counting
+from tests.recording.samples import make_shop
 from tests.web.pages import open_page
 
 pytestmark = [pytest.mark.beam, pytest.mark.browser]
@@ -67,6 +70,18 @@ def test_a_page_follows_the_program_until_it_has_ended(browser: Browser, running
         expect(mark).to_have_text("The program has ended")
         expect(page.get_by_test_id("findings")).to_contain_text("Nothing suspicious was found.")
         assert shown_events(page) == Film.open(recording).info.events
+        page.close()
+
+
+def test_a_page_says_when_nothing_happens(browser: Browser, tmp_path: Path) -> None:
+    """A recorder is at work, and its program does nothing."""
+    recording = make_shop(tmp_path / "shop.scope", 500, processes=6, state_bytes=10)
+    with recorder_of(recording / "raw"), serving(follow(recording)) as server:
+        page = open_page(browser, server.url, [])
+        mark = page.get_by_test_id("live")
+        expect(mark).to_have_text(re.compile(r"Live · nothing for \d+ s"))
+        mark.click()
+        expect(mark).to_have_text("Paused · follow")
         page.close()
 
 

@@ -146,6 +146,17 @@ def test_every_way_to_step_has_a_key(page: Page, film: Film, key: str, back: str
     expect(moment).not_to_have_text(stepped)
 
 
+def test_before_a_process_lived_the_first_step_is_to_its_birth(page: Page, film: Film) -> None:
+    born = max(film.query.processes, key=lambda row: row["start"])
+    page.evaluate("hash => { location.hash = hash }", f"#/5ns@{born['process']}")
+    settled(page)
+    page.keyboard.press(",")
+    expect(page.get_by_text("no previous event")).to_be_visible()
+    page.keyboard.press(".")
+    expect(page).to_have_url(re.compile(rf"#/{born['start']}ns@{born['process']}\b"))
+    expect(page.get_by_test_id("moment")).to_contain_text(re.compile(r"e\d+"))
+
+
 def test_playing_moves_the_playhead_until_it_is_paused(page: Page, sale: int) -> None:
     go(page, sale)
     before = page.get_by_test_id("moment").inner_text()

@@ -43,10 +43,11 @@ def command(recording: str, port: int | None, browser: bool, check: bool, attach
         address = Address(port, address.token)
     server = Server(showing, address=address, insist=port is not None)
     server.address.keep(path)
-    click.echo(server.url)
-    if attached:
+    if attached:  # among what the recorded command says
+        click.echo(f"elixirscope: watch it live at {server.url}")
         threading.Thread(target=_until_let_go, args=(server,), daemon=True).start()
     else:
+        click.echo(server.url)
         click.echo("elixirscope: serving on this machine only; Ctrl-C ends it", err=True)
     if browser:
         webbrowser.open(server.url)

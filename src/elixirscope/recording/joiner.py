@@ -21,7 +21,7 @@ from elixirscope.recording.format import FORMAT_VERSION
 from elixirscope.recording.frames import fetch_headers, newer_format
 from elixirscope.recording.log import MEMORY_ROW, Log, Loss, ProcessKey, Rows, Site
 from elixirscope.recording.merge import FAR, Origin, Translation, number_by_appearance, put, ties
-from elixirscope.recording.rawfile import Part, RawFile, read_on, read_raw_file, unread
+from elixirscope.recording.rawfile import Described, Part, RawFile, read_on, read_raw_file, unread
 from elixirscope.recording.sitetable import unknown_site, vm_sites
 from elixirscope.recording.vms import Processes, Vms
 
@@ -101,6 +101,11 @@ class Joiner:
     def buffers(self) -> list[memoryview]:
         """The bytes of the files that values lie in."""
         return [file.data for file in self._files]
+
+    @property
+    def modules(self) -> list[Described]:
+        """The modules that are described so far."""
+        return [module for file in self._files for module in file.modules]
 
     @property
     def events(self) -> int:

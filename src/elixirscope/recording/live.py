@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from elixirscope import kernels
+from elixirscope.errors import EnvironmentProblem
 from elixirscope.recording import heap
 from elixirscope.recording.coverage import Uncovered
 from elixirscope.recording.joiner import Joiner
@@ -24,7 +26,7 @@ from elixirscope.recording.recording import Recording
 from elixirscope.recording.schema import TABLES
 from elixirscope.recording.sealer import SLICE, Built, Correlate, facts_of, raw_sizes, truncated_in
 from elixirscope.recording.slices import Slices
-from elixirscope.recording.sources import relative_files
+from elixirscope.recording.sources import copy_sources, files_of, relative_files
 from elixirscope.recording.values import RawValues
 from elixirscope.recording.warm import Warm
 
@@ -68,6 +70,7 @@ class Live:
         self._truncated = 0
         self._told: dict[tuple[str, str], _Told] = {}
         self._unfinished = False
+        self._kept = 0  # modules whose sources are kept
         self._introduced = 0  # processes that have a row
 
     @property
@@ -113,6 +116,19 @@ class Live:
         self._truncated += truncated_in(log)
         self._log = log
         self._unfinished = True
+
+    @property
+    def names_sources(self) -> bool:
+        """Whether there may be source files that `keep_sources` has not copied yet."""
+        return len(self._joiner.modules) != self._kept
+
+    def keep_sources(self) -> None:
+        """Keep copies of the source files that are named by now: later somebody may have edited them, and whoever looks
+        wants to read them at once. May be asked on another thread."""
+        modules = self._joiner.modules
+        with suppress(OSError, EnvironmentProblem):  # the recorder, which can write there, does the same at the end
+            copy_sources(self.path, files_of(modules))
+        self._kept = len(modules)
 
     def full(self) -> bool:
         """Whether nothing more is taken in: the rest is shown when the recording has ended."""

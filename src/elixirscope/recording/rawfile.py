@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,9 @@ Numbers = npt.NDArray[np.int64]
 Batches = npt.NDArray[np.void]
 
 _RUN: Final = 1 << 20  # bytes, about
+
+Described: TypeAlias = tuple[str, dict[str, Term], list[Term]]
+"""A module, what is said of it, and its sites."""
 
 BATCH = np.dtype(
     [
@@ -63,7 +66,7 @@ class RawFile:
     batches: Batches = field(default_factory=lambda: np.empty(0, BATCH))  # of events
     bad_values: int = 0  # events read so far whose value lies outside its frame
     pids: dict[int, Pid] = field(default_factory=dict)
-    modules: list[tuple[str, dict[str, Term], list[Term]]] = field(default_factory=list)
+    modules: list[Described] = field(default_factory=list)
     losses: list[tuple[Pid | None, int, str, int, int]] = field(default_factory=list)  # …, told at, since
     metas: list[dict[str, Any]] = field(default_factory=list)
     samples: list[tuple[int, npt.NDArray[np.void]]] = field(default_factory=list)  # ts, of dtype SAMPLE

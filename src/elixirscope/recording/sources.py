@@ -6,7 +6,11 @@ are hostile. Only source files are copied, and nothing outside the recording is 
 
 from __future__ import annotations
 
+import fcntl
+import os
 import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +21,7 @@ from xxhash import xxh3_128_hexdigest
 from elixirscope.errors import EnvironmentProblem
 from elixirscope.recording.durable import write_file
 from elixirscope.recording.joiner import raw_paths
-from elixirscope.recording.rawfile import read_raw_file
+from elixirscope.recording.rawfile import Described, read_raw_file
 
 MAX_BYTES: Final = 2 * 1024 * 1024
 _SUFFIXES: Final = frozenset(
@@ -33,21 +37,36 @@ class Copied(msgspec.Struct, frozen=True, omit_defaults=True):
     refused: str | None = None
 
 
-def copy_sources(recording: Path) -> None:
-    """Copy every source file that the sites of `recording` name; files copied before are left alone.
+def copy_sources(recording: Path, named: Iterable[str] | None = None) -> None:
+    """Copy every source file that the sites of `recording` name, or those `named`; files copied before are left alone.
 
     What cannot be copied is noted in the index with the reason. Raises `OSError` when the recording
-    cannot be written.
+    cannot be written. Processes that do this at the same time do it one after the other.
     """
     folder = recording / "sources"
-    index = _read_index(folder)
-    for file in sorted(_named_files(recording)):
-        if file not in index or index[file].copy is None:
-            folder.mkdir(exist_ok=True)
+    files = sorted(_named_files(recording) if named is None else set(named))
+    if not files:
+        return
+    folder.mkdir(exist_ok=True)
+    with _alone(folder):
+        index = _read_index(folder)
+        fresh = [file for file in files if file not in index or index[file].copy is None]
+        for file in fresh:
             index[file] = _copy(Path(file), folder)
-    if index:
-        encoded = msgspec.json.format(msgspec.json.encode(index, order="sorted"), indent=1) + b"\n"
-        write_file(folder / "index.json", lambda out: out.write(encoded))
+        if fresh:
+            encoded = msgspec.json.format(msgspec.json.encode(index, order="sorted"), indent=1) + b"\n"
+            write_file(folder / "index.json", lambda out: out.write(encoded))
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # where folders cannot be locked
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def read_source(recording: Path, file: str) -> list[str] | None:
@@ -80,15 +99,18 @@ def relative_files(table: pa.Table, root: str) -> pa.Table:
 
 
 def _named_files(recording: Path) -> set[str]:
+    meta = [path for path in raw_paths(recording / "raw") if path.stem.endswith("-meta")]
+    return {file for path in meta for file in files_of(read_raw_file(path).modules)}
+
+
+def files_of(modules: Iterable[Described]) -> set[str]:
+    """The files that descriptions of modules name."""
     named: set[str] = set()
-    for path in raw_paths(recording / "raw"):
-        if not path.stem.endswith("-meta"):
-            continue
-        for _, info, sites in read_raw_file(path).modules:
-            details = (site[6] for site in sites if isinstance(site, tuple) and len(site) == 7)
-            for about in (info, *(detail for detail in details if isinstance(detail, dict))):
-                if isinstance(file := about.get("file"), bytes):
-                    named.add(file.decode("utf-8", "replace"))
+    for _, info, sites in modules:
+        details = (site[6] for site in sites if isinstance(site, tuple) and len(site) == 7)
+        for about in (info, *(detail for detail in details if isinstance(detail, dict))):
+            if isinstance(file := about.get("file"), bytes):
+                named.add(file.decode("utf-8", "replace"))
     return named
 
 

@@ -44,6 +44,7 @@ class Follower(threading.Thread):
         self._showing = showing
         self._report = report
         self._stop = threading.Event()
+        self._keeping = threading.Thread()
         self._cost = 0.0  # of a look lately, in seconds
 
     def stop(self) -> None:
@@ -70,8 +71,16 @@ class Follower(threading.Thread):
         began = time.thread_time()
         if self._live.refresh() and (recording := self._live.recording) is not None:
             self._showing.show(Film(recording), "recording")
+        if self._live.names_sources and not self._keeping.is_alive():
+            self._keeping = threading.Thread(target=self._keep_sources, name="sources", daemon=True)
+            self._keeping.start()
         self._cost += (time.thread_time() - began - self._cost) / _LATELY
         return max(PAUSE_S, SHARE * self._cost)
+
+    def _keep_sources(self) -> None:
+        """Many files may take a while, which no event is to wait for."""
+        self._live.keep_sources()
+        self._showing.again()
 
 
 def follow(path: Path, report: Callable[[str], None] = lambda _: None) -> Showing:
@@ -83,6 +92,7 @@ def follow(path: Path, report: Callable[[str], None] = lambda _: None) -> Showin
     while is_recording(path):
         live.refresh()
         if (recording := live.recording) is not None:
+            live.keep_sources()
             showing = Showing(Film(recording), "recording")
             Follower(live, showing, report=report).start()
             return showing

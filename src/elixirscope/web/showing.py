@@ -65,6 +65,12 @@ class Showing:
             self._count += 1
             self._lock.notify_all()
 
+    def again(self) -> None:
+        """What is shown is answered otherwise from now on: more was found of it."""
+        with self._lock:
+            self._count += 1
+            self._lock.notify_all()
+
     def ends(self) -> None:
         """The program has ended; what comes next is the sealed recording."""
         with self._lock:

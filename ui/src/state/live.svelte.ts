@@ -26,6 +26,8 @@ class Live {
   trouble = $state.raw<ApiError | null>(null)
   /** It was growing when the page opened, and is whole now. */
   ended = $state(false)
+  /** For so many whole seconds nothing has come. */
+  quiet = $state(0)
   readonly on = $derived(this.head !== null && this.head.state !== 'sealed')
 
   /** Whether the recording is still being made, once the server has said so. */
@@ -33,6 +35,7 @@ class Live {
 
   #tell: (live: boolean) => void = () => undefined
   #edition: string | null = null
+  #news = performance.now() // when the last event came
   #began: number | null = null // showing the latest edition
 
   constructor() {
@@ -63,6 +66,8 @@ class Live {
       const back = this.trouble !== null || recording.error !== null
       if (this.#edition === null) this.#edition = head.edition
       else if (back || head.edition !== this.#edition) await this.#renew(head)
+      if (head.events !== this.head?.events) this.#news = performance.now()
+      this.quiet = Math.floor((performance.now() - this.#news) / 1000)
       this.ended = head.state === 'sealed' && (this.ended || this.on)
       this.head = head
       this.trouble = null

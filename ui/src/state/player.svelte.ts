@@ -33,7 +33,7 @@ class Player {
     this.pause()
     this.#stop()
     const event = focus.event
-    if (event === null) return
+    if (event === null) return this.#enter(direction)
     this.#abort?.abort()
     const abort = (this.#abort = new AbortController())
     try {
@@ -48,6 +48,16 @@ class Player {
     } catch (reason) {
       if (!abort.signal.aborted) this.note = reason instanceof ApiError ? reason.message : String(reason)
     }
+  }
+
+  /** Before a process has lived there is no event to step from: its life begins at the first step. */
+  #enter(direction: Direction): void {
+    const process = recording.byId.get(focus.process ?? -1)
+    const unborn = process !== undefined && (focus.moment?.at ?? 0) < process.start
+    this.note = direction === 'next' && unborn ? null : `no ${direction} event`
+    if (this.note !== null || !process) return
+    focus.at(process.start, process.process, 'step')
+    viewport.reveal(process.start)
   }
 
   /** A hand that steps goes on: where that leads, and the picture there, are asked for when nothing else is. */
