@@ -39,12 +39,13 @@ defmodule ElixirScope.Capture.ClockTest do
     now = fn -> Clock.now(clock) end
     # As if the VM had been corrected by an hour since.
     hour = :erlang.convert_time_unit(3_600, :second, :native)
-    :persistent_term.put(:elixir_scope_clock, clock - hour)
-    vm = :persistent_term.get({ElixirScope.Capture.VMTracer, :collector})
+    {counter, vm} = clock
+    :persistent_term.put(:elixir_scope_clock, {counter, vm - hour})
+    collector = :persistent_term.get({ElixirScope.Capture.VMTracer, :collector})
 
     # Not with the first one, perhaps: what is read after an interruption says nothing.
     assert eventually(fn ->
-             send(vm, {:trace_ts, self(), :exit, :normal, now.()})
+             send(collector, {:trace_ts, self(), :exit, :normal, now.()})
              PipelineManager.flush()
              ts = dir |> RawFiles.events() |> List.last() |> Map.fetch!(:ts)
              abs(Clock.nanoseconds() - ts) < 1_800 * 1_000_000_000

@@ -3,7 +3,7 @@ defmodule ElixirScope.Capture.PacerTest do
   use ExUnit.Case, async: false
   import ElixirScope.Test.Folder
   import ElixirScope.Test.Eventually
-  alias ElixirScope.Capture.{InstrumentationRuntime, Pacer}
+  alias ElixirScope.Capture.{InstrumentationRuntime, Pacer, PipelineManager}
   alias ElixirScope.Test.{Pipeline, RawFiles}
 
   setup :own_folder
@@ -41,6 +41,24 @@ defmodule ElixirScope.Capture.PacerTest do
     Process.exit(pid, :kill)
     assert eventually(fn -> not Process.alive?(pid) end)
     assert {:noreply, []} = Pacer.handle_cast(:wake, resting)
+  end
+
+  test "a collector that was woken asks for a rest before it takes anything, and after", %{tmp_dir: dir} do
+    pipeline = Pipeline.start(dir)
+    # In its place, and nobody rests.
+    :ok = Supervisor.terminate_child(pipeline.top, Pacer)
+    Process.register(self(), :elixir_scope_pacer)
+    collector = Pipeline.collector_of(self())
+
+    for n <- 1..3 do
+      PipelineManager.flush()
+      InstrumentationRuntime.call(1, {n})
+      assert_receive {:"$gen_cast", {:rest, ^collector, :much}}, 60_000
+      assert_receive {:"$gen_cast", {:rest, ^collector, :little}}, 60_000
+    end
+
+    Pipeline.stop(pipeline)
+    assert [{1}, {2}, {3}] = for(%{site: 1, value: {:ok, value}} <- RawFiles.events(dir), do: value)
   end
 
   test "collectors rest and miss nothing, whatever becomes of who lets them rest", %{tmp_dir: dir} do

@@ -4,8 +4,8 @@ defmodule ElixirScope.Capture.Clock do
 
   `erlang:monotonic_time/0` takes a lock, because the VM may be correcting its clock: after the wall clock was set, or
   the machine slept. The counter beneath knows no correction, and as long as there is none the two differ by a constant.
-  The times of a recording are that counter and the constant of its beginning. What the VM's tracer tells in the VM's own
-  time is moved by the corrections since (`skew/1`).
+  The times of a recording are what that counter has counted since its beginning. What the VM's tracer tells in the VM's
+  own time is moved by the corrections since (`skew/1`).
 
   With the native engine, whose clock follows the VM's, and where the counter has another unit, it is the VM's clock.
   """
@@ -15,22 +15,25 @@ defmodule ElixirScope.Capture.Clock do
   # As well as the two can be compared, in native units.
   @tolerance 500
 
-  @typedoc "What is added to the counter, in native units; nil: the VM's own clock."
-  @type t :: integer | nil
+  @typedoc """
+  The counter and the VM's time at the beginning, in native units; nil: the VM's own clock. Both, for what they differ by
+  fits no word of the VM: the VM's time begins at the smallest number that does.
+  """
+  @type t :: {integer, integer} | nil
 
   @doc "Chooses the clock of a recording by `engine`."
   @spec start(:native | :portable) :: :ok
   def start(engine) do
     same? = :erlang.convert_time_unit(1, :second, :perf_counter) == :erlang.convert_time_unit(1, :second, :native)
-    :persistent_term.put(@key, if(engine == :portable and same?, do: constant()))
+    :persistent_term.put(@key, if(engine == :portable and same?, do: beginning()))
   end
 
   # Of what is read within the shortest time: nothing came in between.
-  defp constant do
-    {_, constant} =
-      Enum.min(for _ <- 1..@tries, do: read() |> then(fn {from, vm, to} -> {to - from, vm - div(from + to, 2)} end))
+  defp beginning do
+    {_, counter, vm} =
+      Enum.min(for _ <- 1..@tries, do: read() |> then(fn {from, vm, to} -> {to - from, div(from + to, 2), vm} end))
 
-    constant
+    {counter, vm}
   end
 
   defp read, do: {:os.perf_counter(), :erlang.monotonic_time(), :os.perf_counter()}
@@ -44,7 +47,7 @@ defmodule ElixirScope.Capture.Clock do
     quote do
       case unquote(clock) do
         nil -> :erlang.monotonic_time()
-        constant -> :os.perf_counter() + constant
+        {counter, vm} -> :os.perf_counter() - counter + vm
       end
     end
   end
@@ -63,9 +66,9 @@ defmodule ElixirScope.Capture.Clock do
       nil ->
         0
 
-      constant ->
+      {counter, began} ->
         {from, vm, to} = read()
-        skew(before, from + constant, vm, to + constant)
+        skew(before, from - counter + began, vm, to - counter + began)
     end
   end
 

@@ -28,6 +28,8 @@ defmodule ElixirScope.Capture.Collector do
   @held 100
   # Who has taken fewer since its last rest may rest longer.
   @few 200
+  # An event that comes so long after the last rest was asked for has woken us.
+  @awake_ms 40
   # How often the VM's tracer looks at its queue, in trace messages.
   @tell 64
 
@@ -61,8 +63,9 @@ defmodule ElixirScope.Capture.Collector do
       held: [],
       # Whether anything came since the last rest.
       busy: false,
-      # How many it had taken by then.
+      # How many it had taken by then, and when that was; nil: it is awake.
       rested: 0,
+      rested_at: nil,
       written: 0,
       lost: 0,
       failed: nil
@@ -93,7 +96,7 @@ defmodule ElixirScope.Capture.Collector do
   defp loop(state) do
     receive do
       {:"$es", _, _, _, _, _} = event -> take(state, event)
-      {:flush, from, ref} -> state |> flush() |> answer(from, ref) |> loop()
+      {:flush, from, ref} -> %{state | rested_at: nil} |> flush() |> answer(from, ref) |> loop()
       {:close, from, ref} -> state |> close() |> answer(from, ref) |> loop()
       {:depth, depth} -> loop(%{state | depth: depth})
       {:serving, pids} -> loop(%{state | plumbing: Plumbing.serving(state.plumbing, pids)})
@@ -111,14 +114,29 @@ defmodule ElixirScope.Capture.Collector do
 
   defp rest(%{busy: true} = state) do
     taken = state.written + state.batch.count
-    Pacer.rest(if taken - state.rested < @few, do: :little, else: :much)
-    %{state | busy: false, rested: taken}
+    resting(%{state | busy: false, rested: taken}, if(taken - state.rested < @few, do: :little, else: :much))
   end
 
   defp rest(state), do: flush(state)
 
-  defp take(%{failed: nil} = state, event), do: gather(%{state | busy: true}, state.batch, %{}, event)
-  defp take(state, event), do: %{state | busy: true} |> add(event) |> loop()
+  defp resting(state, how) do
+    Pacer.rest(how)
+    %{state | rested_at: now_ms()}
+  end
+
+  # Who was woken rests first: mostly more comes at once, from a process that is quicker while nobody is at work on its
+  # events beside it.
+  defp busy(%{busy: true} = state), do: state
+
+  defp busy(%{rested_at: at} = state) do
+    state = %{state | busy: true}
+    if at == nil or now_ms() - at > @awake_ms, do: resting(state, :much), else: state
+  end
+
+  defp now_ms, do: :erlang.monotonic_time(:millisecond)
+
+  defp take(%{failed: nil} = state, event), do: state |> busy() |> gather(state.batch, %{}, event)
+  defp take(state, event), do: state |> busy() |> add(event) |> loop()
 
   # While events come only the batch changes, and what is known of the sites it is about: which of their values are
   # secret is asked once a batch.
@@ -218,14 +236,14 @@ defmodule ElixirScope.Capture.Collector do
     {:message_queue_len, waiting} = Process.info(self(), :message_queue_len)
     limit = Ingestor.limit()
     shedding = waiting > if(state.shedding, do: div(limit, 2), else: limit)
-    %{state | busy: true, traces: 0, shedding: shedding, skew: Clock.skew(state.skew)}
+    busy(%{state | traces: 0, shedding: shedding, skew: Clock.skew(state.skew)})
   end
 
   # After a rest, too.
   defp look(%{batch: %{count: 0}} = state),
-    do: %{state | busy: true, traces: state.traces + 1, skew: Clock.skew(state.skew)}
+    do: busy(%{state | traces: state.traces + 1, skew: Clock.skew(state.skew)})
 
-  defp look(state), do: %{state | busy: true, traces: state.traces + 1}
+  defp look(state), do: busy(%{state | traces: state.traces + 1})
 
   # An event of ours is waiting until it is written: what a killed collector had not yet is then known to be lost.
   defp written(%{depth: nil} = state, _count), do: state

@@ -129,7 +129,7 @@ defmodule ElixirScope.Capture.Ingestor do
     {collector, room} = :erlang.element(n, slots)
 
     if :atomics.add_get(room, @room, -1) >= 0 do
-      :erlang.send(collector, {:"$es", head, ts, frame, self(), value})
+      :erlang.!(collector, {:"$es", head, ts, frame, self(), value})
     else
       :atomics.add(room, @room, 1)
       lose(n, self(), 1, :overload)

@@ -14,8 +14,8 @@ defmodule ElixirScope.Capture.Pacer do
 
   @name :elixir_scope_pacer
   # After much, and after little.
-  @rest_ms 2
-  @long_rest_ms 10
+  @rest_ms 10
+  @long_rest_ms 20
 
   def start_link(_), do: GenServer.start_link(__MODULE__, nil, name: @name)
 
