@@ -50,8 +50,11 @@ defmodule Bench.Least do
 end
 
 defmodule Bench.Events do
-  # A run stays below what collectors and rings hold: they are drained between runs.
+  # A run stays below what collectors and rings hold: they are drained between runs. Of dear events fewer do.
   @events 20_000
+  @few 4_000
+  # And a run in which collectors are at work, too.
+  @many 200_000
 
   def main do
     dir = System.fetch_env!("DIR")
@@ -68,26 +71,24 @@ defmodule Bench.Events do
         do: [nothing: &Bench.Least.nothing/0, noted: &Bench.Least.noted/0],
         else: []
 
-    for {name, events, bare, recorded, traced, term} <- cases(recorder) do
-      rounds = div(@events, events)
+    for {name, count, events, bare, recorded, traced, term} <- cases(recorder) do
+      rounds = div(count, events)
 
       ways =
         [{:bare, fn -> measure(rounds, events, bare) end}, {engine, fn -> measure(rounds, events, recorded) end}] ++
-          if(traced,
-            do: [
-              trace: fn -> traced(rounds, events, bare, traced) end,
-              dbg: fn -> dbg(rounds, events, bare, traced) end
-            ],
-            else: []
-          ) ++
+          if(traced, do: [trace: fn -> traced(rounds, events, bare, traced) end], else: []) ++
+          if(traced && term, do: [dbg: fn -> dbg(rounds, events, bare, traced) end], else: []) ++
           if(name == "call_empty",
             do: for({way, fun} <- floors, do: {way, fn -> measure(rounds, events, fun) end}),
             else: []
           ) ++
-          [
-            send: fn -> sent(term, &Bench.with_sink/1) end,
-            collector: fn -> sent(term, &Bench.with_collector(dir, &1)) end
-          ]
+          if(term,
+            do: [
+              send: fn -> sent(count, term, &Bench.with_sink/1) end,
+              collector: fn -> sent(count, term, &Bench.with_collector(dir, &1)) end
+            ],
+            else: []
+          )
 
       for {way, ns} <- Bench.medians(ways, runs), do: Bench.result("#{name}.#{way}", ns)
     end
@@ -97,7 +98,7 @@ defmodule Bench.Events do
     Bench.result("events.lost", lost)
   end
 
-  # {name, events per round, bare, recorded, function to trace, term to send}
+  # {name, events, how many per round, bare, recorded, function to trace, term to send}
   defp cases(recorder) do
     # Made at run time: a literal would be sent without being copied.
     big = Map.new(1..100, &{&1, "text #{&1}, and some more of it to make five kilobytes"})
@@ -108,15 +109,20 @@ defmodule Bench.Events do
     record_state = Function.capture(recorder, :state, 2)
     record_big = Function.capture(recorder, :big, 1)
     bare_small = fn -> Bench.Subject.small(1, :b) end
+    record_small = Function.capture(recorder, :small, 0)
 
     [
-      {"call_small", 2, bare_small, Function.capture(recorder, :small, 0), {Bench.Subject, :small, 2}, small},
-      {"call_empty", 2, bare_small, Function.capture(recorder, :empty, 0), nil, {}},
-      {"bind", 1, fn -> {1, "two"} end, Function.capture(recorder, :bind, 0), nil, {1, "two"}},
-      {"state_same", 1, fn -> {:noreply, state} end, fn -> record_state.(state, state) end, nil, {}},
-      {"state_changed", 1, fn -> {:noreply, changed} end, fn -> record_state.(state, changed) end, nil, changed},
-      {"call_fun", 2, fn -> Bench.Subject.big(fun) end, fn -> record_big.(fun) end, {Bench.Subject, :big, 1}, fun},
-      {"call_cut", 2, fn -> Bench.Subject.big(big) end, fn -> record_big.(big) end, {Bench.Subject, :big, 1}, big}
+      {"call_small", @events, 2, bare_small, record_small, {Bench.Subject, :small, 2}, small},
+      {"call_long", @many, 2, bare_small, record_small, {Bench.Subject, :small, 2}, nil},
+      {"call_empty", @events, 2, bare_small, Function.capture(recorder, :empty, 0), nil, {}},
+      {"bind", @events, 1, fn -> {1, "two"} end, Function.capture(recorder, :bind, 0), nil, {1, "two"}},
+      {"state_same", @events, 1, fn -> {:noreply, state} end, fn -> record_state.(state, state) end, nil, {}},
+      {"state_changed", @few, 1, fn -> {:noreply, changed} end, fn -> record_state.(state, changed) end, nil,
+       changed},
+      {"call_fun", @few, 2, fn -> Bench.Subject.big(fun) end, fn -> record_big.(fun) end, {Bench.Subject, :big, 1},
+       fun},
+      {"call_cut", @few, 2, fn -> Bench.Subject.big(big) end, fn -> record_big.(big) end, {Bench.Subject, :big, 1},
+       big}
     ]
   end
 
@@ -152,9 +158,9 @@ defmodule Bench.Events do
   end
 
   # One message of the term, to a process that takes it.
-  defp sent(term, with_taker) do
+  defp sent(count, term, with_taker) do
     PipelineManager.flush()
-    with_taker.(fn taker -> Bench.in_fresh_process(@events, 1, fn -> send(taker, term) end) end)
+    with_taker.(fn taker -> Bench.in_fresh_process(count, 1, fn -> send(taker, term) end) end)
   end
 end
 
