@@ -132,24 +132,17 @@ class Column:
     def _coded(self, values: pa.Array) -> Numbers:
         if not pa.types.is_dictionary(values.type):
             values = values.cast(pa.string()).dictionary_encode()
-        codes = self._loaded()
-        words = values.dictionary.to_pylist()
+        codes, words = self._loaded(), values.dictionary.to_pylist()
         used = np.asarray(values.indices.fill_null(-1))
-        fresh, wanted = list[str](), np.full(len(words) + 1, -1, np.int64)
-        for place in np.unique(used).tolist():
-            word = words[place] if place >= 0 else None
-            if word is None:
-                continue
-            code = codes.get(word)
-            if code is None:
-                code = codes[word] = len(codes)
-                fresh.append(word)
-            wanted[place] = code
-        if fresh:
-            self._put_words(fresh)
+        if any(word is not None and word not in codes for word in words):  # seldom: most slices have the same words
+            fresh = [words[place] for place in np.unique(used).tolist() if place >= 0]
+            fresh = [word for word in dict.fromkeys(fresh) if word is not None and word not in codes]
+            if fresh:
+                codes.update(zip(fresh, range(len(codes), len(codes) + len(fresh)), strict=True))
+                self._put_words(fresh)
         if len(codes) > np.iinfo(self._type).max:
             raise RecordingError(f"{self._path.name} has more than {len(codes) - 1:,} different texts", "report this")
-        stored: Numbers = wanted[used].astype(self._type)
+        stored: Numbers = np.array([*(codes.get(word, -1) for word in words), -1], self._type)[used]
         return stored
 
     def _loaded(self) -> dict[str, int]:

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+import pyarrow as pa
+
 # Of glibc's malloc.h
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3
 # The last is as much as every glibc takes.
@@ -39,9 +41,12 @@ def kept() -> Iterator[None]:
         return
     for option in _KEPT:
         libc.mallopt(*option)
+    pool = pa.default_memory_pool()
+    pa.set_memory_pool(pa.system_memory_pool())  # that of Arrow's own gives back what is free
     try:
         yield
     finally:
+        pa.set_memory_pool(pool)
         for option in _AS_BEFORE:
             libc.mallopt(*option)
         libc.malloc_trim(0)

@@ -17,6 +17,7 @@ from elixirscope.errors import EnvironmentProblem
 from elixirscope.recording import heap
 from elixirscope.recording.ahead import ahead
 from elixirscope.recording.dedup import Dedup, Found
+from elixirscope.recording.direct import DirectReader
 from elixirscope.recording.format import FORMAT_VERSION
 from elixirscope.recording.frames import fetch_headers, newer_format
 from elixirscope.recording.log import MEMORY_ROW, Log, Loss, ProcessKey, Rows, Site
@@ -28,6 +29,7 @@ from elixirscope.recording.vms import Processes, Vms
 _EVER: Final = (1 << 62) - 1
 _NO_TIMES: Final = np.empty(0, np.int64)
 _SHARE: Final = 2  # raw files of more than that part of the memory are not taken to be in it
+_AHEAD: Final = 2  # slices that are being read from the disk while another is in use
 _EVENT_BYTES: Final = 1024  # with its value: where they have more, slices have fewer events
 
 Numbers = npt.NDArray[np.int64]
@@ -67,7 +69,8 @@ class Joiner:
 
         `trusting`: frames of events are checked only by `slices` of some size, which raises `Damage` then."""
         paths = raw_paths(raw_dir)
-        if trusting and sum(path.stat().st_size for path in paths) > heap.machine() // _SHARE:
+        large = trusting and sum(path.stat().st_size for path in paths) > heap.machine() // _SHARE
+        if large:
             with ThreadPoolExecutor(len(paths), thread_name_prefix="headers") as pool:
                 list(pool.map(fetch_headers, paths))
         files = [read_raw_file(path, trusting=trusting) for path in paths]
@@ -75,6 +78,10 @@ class Joiner:
         # One file among others with another version is a damaged header; all of them are a newer recording.
         if headers and all(header.version > FORMAT_VERSION for header in headers):
             raise newer_format(str(raw_dir.parent), max(header.version for header in headers))
+        if large and all(DirectReader.can_read(path) for path in paths):
+            reader = DirectReader()
+            for file in files:
+                file.reader = reader
         return cls(files)
 
     def __init__(self, files: list[RawFile]) -> None:
@@ -128,9 +135,12 @@ class Joiner:
             yield log
 
     def _read(self, spans: list[list[Span]]) -> Iterator[list[Part]]:
+        announced = 0
         for number, span in enumerate(spans):
-            for file, later in zip(self._files, spans[min(number + 1, len(spans) - 1)], strict=True):
-                file.announce(*later)  # so that the disk is at work meanwhile
+            for later in spans[announced : number + _AHEAD + 1]:
+                for file, each in zip(self._files, later, strict=True):
+                    file.announce(*each)  # so that the disk is at work meanwhile
+                announced += 1
             yield self._parts(span)
 
     def _release(self, spans: list[Span]) -> None:

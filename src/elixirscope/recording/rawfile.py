@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,6 +16,7 @@ import numpy.typing as npt
 
 from elixirscope.errors import RecordingError
 from elixirscope.recording import etf
+from elixirscope.recording.direct import DirectReader, Fetched
 from elixirscope.recording.format import EVENT, FILE_HEADER, SAMPLE, FrameType
 from elixirscope.recording.frames import FRAME_OVERHEAD, FileHeader, Frame, Gap, is_whole, map_file, read_header, scan
 from elixirscope.recording.slices import digests
@@ -24,6 +26,7 @@ Numbers = npt.NDArray[np.int64]
 Batches = npt.NDArray[np.void]
 
 _RUN: Final = 1 << 20  # bytes, about
+_NEAR: Final = 1 << 18  # so many bytes between batches are read with them
 
 Described: TypeAlias = tuple[str, dict[str, Term], list[Term]]
 """A module, what is said of it, and its sites."""
@@ -50,7 +53,7 @@ class Part(NamedTuple):
     """Events of a span of time of one file, in its order."""
 
     events: npt.NDArray[np.void]  # of dtype EVENT
-    starts: Numbers  # where in `data`, the file, the value of each starts
+    starts: Numbers  # where in `data` the value of each starts
     data: memoryview
     digests: npt.NDArray[np.uint64]  # of their values: as `slices.digests`
 
@@ -77,6 +80,8 @@ class RawFile:
     told_lost: int = 0  # events that frames say were dropped
     latest: int = 0  # when the last of `batches` so far ended, else when the file began; 0: not known
     written: int | None = None  # Unix ns, when the last of `batches` was; None: not known
+    reader: DirectReader | None = None  # who reads events, instead of having `data` mapped
+    _coming: dict[tuple[int, int], Future[Fetched]] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -95,13 +100,13 @@ class RawFile:
     def span(self, since: int, until: int) -> Part:
         """The events of times from `since` to before `until`. Values outside their frame are taken away, and counted.
         Raises `Damage` for a frame that had only been trusted to be whole."""
-        chosen = self.chosen(since, until)
+        data, chosen = self._fetched(since, until)
         count = int(chosen["count"].sum())
         events, starts, found = np.empty(count, EVENT), np.empty(count, np.int64), np.empty(2 * count, np.uint64)
         have = 0
         for run in _runs(chosen):  # checked, copied and digested while it is near the processor
             some = events[have : have + int(run["count"].sum())]
-            values, ends = self._take(run, some)
+            values, ends = self._take(data, run, some)
             if int(run["first"].min()) < since or int(run["last"].max()) >= until:
                 inside = (some["ts"] >= since) & (some["ts"] < until)
                 values, ends, kept = values[inside], ends[inside], some[inside]
@@ -114,18 +119,36 @@ class RawFile:
             places = np.zeros((len(some), 3), np.int64)
             places[:, 1], places[:, 2] = values, some["value_length"]
             starts[have : have + len(some)] = values
-            found[2 * have : 2 * (have + len(some))] = digests([self.data], places)
+            found[2 * have : 2 * (have + len(some))] = digests([data], places)
             have += len(some)
-        return Part(events[:have], starts[:have], self.data, found[: 2 * have])
+        return Part(events[:have], starts[:have], data, found[: 2 * have])
 
-    def _take(self, run: Batches, into: npt.NDArray[np.void]) -> tuple[Numbers, Numbers]:
+    def _fetched(self, since: int, until: int) -> tuple[memoryview, Batches]:
+        """The batches of a span of time, and the memory that their places are in."""
+        chosen = self.chosen(since, until)
+        if self.reader is None or not len(chosen):
+            return self.data, chosen
+        coming = self._coming.pop((since, until), None) or self._fetch(self.reader, chosen)
+        data, moved = coming.result()
+        by = np.repeat(moved, [len(part) for part in _parts(chosen)])
+        chosen["start"] += by
+        chosen["end"] += by
+        return data, chosen
+
+    def _fetch(self, reader: DirectReader, batches: Batches) -> Future[Fetched]:
+        parts = _parts(batches)
+        return reader.read(
+            self.path, [(int(part["start"][0]) - FRAME_OVERHEAD, int(part["end"][-1])) for part in parts]
+        )
+
+    def _take(self, data: memoryview, run: Batches, into: npt.NDArray[np.void]) -> tuple[Numbers, Numbers]:
         """Fill in the events of some batches. Gives where the value of each starts, and where its frame ends."""
         octets, have, counts = into.view(np.uint8), 0, run["count"]
         for start, count, end, _, _ in run.tolist():
-            if self.trusting and not is_whole(self.data[start - FRAME_OVERHEAD : end]):
+            if self.trusting and not is_whole(data[start - FRAME_OVERHEAD : end]):
                 raise Damage(f"{self.name} at byte {start - FRAME_OVERHEAD}")
             size = count * EVENT.itemsize
-            octets[have : have + size] = np.frombuffer(self.data, np.uint8, size, start)
+            octets[have : have + size] = np.frombuffer(data, np.uint8, size, start)
             have += size
         if self.trusting:
             firsts = np.cumsum(counts) - counts
@@ -147,11 +170,16 @@ class RawFile:
 
     def announce(self, since: int, until: int) -> None:
         """Have the disk bring what happened from `since` to before `until`, which is asked for soon."""
-        self._advise("MADV_WILLNEED", self.chosen(since, until))
+        chosen = self.chosen(since, until)
+        if self.reader is None:
+            self._advise("MADV_WILLNEED", chosen)
+        elif len(chosen):
+            self._coming[since, until] = self._fetch(self.reader, chosen)
 
     def release(self, since: int, until: int) -> None:
         """Have the memory back of what happened then: it is read from the file again when asked for."""
-        self._advise("MADV_DONTNEED", self.chosen(since, until))
+        if self.reader is None:  # else it comes back by itself
+            self._advise("MADV_DONTNEED", self.chosen(since, until))
 
     def release_all(self) -> None:
         """Have the memory of what was read so far back."""
@@ -174,6 +202,12 @@ def _runs(batches: Batches) -> list[Batches]:
     """Batches that are taken at once."""
     ends = np.cumsum(batches["end"] - batches["start"])
     return np.split(batches, np.flatnonzero(np.diff(ends // _RUN)) + 1) if len(batches) else []
+
+
+def _parts(batches: Batches) -> list[Batches]:
+    """Batches that are read at once: they follow each other."""
+    apart = batches["start"][1:] - batches["end"][:-1]
+    return np.split(batches, np.flatnonzero((apart > _NEAR) | (apart < 0)) + 1)
 
 
 def unread(path: Path) -> RawFile:
