@@ -370,7 +370,7 @@ static ErlNifFunc functions[] = {
     {"calls_place", 1, calls_place, 0},
     {"calls_charge", 2, calls_charge, 0},
     {"calls_turn", 1, calls_turn, 0},
-    {"values_ns", 0, values_ns, 0},
+    {"written_ns", 0, written_ns, 0},
     {"layout", 1, layout, 0},
     {"encoded", 4, encoded, 0},
 };

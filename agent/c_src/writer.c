@@ -76,6 +76,14 @@ int64_t writer_tick(void) {
   return ts;
 }
 
+static int64_t since(struct writer *w, int64_t ts) {
+  int64_t now = clock_ns(&w->clock);
+  return now > ts ? now - ts : 0;
+}
+
+/* Whether the event of this time is one of SAMPLED, whatever steps the clock takes. */
+static int sampled(int64_t ts) { return !((uint64_t)ts * 0x9E3779B97F4A7C15ull >> 32 & (SAMPLED - 1)); }
+
 /* The place of another process is taken when the reader has taken what was counted there. */
 static void lose(struct writer *w, ERL_NIF_TERM pid) {
   unsigned at = (unsigned)(pid * 0x9E3779B97F4A7C15ull >> 40) & (LOSERS - 1);
@@ -87,10 +95,10 @@ static void lose(struct writer *w, ERL_NIF_TERM pid) {
   atomic_fetch_add_explicit(&w->losers[at].count, 1, memory_order_release);
 }
 
-ERL_NIF_TERM values_ns(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+ERL_NIF_TERM written_ns(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
   (void)argc, (void)argv;
   int64_t all = 0;
-  for (unsigned n = 0; n < writer_count; n++) all += atomic_load_explicit(&writers[n]->values_ns, memory_order_relaxed);
+  for (unsigned n = 0; n < writer_count; n++) all += atomic_load_explicit(&writers[n]->written_ns, memory_order_relaxed);
   return enif_make_int64(env, all);
 }
 
@@ -171,9 +179,11 @@ enum outcome write_event(ErlNifEnv *env, struct what *what, const ERL_NIF_TERM *
       head(record, length, RECORD_EVENT);
       ring_commit(&w->ring, length);
       if (event->value_length >= LONG_BYTES) {
-        int64_t after = clock_ns(&w->clock);
-        what->took_ns = after > ts ? after - ts : 0;
-        atomic_fetch_add_explicit(&w->values_ns, what->took_ns, memory_order_relaxed);
+        what->took_ns = since(w, ts);
+        atomic_fetch_add_explicit(&w->written_ns, what->took_ns, memory_order_relaxed);
+      } else if (sampled(ts)) {
+        int64_t took = since(w, ts);
+        if (took < INTERRUPTED_NS) atomic_fetch_add_explicit(&w->written_ns, SAMPLED * took, memory_order_relaxed);
       }
     }
   }

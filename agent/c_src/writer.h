@@ -16,6 +16,8 @@
 #define LOSERS 256 /* a power of two */
 #define NO_PEER 0xFFFFFFFFu
 #define LONG_BYTES 256 /* from here on a value's time is taken, which for a shorter one would be a good part of it */
+#define SAMPLED 64     /* of the others, it is taken of one in so many */
+#define INTERRUPTED_NS 100000 /* no short value takes that long */
 
 enum kind { CALL = 1, RETURN = 2, TAIL = 3, BIND = 4, STATE = 10, SPAWN = 20, SPAWNED = 21, EXIT = 22, LINK = 23, REGISTER = 27, UNREGISTER = 28,
             SEND = 29, RECEIVE = 30, SCHEDULED_IN = 36, SCHEDULED_OUT = 37 };
@@ -48,7 +50,7 @@ struct writer {
     _Atomic uint64_t pid;
     _Atomic uint64_t count;
   } losers[LOSERS];
-  _Atomic int64_t values_ns; /* what long values have taken until now */
+  _Atomic int64_t written_ns; /* what writing events has taken until now */
   struct cache cache;
 };
 
@@ -75,8 +77,8 @@ struct what {
 enum outcome write_event(ErlNifEnv *env, struct what *what, const ERL_NIF_TERM *term, long budget,
                          const ErlNifBinary *bytes);
 
-/* values_ns(): what long values have taken until now, of all writers. */
-ERL_NIF_TERM values_ns(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]);
+/* written_ns(): what writing events has taken until now, of all writers. */
+ERL_NIF_TERM written_ns(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]);
 /* A time like that of an event, for one that goes another way. */
 int64_t writer_tick(void);
 /* Counts an event of this process that went another way and did not arrive. */

@@ -31,6 +31,15 @@ defmodule ElixirScope.Capture.KillSwitchTest do
       end
     end
 
+    test "what events have cost is a share of all processors' time" do
+      # Events of 1.8 µs each, a look every 250 ms: 250,000 a second are 22.5% of two processors, 200,000 are 18%.
+      spent = fn rate -> KillSwitch.overhead_percent(rate * 1_800 / 4, 250, 2) end
+      assert steps(every(0..1_500//250, %{overhead_percent: spent.(250_000)})) == [{1_000, :calls}]
+      assert steps(every(0..9_000//250, %{overhead_percent: spent.(200_000)})) == []
+      # Two looks within a millisecond.
+      assert KillSwitch.overhead_percent(0, 0, 2) == 0
+    end
+
     test "a moment of pressure is none, however often" do
       looks = for now <- 0..60_000//250, do: {now, %{overhead_percent: if(rem(now, 1_000) == 0, do: 10, else: 50)}}
       assert steps(looks) == []

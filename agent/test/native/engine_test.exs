@@ -133,6 +133,16 @@ defmodule ElixirScope.Native.EngineTest do
     assert frames == for(%{kind: :return} = e <- events, do: e.frame)
   end
 
+  test "what short values cost is known of some of them, and counted for all", %{tmp_dir: dir} do
+    pipeline = start(dir)
+    before = NativeRuntime.written_ns()
+    in_processes(1, fn _ -> for n <- 1..20_000, do: NativeRuntime.call(1, {n, "a text of some length", [:a, :b]}) end)
+    PipelineManager.flush()
+    # Each takes some tens of ns at the least.
+    assert NativeRuntime.written_ns() - before > 10 * 20_000
+    Pipeline.stop(pipeline)
+  end
+
   test "nothing is missing, whatever scheduler a process ran on", %{tmp_dir: dir} do
     pipeline = start(dir)
     done = in_processes(12, fn _ -> numbered(10_000) end)

@@ -36,6 +36,10 @@ defmodule ElixirScope.Capture.KillSwitch do
     end
   end
 
+  @doc "The share of the processors' time, in percent, that `spent_ns` are of `passed_ms`."
+  @spec overhead_percent(number, integer, pos_integer) :: float
+  def overhead_percent(spent_ns, passed_ms, processors), do: spent_ns / (max(passed_ms, 1) * 10_000 * processors)
+
   defp pressed(%{step: :lifecycle} = switch, _now, _reason), do: {switch, :stay}
 
   defp pressed(switch, now, reason) do

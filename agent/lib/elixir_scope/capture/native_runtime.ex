@@ -201,8 +201,8 @@ defmodule ElixirScope.Capture.NativeRuntime do
   def calls_charge(_site, _calls), do: missing()
   @doc "What was left out, of so many places: `[{place, calls, since}]`, in ns."
   def calls_turn(_taken), do: missing()
-  @doc "What long values have taken until now, in ns, in all rings."
-  def values_ns, do: missing()
+  @doc "What writing events has taken until now, in ns, in all rings: of short ones one in 64 is timed."
+  def written_ns, do: missing()
   @doc false
   def layout(_term), do: missing()
   @doc false

@@ -212,14 +212,11 @@ defmodule ElixirScope.Capture.PipelineManager do
   defp limit(of, on?, reason),
     do: Meta.write(%{what: :limit, of: of, on: on?, reason: reason, unix_ns: :erlang.system_time(:nanosecond)})
 
-  # The cost of a native event to the recorded process: less of code, more of the VM's tracer.
-  @native_ns 100
-
   defp step(%{looked: {before, spent_before}} = state, memory) do
     spent = spent(state)
     now = now()
-    # In milliseconds times nanoseconds per event: a million to one. A restarted collector counts anew.
-    overhead = max(spent - spent_before, 0) / (max(now - before, 1) * 10_000 * System.schedulers_online())
+    # A restarted collector counts anew.
+    overhead = KillSwitch.overhead_percent(max(spent - spent_before, 0), now - before, System.schedulers_online())
 
     {switch, decided} = KillSwitch.look(state.switch, now, %{memory_bytes: memory, overhead_percent: overhead})
 
@@ -239,7 +236,7 @@ defmodule ElixirScope.Capture.PipelineManager do
 
   defp spent(state) do
     handed = Enum.sum(for {_, {_, depth}} <- state.slots, depth != nil, do: Ingestor.handed(depth))
-    state.cost * handed + @native_ns * Native.paid() + Native.values_ns() + CallBudget.spent()
+    state.cost * handed + Native.spent_ns() + CallBudget.spent()
   end
 
   defp limited(state, calls) do
