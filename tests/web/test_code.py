@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from elixirscope.film import Film
+from elixirscope.query.sources import executed
 from tests.web.pages import go, settled
 
 pytestmark = [pytest.mark.beam, pytest.mark.browser]
@@ -66,3 +67,13 @@ def test_a_wrong_expression_is_refused_with_its_place(page: Page, put: int, comp
         page.get_by_test_id("retro").fill("seat +")
     expect(page.get_by_role("alert")).to_be_visible()
     complaints[:] = [text for text in complaints if "400" not in text]
+
+
+def test_lines_that_ran_are_shaded_and_hold_their_values(page: Page, film: Film, put: int) -> None:
+    ran = {one.line: one.hits for one in executed(film.query, "lib/ticket_office/seats.ex")}
+    counts = page.get_by_test_id("code").locator("button.hits:not(.idle)")
+    expect(counts).to_have_text([f"{hits}×" for hits in ran.values()])
+    grounds = counts.evaluate_all("all => all.map(one => getComputedStyle(one).backgroundColor)")
+    assert len(set(grounds)) > 1  # the more often, the darker
+    assert not any(ground in ("transparent", "rgba(0, 0, 0, 0)") for ground in grounds)
+    expect(page.get_by_test_id("ghost").filter(has_text="customer = ").first).to_contain_text("seat = ")

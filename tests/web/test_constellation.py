@@ -93,3 +93,42 @@ def test_hundreds_of_processes_are_painted(browser: Browser, tmp_path: Path, com
         expect(page.get_by_test_id("sky-about")).to_contain_text("alive")
         page.close()
     assert complaints == []
+
+
+_RESTART = """
+processes: app, sup, one, two, other
+  1  app starts sup supervising App.Sup as App.Sup
+  2  sup starts other running App.Other as App.Other
+  3  sup starts one running App.Ledger as App.Ledger
+  5  one links other
+  8  one -> other cast {:hello, 1}
+ 20  one exits {:badarith, []}
+ 21  sup receives {:EXIT, one, {:badarith, []}}
+ 30  sup starts two running App.Ledger as App.Ledger
+ 90  two -> other cast {:hello, 2}
+"""
+
+
+def test_who_died_who_was_restarted_and_who_is_tied_to_whom(
+    browser: Browser, tmp_path: Path, complaints: list[str]
+) -> None:
+    film = Film.open(record(_RESTART, tmp_path / "restart.scope"))
+    first, again = (row["process"] for row in film.query.processes if str(row["label"]).startswith("Ledger"))
+    with serving(film) as server:
+        page = open_page(browser, server.url, complaints)
+        page.evaluate("at => { location.hash = at }", f"#/8000ns@{first}")
+        page.get_by_test_id("tab-constellation").click()
+        sky = page.get_by_test_id("constellation")
+        expect(sky.get_by_test_id(f"node-{first}")).to_have_attribute("aria-label", re.compile("alive"))
+        expect(sky.locator("path.tie.link").first).to_be_attached()
+        expect(sky.locator("g.node text").filter(has_text="Ledger").first).to_be_visible()
+        page.locator("body").press("End")
+        page.evaluate("at => { location.hash = at }", f"#/90000ns@{again}")
+        expect(page.get_by_test_id("lives")).to_contain_text("1 crashed")
+        expect(page.get_by_test_id("lives")).to_contain_text("1 restarted")
+        expect(sky.get_by_test_id(f"node-{again}")).to_have_attribute(
+            "aria-label", re.compile("took the place of one that died")
+        )
+        expect(sky.get_by_test_id(f"node-{again}").locator(".again")).to_be_attached()
+        page.close()
+    assert complaints == []

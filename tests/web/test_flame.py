@@ -60,6 +60,23 @@ def test_a_function_is_found_and_opened_between_callers_and_callees(flame: Page)
     expect(flame.get_by_test_id("flame-about")).to_contain_text("TicketOffice.BoxOffice.sell_any/1:")
 
 
+def test_the_call_tree_tells_arguments_and_returns_and_opens(page: Page, film: Film, sale: int) -> None:
+    row = film.query.rows("select call, args, result from raw.calls where end_event = ?", [sale])[0]
+    go(page, sale)
+    page.get_by_test_id("tab-calls").click()
+    page.get_by_test_id("calls-tree").click()
+    tree = page.get_by_test_id("calls")
+    expect(tree).to_contain_text(str(film.query.values.text(row["args"])).strip("{}")[:20])
+    expect(tree).to_contain_text("→")
+    # The path to the moment stands open, the rest is a click away.
+    expect(page.get_by_test_id("call").filter(has_text="BoxOffice.sell/3").first).to_be_visible()
+    shut = tree.locator("[role=treeitem][aria-expanded=false]").first
+    if shut.count():
+        rows = page.get_by_test_id("call").count()
+        shut.locator("button").first.click()
+        expect(page.get_by_test_id("call").nth(rows)).to_be_visible()
+
+
 @pytest.mark.parametrize("view", ["time", "inverted"])
 def test_the_other_views_are_drawn(flame: Page, view: str) -> None:
     flame.get_by_test_id(f"flame-{view}").click()

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from elixirscope.film import Film
-from tests.web.pages import go, settled
+from elixirscope.pictures import record
+from elixirscope.web.server import serving
+from tests.web.pages import go, open_page, settled
 
 pytestmark = [pytest.mark.beam, pytest.mark.browser]
 
@@ -40,6 +45,9 @@ def test_any_two_versions_are_compared(page: Page, sold: dict[str, int]) -> None
     page.get_by_test_id("state-list").click()
     versions = page.get_by_test_id("state-version")
     expect(versions).to_have_count(sold["version"] + 1)
+    told = page.get_by_test_id("history-changes")  # all but the first changed something
+    expect(told).to_have_count(sold["version"])
+    expect(told.last).to_contain_text(re.compile(r'\.seats\["[A-Z]\d"\]\s*nil|customer'))
     versions.nth(1).click()
     expect(page.get_by_test_id("state-history").locator("[aria-current=true]")).to_contain_text("v1")
 
@@ -79,3 +87,32 @@ def test_a_process_without_a_state_shows_whom_it_talks_to(page: Page, sale: int)
     page.get_by_test_id("tab-state").click()
     expect(page.get_by_test_id("state-neighbour")).to_be_visible()
     expect(page.get_by_test_id("value-tree")).to_be_visible()
+
+
+def test_a_huge_term_is_opened_a_page_at_a_time_and_told_as_text(
+    browser: Browser, tmp_path: Path, complaints: list[str]
+) -> None:
+    numbers = ", ".join(map(str, range(1_000, 1_300)))
+    picture = f"""
+processes: client, box
+ 1  client -> box cast :go
+ 2  box callback Box.handle_cast(:go, 1)
+ 3  box state %{{numbers: [{numbers}], name: "box"}}
+ 4  box return {{:noreply, 2}}
+"""
+    with serving(Film.open(record(picture, tmp_path / "huge.scope"))) as server:
+        page = open_page(browser, server.url, complaints)
+        go(page, 4)
+        page.get_by_test_id("tab-state").click()
+        tree = page.get_by_test_id("value-tree")
+        tree.get_by_role("button", name=re.compile("^numbers: ")).click()
+        expect(tree).to_contain_text("list · 300 parts")
+        parts = page.get_by_test_id("part")
+        before = parts.count()
+        tree.get_by_role("button", name="250 more parts").click()
+        expect(tree.get_by_role("button", name="200 more parts")).to_be_visible()
+        assert parts.count() > before
+        page.get_by_test_id("state-form").click()
+        expect(page.get_by_test_id("state")).to_contain_text("%{numbers: [1000, 1001, ")
+        page.close()
+    assert complaints == []

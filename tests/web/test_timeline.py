@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from elixirscope.film import Film
 from elixirscope.query.stepping import step
-from tests.web.pages import go, settled
+from tests.web.pages import go, named, settled
 
 pytestmark = [pytest.mark.beam, pytest.mark.browser]
 
@@ -81,6 +81,56 @@ def test_lanes_are_pinned_hidden_and_moved_by_keyboard(desk: Page, film: Film) -
     desk.get_by_test_id("show-hidden").click()
     desk.get_by_test_id("lane-search").fill("Pricing")
     expect(desk.get_by_test_id(pricing)).to_be_visible()
+
+
+def test_lanes_fold_below_their_supervisor(desk: Page, film: Film) -> None:
+    shows = film.query.process("Shows")
+    below = next(row["process"] for row in film.query.processes if row["supervisor"] == shows)
+    lane, child = desk.get_by_test_id(f"lane-{shows}"), desk.get_by_test_id(f"lane-{below}")
+    expect(child).to_be_visible()
+    lane.get_by_role("button", name=re.compile("^Fold ")).click()
+    expect(child).to_have_count(0)
+    desk.reload()  # it is remembered
+    settled(desk)
+    expect(lane).to_be_visible()
+    expect(child).to_have_count(0)
+    lane.get_by_role("button", name=re.compile("^Unfold ")).click()
+    expect(child).to_be_visible()
+
+
+def test_from_the_whole_recording_to_the_nanosecond(page: Page, sale: int) -> None:
+    go(page, sale)
+    page.locator("body").press("f")
+    settled(page)
+    expect(page.get_by_test_id("timeline")).to_contain_text(re.compile(r"^\s*(\S+ \S+) of \1"))
+    for _ in range(70):
+        page.keyboard.press("w")
+    settled(page)
+    expect(page).to_have_url(re.compile(r"zoom=\d+-\d+"))
+    page.wait_for_function("() => { const [, a, b] = /zoom=(\\d+)-(\\d+)/.exec(location.hash); return b - a <= 40 }")
+    expect(page.get_by_test_id("timeline")).to_contain_text(re.compile(r"^\s*\d\d ns of "))
+
+
+def test_steps_of_a_kind_and_speed_from_the_transport(page: Page, film: Film, sale: int) -> None:
+    go(page, sale)
+    settled(page)
+    for kind in ("call", "message", "state", "exception"):
+        page.get_by_test_id("step-kind").select_option(kind)
+        for scope in ("process", "any"):
+            page.get_by_test_id("step-scope").select_option(scope)
+            to = step(film.query, sale, direction="next", scope=scope, kind=kind)
+            go(page, sale)
+            settled(page)
+            page.get_by_test_id("step-next").click()
+            if to is None or to.event is None:
+                expect(page.get_by_test_id("transport")).to_contain_text(f"no next {kind}")
+            else:
+                expect(page.get_by_test_id("moment")).to_contain_text(f"e{to.event}")
+                named(page, to.event)
+    speed = page.get_by_role("button", name=re.compile("^Speed"))
+    expect(speed).to_have_text("1×")
+    speed.click()
+    expect(speed).to_have_text("2×")
 
 
 def test_causality_passes_through_a_hidden_lane_as_a_dashed_arrow(desk: Page, film: Film) -> None:

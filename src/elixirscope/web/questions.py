@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import msgspec
@@ -38,6 +39,7 @@ from elixirscope.web import detectives
 from elixirscope.web.parameters import Parameters
 
 _MOST = 1_000
+_STEPS_S = 0.5  # that differences of one page of a history may take
 _WHOLE_VALUE = 200_000  # characters of one value that the page shows at once
 Answer = dict[str, Any]
 
@@ -173,7 +175,27 @@ def states(film: Film, ask: Parameters) -> Answer:
     limit = max(0, min(ask.number("limit", 200), _MOST))
     versions = film.dags.state.history(process, offset=offset, limit=limit)
     total = film.query.count("states", "process", process)
-    return {"process": process, "versions": versions, "offset": offset, "total": total}
+    answer = {"process": process, "versions": versions, "offset": offset, "total": total}
+    if (most := ask.number("changes", 0)) > 0:
+        answer["changes"] = _steps(film, process, versions, min(most, _MOST))
+    return answer
+
+
+def _steps(film: Film, process: int, versions: list[Version], most: int) -> list[Answer | None]:
+    """What each version changed, its first `most` places; None where there is none before it, and where states are so
+    large that the time has run out."""
+    if not versions:
+        return []
+    number, until = versions[0].version, time.monotonic() + _STEPS_S
+    before = film.dags.state.history(process, offset=number - 1, limit=1, values=False) if number > 0 else []
+    found = list[Answer | None]()
+    for earlier, later in zip([before[0] if before else None, *versions], versions, strict=False):
+        if earlier is None or time.monotonic() > until:
+            found.append(None)
+            continue
+        changes = film.dags.state.diff(earlier.state, later.state)
+        found.append({"total": len(changes), "first": changes[:most]})
+    return found
 
 
 def diff(film: Film, ask: Parameters) -> Answer:

@@ -136,8 +136,8 @@ export const api = {
     ),
   graph: (at: number, process: number | null, limit: number, within: Within, signal?: Signal) =>
     get<T.Graph>('graph', { at, process, limit, ...within }, signal),
-  states: (process: number, offset: number, limit: number, signal?: Signal) =>
-    get<T.Versions>('states', { process, offset, limit }, signal),
+  states: (process: number, offset: number, limit: number, signal?: Signal, changes: number | null = null) =>
+    get<T.Versions>('states', { process, offset, limit, changes }, signal),
   event: (event: number, signal?: Signal) => get<T.EventRow>('event', { event }, signal),
   diff: (a: number, b: number, signal?: Signal) => get<{ changes: T.Change[] }>('diff', { a, b }, signal),
   children: (call: number, signal?: Signal) =>

@@ -3,7 +3,8 @@ import type { Point, SpaceTime } from './types'
 /** The space-time diagram: lanes downwards, logical time to the right, and how all of it stands to one event. */
 
 export const STEP = 26
-export const LANE = 30
+export const LANE = 30 // px; at most HIGH when there is room
+const HIGH = 54
 export const LEFT = 18
 
 export interface Dot {
@@ -30,13 +31,17 @@ export interface Drawing {
   height: number
 }
 
-/** Lays out a page of crossings; `own` is the process of the event that everything is compared with. */
-export function layout(data: SpaceTime, own: number | null): Drawing {
+/**
+ * Lays out a page of crossings; `own` is the process of the event that everything is compared with. Lanes that are few
+ * share `room` (px).
+ */
+export function layout(data: SpaceTime, own: number | null, room = 0): Drawing {
   const present = new Set(data.points.map((point) => point.process))
   if (own !== null) present.add(own)
   const order = data.lanes.filter((process) => present.has(process))
   if (own !== null && !order.includes(own)) order.unshift(own)
-  const y = new Map(order.map((process, index) => [process, index * LANE + LANE / 2]))
+  const lane = Math.max(LANE, Math.min(HIGH, Math.floor(room / Math.max(1, order.length))))
+  const y = new Map(order.map((process, index) => [process, index * lane + lane / 2]))
   const first = Math.min(...data.points.map((point) => point.step), Infinity)
   const dots = data.points.map((point) => ({
     point,
@@ -75,6 +80,6 @@ export function layout(data: SpaceTime, own: number | null): Drawing {
     bands,
     here,
     width,
-    height: order.length * LANE,
+    height: order.length * lane,
   }
 }

@@ -233,6 +233,8 @@ export interface Change {
 export interface Versions {
   process: number
   versions: Version[]
+  /** What each of them changed, when it was asked for; null where nothing can be told. */
+  changes?: ({ total: number; first: Change[] } | null)[]
   offset: number
   total: number
 }

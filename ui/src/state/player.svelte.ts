@@ -22,8 +22,9 @@ class Player {
   scope = $state<Scope>('process')
   speed = $state(1)
   playing = $state(false)
-  /** Why the last step led nowhere. */
-  note = $state<string | null>(null)
+  #said = $state.raw<{ text: string; of: Moment | null } | null>(null)
+  /** Why the last step led nowhere, until somebody moves on. */
+  readonly note = $derived(this.#said !== null && this.#said.of === focus.moment ? this.#said.text : null)
 
   #abort: AbortController | null = null
   #stop = (): void => undefined
@@ -40,13 +41,12 @@ class Player {
       const known = this.#steps.of(keyOf(event, direction, scope, kind))
       const { moment } = await (known ?? api.step(event, direction, scope, kind, abort.signal))
       if (abort.signal.aborted) return
-      this.note = moment ? null : `no ${direction} ${kind === 'any' ? 'event' : kind}`
-      if (!moment) return
+      if (!moment) return this.#say(`no ${direction} ${kind === 'any' ? 'event' : kind}`)
       focus.go({ ...moment, call: null }, 'step')
       viewport.reveal(moment.at)
       this.#prepare(moment.event, direction, scope, kind)
     } catch (reason) {
-      if (!abort.signal.aborted) this.note = reason instanceof ApiError ? reason.message : String(reason)
+      if (!abort.signal.aborted) this.#say(reason instanceof ApiError ? reason.message : String(reason))
     }
   }
 
@@ -54,10 +54,13 @@ class Player {
   #enter(direction: Direction): void {
     const process = recording.byId.get(focus.process ?? -1)
     const unborn = process !== undefined && (focus.moment?.at ?? 0) < process.start
-    this.note = direction === 'next' && unborn ? null : `no ${direction} event`
-    if (this.note !== null || !process) return
+    if (direction !== 'next' || !unborn) return this.#say(`no ${direction} event`)
     focus.at(process.start, process.process, 'step')
     viewport.reveal(process.start)
+  }
+
+  #say(text: string): void {
+    this.#said = { text, of: focus.moment }
   }
 
   /** A hand that steps goes on: where that leads, and the picture there, are asked for when nothing else is. */
