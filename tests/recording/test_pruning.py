@@ -6,11 +6,14 @@ import json
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import elixirscope
 from elixirscope.errors import UsageError
 from elixirscope.pictures import record
+from elixirscope.recording.format import EVENT, FILE_HEADER, FrameType
+from elixirscope.recording.frames import Frame, frame_bytes, read_frames
 from elixirscope.recording.pruning import cut
 from tests.conftest import Run
 from tests.dags.drawn import SALE
@@ -83,6 +86,24 @@ def test_all_windows_keep_all(tmp_path: Path) -> None:
     assert rec.info.lost == 0
     assert rec.state("Seats").text == '%{free: ["A2"], sold: %{"A1" => :ann}}'
     assert before.keys() == {path.name for path in (folder / "raw").iterdir()}
+
+
+def test_a_value_outside_of_its_frame_is_damage_too(tmp_path: Path) -> None:
+    folder = record(SALE, tmp_path / "sale.scope")
+    raw = max((folder / "raw").iterdir(), key=lambda path: path.stat().st_size)
+    anew = raw.read_bytes()[: FILE_HEADER.size]
+    for frame in read_frames(raw):
+        assert isinstance(frame, Frame)
+        payload = bytearray(frame.payload)
+        if frame.type == FrameType.EVENTS:
+            events = np.frombuffer(payload, EVENT, frame.count)
+            events["value_length"][np.flatnonzero(events["value_length"])[:1]] = 1 << 20
+        anew += frame_bytes(frame.type, bytes(payload), frame.first_ts, frame.last_ts, frame.count, frame.loss)
+    raw.write_bytes(anew)
+    before = files(folder)
+    with pytest.raises(UsageError, match="damaged"):
+        cut(folder, [(0, 5)], "a test", dry=False)
+    assert files(folder) == before
 
 
 def test_what_is_unfinished_or_damaged_is_left_alone(tmp_path: Path) -> None:

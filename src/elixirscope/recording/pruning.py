@@ -72,10 +72,12 @@ def cut(recording: Path, windows: Sequence[Window], why: str, *, dry: bool = Tru
     with locked(recording):
         paths = raw_paths(recording / "raw")
         files = [read_raw_file(path) for path in paths]
+        events = [file.events for file in files]  # read first: which values are damaged is known only then
         if any(file.gaps or file.bad_values for file in files):
             raise UsageError(f"{recording} is damaged: pruning would hide where", "keep it as it is, or remove it")
         shifts = _shifts(files)
-        start = min((int(f.events["ts"].min()) + shifts[f.vm_name] for f in files if len(f.events)), default=0)
+        first = [int(own["ts"].min()) + shifts[f.vm_name] for f, own in zip(files, events, strict=True) if len(own)]
+        start = min(first, default=0)
         merged = _merged(windows)
         masks = [_kept(file, shifts[file.vm_name] - start, merged) for file in files]
         kept, total = sum(int(mask.sum()) for mask in masks), sum(len(mask) for mask in masks)
