@@ -102,6 +102,18 @@ def test_who_must_answer_soon_does_not_wait_for_machine_code(cache: Path, monkey
     assert large._compiled is not None, "for much work machine code is worth waiting for"
 
 
+def test_what_is_kept_is_loaded_ahead(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kernel(_running_sum).ready()
+    kept, missing, deadline = kernel(_running_sum), kernel(_of_byte), time.monotonic() + 120
+    monkeypatch.setattr(kernels, "_all", [missing, kept])
+    monkeypatch.setattr(kernels, "_machine", kernels._Beside())
+    kernels.load_kept()
+    while kept._compiled is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert missing._compiled is None, "what nobody has compiled may not be needed"
+
+
 def test_another_process_can_compile_what_is_needed_here(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kernels, "_all", [_twice, kernel(_running_sum)])
     kernels._compile_elsewhere()

@@ -371,6 +371,14 @@ def beside() -> Iterator[None]:
         _beside.reset(token)
 
 
+def load_kept() -> None:
+    """Have the machine code that is kept loaded on another thread, for work that will need it all: reading begins
+    meanwhile."""
+    if _way == "by size":
+        for each in [each for each in list(_all) if each.is_kept]:
+            _machine.make(each)
+
+
 @contextmanager
 def turns(seconds: float) -> Iterator[None]:
     """Have threads take turns after so many seconds: one that asks for its turn often, as who calls Arrow does, waits

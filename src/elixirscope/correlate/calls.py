@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from elixirscope.correlate.columns import NONE, Ints, known, lookup, patch, table, with_room
 from elixirscope.correlate.walk import OUTCOMES, RETURNED, Places, name_of, standing, walk
-from elixirscope.kernels import I64, kernel
+from elixirscope.kernels import I32, I64, Bits, kernel
 from elixirscope.recording.changes import Patch
 from elixirscope.recording.counted import LeftOut
 from elixirscope.recording.format import Flag, Kind
@@ -66,7 +66,7 @@ class Frames:
         self._top, self._ghost = (np.append(each, np.full(size - len(each), NONE)) for each in (self._top, self._ghost))
         loses = np.zeros(size, dtype=bool)
         loses[list(lossy)] = True
-        self._places.know(log, np.flatnonzero(np.bincount(site)), LeftOut(log))
+        self._places.know(log, _sites(site), LeftOut(log))
         places = self._places
         frames = {name: with_room(kept, more) for name, kept in self._kept.items()}
         of_event = np.empty(len(kind), np.int64)
@@ -122,6 +122,22 @@ _OF_FRAME: Final = (
 )
 """What `walk` knows of each frame, in the order of its parameters."""
 _LINKS: Final = ("parent", "tail_of", "below")
+
+
+def _sites(site: npt.NDArray[np.int32]) -> Ints:
+    """The sites that events name."""
+    there = np.zeros(int(site.max(initial=0)) + 1, dtype=bool)
+    if _mark.is_due(len(site)):
+        _mark(site, there)
+    else:
+        there[site] = True
+    return np.flatnonzero(there)
+
+
+@kernel
+def _mark(number: I32, there: Bits) -> None:
+    for place in range(len(number)):
+        there[number[place]] = True
 
 
 def _ends(log: Log, calls: Calls, frames: Ints | slice) -> dict[str, pa.Array]:

@@ -130,10 +130,8 @@ class Mailboxes:
         size = len(log.processes)
         self._counts = np.concatenate([self._counts, np.zeros(size - len(self._counts), np.int64)])
         self._serves = np.concatenate([self._serves, np.zeros(size - len(self._serves), dtype=bool)])
-        numbers = np.flatnonzero((messages.receive != NONE) & (messages.request == NONE) & (messages.answers == NONE))
-        came_as = np.full(len(log.rows), NONE)  # which message each event brings
-        came_as[messages.receive[numbers] - log.first] = numbers
-        numbers = came_as[came_as != NONE]
+        numbers = messages.arrivals
+        numbers = numbers[(messages.request[numbers] == NONE) & (messages.answers[numbers] == NONE)]
         fresh = np.zeros(len(numbers), _ENTRY)
         fresh["message"], fresh["row"] = messages.event[numbers], messages.row[numbers]
         receive, receiver = messages.receive[numbers], messages.receiver[numbers]

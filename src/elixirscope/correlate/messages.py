@@ -85,6 +85,7 @@ class Messages:
     names: dict[int, str]  # the names that nobody had
     row: Ints  # in the table
     older: int
+    arrivals: Ints  # the messages that arrive in the slice, in order of that
     request: Ints  # message (event) that a reply answers
     reply: Ints  # message (event) that answers a call
     answers: Ints  # as request, for the first reply only
@@ -92,10 +93,10 @@ class Messages:
     handle_call: Ints = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     handled_at: Ints = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
-    def of_kind(self, *kinds: str) -> Ints:
-        """The messages of some kinds, in order."""
+    def of_kind(self, *kinds: str, among: Ints | None = None) -> Ints:
+        """The messages of some kinds, in order, or in the order of those `among` which they are sought."""
         chosen = np.array([kind in kinds for kind in KINDS], dtype=bool)
-        return np.flatnonzero(chosen[self.kind])
+        return np.flatnonzero(chosen[self.kind]) if among is None else among[chosen[self.kind[among]]]
 
     def shape(self, number: int) -> Shape:
         """What one of them is."""
@@ -173,8 +174,11 @@ class Mail:
 
         nothing = np.full(len(unsent), NONE)
         at, process, peer = log.column("at"), log.column("process"), log.column("peer")
-        place = np.where(pairs.receive == NONE, NONE, lookup(receives, pairs.receive))
-        receive = column(place, unsent)  # places
+        which = column(pairs.receive, np.flatnonzero(alone))  # receive
+        receive = lookup(receives, which)  # places
+        arrivals = np.empty(len(receives), np.int64)
+        arrived = np.flatnonzero(which != NONE)
+        arrivals[which[arrived]] = arrived
         send = column(np.concatenate([old["event"], sends + first]), nothing)
         sender = column(waiting.process, peer[unsent].astype(np.int64))
         addressed = column(waiting.peer, process[unsent].astype(np.int64))
@@ -207,6 +211,7 @@ class Mail:
             names={place_of[number]: name for number, name in seen.names.items()},
             row=np.concatenate([old["row"], np.arange(self._count, self._count + len(own))]),
             older=older,
+            arrivals=arrivals,
             request=np.concatenate([old["request"], np.full(len(own), NONE)]),
             reply=np.full(len(order), NONE),
             answers=np.concatenate([old["answers"], np.full(len(own), NONE)]),

@@ -167,11 +167,7 @@ class Lives:
 
     def _births_and_deaths(self, log: Log, calls: Calls, messages: Messages) -> None:
         # What makes a supervisor start or stop children, in order of arrival
-        telling = messages.of_kind("exit", "call", "cast", "system")
-        came_as = np.full(len(log.rows), NONE)  # which of them each event brings
-        received = messages.receive[telling]
-        came_as[received[received != NONE] - log.first] = telling[received != NONE]
-        telling = came_as[came_as != NONE]
+        telling = messages.of_kind("exit", "call", "cast", "system", among=messages.arrivals)
         self._told.know(messages)
         received, heard = messages.receive[telling], 0
         of_events, concerned = calls.of_events, np.zeros(256, dtype=bool)

@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from elixirscope import __version__
 from elixirscope.errors import EnvironmentProblem
-from elixirscope.kernels import is_news
+from elixirscope.kernels import is_news, load_kept
 from elixirscope.recording import heap
 from elixirscope.recording.changes import Changes, Correlator
 from elixirscope.recording.columns import COLUMNS, ColumnStore
@@ -177,6 +177,8 @@ def _stream(recording_dir: Path, joiner: Joiner, raw: dict[str, int], tell: Prog
     """Seal slice by slice: what is in memory does not grow with the recording, save for what can still matter."""
     total, root, truncated = joiner.events, _root(recording_dir), 0
     _announce(joiner, tell)
+    if cores() > 1:
+        load_kept()
 
     def into(segments: Path, columns: Path) -> Seal:
         nonlocal truncated

@@ -58,6 +58,22 @@ class Slices:
         found[older] = np.searchsorted(self._ids, ids[older])
         return self.places[found]
 
+    def located(self, ids: Numbers) -> tuple[Octets, Numbers, Numbers]:
+        """The memory in which values lie, which are there, and where in it they start and end. They are within their
+        files: kernels do not look. It is there as long as the buffers are."""
+        start, end = np.zeros(len(ids), np.int64), np.zeros(len(ids), np.int64)
+        if not self.places[:, 2].any():
+            return np.empty(0, np.uint8), start, end
+        data, begins, limits = _spanned(self.buffers)
+        if _locate.is_due(len(ids)):
+            known = np.empty(0, np.int64) if self._ids is None else self._ids
+            _within(_locate(np.ascontiguousarray(ids), known, self.places.ravel(), begins, limits, start, end))
+            return data, start, end
+        file, first, size = self.of(ids).T
+        _within(not ((first < 0) | (size < 0) | (first + size > limits[file])).any())
+        start = begins[file] + first
+        return data, start, start + size
+
     def between(self, first: int, last: int) -> Numbers:
         """The places of the values from one to another, which are all there."""
         start = first if self._ids is None else int(np.searchsorted(self._ids, first))
@@ -118,16 +134,34 @@ def _within(whole: bool) -> None:
         raise IndexError("a value lies outside of its file")
 
 
-def spans(buffers: list[memoryview], places: Numbers) -> tuple[Octets, Numbers, Numbers]:
-    """The memory in which all places lie, and where in it they start and end. They are within their files: kernels do
-    not look. It is there as long as the buffers are."""
-    if not places[:, 2].any():
-        return np.empty(0, np.uint8), np.zeros(len(places), np.int64), np.zeros(len(places), np.int64)
-    data, begins, limits = _spanned(buffers)
-    file, start, size = places.T
-    _within(not ((start < 0) | (size < 0) | (start + size > limits[file])).any())
-    first = begins[file] + start
-    return data, first, first + size
+@kernel
+def _locate(ids: I64, known: I64, places: I64, begins: I64, limits: I64, start: I64, end: I64) -> bool:
+    """Where values start and end, of which `known` are the numbers, in order, unless it is empty: then they count from
+    0. False for one that is not there, or outside of its file."""
+    count = len(places) // 3
+    ahead = known[len(known) - 1] + 1 - len(known) if len(known) > 0 else 0
+    for each in range(len(ids)):
+        number = ids[each]
+        place = number - ahead if number > ahead else 0
+        if place < 0 or place >= count:
+            return False
+        # Most are new ones, whose numbers follow each other up to the last
+        if len(known) > 0 and known[place] != number:
+            place, beyond = 0, count
+            while place < beyond:
+                middle = (place + beyond) // 2
+                if known[middle] < number:
+                    place = middle + 1
+                else:
+                    beyond = middle
+            if place == count or known[place] != number:
+                return False
+        file, first, size = places[3 * place], places[3 * place + 1], places[3 * place + 2]
+        if first < 0 or size < 0 or first + size > limits[file]:
+            return False
+        start[each] = begins[file] + first
+        end[each] = start[each] + size
+    return True
 
 
 @kernel

@@ -19,7 +19,7 @@ import zstandard
 from elixirscope.errors import RecordingError
 from elixirscope.recording import etf
 from elixirscope.recording.frames import map_file
-from elixirscope.recording.slices import Numbers, Slices, no_value, spans
+from elixirscope.recording.slices import Numbers, Slices, no_value
 from elixirscope.recording.terms import Term
 
 Raw: TypeAlias = bytes  # a value's external format; classes below have a method of the name `bytes`
@@ -78,7 +78,7 @@ class RawValues:
     def located(self, ids: Numbers) -> tuple[npt.NDArray[np.uint8], Numbers, Numbers, Numbers]:
         """Memory in which values lie, which of `ids` (-1: none) are there, and where they start and end."""
         there = np.flatnonzero(ids >= 0)
-        data, start, end = spans(self.slices.buffers, self.slices.of(ids[there]))
+        data, start, end = self.slices.located(ids[there])
         return data, there, start, end
 
 
