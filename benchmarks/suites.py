@@ -23,62 +23,75 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
 
-from checkout import arguments, projects
+from checkout import arguments
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 PLAIN: Final = ("mix", "test", "--seed", "0")
 INTENTS: Final = ("minimal", "debug", "full")
 # Recorded ÷ plain, at most: the median over the suites.
 BARS: Final = {"minimal": 1.02, "debug": 1.10, "full": 1.5}
-# Runs the command that follows and writes its seconds into the file named first.
+# Runs the command that follows; writes its seconds, and those of processors that it used, into the file named first.
 _TIMER: Final = """
-import subprocess, sys, time
+import resource, subprocess, sys, time
 started = time.perf_counter()
 status = subprocess.call(sys.argv[2:])
-open(sys.argv[1], "w").write(str(time.perf_counter() - started))
+took, used = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
+open(sys.argv[1], "w").write(f"{took} {used.ru_utime + used.ru_stime}")
 sys.exit(status)
 """
 
 
 @dataclass
-class Recorded:
-    """Seconds of the recorded runs of one intent: the program's own, and the whole command's."""
+class Times:
+    """Seconds of the runs of one way: the program's own, those of processors that it used, and the whole command's."""
 
     own: list[float] = field(default_factory=list)
+    processor: list[float] = field(default_factory=list)
     command: list[float] = field(default_factory=list)
+
+    def add(self, other: Times) -> None:
+        """Take in the runs of another."""
+        self.own += other.own
+        self.processor += other.processor
+        self.command += other.command
 
 
 @dataclass
 class Suite:
-    """What one project's runs took, in seconds."""
+    """What one project's runs took."""
 
     name: str
-    plain: list[float] = field(default_factory=list)
-    recorded: dict[str, Recorded] = field(default_factory=dict)
+    plain: Times = field(default_factory=Times)
+    recorded: dict[str, Times] = field(default_factory=dict)
     problem: str = ""  # why it could not be measured
 
     def ratio(self, intent: str, *, command: bool = False) -> float:
         """Recorded ÷ plain, of medians: of the program's own time, or of the command's."""
         times = self.recorded[intent].command if command else self.recorded[intent].own
-        return statistics.median(times) / statistics.median(self.plain)
+        return statistics.median(times) / statistics.median(self.plain.own)
+
+    def more(self, intent: str) -> float:
+        """How many milliseconds of processors a recorded run takes more than a plain one, of medians."""
+        return 1e3 * (statistics.median(self.recorded[intent].processor) - statistics.median(self.plain.processor))
 
     def row(self) -> str:
-        """A row for `HEAD`."""
-        cells = (f"× {self.ratio(i):.2f} | × {self.ratio(i, command=True):.2f}" for i in self.recorded)
-        return f"| {self.name} | {statistics.median(self.plain):.2f} s | {' | '.join(cells)} |"
+        """A row for `head`."""
+        cells = (
+            f"× {self.ratio(i):.2f} | {self.more(i):+.0f} ms | × {self.ratio(i, command=True):.2f}"
+            for i in self.recorded
+        )
+        return f"| {self.name} | {statistics.median(self.plain.own):.2f} s | {' | '.join(cells)} |"
 
 
 def head(intents: list[str]) -> str:
     """The first lines of a table of suites."""
-    names = " | ".join(f"{intent} | command" for intent in intents)
-    return f"| suite | plain | {names} |\n|---|---{'|---|---' * len(intents)}|"
+    names = " | ".join(f"{intent} | processor | command" for intent in intents)
+    return f"| suite | plain | {names} |\n|---|---{'|---|---|---' * len(intents)}|"
 
 
 def chosen(folder: Path) -> list[Path]:
-    """The checkouts in `folder` that `projects.toml` says are to be timed; all that have tests where none is."""
-    found = sorted(path for path in folder.resolve().iterdir() if any(path.glob("test/**/*_test.exs")))
-    known = projects()
-    return [path for path in found if known.get(path.name, {}).get("timed")] or found
+    """The checkouts in `folder` that have tests."""
+    return sorted(path for path in folder.resolve().iterdir() if any(path.glob("test/**/*_test.exs")))
 
 
 def timed(command: list[str], folder: Path) -> tuple[float, int]:
@@ -90,40 +103,53 @@ def timed(command: list[str], folder: Path) -> tuple[float, int]:
     return time.perf_counter() - started, done.returncode
 
 
+def run(prefix: list[str], folder: Path, work: Path) -> tuple[Times, int]:
+    """One run of the suite in `folder`, by the command `prefix` if there is one; its times, and its exit status.
+
+    Raises `FileNotFoundError` when the suite was not started.
+    """
+    own = work / "own"
+    own.unlink(missing_ok=True)
+    test = [sys.executable, "-c", _TIMER, str(own), *PLAIN, *arguments(folder.name)]
+    seconds, status = timed([*prefix, *test], folder)
+    took, used = own.read_text(encoding="utf-8").split()
+    return Times([float(took)], [float(used)], [seconds]), status
+
+
 def measure(folder: Path, runs: int, intents: list[str], engine: str = "auto") -> Suite:
     """Run the suite in `folder` plain and at each intent, in turn, `runs` times after one that warms the caches.
 
     A suite that does not pass by itself is not measured: it says little to have failed sooner or later.
     """
-    suite = Suite(folder.name, recorded={intent: Recorded() for intent in intents})
-    test = [*PLAIN, *arguments(folder.name)]
-    with tempfile.TemporaryDirectory(prefix="elixirscope-suites-") as work:
+    suite = Suite(folder.name, recorded={intent: Times() for intent in intents})
+    with tempfile.TemporaryDirectory(prefix="elixirscope-suites-") as name:
+        work = Path(name)
+        target = work / "run.scope"
+        record = [sys.executable, "-m", "elixirscope.cli.main", "record", "--engine", engine, "-o", str(target)]
         for count in range(runs + 1):
-            plain, status = timed(test, folder)
+            plain, status = run([], folder, work)
             if count:
-                suite.plain.append(plain)
-            elif status and timed(test, folder)[1]:  # a test of theirs may fail now and then
+                suite.plain.add(plain)
+            elif status and run([], folder, work)[1]:  # a test of theirs may fail now and then
                 suite.problem = f"its tests fail without being recorded (status {status})"
                 return suite
             for intent in intents:
-                target, own = Path(work) / "run.scope", Path(work) / "own"
-                record = [sys.executable, "-m", "elixirscope.cli.main", "record", "--engine", engine]
-                timer = [sys.executable, "-c", _TIMER, str(own), *test]
-                seconds, _ = timed([*record, "--intent", intent, "-o", str(target), "--", *timer], folder)
-                if not own.exists():
+                try:
+                    times, _ = run([*record, "--intent", intent, "--"], folder, work)
+                except FileNotFoundError:
                     suite.problem = f"it could not be recorded at {intent}"
                     return suite
                 if count:
-                    suite.recorded[intent].command.append(seconds)
-                    suite.recorded[intent].own.append(float(own.read_text(encoding="utf-8")))
+                    suite.recorded[intent].add(times)
                 shutil.rmtree(target, ignore_errors=True)
-                own.unlink()
     return suite
 
 
 def median(measured: list[Suite], intent: str, *, command: bool = False) -> float | None:
     """The median over the suites of what recording costs, as `Suite.ratio`; None when none was measured."""
-    ratios = [suite.ratio(intent, command=command) for suite in measured if suite.plain and intent in suite.recorded]
+    ratios = [
+        suite.ratio(intent, command=command) for suite in measured if suite.plain.own and intent in suite.recorded
+    ]
     return statistics.median(ratios) if ratios else None
 
 
@@ -133,7 +159,9 @@ def loaded(file: Path) -> dict[str, Suite]:
         return {}
     kept = json.loads(file.read_text(encoding="utf-8"))
     return {
-        name: Suite(name, suite["plain"], {intent: Recorded(**times) for intent, times in suite["recorded"].items()})
+        name: Suite(
+            name, Times(**suite["plain"]), {intent: Times(**times) for intent, times in suite["recorded"].items()}
+        )
         for name, suite in kept.items()
     }
 
@@ -142,11 +170,9 @@ def keep(file: Path, suite: Suite) -> Suite:
     """Add the runs of a suite to those in `file`; returns all of them."""
     kept = loaded(file)
     whole = kept.setdefault(suite.name, Suite(suite.name))
-    whole.plain += suite.plain
+    whole.plain.add(suite.plain)
     for intent, times in suite.recorded.items():
-        there = whole.recorded.setdefault(intent, Recorded())
-        there.own += times.own
-        there.command += times.command
+        whole.recorded.setdefault(intent, Times()).add(times)
     text = json.dumps({name: asdict(each) for name, each in kept.items()}, indent=1)
     file.write_text(text + "\n", encoding="utf-8")
     return whole
@@ -174,7 +200,7 @@ def main() -> None:
         print(suite.row(), flush=True)
     if options.keep:
         print("\n".join(["", f"all runs kept in {options.keep}:", "", head(intents)]))
-        print("\n".join(f"{suite.row()} {len(suite.plain)} runs" for suite in measured.values()))
+        print("\n".join(f"{suite.row()} {len(suite.plain.own)} runs" for suite in measured.values()))
     print()
     for intent in intents:
         if (ratio := median(list(measured.values()), intent)) is not None:

@@ -38,12 +38,12 @@ defmodule ElixirScope.Boot do
       mix?() and "--no-mix-exs" not in arguments() ->
         # Before the rest is loaded: Mix waits for these two.
         missing = early()
-        :persistent_term.put(@starting, spawn(fn -> guarded(fn -> begin(to_string(dir), &Hooks.late/1) end) end))
+        :persistent_term.put(@starting, spawn(fn -> guarded(fn -> begin(List.to_string(dir), &Hooks.late/1) end) end))
         guarded(fn -> told(missing) end)
 
       true ->
         guarded(fn ->
-          with :ok <- begin(to_string(dir), &Hooks.install/1), false <- mix?() do
+          with :ok <- begin(List.to_string(dir), &Hooks.install/1), false <- mix?() do
             Loader.arm()
             VMTracer.arm()
           end
@@ -200,7 +200,7 @@ defmodule ElixirScope.Boot do
   @doc "Whether this VM was started to run Mix."
   def mix?, do: mix?(arguments())
 
-  defp arguments, do: Enum.map(:init.get_plain_arguments(), &to_string/1)
+  defp arguments, do: for(argument <- :init.get_plain_arguments(), do: List.to_string(argument))
 
   # `mix test`, `elixir -S mix test`, `iex -S mix`; but not a script that has an argument of this name.
   defp mix?(["-S", script | _]), do: Path.basename(script) == "mix"

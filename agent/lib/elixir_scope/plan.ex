@@ -42,13 +42,39 @@ defmodule ElixirScope.Plan do
   @doc "Reads the plan at `path`. The error is one sentence that names the file and, for a syntax error, the line."
   @spec load(charlist | binary) :: {:ok, t} | {:error, binary}
   def load(path) do
-    case :file.consult(to_charlist(path)) do
+    case consult(path) do
       {:ok, [plan]} when is_map(plan) -> check(plan, path)
       {:ok, _} -> {:error, "the plan #{path} does not hold one map"}
       {:error, {line, _, _} = at} when is_integer(line) -> {:error, syntax(path, line, at)}
       {:error, {{line, _}, _, _} = at} -> {:error, syntax(path, line, at)}
       {:error, reason} -> {:error, "the plan #{path} cannot be read: #{:file.format_error(reason)}"}
     end
+  end
+
+  # As `:file.consult/1`, which takes long: it sends the file from process to process, a line at a time.
+  defp consult(path) do
+    with {:ok, bytes} <- :file.read_file(path),
+         text when is_list(text) <- :unicode.characters_to_list(bytes),
+         {:ok, tokens, _} <- :erl_scan.string(text),
+         [_ | _] = terms <- terms(tokens) do
+      {:ok, terms}
+    else
+      {:error, reason, line} when is_integer(line) -> {:error, reason}
+      {:error, reason} -> {:error, reason}
+      [] -> {:ok, []}
+      _ -> {:error, :invalid_unicode}
+    end
+  end
+
+  defp terms([]), do: []
+
+  defp terms(tokens) do
+    {one, rest} = Enum.split_while(tokens, &(not match?({:dot, _}, &1)))
+    {dot, rest} = Enum.split(rest, 1)
+
+    with {:ok, term} <- :erl_parse.parse_term(one ++ dot),
+         others when is_list(others) <- terms(rest),
+         do: [term | others]
   end
 
   defp syntax(path, line, at), do: "the plan #{path} is wrong in line #{line}: #{:file.format_error(at)}"

@@ -36,7 +36,7 @@ defmodule ElixirScope.Compiler.RewriteTest do
     # The second time from what was kept of the first.
     for _ <- 1..2 do
       Support.load(module, binary)
-      assert :ok = Rewrite.load(module, String.to_charlist(path), edits)
+      assert [] = Rewrite.load([{module, String.to_charlist(path), edits}])
     end
 
     assert {:around, [1, 2], {1, {:around, [2], 3}}} = Wrapped.f(1, 2)

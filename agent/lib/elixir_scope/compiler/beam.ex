@@ -69,6 +69,27 @@ defmodule ElixirScope.Compiler.Beam do
     end
   end
 
+  @doc """
+  Loads modules, at once and prepared beside each other where that can be. Returns those that could not be loaded, with
+  the reasons; `:in_use` where a process still runs code older than the present one.
+  """
+  @spec load([{module, path :: charlist, binary}]) :: [{module, term}]
+  def load([]), do: []
+
+  def load(modules) do
+    with true <- Enum.all?(modules, fn {module, _, _} -> :code.soft_purge(module) end),
+         {:ok, prepared} <- :code.prepare_loading(modules),
+         :ok <- :code.finish_loading(prepared) do
+      []
+    else
+      _ -> for {module, _, _} = one <- modules, {:error, reason} <- [load_one(one)], do: {module, reason}
+    end
+  end
+
+  defp load_one({module, path, binary}) do
+    with true <- :code.soft_purge(module) || {:error, :in_use}, do: :code.load_binary(module, path, binary)
+  end
+
   @sites ~c"EScS"
   # What makes up the code; everything else says something about it.
   @code [~c"AtU8", ~c"Atom", ~c"Code", ~c"StrT", ~c"ImpT", ~c"ExpT", ~c"FunT", ~c"LitT", ~c"LocT", ~c"Line", ~c"Type"]

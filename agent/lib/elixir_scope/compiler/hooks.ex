@@ -50,15 +50,10 @@ defmodule ElixirScope.Compiler.Hooks do
   end
 
   defp set_all(hooks) do
-    hooks
-    |> Enum.map(fn {app, module, edits} -> {module, spawn_monitor(fn -> exit(set(app, module, edits)) end)} end)
-    |> Enum.flat_map(fn {module, {pid, ref}} ->
-      receive do
-        {:DOWN, ^ref, :process, ^pid, :ok} -> []
-        {:DOWN, ^ref, :process, ^pid, {:error, reason}} -> [{module, reason}]
-        {:DOWN, ^ref, :process, ^pid, reason} -> [{module, reason}]
-      end
-    end)
+    found = for {app, module, edits} <- hooks, do: {module, beam(app, module), edits}
+
+    for({module, nil, _} <- found, do: {module, :not_found}) ++
+      Rewrite.load(for {module, path, edits} <- found, path != nil, do: {module, path, edits})
   end
 
   @doc "Writes what could not be set into the recording."
@@ -73,13 +68,6 @@ defmodule ElixirScope.Compiler.Hooks do
     end
 
     :ok
-  end
-
-  defp set(app, module, edits) do
-    case beam(app, module) do
-      nil -> {:error, :not_found}
-      path -> Rewrite.load(module, path, edits)
-    end
   end
 
   # Since Elixir 1.15 its other applications are not on the path yet when the agent boots.

@@ -30,9 +30,7 @@ defmodule ElixirScope.Compiler.Loader do
     todo = Enum.reject(modules, fn {module, _, _} -> is_map_key(done, module) end)
     cache = if todo != [], do: Cache.open(plan)
 
-    results =
-      in_parallel(todo, fn {module, beam, kind} -> {module, beam, instrument(module, beam, kind, plan, cache)} end)
-
+    results = apart(fn -> todo |> instrumented(plan, cache) |> loaded() end)
     Cache.trim(cache)
     new = for {module, beam, :ok} <- results, into: %{}, do: {module, beam}
     :persistent_term.put(@armed, Map.merge(done, new))
@@ -64,15 +62,38 @@ defmodule ElixirScope.Compiler.Loader do
     :ok
   end
 
+  defp instrumented(modules, plan, cache) do
+    modules
+    |> Task.async_stream(
+      fn {module, beam, kind} -> {module, beam, instrument(module, beam, kind, plan, cache)} end,
+      max_concurrency: System.schedulers_online(),
+      timeout: :infinity,
+      ordered: false
+    )
+    |> Enum.map(fn {:ok, result} -> result end)
+  end
+
+  # All at once: each time code is loaded, the VM makes a new table of all functions there are.
+  defp loaded(results) do
+    failed = Map.new(Beam.load(for {module, beam, {:load, binary}} <- results, do: {module, beam, binary}))
+
+    for {module, beam, result} <- results do
+      case {result, failed} do
+        {{:load, _}, %{^module => :in_use}} -> {module, beam, {:skip, :old_code_in_use}}
+        {{:load, _}, %{^module => reason}} -> {module, beam, {:skip, reason}}
+        {{:load, _}, _} -> {module, beam, :ok}
+        _ -> {module, beam, result}
+      end
+    end
+  end
+
   defp instrument(module, beam, kind, plan, cache) do
     with {:ok, original} <- read(beam),
          nil <- Beam.announcement(original),
          :ok <- replaceable(module),
          {:ok, binary, {info, sites}} <- prepare(module, original, kind, plan, cache),
-         :ok <- Instrument.announce(info, sites),
-         true <- :code.soft_purge(module) || {:skip, :old_code_in_use},
-         {:module, ^module} <- :code.load_binary(module, beam, binary) do
-      :ok
+         :ok <- Instrument.announce(info, sites) do
+      {:load, binary}
     else
       # The compile-time door was here before.
       {%{} = info, sites} -> Instrument.announce(info, sites)
@@ -118,16 +139,8 @@ defmodule ElixirScope.Compiler.Loader do
   end
 
   # In a process of its own: the caller is the user's, and must find neither messages nor links afterwards.
-  defp in_parallel(items, fun) do
-    {pid, ref} =
-      spawn_monitor(fn ->
-        exit(
-          {:results,
-           items
-           |> Task.async_stream(fun, max_concurrency: System.schedulers_online(), timeout: :infinity, ordered: false)
-           |> Enum.map(fn {:ok, result} -> result end)}
-        )
-      end)
+  defp apart(fun) do
+    {pid, ref} = spawn_monitor(fn -> exit({:results, fun.()}) end)
 
     receive do
       {:DOWN, ^ref, :process, ^pid, {:results, results}} -> results
