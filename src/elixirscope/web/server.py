@@ -17,6 +17,7 @@ from elixirscope.web.address import Address
 from elixirscope.web.app import application
 from elixirscope.web.security import Guard
 from elixirscope.web.showing import Showing
+from elixirscope.web.warming import Warming
 
 
 class Server:
@@ -55,11 +56,14 @@ class Server:
         """Serve until interrupted or `stop`."""
         # What is loaded by now stays: looking through it for garbage again and again takes tens of milliseconds.
         gc.freeze()
+        warming = Warming(self.showing.film.recording.path)
+        warming.start()
         try:
             self._server.run(sockets=[self._socket])
         except KeyboardInterrupt:
             pass  # Ctrl-C is how a person ends it
         finally:
+            warming.stop()
             self._socket.close()
 
     def stop(self) -> None:
