@@ -40,15 +40,14 @@ _RARE: Final = [k for k in _MARKS if k not in (Kind.STATE, Kind.SPAWN, Kind.REGI
 
 
 class Density(msgspec.Struct):
-    """Counts per bucket of `bucket_ns`, the first bucket beginning at the window's start. `life` is 1 where it
-    lived."""
+    """Counts per bucket of `bucket_ns`, the first bucket beginning at the window's start; of what never happened an
+    empty list."""
 
     bucket_ns: int
     calls: list[int]
     messages: list[int]
     states: list[int]
     errors: list[int]
-    life: list[int]
 
 
 class Span(msgspec.Struct, frozen=True):
@@ -216,9 +215,7 @@ def _densities(query: QueryCoordinator, start: int, end: int, width: int, proces
     count = len(bounds) - 1
     found = {
         process: Density(
-            bucket_ns=bucket,
-            **{sort: counts.tolist() for sort, counts in sorts.items()},
-            life=_life(query, process, start, bucket, count),
+            bucket_ns=bucket, **{sort: counts.tolist() if counts.any() else [] for sort, counts in sorts.items()}
         )
         for process, sorts in densities(query, bounds, processes).items()
     }
@@ -226,18 +223,10 @@ def _densities(query: QueryCoordinator, start: int, end: int, width: int, proces
         if row["process"] in found and row["exit_kind"] == "crash" and row["exit_event"] is not None:
             at = int(query.column("events", "at")[row["exit_event"]])
             if start <= at <= end:
-                found[row["process"]].errors[min((at - start) // bucket, count - 1)] += 1
+                lane = found[row["process"]]
+                lane.errors = lane.errors or [0] * count
+                lane.errors[min((at - start) // bucket, count - 1)] += 1
     return found
-
-
-def _life(query: QueryCoordinator, process: int, start: int, bucket: int, count: int) -> list[int]:
-    row = query.process_row(process)
-    if row is None:
-        return [0] * count
-    first = min(max(0, (row["start"] - start) // bucket), count)
-    last = count - 1 if row["end"] is None else min((row["end"] - start) // bucket, count - 1)
-    lived = max(0, last - first + 1)
-    return [0] * first + [1] * lived + [0] * (count - first - lived)
 
 
 def _marks(

@@ -6,16 +6,13 @@ const inks = { call: 1, message: 2, state: 3, error: 4 }
 const place: Place = { left: 0, per: 2, top: 1, bottom: 9, scale: 1 }
 
 function drawn(density: Partial<Density>, where: Partial<Place> = {}, width = 8): string[] {
-  const count = density.calls?.length ?? 0
-  const none = Array<number>(count).fill(0)
   const data = new Uint32Array(width * 10)
   const full = {
     bucket_ns: 1,
-    calls: none,
-    messages: none,
-    states: none,
-    errors: none,
-    life: none,
+    calls: [],
+    messages: [],
+    states: [],
+    errors: [],
     ...density,
   }
   bars({ data, width, height: 10 }, full, { ...place, ...where }, inks)
@@ -23,6 +20,10 @@ function drawn(density: Partial<Density>, where: Partial<Place> = {}, width = 8)
 }
 
 describe('bars', () => {
+  it('are there where one sort alone happened', () => {
+    expect(drawn({ states: [0, 1] }).at(-2)).toBe('00330000')
+  })
+
   it('stand on the ground, the tallest as high as its lane, parts over each other', () => {
     const rows = drawn({ calls: [4, 0, 1, 0], messages: [4, 0, 0, 0], states: [8, 0, 0, 0] })
     expect(rows).toEqual([

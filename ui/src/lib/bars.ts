@@ -36,10 +36,11 @@ export function bars(pixels: Pixels, data: Density, place: Place, inks: Inks): v
   const { left, per, top, bottom, scale } = place
   const { calls, messages, states, errors } = data
   const first = Math.max(0, Math.floor(-left / per) - 1)
-  const last = Math.min(calls.length - 1, Math.ceil((width - left) / per))
+  const count = Math.max(calls.length, messages.length, states.length, errors.length)
+  const last = Math.min(count - 1, Math.ceil((width - left) / per))
   const gap = per >= 3 * scale ? Math.round(scale) : 0
   let most = 1
-  for (let index = 0; index < calls.length; index += 1) {
+  for (let index = 0; index < count; index += 1) {
     most = Math.max(most, (calls[index] ?? 0) + (messages[index] ?? 0) + (states[index] ?? 0))
   }
   const unit = (bottom - top) / Math.sqrt(most)

@@ -9,6 +9,7 @@ export interface Tile {
   width: number // px that the answer is made for
 }
 
+const SORTS = ['calls', 'messages', 'states', 'errors'] as const
 const SHARPEST = 0.7 // of a level's span: between its closest view (0.5) and its widest (1)
 
 /**
@@ -38,8 +39,9 @@ export function enough(data: TimelineData, view: Viewport, duration: number): bo
 /** About how many bytes an answer takes while it is kept. */
 export function weigh(data: TimelineData): number {
   let parts = data.messages.length * 2
-  for (const lane of data.lanes) {
-    parts += lane.marks.length + (lane.spans?.length ?? 0) * 2 + (lane.density?.calls.length ?? 0) / 2
+  for (const { marks, spans, density } of data.lanes) {
+    parts += marks.length + (spans?.length ?? 0) * 2
+    if (density) for (const sort of SORTS) parts += density[sort].length / 8
   }
   return parts * 80
 }
