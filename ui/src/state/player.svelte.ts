@@ -14,6 +14,9 @@ export const SPEEDS = [0.25, 0.5, 1, 2, 4] as const
 /** At speed 1 the whole view passes in this time (s): recordings last from µs to hours. */
 const CROSSING = 20
 
+/** Frames for which a picture may be on its way. */
+const REMEMBERED = 600
+
 type Direction = 'next' | 'previous'
 
 /** The transport bar: steps by event, and playing. */
@@ -92,23 +95,28 @@ class Player {
     this.playing = false
   }
 
+  /** The playhead moves with every frame of the screen, the views as fast as pictures come. */
   play(): void {
     this.playing = true
     let before = performance.now()
     let at = focus.moment?.at ?? 0
+    const own = new Set([at]) // where the views may be on our account: the last times that they were sent to
     if (at >= recording.duration) at = 0
     const frame = (now: number): void => {
       if (!this.playing) return
       // Somebody else moved the focus: play on from there.
       const moved = focus.moment?.at ?? at
-      if (Math.abs(moved - at) > 1) at = moved
-      at = Math.min(
-        recording.duration,
-        at + ((now - before) / 1000) * (viewport.span / CROSSING) * this.speed,
-      )
+      if (!own.has(moved)) at = moved
+      at += ((now - before) / 1000) * (viewport.span / CROSSING) * this.speed
+      at = Math.min(recording.duration, at)
       before = now
-      focus.at(at, focus.process, 'scrub')
-      at = focus.moment?.at ?? at
+      const time = Math.round(at)
+      own.add(time)
+      for (const oldest of own) {
+        if (own.size <= REMEMBERED) break
+        own.delete(oldest)
+      }
+      focus.soon({ at: time, process: focus.process, event: null, call: null }, 'scrub')
       viewport.reveal(at)
       if (at >= recording.duration) this.pause()
       else requestAnimationFrame(frame)
