@@ -285,6 +285,17 @@ def test_back_and_forward_walk_the_moments(page: Page, film: Film, sale: int) ->
     expect(page.get_by_test_id("moment")).to_contain_text("Ledger")
 
 
+def test_the_process_in_focus_stays_in_sight_in_the_list(page: Page, film: Film, sale: int) -> None:
+    page.set_viewport_size({"width": 1280, "height": 420})  # most rows are out of sight
+    rows = page.get_by_test_id("processes").locator("[data-testid^=process-]")
+    for row in (rows.last, rows.first):
+        number = int(str(row.get_attribute("data-testid")).removeprefix("process-"))
+        first = film.query.rows("select min(event) as event from raw.events where process = ?", [number])[0]["event"]
+        go(page, int(first))
+        expect(row).to_have_attribute("aria-current", "true")
+        expect(row).to_be_in_viewport()
+
+
 def test_a_link_and_the_way_back_bring_their_moment_into_view(page: Page, film: Film, sale: int) -> None:
     go(page, sale)
     expect(page.get_by_test_id("playhead")).to_be_visible()

@@ -19,14 +19,17 @@ const idle = (then: () => void): void => {
   else setTimeout(then, DRAWN / 4)
 }
 
-/** Calls back when nothing has been asked for a while, and what was asked for is drawn; gives what calls it off. */
-export function atRest(then: () => void): () => void {
+/**
+ * Calls back when nothing has been asked for a while, after `rest` ms at the earliest, and what was asked for is drawn;
+ * gives what calls it off.
+ */
+export function atRest(then: () => void, rest = REST): () => void {
   let off = false
   const look = (): void => {
     if (traffic.running > 0) timer = setTimeout(look, REST)
     else idle(() => !off && then())
   }
-  let timer = setTimeout(look, REST)
+  let timer = setTimeout(look, rest)
   return () => {
     off = true
     clearTimeout(timer)
