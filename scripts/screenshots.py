@@ -198,6 +198,13 @@ def who_changed(page: Page) -> None:
     page.get_by_test_id("blame-version").wait_for()
 
 
+def history(page: Page) -> None:
+    """Every version of a state, with what it changed."""
+    page.keyboard.press("Alt+3")
+    page.get_by_test_id("state-list").click()
+    page.get_by_test_id("history-changes").first.wait_for()
+
+
 def retro(page: Page) -> None:
     """A print that nobody wrote, at every passing of a line."""
     line = page.get_by_test_id("source-line").get_attribute("data-line")
@@ -227,6 +234,40 @@ def causes(page: Page) -> None:
     settle(page)
     page.get_by_test_id("cone-backward").click()
     page.get_by_test_id("cone").wait_for()
+
+
+def cone(page: Page) -> None:
+    """What an event led to, lit in every view."""
+    tab(page, "causes")
+    settle(page)
+    page.get_by_test_id("cone-forward").click()
+    page.get_by_test_id("cone").wait_for()
+    tab(page, "constellation")
+    for _ in range(3):
+        page.locator("body").press("s")
+
+
+def window(page: Page) -> None:
+    """A window that scopes all views: who talked with whom in it."""
+    tall(page, "constellation")
+    page.locator("body").press("r")
+    page.get_by_test_id("counted").filter(has_text="in the window").wait_for()
+    for _ in range(3):
+        page.locator("body").press("s")
+
+
+def grouped(page: Page) -> None:
+    """All lanes of the whole recording, by application."""
+    page.get_by_test_id("cast").select_option("all")
+    page.locator("body").press("g")
+    page.locator("body").press("f")
+
+
+def palette(page: Page) -> None:
+    """Functions, processes, values and commands from one field."""
+    page.keyboard.press("Control+k")
+    page.keyboard.type("sell")
+    page.get_by_test_id("palette-entry").filter(has_text="BoxOffice.sell/3").wait_for()
 
 
 def flow(page: Page) -> None:
@@ -320,15 +361,21 @@ SCENES: dict[str, Callable[[Page], None]] = {
     "critical-path": critical,
     "state-diff": state_diff,
     "who-changed": who_changed,
+    "state-history": history,
     "retroactive-print": retro,
     "constellation": lambda page: tall(page, "constellation"),
     "constellation-3d": space,
+    "window": window,
+    "lanes": grouped,
     "causes": causes,
+    "cone": cone,
     "space-time": space_time,
     "two-moments": relation,
     "flow": flow,
     "flow-forward": flow_forward,
     "find": find,
+    "palette": palette,
+    "shortcuts": lambda page: page.keyboard.press("?"),
     "why-not": why_not,
     "query": query,
     "notebook": notebook,
@@ -339,7 +386,10 @@ SCENES: dict[str, Callable[[Page], None]] = {
 def settle(page: Page) -> None:
     """Wait until the page has what it asked for and has drawn it, and its last word has faded."""
     page.wait_for_load_state("networkidle")
+    page.locator("[data-testid=cinema][data-ready=true]").wait_for()
+    page.locator("[data-testid=flame][data-busy=true]").wait_for(state="detached")
     page.locator("[data-testid=said].shown").wait_for(state="detached")
+    page.evaluate("() => document.activeElement.tagName === 'BUTTON' && document.activeElement.blur()")
     page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 

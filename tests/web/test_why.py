@@ -46,7 +46,7 @@ def test_a_cone_tells_who_what_and_where_in_all_other_views(page: Page, film: Fi
     go(page, charge)
     page.get_by_test_id("tab-causes").click()
     page.get_by_test_id("cone-forward").click()
-    expect(page.get_by_test_id("cone")).to_contain_text(f"{len(cone)} events")
+    expect(page.get_by_test_id("cone")).to_contain_text(f"{len(cone):,} events")
 
     unlit = page.locator(".unlit")
     rows = page.get_by_test_id("processes").locator("li:has([data-testid^=process-])")

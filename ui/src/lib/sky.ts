@@ -36,6 +36,7 @@ export interface Seen {
 const GOLDEN = Math.PI * (3 - Math.sqrt(5))
 const APART = 1.35 // between the middles of two neighbours, in radii
 const EYE = 2.6 // distance of the eye from the middle, in radii of the sky
+const FEW = 150 // so many can be dots that are easy to see and to hit
 const STRETCH = 2 // of one direction against the other, at most
 const CELL = 4 // px: how exactly it is known where there is room for names
 
@@ -129,6 +130,7 @@ export function project(stars: Star[], camera: Camera, width: number, height: nu
     Math.min(most, Math.max(least, fit[1] / high)) * camera.zoom,
   ]
   const unit = least * camera.zoom
+  const smallest = stars.length < FEW ? 4 : 2
   const [cy, sy, cp, sp] = [
     Math.cos(camera.yaw),
     Math.sin(camera.yaw),
@@ -147,7 +149,7 @@ export function project(stars: Star[], camera: Camera, width: number, height: nu
       y: height / 2 + camera.top + y * scale * down,
       scale,
       depth,
-      radius: Math.max(2, Math.min(13, star.r * scale * unit)),
+      radius: Math.max(smallest, Math.min(13, star.r * scale * unit)),
     }
   })
   return seen.sort((a, b) => b.depth - a.depth || a.star.node.process - b.star.node.process)

@@ -1,4 +1,5 @@
 import { api } from '../lib/api'
+import { group } from '../lib/time'
 import { highlights } from './highlights.svelte'
 import { menu } from './menu.svelte'
 
@@ -27,6 +28,7 @@ class Cones {
         event,
         label: here?.label ?? `e${event}`,
         direction,
+        cut: steps.length >= MOST,
         events: new Set([event, ...steps.map((step) => step.event)]),
         processes: new Set(all.map((one) => one.process)),
         steps: all,
@@ -34,7 +36,7 @@ class Cones {
       }
       menu.say(
         steps.length >= MOST
-          ? `The nearest ${MOST} consequences are shown in every view`
+          ? `The nearest ${group(MOST)} events are shown in every view`
           : `${steps.length} events are shown in every view`,
       )
     } catch (reason) {

@@ -13,6 +13,8 @@ export interface Cone {
   event: number
   label: string
   direction: 'forward' | 'backward'
+  /** Whether it holds the nearest events alone, because there are very many. */
+  cut: boolean
   events: ReadonlySet<number>
   processes: ReadonlySet<number>
   steps: readonly Pick[]
