@@ -203,6 +203,75 @@ def test_a_missing_key_may_be_the_fault_of_the_map() -> None:
     assert trust < 1
 
 
+def test_what_lacks_a_key_comes_before_the_key_and_an_atom_is_no_suspect() -> None:
+    lacking: Any = ((Atom("badkey"), Atom("name"), Atom("nil")), [])
+    assert list(bad_values(lacking, ())) == [(Atom("nil"), 1.0)]
+    other: Any = ((Atom("badkey"), b"A9", {b"A1": 1}), [])
+    assert list(bad_values(other, ())) == [({b"A1": 1}, 0.8), (b"A9", 0.7)]
+
+
+def test_a_nil_that_a_variable_is_bound_to_is_not_the_one_somewhere_in_the_state(found: Investigate) -> None:
+    (finding,) = found("""
+processes: main, worker
+main starts worker running Odd.Worker.init/1
+worker callback Odd.Worker.init([])
+worker state %{jobs: [], last: nil}
+worker return {:ok, :state}
+main -> worker call {:finish, 3} as q
+worker callback Odd.Worker.handle_call({:finish, 3}, main) @ lib/worker.ex:10
+worker bind job = nil @ lib/worker.ex:13
+worker raise :error, {:badkey, :name, nil} @ lib/worker.ex:14
+worker exits {{:badkey, :name, nil}, [{Odd.Worker, :handle_call, 3, []}]}
+""")
+    assert finding.location is not None
+    assert (finding.location.file, finding.location.line) == ("lib/worker.ex", 13)
+
+
+def test_what_no_clause_takes_is_told_with_who_sent_it(found: Investigate) -> None:
+    (finding,) = found("""
+processes: main, worker
+main spawns worker running Odd.Worker.init/1
+main -> worker {:tock, 1}
+worker exits {:function_clause, [{Odd.Worker, :handle_info, [{:tock, 1}, %{last: nil}], []}]}
+""")
+    assert finding.title == "Crash: FunctionClauseError in Odd.Worker.handle_info/2"
+    assert "no clause takes ({:tock, 1}, %{last: nil})" in finding.explanation
+    assert finding.evidence[0].text.removeprefix("#PID<0.100.0>") == " sent {:tock, 1}, the last that it got"
+    assert "a clause" in finding.suggestion
+
+
+def test_a_server_that_calls_itself(found: Investigate) -> None:
+    (finding,) = found("""
+processes: main, worker
+main starts worker running Odd.Worker.init/1
+worker callback Odd.Worker.init([])
+worker state %{}
+worker return {:ok, :state}
+main -> worker call :ask_self as q
+worker callback Odd.Worker.handle_call(:ask_self, main) @ lib/worker.ex:11
+worker exits {:calling_self, {GenServer, :call, [Odd.Worker, :count, 200]}}
+""")
+    assert finding.title == "Deadlock: Odd.Worker.handle_call/3 calls its own process"
+    assert finding.evidence[0].text.removeprefix("#PID<0.100.0>") == " sent :ask_self, which was being handled"
+
+
+def test_an_error_that_was_not_expected_is_told_to_both_sides(found: Investigate) -> None:
+    (finding,) = found("""
+processes: main, ada
+main spawns ada running Shop.Client.run/0
+ada call Shop.Client.run() @ lib/client.ex:2
+ada call Shop.Stock.take("cup") @ lib/stock.ex:5
+ada return {:error, :sold_out} @ :8
+ada raise :error, {:badmatch, {:error, :sold_out}} @ lib/client.ex:3
+ada exits {{:badmatch, {:error, :sold_out}}, [{Shop.Client, :run, 0, []}]}
+""")
+    assert finding.location is not None
+    assert (finding.location.file, finding.location.line) == ("lib/stock.ex", 8)
+    assert finding.suggestion == (
+        "Let Shop.Client.run/0 expect {:error, :sold_out}, or find out in Shop.Stock.take/1 why it came to that."
+    )
+
+
 def test_div_wants_whole_numbers() -> None:
     stack: list[Any] = [(Atom("erlang"), Atom("div"), [220.0, 100], [])]
     assert next(bad_values((Atom("badarith"), stack), ())) == (220.0, 1.0)

@@ -250,3 +250,19 @@ def test_an_assertion_on_what_no_call_gave_is_told_as_it_is(found: Investigate) 
     picture = CART + BEGIN + RUNS + added(1) + TOTAL
     (finding,) = found(picture + asserted("code:  assert 1 == 2", "left:  1", "right: 2"))
     assert finding.title == "Failed: test sells (Office.SalesTest): left 1, right 2"
+
+
+def test_a_message_that_never_came_is_told_with_what_came_instead(found: Investigate) -> None:
+    text = "\\n".join(
+        [
+            *("** (ExUnit.AssertionError) ", "", "Assertion failed, no matching message after 50ms"),
+            *("code: assert_receive {:finished, _}", "mailbox:", "  pattern: {:finished, _}", "  value:   {:done, 1}"),
+        ]
+    )
+    failed = f'night exits :shutdown\nmain test "sells" of Office.SalesTest failed "{text}"\n'
+    picture = "processes: main, night, helper\n" + BEGIN + RUNS + "night spawns helper\n"
+    (finding,) = found(picture + "helper -> night {:done, 1}\n" + failed)
+    assert finding.title == "Failed: test sells (Office.SalesTest): {:finished, _} never came; {:done, 1} came"
+    assert " sent {:done, 1}, which is not {:finished, _}" in finding.evidence[0].text
+    (silent,) = found(picture + failed)
+    assert "No other message came either" in silent.explanation

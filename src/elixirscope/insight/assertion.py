@@ -66,6 +66,12 @@ def sides(test: Row) -> dict[str, str]:
     return dict(_PART.findall(text)) if "AssertionError" in text else {}
 
 
+def awaited(test: Row) -> str | None:
+    """The pattern of the message that a test awaited in vain with `assert_receive` or `assert_received`."""
+    said = re.search(r"no matching message.*?^code:\s+assert_received? (.*?)\n", test["text"] or "", re.S | re.M)
+    return said[1].strip() if said else None
+
+
 def line_of(history: History, test: Row) -> int | None:
     """The line of the assertion, sought in the recorded source from the head of the test on."""
     code = sides(test).get("code", "").partition("\n")[0].strip()
@@ -73,7 +79,8 @@ def line_of(history: History, test: Row) -> int | None:
     if not code or source is None:
         return None
     first = test["line"] or 1
-    return next((n for n in range(first, len(source) + 1) if source[n - 1].strip() == code), None)
+    lines = ((number, source[number - 1].strip()) for number in range(first, len(source) + 1))
+    return next((number for number, line in lines if line == code or line.startswith(f"{code},")), None)
 
 
 def _side(value: Term, said: dict[str, str]) -> str | None:

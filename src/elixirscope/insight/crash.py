@@ -12,7 +12,8 @@ from elixirscope.insight.collapse import Collapse, died_with, tests_hit
 from elixirscope.insight.findings import Evidence, Finding, Location
 from elixirscope.insight.history import History
 from elixirscope.insight.origin import Origin, Tracer, suspect
-from elixirscope.insight.values import Key, distinctive, leaves, pairs, parts, same, short, struct_name
+from elixirscope.insight.values import Key, distinctive, leaves, pairs, parts, requested, same, short, struct_name
+from elixirscope.query.names import mfa
 from elixirscope.query.row import Row
 from elixirscope.recording.terms import Atom
 
@@ -29,14 +30,14 @@ _CARRIES_VALUE = {
     "badmap": 1.0,
     "badfun": 1.0,
 }
-_CARRIES_VALUE["badkey"] = 0.7
 _OF_THE_VM = frozenset(
     {"ArgumentError", "ArithmeticError", "FunctionClauseError", "UndefinedFunctionError", "BadMapError"}
     | {"KeyError", "Protocol.UndefinedError", "BadFunctionError", "ErlangError"}
 )
 _UNMATCHED = frozenset({"MatchError", "CaseClauseError", "WithClauseError", "TryClauseError", "FunctionClauseError"})
 _OF_INTEGERS = frozenset({"div", "rem", "band", "bor", "bxor", "bnot", "bsl", "bsr"})
-_VALUE_FIELDS = {Atom("value"): 1.0, Atom("key"): 0.7, Atom("term"): 0.9}
+_VALUE_FIELDS = {Atom("value"): 1.0, Atom("term"): 0.9}
+_CALLS_ITSELF = ":calling_self"
 
 
 def crashes(history: History, collapses: list[Collapse]) -> list[Finding]:
@@ -87,10 +88,11 @@ def _finding(history: History, collapse: Collapse, exception: Row | None, hit: l
     frame = _raising_frame(history, collapse, exception)
     label = history.label(collapse.process)
     what = (exception or {}).get("type") or short(reason)
-    text = (exception or {}).get("text") or short(reason, 160)
+    text = _refused_arguments(reason) or (exception or {}).get("text") or short(reason, 160)
     origin = _origin(history, collapse, exception, frame, reason)
-    evidence = list(reversed(origin.steps)) if origin else _trigger(history, frame)
-    at = f" in {history.name(frame)}" if frame else ""
+    evidence = list(reversed(origin.steps)) if origin else _trigger(history, collapse, frame)
+    where = _function(history, frame, exception)
+    at = f" in {where}" if where else ""
     evidence.append(
         history.evidence(
             _event(collapse, exception), f"{label} crashed{at}: {text}", call=frame["call"] if frame else None
@@ -100,12 +102,12 @@ def _finding(history: History, collapse: Collapse, exception: Row | None, hit: l
     evidence += [tests.failure(history, test) for test in hit if test["result"] == "failed"]
     return Finding(
         kind="crash",
-        title=_title(history, what, frame, label, origin, len(collapse.followers)),
+        title=_title(history, what, where or label, frame, origin, len(collapse.followers)),
         confidence=round(_confidence(origin, frame, hit), 2),
         location=_location(history, frame, exception, origin),
         evidence=evidence,
-        explanation=_explanation(history, collapse, what, text, frame, origin, hit),
-        suggestion=_suggestion(history, frame, origin, what),
+        explanation=_explanation(history, collapse, what, text, where, origin, hit),
+        suggestion=_suggestion(history, frame, origin, what, where),
     )
 
 
@@ -161,11 +163,15 @@ def bad_values(reason: Any, arguments: Any, text: str = "") -> Iterator[tuple[An
     name = struct_name(inner)
     if isinstance(inner, tuple) and len(inner) >= 2 and inner[0] in _CARRIES_VALUE:
         yield inner[1], _CARRIES_VALUE[inner[0]]
+    if isinstance(inner, tuple) and len(inner) >= 2 and inner[0] == "badkey":
+        yield from _without_key(*inner[1:3])
     if name is not None:
         fields = {step.key: value for step, value in parts(inner) if isinstance(step, Key)}
         for field_name, trust in _VALUE_FIELDS.items():
             if not same(fields.get(field_name, Atom("nil")), Atom("nil")):
                 yield fields[field_name], trust
+        if name == "KeyError":
+            yield from _without_key(fields.get(Atom("key"), Atom("nil")))
     given = _stack_arguments(stack)
     yield from ((value, 1.0) for value in given if suspect(value))
     if inner == "badarith":
@@ -184,6 +190,15 @@ def bad_values(reason: Any, arguments: Any, text: str = "") -> Iterator[tuple[An
         yield from ((value, 0.6) for value in given if distinctive(value))
 
 
+def _without_key(key: Any, term: Any = None) -> Iterator[tuple[Any, float]]:
+    """What may be wrong where a key is missing: the term that has it not; the key only if it is no atom, which the
+    code itself most likely names."""
+    if term is not None:
+        yield term, 1.0 if suspect(term) else 0.8
+    if not isinstance(key, Atom):
+        yield key, 0.7
+
+
 def kept_under(arguments: Any, text: str) -> Iterator[Any]:
     """What maps among the arguments keep under a key that the text of an exception names."""
     for step, value in pairs(arguments):
@@ -197,19 +212,40 @@ def _stack_arguments(stack: list[Any]) -> list[Any]:
     return []
 
 
-def _trigger(history: History, frame: Row | None) -> list[Evidence]:
-    """Without a bad value: the message that was being handled."""
-    for call in reversed(history.enclosing(frame["call"] if frame else None)):
+def _trigger(history: History, collapse: Collapse, frame: Row | None) -> list[Evidence]:
+    """Without a bad value: the message that was being handled; the last that came, if no code was seen handling it."""
+    if frame is None:
+        last = history.query.find_before("messages", "to_process", collapse.process, "message", collapse.exit_event)
+        return [_sent(history, message, "the last that it got") for message in last if message["value"] is not None]
+    for call in reversed(history.enclosing(frame["call"])):
         outer = history.call(call)
         message = history.message(outer["message"]) if outer else None
         if message is not None:
-            sender = history.label(message["from_process"])
-            text = f"{sender} sent {short(history.term(message['value']))}, which was being handled"
-            return [history.evidence(message["send_event"] or message["message"], text)]
+            return [_sent(history, message, "which was being handled")]
     return []
 
 
+def _sent(history: History, message: Row, then: str) -> Evidence:
+    text = f"{history.label(message['from_process'])} sent {short(requested(history.term(message['value'])))}, {then}"
+    return history.evidence(message["send_event"] or message["message"], text)
+
+
 # Telling
+
+
+def _function(history: History, frame: Row | None, exception: Row | None) -> str | None:
+    """The function that raised: that of the frame, or the one that the stack trace names."""
+    if frame is not None:
+        return history.name(frame)
+    return mfa(exception) if exception is not None and exception["module"] else None
+
+
+def _refused_arguments(reason: Any) -> str | None:
+    """What no clause of a function took: its arguments, which only the stack trace has."""
+    if not (isinstance(reason, tuple) and len(reason) == 2 and reason[0] == "function_clause"):
+        return None
+    given = _stack_arguments(reason[1]) if isinstance(reason[1], list) else []
+    return f"no clause takes ({', '.join(short(value, 40) for value in given)})" if given else None
 
 
 def _confidence(origin: Origin | None, frame: Row | None, hit: list[Row]) -> float:
@@ -225,7 +261,8 @@ def _location(history: History, frame: Row | None, exception: Row | None, origin
     if origin is not None and origin.location is not None:
         return origin.location
     if frame is not None:
-        return history.place(frame, (exception or {}).get("line"))
+        line = (exception or {}).get("line")
+        return history.place(frame, line) if line else history.clause(frame)
     if exception is not None and exception["module"]:
         return Location(
             exception["module"],
@@ -243,8 +280,9 @@ def _elsewhere(frame: Row | None, origin: Origin | None) -> bool:
     )
 
 
-def _title(history: History, what: str, frame: Row | None, label: str, origin: Origin | None, followers: int) -> str:
-    at = f"{history.name(frame)}" if frame else label
+def _title(history: History, what: str, at: str, frame: Row | None, origin: Origin | None, followers: int) -> str:
+    if what == _CALLS_ITSELF:
+        return f"Deadlock: {at} calls its own process"
     made = (
         f", by a {short(origin.value, 30)} from {history.name(origin.maker)}"
         if origin and origin.maker and _elsewhere(frame, origin)
@@ -259,15 +297,16 @@ def _explanation(
     collapse: Collapse,
     what: str,
     text: str,
-    frame: Row | None,
+    where: str | None,
     origin: Origin | None,
     hit: list[Row],
 ) -> str:
     label = history.label(collapse.process)
     sentences = [
-        f"{label} died of {what}{f' ({text})' if text and text != what else ''}"
-        f"{f' in {history.name(frame)}' if frame else ''}."
+        f"{label} died of {what}{f' ({text})' if text and text != what else ''}{f' in {where}' if where else ''}."
     ]
+    if what == _CALLS_ITSELF:
+        sentences.append("It would have waited for itself for ever: while it handles a message it answers no other.")
     if origin is not None and origin.maker is not None:
         where = history.name(origin.maker)
         other = origin.maker["process"] != collapse.process
@@ -285,7 +324,9 @@ def _explanation(
     return " ".join(sentences)
 
 
-def _suggestion(history: History, frame: Row | None, origin: Origin | None, what: str) -> str:
+def _suggestion(history: History, frame: Row | None, origin: Origin | None, what: str, where: str | None) -> str:
+    if what == _CALLS_ITSELF:
+        return f"Let {where} call the function that makes the answer, not the server that it runs in."
     if origin is not None and origin.maker is not None and frame is not None and _elsewhere(frame, origin):
         maker, user, value = history.name(origin.maker), history.name(frame), short(origin.value, 40)
         if what in _UNMATCHED and suspect(origin.value):
@@ -293,6 +334,8 @@ def _suggestion(history: History, frame: Row | None, origin: Origin | None, what
         return f"Let {maker} refuse what it cannot answer, instead of passing {value} on to {user}."
     if frame is not None:
         return f"Check what {history.name(frame)} is given, and decide there what should happen with it."
+    if where is not None and what == "FunctionClauseError":
+        return f"Give {where} a clause for it, or see why it was called so."
     return "Look at the last events of the process before it ended."
 
 

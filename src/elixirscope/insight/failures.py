@@ -8,11 +8,12 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from elixirscope.insight import tests
-from elixirscope.insight.assertion import Assertion, line_of, refused, sides
+from elixirscope.insight.assertion import Assertion, awaited, line_of, refused, sides
 from elixirscope.insight.crash import bad_values
 from elixirscope.insight.findings import Finding, Location
 from elixirscope.insight.history import History
 from elixirscope.insight.origin import Origin, Tracer, suspect
+from elixirscope.insight.sightings import received
 from elixirscope.insight.values import short
 from elixirscope.query.row import Row
 
@@ -20,6 +21,9 @@ _ASSERTION = "ExUnit.AssertionError"
 
 CALLS = 20
 """Calls of a test that are looked at for those of its assertion, the last ones."""
+
+MESSAGES = 3
+"""Messages that came in place of an awaited one which are told, the last ones."""
 
 SIDE = 40
 """Characters of a side of an assertion in a title."""
@@ -34,6 +38,8 @@ def _finding(history: History, test: Row) -> Finding:
     raised = _raised(history, test)
     if raised is None and (assertion := refused(history, test)) is not None:
         return _asserted(history, test, assertion)
+    if raised is None and (pattern := awaited(test)) is not None:
+        return _awaiting(history, test, pattern)
     if raised is None:
         return _untold(history, test)
     exception = _exception(history, test, raised)
@@ -51,6 +57,31 @@ def _finding(history: History, test: Row) -> Finding:
         evidence=evidence,
         explanation=_explanation(history, test, raised, origin),
         suggestion=f"Decide in {history.name((origin and origin.maker) or raised)} what should happen then.",
+    )
+
+
+def _awaiting(history: History, test: Row, pattern: str) -> Finding:
+    """A message that never came, and those that did."""
+    frame, line = history.call(test["call"]), line_of(history, test)
+    given = received(history, frame, int(frame["end_event"] or test["end_event"])) if frame else []
+    came = [each for each in given if each.kind == "message" and each.row["kind"] == "info"][:MESSAGES]
+    told = [
+        f"{history.label(each.row['from_process'])} sent {short(each.term)}, which is not {pattern}" for each in came
+    ]
+    steps = [
+        history.evidence(each.row["send_event"] or each.event, text, call=each.row["sender_call"])
+        for each, text in zip(came, told, strict=True)
+    ]
+    last = f"; {short(came[0].term, SIDE)} came" if came else ""
+    what = "What came was another: " + "; ".join(reversed(told)) if came else "No other message came either"
+    return Finding(
+        kind="test",
+        title=f"Failed: {tests.title(test)}: {pattern} never came{last}",
+        confidence=0.6,
+        location=Location(test["module"] or "", test["name"] or "", 1, test["file"] or "", line or test["line"] or 0),
+        evidence=[*reversed(steps), tests.failure(history, test)],
+        explanation=f"The test waited for {pattern} in vain. {what}.",
+        suggestion="Look whether who should have sent it ran, and to whom it sent: *Why not?* in the Cinema says.",
     )
 
 

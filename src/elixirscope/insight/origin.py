@@ -27,6 +27,7 @@ from elixirscope.insight.values import (
     path_text,
     paths,
     requested,
+    same,
     short,
 )
 from elixirscope.query.row import Row
@@ -102,11 +103,19 @@ class Tracer:
         """The latest place the frame had the value from; narrows to the bare value where the frame made the rest."""
         while True:
             for sighting in sightings(self.history, frame, before):
-                if contains(sighting.term, self.needle):
+                if contains(sighting.term, self.needle) and not self._coincides(sighting, frame, before):
                     return sighting
             if self.needle is self.value:
                 return None
             self.needle = self.value
+
+    def _coincides(self, sighting: Sighting, frame: Row, before: int) -> bool:
+        """Whether a `nil` somewhere in a state says nothing, for the frame itself has a variable that is just that."""
+        if sighting.kind != "state" or distinctive(self.needle):
+            return False
+        bound = self._bound(frame, before)
+        values = self.history.term(bound["value"]) if bound else ()
+        return bound is not None and same(values[bound["position"]], self.needle)
 
     def _closed_over(self, frame: Row, needle: Any) -> Row | None:
         """The frame that made an anonymous function and holds the value: what it closes over is not recorded."""
