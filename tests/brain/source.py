@@ -5,12 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 from textwrap import dedent
 
+from elixirscope.brain.analyzer import join, read_project
+from elixirscope.brain.facts import Analysis
+from elixirscope.brain.project import find_project
+
 MIX = """\
 defmodule {module}.MixProject do
   use Mix.Project
   def project, do: [app: :{app}, version: "0.1.0"]
 end
 """
+
+
+def analyze(root: Path | str) -> Analysis:
+    """The analysis of a project, every file read anew."""
+    project = find_project(Path(root))
+    return join(project, read_project(project, {}))
 
 
 def write_project(root: Path, files: dict[str, str], app: str = "shop") -> Path:

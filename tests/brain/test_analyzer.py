@@ -8,11 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elixirscope.brain.analyzer import analyze
 from elixirscope.brain.facts import Analysis
 from elixirscope.brain.reader import read_file
 from elixirscope.errors import UsageError
-from tests.brain.source import STOCK, write_project
+from tests.brain.source import STOCK, analyze, write_project
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "ticket_office"
 

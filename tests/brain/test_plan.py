@@ -10,14 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elixirscope.brain.analyzer import analyze
 from elixirscope.brain.erlang import Atom, to_text
 from elixirscope.brain.levels import INTENTS, LEVEL_COST, LEVELS
 from elixirscope.brain.orchestrator import analysis_of, plan_for
 from elixirscope.brain.plan import Plan, Rule
 from elixirscope.brain.planner import make_plan, replan
 from elixirscope.errors import UsageError
-from tests.brain.source import STOCK, write_project
+from tests.brain.source import STOCK, analyze, write_project
 
 SOURCE = """\
 defmodule Shop do

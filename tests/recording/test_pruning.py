@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import elixirscope
+from elixirscope import open as recorded
 from elixirscope.errors import UsageError
 from elixirscope.pictures import record
 from elixirscope.recording.format import EVENT, FILE_HEADER, FrameType
@@ -86,6 +87,15 @@ def test_all_windows_keep_all(tmp_path: Path) -> None:
     assert rec.info.lost == 0
     assert rec.state("Seats").text == '%{free: ["A2"], sold: %{"A1" => :ann}}'
     assert before.keys() == {path.name for path in (folder / "raw").iterdir()}
+
+
+def test_info_names_the_processes_that_lost_events(elixirscope: Run, tmp_path: Path) -> None:
+    folder = record(LONG, tmp_path / "long.scope")
+    cut(folder, [], "a test", dry=False)
+    (box, client) = (row for row in recorded(folder).processes if row["lost"])
+    text = elixirscope("info", folder).stdout
+    assert f"  Box {box['pid']}: {box['lost']:,} events lost: pruned" in text
+    assert f"  {client['pid']}: {client['lost']:,} events lost: pruned" in text
 
 
 def test_a_value_outside_of_its_frame_is_damage_too(tmp_path: Path) -> None:

@@ -1,1 +1,1 @@
-"""From source to what is recorded. Ways in: `analyzer.analyze`, `planner.make_plan`, `plan.Plan`, `orchestrator`."""
+"""From source to what is recorded. Ways in: `orchestrator.analysis_of`, `planner.make_plan`, `plan.Plan`."""

@@ -4,28 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 
 import msgspec
 
 from elixirscope.brain.facts import Analysis, FileFacts, Hot, Module, Problem
 from elixirscope.brain.flows import Servers, find_flows
-from elixirscope.brain.project import Project, find_project
+from elixirscope.brain.project import Project
 from elixirscope.brain.reader import read_file
 from elixirscope.brain.risks import find_risks
 
 # A longer recursive function does real work in each step, and its values are worth having.
 _SMALL_LINES = 16
-
-
-def analyze(directory: Path | str, known: Mapping[str, FileFacts] | None = None) -> Analysis:
-    """Read the project in `directory`, without running any of it.
-
-    `known` gives the facts of files by the SHA-256 of their bytes and their path (`fact_key`), to save
-    reading them again. Raises `UsageError` when the folder does not exist or holds no Elixir code.
-    """
-    project = find_project(Path(directory))
-    return join(project, read_project(project, known or {}))
 
 
 def read_project(project: Project, known: Mapping[str, FileFacts]) -> dict[str, FileFacts]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
+from typing import TYPE_CHECKING
 
 import click
 from rich.text import Text
@@ -17,6 +19,9 @@ from elixirscope.cli.output import (
     print_json,
     size,
 )
+
+if TYPE_CHECKING:
+    from elixirscope.film import Film
 
 
 @click.command()
@@ -50,8 +55,17 @@ def command(recording: str, as_json: bool) -> None:
         out.print(Text(f"{label:>10}  ", style="dim") + Text(plain(value)))
     if info.coverage:
         out.print(Text("\nNot recorded", style="bold"))
+        names = _names(film)
         for gap in info.coverage:
-            out.print(Text(f"  {plain(gap.subject)}: {plain(gap.reason)}"))
+            out.print(Text(f"  {plain(names.get(gap.subject, gap.subject))}: {plain(gap.reason)}"))
+
+
+def _names(film: Film) -> dict[str, str]:
+    """A pid → what a person calls the process, and the pid; of those that only one process has."""
+    rows = film.query.processes if film.info.lost else []
+    counts = Counter(row["pid"] for row in rows)
+    named = {row["pid"]: f"{row['label']} {row['pid']}" for row in rows if row["label"] not in (None, row["pid"])}
+    return {pid: name for pid, name in named.items() if counts[pid] == 1}
 
 
 def _cache(count: int) -> str:
