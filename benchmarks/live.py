@@ -158,7 +158,8 @@ class Followed:
         # However long events take to be written, the clock is this much after them.
         self.now = self.start + self.duration * event // self.events + self.live.waits
         times = [time.thread_time()]
-        self.live.refresh()
+        while self.live.refresh():
+            pass  # in several looks, of what is far ahead
         times.append(time.thread_time())
         recording = self.live.recording
         assert recording is not None

@@ -99,7 +99,7 @@ def test_who_must_answer_soon_does_not_wait_for_machine_code(cache: Path, monkey
     large = kernel(_running_sum)
     with kernels.beside():
         _asked(large, bytes(21))
-    assert large._compiled is not None, "for much work machine code is worth waiting for"
+    assert large._compiled is not None, "what is kept is loaded at once for much work"
 
 
 def test_what_is_kept_is_loaded_ahead(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:

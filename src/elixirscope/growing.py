@@ -46,8 +46,9 @@ class Growing(Recorded):
         return cls(Recording.open(path, correlate=correlator), None)
 
     def refresh(self) -> bool:
-        """Take in what has happened since, some tenths of a second ago at the latest; False when that is nothing. Once
-        the recorder has gone this opens the sealed recording, whose numbers of events may differ from those before.
+        """Take in what has happened since, some tenths of a second ago at the latest; of very much (hundreds of
+        thousands of events) only a part. False when that is nothing. Once the recorder has gone this opens the sealed
+        recording, whose numbers of events may differ from those before.
 
         Raises as `Film.open` does.
         """

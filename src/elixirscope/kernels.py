@@ -45,7 +45,7 @@ ENOUGH_TO_COMPILE: Final = 300_000
 """Elements from which on one that nobody has compiled yet is compiled, which takes about a second."""
 
 SOON: Final = 20_000
-"""Elements up to which a call does not wait for machine code that is made `beside`."""
+"""Elements up to which a call does not wait for machine code that is loaded `beside`; for a compiler none does."""
 
 _way: Way = "by size"
 _beside: Final = ContextVar("beside", default=False)
@@ -184,10 +184,13 @@ class Kernel(Generic[P, R]):
             return _way == "compiled"
         if self._compiled is not None:
             return True
-        beside = _beside.get() and work <= SOON
+        beside = _beside.get()
         enough = ENOUGH_TO_LOAD if beside or "numba" in sys.modules else ENOUGH
-        due = self._seen >= enough and (self._seen >= ENOUGH_TO_COMPILE or self.is_kept)
-        if due and beside:
+        if self._seen < enough:
+            return False
+        kept = self.is_kept
+        due = kept or self._seen >= ENOUGH_TO_COMPILE
+        if due and beside and (work <= SOON or not kept):
             _machine.make(self)
             return False
         return due
@@ -363,7 +366,8 @@ def run(way: Way) -> Iterator[None]:
 
 @contextmanager
 def beside() -> Iterator[None]:
-    """Have small calls of this thread wait for no machine code: it is made on another, and used when it is there."""
+    """Have calls of this thread wait for no compiler, and small ones not for machine code to be loaded: that is done on
+    another, and used when it is there."""
     token = _beside.set(True)
     try:
         yield

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from random import Random
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from elixirscope.correlate.correlator import EventCorrelator
 from elixirscope.recording import live as live_module
 from elixirscope.recording.format import META_SHARD, FrameType
+from elixirscope.recording.joiner import Joiner
 from elixirscope.recording.live import WAITS, Live
 from elixirscope.recording.recording import Recording
 from elixirscope.recording.schema import TABLES
@@ -75,6 +83,120 @@ def test_followed_to_its_end_it_holds_what_is_sealed(tmp_path: Path, steps: int)
     for name in TABLES:
         assert shown.table(name).to_pylist() == sealed.table(name).to_pylist(), name
     assert all(shown.values.bytes(n) == sealed.values.bytes(n) for n in range(len(sealed.values)))
+
+
+@pytest.fixture(scope="module")
+def in_pieces(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A recording of many small frames."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("benchmarks.generate.PER_FRAME", 16)
+        shop = make_shop(tmp_path_factory.mktemp("pieces") / "shop.scope", 2_000, processes=20, state_bytes=100)
+    Recording.open(shop, correlate=EventCorrelator)
+    return shop
+
+
+class Writing:
+    """A recording that is written again, file by file, some bytes at a time; its modules are described first."""
+
+    def __init__(self, whole: Path, folder: Path) -> None:
+        self.raw = folder / "raw"
+        self.raw.mkdir(parents=True)
+        shutil.copy(whole / "manifest.json", folder)
+        self._files = Joiner.open(whole / "raw")._files
+        self._sizes = {file.name: 0 for file in self._files}
+        self._start = Joiner.open(whole / "raw")._start
+        self.write(lambda size: size if size < 2_000 else 0)
+
+    def write(self, grown: Callable[[int], int]) -> None:
+        """Have each file as large as `grown` tells, if it is not already."""
+        for file in self._files:
+            size = self._sizes[file.name] = max(self._sizes[file.name], grown(len(file.data)))
+            (self.raw / file.name).write_bytes(file.data[:size])
+
+    @property
+    def until(self) -> int:
+        """The time (Unix ns) before which all is there."""
+        shifts = {file.name: file.header.unix_ns - file.header.monotonic_ns for file in self._files if file.header}
+        missing = [
+            int(first) + shifts[file.name]
+            for file in self._files
+            for first, end in zip(file.batches["first"], file.batches["end"], strict=True)
+            if end > self._sizes[file.name]
+        ]
+        return min(missing, default=2**60)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(steps=st.lists(st.lists(st.integers(0, 100), min_size=6, max_size=6), max_size=8))
+def test_however_it_is_written_and_looked_at_it_holds_what_is_sealed(in_pieces: Path, steps: list[list[int]]) -> None:
+    """Frames of files come in any order of time, a part of a frame at a time, between any two looks."""
+    sealed = Recording.open(in_pieces, correlate=EventCorrelator)
+    with tempfile.TemporaryDirectory() as folder:
+        now = [0]
+        live = Live(Path(folder), correlate=EventCorrelator, now=lambda: now[0])
+        writing = Writing(in_pieces, Path(folder))
+        for shares in sorted(steps):
+            share = iter(shares)
+            writing.write(lambda size, share=share: size * next(share) // 100)  # type: ignore[misc]
+            now[0] = writing.until + live.waits
+            live.refresh()
+        writing.write(lambda size: size)
+        assert live.refresh(whole=True)
+        shown = live.recording
+        assert shown is not None
+        assert live.late == 0
+        for name in TABLES:
+            assert shown.table(name).equals(sealed.table(name)) or (
+                shown.table(name).to_pylist() == sealed.table(name).to_pylist()
+            ), name
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(steps=st.lists(st.tuples(st.integers(0, 100), st.integers(0, 100)), max_size=8), random=st.randoms())
+def test_what_comes_too_late_is_counted_and_the_rest_is_in_order(
+    in_pieces: Path, steps: list[tuple[int, int]], random: Random
+) -> None:
+    sealed = Recording.open(in_pieces, correlate=EventCorrelator)
+    started, lasted = sealed.info.started_unix_ns, sealed.info.duration_ns
+    with tempfile.TemporaryDirectory() as folder:
+        now = [0]
+        live = Live(Path(folder), correlate=EventCorrelator, now=lambda: now[0])
+        writing = Writing(in_pieces, Path(folder))
+        for time, share in sorted(steps):
+            writing.write(lambda size, share=share: size * random.randint(0, share) // 100)  # type: ignore[misc]
+            now[0] = max(now[0], started + lasted * time // 100 + live.waits)
+            live.refresh()
+        writing.write(lambda size: size)
+        live.refresh(whole=True)
+        shown = live.recording
+        if shown is None:
+            assert live.late == sealed.info.events
+            return
+        events, every = shown.table("events"), sealed.table("events")
+        assert len(events) + live.late == len(every)
+        assert [row.subject for row in shown.info.coverage if "late" in row.reason] == (
+            [f"{live.late:,} events"] if live.late else []
+        )
+        # Those that were late are missing, and no others: who did what, and when, is as it is sealed.
+        assert events.column("at").to_pylist() == sorted(events.column("at").to_pylist())
+        assert not facts(shown) - facts(sealed)
+
+
+def facts(recording: Recording) -> Counter[tuple[object, ...]]:
+    """What each event is, whatever its number and the numbers of processes and values."""
+    pids = dict(
+        zip(*(recording.table("processes").column(name).to_pylist() for name in ("process", "pid")), strict=True)
+    )
+    start = recording.info.started_unix_ns
+    rows = recording.table("events").select(["at", "process", "kind", "site", "value"]).to_pylist()
+    return Counter(
+        (start + row["at"], pids[row["process"]], row["kind"], row["site"], repr(value_at(recording, row["value"])))
+        for row in rows
+    )
+
+
+def value_at(recording: Recording, value: int | None) -> object:
+    return None if value is None else recording.values.bytes(value)
 
 
 def test_modules_and_nodes_that_come_later_are_known_then(tmp_path: Path) -> None:

@@ -41,6 +41,7 @@ _PART: Final = 4  # of the machine's memory so much may be taken: a quarter
 _MARGIN: Final = 20_000_000
 _LATELY: Final = 1_000_000_000
 _SHARE: Final = 10
+_LONG_S: Final = 0.05  # what takes longer holds up the events of that time: it gets half the share
 
 
 class Live:
@@ -79,8 +80,8 @@ class Live:
         return self._delay.most + _MARGIN if self._delay.most is not None else WAITS
 
     def refresh(self, *, whole: bool = False) -> bool:
-        """Take in what happened since, but for what may not be written yet; `whole`: all that is. False when that is
-        nothing, or more than is shown live. Raises as `Recording.open` does."""
+        """Take in what happened since, but for what may not be written yet, and of very much only a part; `whole`: all
+        there is. False when that is nothing, or more than is shown live. Raises as `Recording.open` does."""
         if self.full():
             return False
         with kernels.beside():  # else an event would wait for machine code, up to some seconds
@@ -96,8 +97,8 @@ class Live:
             if len(log.rows):
                 self._take(log)
                 news = True
-            if self.full():
-                break
+            if self.full() or (news and len(log.rows) >= SLICE // 2 and not whole):
+                break  # what else there is is for the next look, so that none takes long
         if not news and (self._log is None or not self._unfinished):
             return False
         if whole or self.full() or self._seldom.due:
@@ -218,7 +219,7 @@ class _Seldom:
 
     def __exit__(self, *_: object) -> None:
         cost = time.thread_time() - self._began
-        self._next = time.monotonic() + cost * (_SHARE - 1)
+        self._next = time.monotonic() + cost * ((_SHARE if cost < _LONG_S else 2 * _SHARE) - 1)
 
 
 class _Places:

@@ -26,6 +26,12 @@ SHARE: Final = 2
 """A pause is so many times as long as looks lately took of the processor's time, if that is longer: the machine is the
 application's. Waiting for a processor is no work, and makes no pause longer."""
 
+BEHIND_S: Final = 0.15
+"""A look takes longer when more happens than can be followed. Then it is not tried at the application's cost."""
+
+SHARE_BEHIND: Final = 12
+"""The pause then, in the same measure."""
+
 _LATELY: Final = 8  # looks
 
 NICE: Final = 10
@@ -74,8 +80,9 @@ class Follower(threading.Thread):
         if self._live.names_sources and not self._keeping.is_alive():
             self._keeping = threading.Thread(target=self._keep_sources, name="sources", daemon=True)
             self._keeping.start()
-        self._cost += (time.thread_time() - began - self._cost) / _LATELY
-        return max(PAUSE_S, SHARE * self._cost)
+        took = time.thread_time() - began
+        self._cost += (took - self._cost) / _LATELY
+        return SHARE_BEHIND * took if took > BEHIND_S else max(PAUSE_S, SHARE * self._cost)
 
     def _keep_sources(self) -> None:
         """Many files may take a while, which no event is to wait for."""
@@ -104,3 +111,7 @@ def _be_nice() -> None:
     """Give way to the application; this thread alone, where the system knows priorities of threads."""
     with suppress(OSError):  # refused: then it is not as polite, and nothing is wrong
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
+    # Linux may weigh sessions against each other, whatever their processes' priorities: `record --open` starts one.
+    if os.getsid(0) == os.getpid():
+        with suppress(OSError):
+            Path("/proc/self/autogroup").write_text(str(NICE))
