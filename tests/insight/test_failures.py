@@ -264,5 +264,13 @@ def test_a_message_that_never_came_is_told_with_what_came_instead(found: Investi
     (finding,) = found(picture + "helper -> night {:done, 1}\n" + failed)
     assert finding.title == "Failed: test sells (Office.SalesTest): {:finished, _} never came; {:done, 1} came"
     assert " sent {:done, 1}, which is not {:finished, _}" in finding.evidence[0].text
-    (silent,) = found(picture + failed)
-    assert "No other message came either" in silent.explanation
+
+
+def test_a_test_that_waited_in_silence_says_so(found: Investigate) -> None:
+    text = (
+        "** (ExUnit.AssertionError)\\nAssertion failed, no matching message after 5ms\\ncode: assert_receive :done\\n"
+    )
+    failed = f'night exits :shutdown\nmain test "sells" of Office.SalesTest failed "{text}"\n'
+    (finding,) = found("processes: main, night\n" + BEGIN + RUNS + failed)
+    assert finding.title == "Failed: test sells (Office.SalesTest): :done never came"
+    assert "No other message came either" in finding.explanation
