@@ -26,8 +26,6 @@ defmodule ElixirScope.Capture.Collector do
   @oldest_ns 30_000_000
   # So many messages to a name may wait until somebody is known to have had it.
   @held 100
-  # Who has taken fewer since its last rest may rest longer.
-  @few 200
   # An event that comes so long after the last rest was asked for has woken us.
   @awake_ms 40
   # How often the VM's tracer looks at its queue, in trace messages.
@@ -63,8 +61,7 @@ defmodule ElixirScope.Capture.Collector do
       held: [],
       # Whether anything came since the last rest.
       busy: false,
-      # How many it had taken by then, and when that was; nil: it is awake.
-      rested: 0,
+      # When that was, in ms; nil: it is awake.
       rested_at: nil,
       written: 0,
       lost: 0,
@@ -112,15 +109,11 @@ defmodule ElixirScope.Capture.Collector do
   # Losses may be waiting although no event is: they are looked for each second.
   defp patience(state), do: if(state.batch.count > 0 or state.held != [], do: @idle_ms, else: 1_000)
 
-  defp rest(%{busy: true} = state) do
-    taken = state.written + state.batch.count
-    resting(%{state | busy: false, rested: taken}, if(taken - state.rested < @few, do: :little, else: :much))
-  end
-
+  defp rest(%{busy: true} = state), do: resting(%{state | busy: false})
   defp rest(state), do: flush(state)
 
-  defp resting(state, how) do
-    Pacer.rest(how)
+  defp resting(state) do
+    Pacer.rest()
     %{state | rested_at: now_ms()}
   end
 
@@ -130,7 +123,7 @@ defmodule ElixirScope.Capture.Collector do
 
   defp busy(%{rested_at: at} = state) do
     state = %{state | busy: true}
-    if at == nil or now_ms() - at > @awake_ms, do: resting(state, :much), else: state
+    if at == nil or now_ms() - at > @awake_ms, do: resting(state), else: state
   end
 
   defp now_ms, do: :erlang.monotonic_time(:millisecond)

@@ -13,15 +13,13 @@ defmodule ElixirScope.Capture.Pacer do
   use GenServer
 
   @name :elixir_scope_pacer
-  # After much, and after little.
   @rest_ms 10
-  @long_rest_ms 20
 
   def start_link(_), do: GenServer.start_link(__MODULE__, nil, name: @name)
 
-  @doc "The calling process has nothing to do: it is suspended soon, for a moment; a longer one when it had little to do."
-  @spec rest(:much | :little) :: :ok
-  def rest(had), do: GenServer.cast(@name, {:rest, self(), had})
+  @doc "The calling process has time: it is suspended soon, for a moment."
+  @spec rest() :: :ok
+  def rest, do: GenServer.cast(@name, {:rest, self()})
 
   @doc "Whoever rests goes on at once."
   @spec wake() :: :ok
@@ -35,10 +33,10 @@ defmodule ElixirScope.Capture.Pacer do
   end
 
   @impl true
-  def handle_cast({:rest, pid, had}, resting) do
+  def handle_cast({:rest, pid}, resting) do
     # It may have asked twice.
     if pid not in resting and suspended?(pid) do
-      Process.send_after(self(), {:wake, pid}, if(had == :much, do: @rest_ms, else: @long_rest_ms))
+      Process.send_after(self(), {:wake, pid}, @rest_ms)
       {:noreply, [pid | resting]}
     else
       {:noreply, resting}
