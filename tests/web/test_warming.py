@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 
+from elixirscope.film import Film
+from elixirscope.pictures import record
+from elixirscope.web.showing import Showing
 from elixirscope.web.warming import read_ahead
 
 
@@ -17,15 +19,19 @@ def _recording(folder: Path) -> Path:
 
 
 def test_all_mapped_files_are_read_once(tmp_path: Path) -> None:
-    assert read_ahead(_recording(tmp_path), 1 << 30, threading.Event()) == 3_005_010
+    assert read_ahead(_recording(tmp_path), 1 << 30, lambda: True) == 3_005_010
 
 
 def test_no_more_is_read_than_there_is_room_for(tmp_path: Path) -> None:
-    assert read_ahead(_recording(tmp_path), 2_000_000, threading.Event()) == 2_000_000
+    assert read_ahead(_recording(tmp_path), 2_000_000, lambda: True) == 2_000_000
+
+
+def test_questions_keep_it_waiting(tmp_path: Path) -> None:
+    showing = Showing(Film.open(record("processes: a\n", tmp_path / "one.scope")))
+    assert not showing.rests(60)
+    assert showing.rests(0)
 
 
 def test_it_ends_when_told_and_without_any_files(tmp_path: Path) -> None:
-    stop = threading.Event()
-    stop.set()
-    assert read_ahead(_recording(tmp_path), 1 << 30, stop) == 0
-    assert read_ahead(tmp_path / "packed.zip", 1 << 30, threading.Event()) == 0
+    assert read_ahead(_recording(tmp_path), 1 << 30, lambda: False) == 0
+    assert read_ahead(tmp_path / "packed.zip", 1 << 30, lambda: True) == 0

@@ -136,7 +136,9 @@ async def _while_wanted(
 
 
 async def _answer(showing: Showing, ask: Callable[[], Any], turn: anyio.CapacityLimiter) -> Response:
+    showing.questioned()
     status, body = await anyio.to_thread.run_sync(lambda: _told(showing, ask), limiter=turn)
+    showing.questioned()
     return Response(body, status, media_type="application/json")
 
 

@@ -56,7 +56,7 @@ class Server:
         """Serve until interrupted or `stop`."""
         # What is loaded by now stays: looking through it for garbage again and again takes tens of milliseconds.
         gc.freeze()
-        warming = Warming(self.showing.film.recording.path)
+        warming = Warming(self.showing)
         warming.start()
         try:
             self._server.run(sockets=[self._socket])

@@ -50,7 +50,7 @@ class Showing:
         self._lock = threading.Condition()
         self._server = secrets.token_hex(4)  # a page must not take another server's edition for one that it knows
         self._count = 0
-        self._asked = time.monotonic()
+        self._asked = self._questioned = time.monotonic()
         self._waiting = 0  # pages, for the next edition
         self._film, self._state = film, state
         self._damaged: _Stamp | None = None  # the segments that could not be read
@@ -86,6 +86,14 @@ class Showing:
     def watched(self) -> bool:
         """Whether a page has asked lately."""
         return time.monotonic() - self._asked < WATCHED_S
+
+    def questioned(self) -> None:
+        """A question was asked, or has been answered."""
+        self._questioned = time.monotonic()
+
+    def rests(self, seconds: float) -> bool:
+        """Whether nothing was asked for so long."""
+        return time.monotonic() - self._questioned >= seconds
 
     def wanted(self, within: float) -> bool:
         """Whether a page waits for the next edition; `within` so many seconds at the latest."""
