@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -34,7 +35,18 @@ def trim() -> None:
 @contextmanager
 def kept() -> Iterator[None]:
     """Have this process keep what it frees meanwhile, up to a gigabyte: memory that the system gives anew is cleared
-    first, page by page, which takes as long as filling it. Only with glibc; elsewhere nothing changes."""
+    first, page by page, which takes as long as filling it. Only with glibc. And everywhere, Python does not look again
+    and again for cycles in what was there before."""
+    gc.freeze()
+    try:
+        with _kept():
+            yield
+    finally:
+        gc.unfreeze()
+
+
+@contextmanager
+def _kept() -> Iterator[None]:
     libc = ctypes.CDLL(None) if sys.platform == "linux" else None
     if libc is None or not hasattr(libc, "mallopt") or not hasattr(libc, "malloc_trim"):
         yield

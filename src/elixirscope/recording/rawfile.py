@@ -25,7 +25,7 @@ from elixirscope.recording.terms import Atom, Pid, Term
 Numbers = npt.NDArray[np.int64]
 Batches = npt.NDArray[np.void]
 
-_RUN: Final = 1 << 20  # bytes, about
+_RUN: Final = 1 << 22  # bytes, about
 _NEAR: Final = 1 << 18  # so many bytes between batches are read with them
 
 Described: TypeAlias = tuple[str, dict[str, Term], list[Term]]
