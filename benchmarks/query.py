@@ -173,7 +173,7 @@ def _read(path: Path) -> None:
     how long this disk does."""
     started, size, part = time.perf_counter(), 0, bytearray(1 << 24)
     for folder in ("columns", "index"):
-        for file in sorted((path / folder).rglob("*.*")):
+        for file in sorted(file for file in (path / folder).rglob("*.*") if file.is_file()):
             with file.open("rb", buffering=0) as open_:
                 while count := open_.readinto(part):
                     size += count
