@@ -247,7 +247,7 @@ class Kernel(Generic[P, R]):
     @property
     def is_kept(self) -> bool:
         """Whether its machine code is in the cache."""
-        return any(self._cache.glob("**/*.nbi"))
+        return _holds_code(self._cache)
 
     @property
     def _cache(self) -> Path:
@@ -397,7 +397,14 @@ def turns(seconds: float) -> Iterator[None]:
 
 def is_news(work: int) -> bool:
     """Whether so much work has kernels compiled, which no process has done on this machine: that takes some seconds."""
-    return work >= ENOUGH_TO_COMPILE and not any(cache_folder().glob("**/*.nbi"))
+    return work >= ENOUGH_TO_COMPILE and not _holds_code(cache_folder())
+
+
+def _holds_code(folder: Path) -> bool:
+    try:
+        return any(folder.glob("**/*.nbi"))
+    except OSError:  # one that we may not read: it is as if nothing were there
+        return False
 
 
 def cache_folder() -> Path:
