@@ -155,9 +155,9 @@ def seal(path: Path, events: int, bars: Bars) -> None:
     segments = {file.name: file.stat().st_size for file in (path / "segments").iterdir()}
     values = segments.pop("values.zst")
     bars.add("seal, one core, values included", events / total / 1e6, 1.5, "M ev/s", least=True)
-    bars.add("  of which correlate, one core", events / correlated / 1e6, 10, "M ev/s", least=True)
     related, used = _python(_RELATE, path)
-    note = f"{used / events * 1e9:.0f} ns of processor time per event"
+    alone = f"{events / correlated / 1e6:.1f} on the one core that sealed"
+    note = f"{used / events * 1e9:.0f} ns of processor time per event; {alone}"
     bars.add("correlate, all cores", events / related / 1e6, 10, "M ev/s", least=True, note=note)
     size = sum(segments.values()) / events
     bars.add("size without values", size, 15, "B/event", note=f"values {values / events:.1f} B/event")
