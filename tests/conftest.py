@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+import elixirscope as library
 from elixirscope.correlate.correlator import EventCorrelator
+from elixirscope.recorded import Recorded
 from elixirscope.recording.log import read_log
 
 # How fast an example is drawn and tested is the machine's business, and no property of ours.
@@ -47,6 +49,14 @@ def run_command(*arguments: str | Path, **options: object) -> subprocess.Complet
     }
     command = [sys.executable, "-m", "elixirscope.cli.main", *map(str, arguments)]
     return subprocess.run(command, check=False, **(settings | options))  # type: ignore[call-overload, no-any-return]
+
+
+def record_script(script: str, folder: Path) -> Recorded:
+    """What a script of Elixir did, recorded in `folder`, for questions in Python."""
+    (folder / "script.exs").write_text(script)
+    done = run_command("record", "-o", folder / "script.scope", "--", "elixir", "script.exs", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return library.open(folder / "script.scope")
 
 
 @pytest.fixture(scope="session")

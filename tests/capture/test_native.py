@@ -26,7 +26,8 @@ from tests.conftest import Run, environment
 
 pytestmark = pytest.mark.beam
 
-# Each of its processes counts, one event for each number, as fast as it can.
+# Each of its processes counts, one event for each number, with a pause at each fortieth so that they move between
+# schedulers; then the program is there until it is killed.
 COUNTING = """\
 defmodule Counting do
   def step(n), do: n

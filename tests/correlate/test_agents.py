@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-import elixirscope as library
 from elixirscope.recorded import Recorded
-from tests.conftest import run_command
+from tests.conftest import record_script
 
 pytestmark = pytest.mark.beam
 
@@ -63,11 +62,7 @@ end
 
 @pytest.fixture(scope="module")
 def rec(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
-    folder = tmp_path_factory.mktemp("agents")
-    (folder / "shop.exs").write_text(SCRIPT)
-    done = run_command("record", "-o", folder / "shop.scope", "--", "elixir", "shop.exs", cwd=folder)
-    assert done.returncode == 0, done.stderr
-    return library.open(folder / "shop.scope")
+    return record_script(SCRIPT, tmp_path_factory.mktemp("agents"))
 
 
 # Each frame of the application in the agent: who asked for it, by what message, which answer that got

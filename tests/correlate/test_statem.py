@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-import elixirscope as library
 from elixirscope.recorded import Recorded
-from tests.conftest import run_command
+from tests.conftest import record_script
 
 pytestmark = pytest.mark.beam
 
@@ -52,11 +51,7 @@ Lamp.storm()
 
 @pytest.fixture(scope="module")
 def rec(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
-    folder = tmp_path_factory.mktemp("machines")
-    (folder / "machines.exs").write_text(SCRIPT)
-    done = run_command("record", "-o", folder / "machines.scope", "--", "elixir", "machines.exs", cwd=folder)
-    assert done.returncode == 0, done.stderr
-    return library.open(folder / "machines.scope")
+    return record_script(SCRIPT, tmp_path_factory.mktemp("machines"))
 
 
 def test_each_function_of_a_state_handles_its_message_for_who_sent_it(rec: Recorded) -> None:

@@ -235,15 +235,19 @@ defmodule ElixirScope.AST.TransformerTest do
     assert_receive {:DOWN, ^ref, :process, ^pid, :normal}, 240_000
   end
 
+  defp assert_loops_flat(calls, messages) do
+    assert_flat(fn -> Subject.loop(calls, 0) end)
+    assert_flat(fn -> Subject.even(calls) end)
+    assert_flat(fn -> Subject.serve(messages) end)
+    assert_flat(fn -> Subject.cast(:x, messages) end)
+  end
+
   for level <- [:calls, :values, :full] do
     test "a million rounds need no memory: self recursion, mutual recursion, a server loop (#{level})" do
       {module, _, _} = subject = subject(@loops)
       {binary, _} = instrument(subject, level: unquote(level))
       load(module, binary)
-      assert_flat(fn -> Subject.loop(1_000_000, 0) end)
-      assert_flat(fn -> Subject.even(1_000_000) end)
-      assert_flat(fn -> Subject.serve(300_000) end)
-      assert_flat(fn -> Subject.cast(:x, 300_000) end)
+      assert_loops_flat(1_000_000, 300_000)
     end
   end
 
@@ -254,10 +258,7 @@ defmodule ElixirScope.AST.TransformerTest do
     for runtime <- engines do
       {binary, _} = instrument(subject, level: :full, runtime: runtime)
       load(module, binary)
-      assert_flat(fn -> Subject.loop(80_000, 0) end)
-      assert_flat(fn -> Subject.even(80_000) end)
-      assert_flat(fn -> Subject.serve(80_000) end)
-      assert_flat(fn -> Subject.cast(:x, 80_000) end)
+      assert_loops_flat(80_000, 80_000)
     end
   end
 

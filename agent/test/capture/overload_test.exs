@@ -91,6 +91,7 @@ defmodule ElixirScope.Capture.OverloadTest do
         send(test, {:killed, self()})
       end)
 
+    # A pause at each hundredth event, so that the kills come while they work; nothing waits for it.
     workers = workers(6, 10_000, fn _ -> Process.sleep(1) end)
     await(workers)
     assert_receive {:killed, ^killer}, 120_000

@@ -69,6 +69,7 @@ defmodule ElixirScope.Capture.PacerTest do
         spawn_monitor(fn ->
           for n <- 1..3_000 do
             InstrumentationRuntime.call(1, {n})
+            # Collectors rest only between events: this makes room for that, and waits for nothing.
             if rem(n, 100) == 0, do: Process.sleep(1)
           end
         end)

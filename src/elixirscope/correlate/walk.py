@@ -11,6 +11,7 @@ Stacks are linked lists: a frame's parent is what lies below it, and so is the g
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Final
 
 import numpy as np
@@ -84,13 +85,9 @@ class Places:
         for number, hidden in spans.items():
             counts[number + 1] = len(hidden)
         self.left_out = np.cumsum(counts)
-        more = [len(name) == 3 and name[0] in _CALLS_NOTHING for name in self._new()]
-        self.quiet = np.append(self.quiet, np.array(more, np.bool_))
+        more = islice(self._functions, len(self.quiet), None)
+        self.quiet = np.append(self.quiet, np.array([name[0] in _CALLS_NOTHING for name in more], np.bool_))
         self.spans = np.array([hidden for number in sorted(spans) for hidden in spans[number]], np.int64).ravel()
-
-    def _new(self) -> list[tuple[object, ...]]:
-        """The functions that were numbered since `quiet` was made."""
-        return list(self._functions)[len(self.quiet) :]
 
     def _number(self, name: tuple[object, ...]) -> int:
         return self._functions.setdefault(tuple(name), len(self._functions))

@@ -15,11 +15,11 @@ from elixirscope.insight.findings import Evidence
 from elixirscope.insight.history import History
 from elixirscope.insight.origin import Origin, Tracer
 from elixirscope.insight.sightings import Sighting, received
+from elixirscope.insight.tests import sides
 from elixirscope.insight.values import Key, Path, answered, pairs, path_text, paths, same, short
 from elixirscope.query.row import Row
 from elixirscope.recording.terms import Atom, Term, inspect
 
-_PART = re.compile(r"^(code|left|right):\s+(.*?)\s*(?=^(?:code|left|right):|\Z)", re.MULTILINE | re.DOTALL)
 _PRINTED = 4_000
 """Characters of a side that are compared."""
 
@@ -52,18 +52,10 @@ def refused(history: History, test: Row) -> Assertion | None:
         for step, value in pairs(sighting.term):
             if isinstance(step, Key) and _named(step.key, said) and (side := _side(value, said)) is not None:
                 held = _held(history, sighting, step, value)
-                return (
-                    _kept(history, test, *held, value, side)
-                    if held
-                    else (_followed(history, test, frame, sighting, value, side))
-                )
+                if held is not None:
+                    return _kept(history, test, *held, value, side)
+                return _followed(history, test, frame, sighting, value, side)
     return None
-
-
-def sides(test: Row) -> dict[str, str]:
-    """The `code`, `left` and `right` of a failed assertion, as ExUnit printed them; empty for other failures."""
-    text = test["text"] or ""
-    return dict(_PART.findall(text)) if "AssertionError" in text else {}
 
 
 def awaited(test: Row) -> str | None:

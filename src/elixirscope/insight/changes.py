@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice, pairwise
+from itertools import chain, islice, pairwise, takewhile
 
 from elixirscope.insight.findings import Evidence
 from elixirscope.insight.history import History
@@ -36,8 +36,7 @@ def last_changes(history: History, process: int, before: int) -> list[Changed]:
 
 def last_set(history: History, process: int, before: int, path: Path) -> Changed | None:
     """The change that gave a place in a process's state what it held at an event."""
-    held = next(history.states_before(process, before), None)
-    for change in _changes(history, process, before) if held else ():
+    for change in _changes(history, process, before):
         older = _at(history.term(change.before["value"]), path) if change.before else MISSING
         if not same(older, _at(history.term(change.state["value"]), path)):
             return change
@@ -51,17 +50,18 @@ def told(history: History, change: Changed) -> Evidence:
     what = (
         _difference(history.term(change.before["value"]), history.term(change.state["value"]))
         if change.before
-        else (short(history.term(change.state["value"])))
+        else short(history.term(change.state["value"]))
     )
     return history.evidence(change.state["state"], f"{label}'s state changed {why}: {what}")
 
 
 def _changes(history: History, process: int, before: int) -> Iterator[Changed]:
     """The versions of a state that differ from the one before, the latest first; the first of all is one."""
-    states = (row for row in islice(history.states_before(process, before), VERSIONS) if row["process"] == process)
-    newer: Row | None = None
-    for newer, older in pairwise([*states, None]):
-        if newer is not None and (older is None or newer["version"] != older["version"]):
+    states = takewhile(lambda row: row["process"] == process, history.states_before(process, before))
+    for newer, older in islice(pairwise(chain(states, [None])), VERSIONS):
+        if newer is None:
+            return
+        if older is None or newer["version"] != older["version"]:
             frame = history.call(newer["call"])
             message = history.message(frame["message"]) if frame else None
             by = short(requested(history.term(message["value"])), 40) if message else None

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from elixirscope.insight import tests
-from elixirscope.insight.assertion import Assertion, awaited, line_of, refused, sides
+from elixirscope.insight.assertion import Assertion, awaited, line_of, refused
 from elixirscope.insight.crash import bad_values
 from elixirscope.insight.findings import Finding, Location
 from elixirscope.insight.history import History
@@ -87,7 +87,7 @@ def _awaiting(history: History, test: Row, pattern: str) -> Finding:
 
 def _untold(history: History, test: Row) -> Finding:
     """Nothing that was recorded has the value: the assertion, and the calls that it made."""
-    said, line = sides(test), line_of(history, test)
+    said, line = tests.sides(test), line_of(history, test)
     calls = _called(history, test, said.get("code", ""))
     unseen = [frame for frame in calls if frame["result"] is None]
     compared = ", ".join(f"{side} {_cut(said[side])}" for side in ("left", "right") if side in said)

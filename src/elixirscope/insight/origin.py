@@ -12,6 +12,7 @@ from itertools import islice
 from typing import Any
 
 from elixirscope.insight.around import prepared, written_in
+from elixirscope.insight.changes import VERSIONS
 from elixirscope.insight.findings import Evidence, Location
 from elixirscope.insight.history import History
 from elixirscope.insight.sightings import Sighting, answers, left_by, received, sightings
@@ -35,9 +36,6 @@ from elixirscope.recording.terms import Atom, Truncated
 
 HOPS = 64
 """Steps after which a chain ends as "too long to follow"."""
-
-VERSIONS = 5_000
-"""States of one process that are looked back through."""
 
 INGREDIENTS = 3
 """Answers that are told of what a number was computed of."""

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 from elixirscope.insight.findings import Evidence
 from elixirscope.insight.history import History
 from elixirscope.query.row import Row
+
+_PART = re.compile(r"^(code|left|right):\s+(.*?)\s*(?=^(?:code|left|right):|\Z)", re.MULTILINE | re.DOTALL)
 
 TEXT = 200
 """Characters of a failure that are quoted."""
@@ -54,9 +58,15 @@ def summary(test: Row) -> str:
     """The first two lines of the failure, the kind of error and what it says; of an assertion what it compared."""
     lines = [line.strip() for line in (test["text"] or "").splitlines() if line.strip()]
     text = " ".join(lines[:2]).removeprefix("** ") or "no message was recorded"
-    sides = [" ".join(line.split()) for line in lines if line.startswith(("left:", "right:"))]
-    text = ": ".join([text, ", ".join(sides)]) if sides else text
+    compared = [f"{side}: {' '.join(told.split())}" for side, told in sides(test).items() if side != "code"]
+    text = f"{text}: {', '.join(compared)}" if compared else text
     return text if len(text) <= TEXT else text[: TEXT - 1] + "…"
+
+
+def sides(test: Row) -> dict[str, str]:
+    """The `code`, `left` and `right` of a failed assertion, as ExUnit printed them; empty for other failures."""
+    text = test["text"] or ""
+    return dict(_PART.findall(text)) if "AssertionError" in text else {}
 
 
 def title(test: Row) -> str:
