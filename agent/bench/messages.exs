@@ -41,7 +41,7 @@ defmodule Bench.Messages do
   # With the pattern that the agent sets, which adds the sender. (Of a session of its own, where there are such.)
   defp traced(module) when is_atom(module) do
     untraced()
-    :erlang.trace_pattern(:receive, [{[:"$1", :"$2", :_], [], [{:message, {{:"$1", :"$2"}}}]}], [])
+    :erlang.trace_pattern(:receive, [{[:_, :"$1", :_], [], [{:message, :"$1"}]}], [])
     :erlang.trace(self(), true, [:send, :receive, {:tracer, module, []}])
   end
 

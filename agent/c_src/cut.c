@@ -67,7 +67,7 @@ long measure(struct encoder *e, ERL_NIF_TERM term, long left, int depth) {
     if (left < 0) return left;
     return enif_is_empty_list(e->env, term) ? left - 1 : measure(e, term, left, depth + 1);
   case ERL_NIF_TERM_TYPE_TUPLE:
-    if (!enif_get_tuple(e->env, term, &arity, &elements) || arity > left) return NEVER;
+    if (!layout_tuple(term, &arity, &elements) || arity > left) return NEVER;
     left -= arity ? 5 : 2;
     for (int i = 0; i < arity && left >= 0; i++) left = measure(e, elements[i], left, depth + 1);
     return left;
@@ -125,7 +125,7 @@ static enum outcome container_too_deep(struct encoder *e, ERL_NIF_TERM term, lon
   ERL_NIF_TERM module;
   size_t size;
   int arity;
-  if (enif_get_tuple(e->env, term, &arity, &elements)) return too_deep(e, "w\005tuple", arity);
+  if (layout_tuple(term, &arity, &elements)) return too_deep(e, "w\005tuple", arity);
   if (!enif_get_map_size(e->env, term, &size)) return too_deep(e, "w\004list", cells(e, term, budget));
   int is_struct = enif_get_map_value(e->env, term, atom_struct, &module) && enif_is_atom(e->env, module);
   return too_deep(e, is_struct ? "w\006struct" : "w\003map", (long)size);
@@ -211,7 +211,7 @@ static enum outcome cut_tuple(struct encoder *e, ERL_NIF_TERM tuple, long budget
   enum outcome outcome = DONE;
   uint32_t bytes = 0;
   int arity;
-  if (!enif_get_tuple(e->env, tuple, &arity, &elements)) return LEAVE_TO_ELIXIR;
+  if (!layout_tuple(tuple, &arity, &elements)) return LEAVE_TO_ELIXIR;
   struct purse purse = {budget, 0};
   int kept = arity < larger(budget / ITEM, 1) ? arity : (int)larger(budget / ITEM, 1), whole = kept == arity;
   if (whole && e->redacting && stack_entry(e, elements, arity)) return LEAVE_TO_ELIXIR;

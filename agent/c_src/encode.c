@@ -260,7 +260,7 @@ int stack_entry(struct encoder *e, const ERL_NIF_TERM *elements, int arity) {
 static enum outcome put_tuple(struct encoder *e, ERL_NIF_TERM tuple, int depth) {
   const ERL_NIF_TERM *elements;
   int arity;
-  if (!enif_get_tuple(e->env, tuple, &arity, &elements)) return LEAVE_TO_ELIXIR;
+  if (!layout_tuple(tuple, &arity, &elements)) return LEAVE_TO_ELIXIR;
   if (arity > e->left || !spend(e, arity ? 5 : 2)) return OVER;
   if (!room(e, 5)) return NO_ROOM;
   if (arity < 256) {
@@ -320,7 +320,6 @@ static enum outcome put_map(struct encoder *e, ERL_NIF_TERM map, int depth) {
 }
 
 enum outcome put(struct encoder *e, ERL_NIF_TERM term, int depth) {
-  ErlNifPid local;
   if (depth > DEEPEST) return LEAVE_TO_ELIXIR;
   switch (layout_type(e->env, term)) {
   case ERL_NIF_TERM_TYPE_ATOM:
@@ -339,7 +338,7 @@ enum outcome put(struct encoder *e, ERL_NIF_TERM term, int depth) {
     return put_map(e, term, depth);
   case ERL_NIF_TERM_TYPE_PID:
     if (!spend(e, 27)) return OVER;
-    return enif_get_local_pid(e->env, term, &local) ? encode_pid(e, term) : identifier(e, term, NULL);
+    return layout_local_pid(term) ? encode_pid(e, term) : identifier(e, term, NULL);
   case ERL_NIF_TERM_TYPE_PORT:
   case ERL_NIF_TERM_TYPE_REFERENCE:
     return spend(e, 27) ? identifier(e, term, NULL) : OVER;

@@ -15,11 +15,12 @@ int layout_setup(ErlNifEnv *env) {
     int small = numbers[n] >= -(1ll << 59) && numbers[n] < 1ll << 59;
     if (small != ((known & SMALL_TAG) == SMALL_TAG) || (small && layout_make_int(env, numbers[n]) != known)) return 0;
   }
-  return (enif_make_atom(env, "ok") & ATOM_MASK) == ATOM_TAG;
-}
-
-static const uint64_t *boxed(ERL_NIF_TERM term) {
-  return (term & 3) == 2 ? (const uint64_t *)(uintptr_t)(term - 2) : NULL;
+  ErlNifPid self;
+  ERL_NIF_TERM ok = enif_make_atom(env, "ok");
+  const ERL_NIF_TERM *elements;
+  int arity;
+  if (!layout_tuple(enif_make_tuple2(env, ok, ok), &arity, &elements) || arity != 2 || elements[1] != ok) return 0;
+  return (ok & ATOM_MASK) == ATOM_TAG && enif_self(env, &self) && layout_local_pid(self.pid);
 }
 
 static void set(struct bits *bits, const void *data, uint64_t from, uint64_t to) {
@@ -30,14 +31,14 @@ static void set(struct bits *bits, const void *data, uint64_t from, uint64_t to)
 }
 
 int layout_bits(ERL_NIF_TERM term, struct bits *bits) {
-  const uint64_t *thing = boxed(term);
+  const uint64_t *thing = layout_boxed(term);
   if (!thing) return 0;
   unsigned tag = thing[0] & 0x3F;
   if (counts_bits) {
     if (tag == 0x20) { /* on the heap: size, data */
       set(bits, thing + 2, 0, thing[1]);
     } else if (tag == 0x24) { /* a part, or outside of the heap: base and flags, start, end, the whole */
-      const uint64_t *of = boxed(thing[4]);
+      const uint64_t *of = layout_boxed(thing[4]);
       if (!of) return 0;
       uint64_t base = thing[1] & ~(uint64_t)3;
       /* What is on the heap moves, and what something may be appended to too: the base is as it once was. */
@@ -56,7 +57,7 @@ int layout_bits(ERL_NIF_TERM term, struct bits *bits) {
   } else if (tag == 0x28) { /* a part: size, offset, then bits beyond and bit offset as bytes, the whole */
     const uint8_t *odd = (const uint8_t *)(thing + 3);
     struct bits whole;
-    const uint64_t *of = boxed(thing[4]);
+    const uint64_t *of = layout_boxed(thing[4]);
     if (!of || (of[0] & 0x3F) == 0x28 || !layout_bits(thing[4], &whole)) return 0;
     uint64_t from = thing[2] * 8 + odd[1];
     set(bits, whole.data, from, from + thing[1] * 8 + odd[0]);
@@ -81,7 +82,7 @@ void layout_copy(uint8_t *to, const struct bits *bits, unsigned long count) {
 }
 
 unsigned long layout_integer(ERL_NIF_TERM term) {
-  const uint64_t *thing = boxed(term);
+  const uint64_t *thing = layout_boxed(term);
   if (!thing || ((thing[0] & 0x3F) != 0x08 && (thing[0] & 0x3F) != 0x0C)) return 0;
   unsigned long words = thing[0] >> 6, bytes = words * 8;
   for (uint64_t top = thing[words]; bytes && !(top >> 56); top <<= 8) bytes--;

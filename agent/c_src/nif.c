@@ -37,7 +37,7 @@ static ERL_NIF_TERM enter(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
   const ERL_NIF_TERM *args;
   struct what what = {.kind = CALL};
   if (!writer_on()) return layout_make_int(env, 0);
-  if (!get_site(env, argv[0], &what) || !enif_get_tuple(env, argv[1], &arity, &args)) return enif_make_badarg(env);
+  if (!get_site(env, argv[0], &what) || !layout_tuple(argv[1], &arity, &args)) return enif_make_badarg(env);
   if (calls_spent(what.site)) return layout_make_int(env, 0);
   if (redacting && arity && secrets_has_site(what.site)) return atom_hard;
   if (write_event(env, &what, arity ? &argv[1] : NULL, budget_argument, NULL) == LEAVE_TO_ELIXIR) return left(&what);
@@ -200,7 +200,7 @@ static ERL_NIF_TERM configure(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[
   const ERL_NIF_TERM *budgets;
   ERL_NIF_TERM list = argv[1], word;
   ErlNifBinary text;
-  if (!enif_get_tuple(env, argv[0], &arity, &budgets) || arity != 5 ||
+  if (!layout_tuple(argv[0], &arity, &budgets) || arity != 5 ||
       !enif_get_long(env, budgets[0], &budget_argument) || !enif_get_long(env, budgets[1], &budget_binding) ||
       !enif_get_long(env, budgets[2], &budget_reason) ||
       !enif_get_long(env, budgets[3], &budget_state) || !enif_get_long(env, budgets[4], &budget_message) ||

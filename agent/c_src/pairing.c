@@ -43,7 +43,7 @@ static void walk(struct walk *w, ERL_NIF_TERM term) {
     if (!enif_is_list(w->env, term)) walk(w, term);
     break;
   case ERL_NIF_TERM_TYPE_TUPLE:
-    if (!enif_get_tuple(w->env, term, &arity, &elements)) break;
+    if (!layout_tuple(term, &arity, &elements)) break;
     mix(w, (uint64_t)arity);
     for (int i = 0; i < arity && w->left > 0; i++) walk(w, elements[i]);
     break;

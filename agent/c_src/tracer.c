@@ -1,6 +1,7 @@
 #include "tracer.h"
 
 #include "encode.h"
+#include "layout.h"
 #include "origin.h"
 #include "pairing.h"
 #include "writer.h"
@@ -70,46 +71,38 @@ static void tell(ErlNifEnv *env, const ERL_NIF_TERM argv[], ERL_NIF_TERM extra, 
   enif_free_env(own);
 }
 
-static int local(ErlNifEnv *env, ERL_NIF_TERM term) {
-  ErlNifPid pid;
-  return enif_get_local_pid(env, term, &pid);
-}
-
 static void sent(ErlNifEnv *env, const ERL_NIF_TERM argv[], ERL_NIF_TERM to) {
   struct what what = {.kind = SEND, .flags = argv[0] == tag_nobody ? NO_RECEIVER : 0, .pid = argv[2]};
-  if (enif_is_atom(env, to)) {
+  if (layout_type(env, to) == ERL_NIF_TERM_TYPE_ATOM) {
     ERL_NIF_TERM pid = origin_named(to);
     if (!pid || what.flags) return tell(env, argv, to, 1);
     to = pid;
   }
-  if (enif_is_pid(env, to)) {
+  if (layout_local_pid(to)) {
     if (origin_plumbing(to)) return;
-    if (!local(env, to)) return tell(env, argv, to, 0);
     what.peer = to;
-  } else if (!enif_is_ref(env, to)) { /* a name at a node, a port */
+  } else if (!enif_is_ref(env, to)) { /* a port, or something at another node */
     return tell(env, argv, to, 0);
   }
   if (write_event(env, &what, &argv[3], budget_message, NULL) == LEAVE_TO_ELIXIR) tell(env, argv, to, 1);
 }
 
-static void received(ErlNifEnv *env, const ERL_NIF_TERM argv[], ERL_NIF_TERM matched) {
+static void received(ErlNifEnv *env, const ERL_NIF_TERM argv[], ERL_NIF_TERM from) {
   struct what what = {.kind = RECEIVE, .pid = argv[2]};
-  const ERL_NIF_TERM *from; /* {node, pid} */
-  int arity;
-  if (!matched || !enif_get_tuple(env, matched, &arity, &from) || arity != 2) return;
-  if (enif_is_pid(env, from[1])) {
-    if (origin_plumbing(from[1])) return;
-    if (!local(env, from[1])) return tell(env, argv, matched, 0);
-    what.peer = from[1];
+  if (layout_local_pid(from)) {
+    if (origin_plumbing(from)) return;
+    what.peer = from;
+  } else if (enif_is_pid(env, from)) {
+    return tell(env, argv, from, 0);
   }
-  if (write_event(env, &what, &argv[3], budget_message, NULL) == LEAVE_TO_ELIXIR) tell(env, argv, matched, 1);
+  if (write_event(env, &what, &argv[3], budget_message, NULL) == LEAVE_TO_ELIXIR) tell(env, argv, from, 1);
 }
 
 static void linked(ErlNifEnv *env, const ERL_NIF_TERM argv[], uint8_t kind) {
   struct what what = {.kind = kind, .pid = argv[2], .peer = argv[3]};
   /* A port at the other end has no life of its own in the film. */
   if (!enif_is_pid(env, argv[3]) || origin_plumbing(argv[3])) return;
-  if (!local(env, argv[3])) return tell(env, argv, 0, 0);
+  if (!layout_local_pid(argv[3])) return tell(env, argv, 0, 0);
   write_event(env, &what, NULL, 0, NULL);
 }
 
@@ -121,7 +114,7 @@ static void plain(ErlNifEnv *env, const ERL_NIF_TERM argv[], uint8_t kind, int v
 static void born(ErlNifEnv *env, const ERL_NIF_TERM argv[], ERL_NIF_TERM mfa) {
   struct what what = {.kind = argv[0] == tag_spawn ? SPAWN : SPAWNED, .pid = argv[2], .peer = argv[3]};
   ErlNifEnv *own = enif_alloc_env();
-  ERL_NIF_TERM value = mfa && local(env, argv[3]) ? origin_value(env, own, mfa) : 0;
+  ERL_NIF_TERM value = mfa && layout_local_pid(argv[3]) ? origin_value(env, own, mfa) : 0;
   long budget = budget_message > LEAST_ORIGIN ? budget_message : LEAST_ORIGIN;
   enum outcome outcome = value ? write_event(own, &what, &value, budget, NULL) : LEAVE_TO_ELIXIR;
   enif_free_env(own);
@@ -129,10 +122,10 @@ static void born(ErlNifEnv *env, const ERL_NIF_TERM argv[], ERL_NIF_TERM mfa) {
 }
 
 /* The state in what a callback of a supervisor returns, as ElixirScope.Capture.States finds it; 0: none. */
-static ERL_NIF_TERM state_in(ErlNifEnv *env, ERL_NIF_TERM result) {
+static ERL_NIF_TERM state_in(ERL_NIF_TERM result) {
   const ERL_NIF_TERM *parts;
   int arity;
-  if (!enif_get_tuple(env, result, &arity, &parts)) return 0;
+  if (!layout_tuple(result, &arity, &parts)) return 0;
   if ((parts[0] == atom_ok || parts[0] == atom_noreply) && (arity == 2 || arity == 3)) return parts[1];
   if (parts[0] == atom_reply && (arity == 3 || arity == 4)) return parts[2];
   return parts[0] == atom_stop && (arity == 3 || arity == 4) ? parts[arity - 1] : 0;
@@ -140,18 +133,17 @@ static ERL_NIF_TERM state_in(ErlNifEnv *env, ERL_NIF_TERM result) {
 
 static void returned(ErlNifEnv *env, const ERL_NIF_TERM argv[], ERL_NIF_TERM result) {
   struct what what = {.kind = STATE, .aux = 1, .pid = argv[2]};
-  ERL_NIF_TERM state = state_in(env, result);
+  ERL_NIF_TERM state = state_in(result);
   if (state && write_event(env, &what, &state, budget_supervisor, NULL) == LEAVE_TO_ELIXIR) tell(env, argv, result, 0);
 }
 
 /* trace(tag, state, tracee, term, options) */
 ERL_NIF_TERM tracer_trace(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
   (void)argc;
-  ERL_NIF_TERM tag = argv[0], extra = 0, matched = 0;
-  if (!writer_on() || tag == tag_call || !enif_is_pid(env, argv[2])) return atom_ok;
+  ERL_NIF_TERM tag = argv[0], extra = 0, from = 0;
+  if (!writer_on() || tag == tag_call || !layout_local_pid(argv[2])) return atom_ok;
   if (tag == tag_receive) {
-    enif_get_map_value(env, argv[4], key_matched, &matched);
-    received(env, argv, matched);
+    if (enif_get_map_value(env, argv[4], key_matched, &from)) received(env, argv, from);
     return atom_ok;
   }
   enif_get_map_value(env, argv[4], key_extra, &extra);
@@ -178,21 +170,21 @@ ERL_NIF_TERM tracer_trace(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
 /* tracer_collector(pid): who makes events of what is not common. */
 ERL_NIF_TERM tracer_collector(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
   (void)argc;
-  if (!local(env, argv[0])) return enif_make_badarg(env);
+  if (!layout_local_pid(argv[0])) return enif_make_badarg(env);
   atomic_store_explicit(&collector, argv[0], memory_order_release);
   return atom_ok;
 }
 
 ERL_NIF_TERM tracer_serving(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
   (void)argc;
-  if (!local(env, argv[0])) return enif_make_badarg(env);
+  if (!layout_local_pid(argv[0])) return enif_make_badarg(env);
   origin_serves(argv[0]);
   return atom_ok;
 }
 
 ERL_NIF_TERM tracer_named(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
   (void)argc;
-  if (!enif_is_atom(env, argv[0]) || !local(env, argv[1])) return enif_make_badarg(env);
+  if (!enif_is_atom(env, argv[0]) || !layout_local_pid(argv[1])) return enif_make_badarg(env);
   origin_name(argv[0], argv[1]);
   return atom_ok;
 }

@@ -29,13 +29,13 @@ defmodule ElixirScope.Capture.PlumbingTest do
         {:trace_ts, tracker, :getting_linked, main, 3},
         {:trace_ts, main, :link, tracker, 3},
         {:trace_ts, main, :send, :x, tracker, 4},
-        {:trace_ts, tracker, :receive, :x, {node(), main}, 5},
+        {:trace_ts, tracker, :receive, :x, main, 5},
         {:trace_ts, tracker, :send, :reply, main, 6},
-        {:trace_ts, main, :receive, :reply, {node(), tracker}, 7},
+        {:trace_ts, main, :receive, :reply, tracker, 7},
         {:trace_ts, tracker, :register, :name, 8},
         {:trace_ts, tracker, :exit, :normal, 9},
         # On its way when it ended.
-        {:trace_ts, main, :receive, :late, {node(), tracker}, 10}
+        {:trace_ts, main, :receive, :late, tracker, 10}
       ])
 
     assert kept == []
@@ -52,8 +52,8 @@ defmodule ElixirScope.Capture.PlumbingTest do
              film(filter, [
                {:trace_ts, worker, :spawn, child, program, 2},
                {:trace_ts, child, :spawned, worker, program, 2},
-               {:trace_ts, child, :receive, :x, {node(), self()}, 3},
-               {:trace_ts, child, :receive, :y, {node(), worker}, 4}
+               {:trace_ts, child, :receive, :x, self(), 3},
+               {:trace_ts, child, :receive, :y, worker, 4}
              ])
   end
 
@@ -62,10 +62,10 @@ defmodule ElixirScope.Capture.PlumbingTest do
     filter = Plumbing.new([code])
     refute filter |> Plumbing.keep?({:trace_ts, self(), :send, :x, :code_server, 1}) |> elem(0)
     refute filter |> Plumbing.keep?({:trace_ts, self(), :send, :x, {:code_server, node()}, 1}) |> elem(0)
-    refute filter |> Plumbing.keep?({:trace_ts, self(), :receive, :x, {node(), code}, 1}) |> elem(0)
+    refute filter |> Plumbing.keep?({:trace_ts, self(), :receive, :x, code, 1}) |> elem(0)
     assert filter |> Plumbing.keep?({:trace_ts, self(), :send, :x, {:code_server, :other@host}, 1}) |> elem(0)
     assert filter |> Plumbing.keep?({:trace_ts, self(), :send, :x, :init, 1}) |> elem(0)
-    assert filter |> Plumbing.keep?({:trace_ts, self(), :receive, :x, {node(), :undefined}, 1}) |> elem(0)
+    assert filter |> Plumbing.keep?({:trace_ts, self(), :receive, :x, :undefined, 1}) |> elem(0)
   end
 
   test "does not grow with the number of processes compiled in" do

@@ -271,6 +271,63 @@ defmodule ElixirScope.Capture.VMTracerTest do
     end
   end
 
+  # Each node has a loopback address of its own, so that no daemon has to tell which is where.
+  test "both ends of a message between nodes have the same number, whatever their engines", %{tmp_dir: dir} do
+    {:ok, socket} = :gen_tcp.listen(0, ip: {127, 0, 0, 1})
+    {:ok, port} = :inet.port(socket)
+    :gen_tcp.close(socket)
+
+    nodes =
+      for {engine, n} <- Enum.with_index([List.last(@engines), :portable], 1) do
+        folder = Path.join(dir, "#{n}")
+        File.mkdir_p!(folder)
+
+        script = """
+        defmodule Server do
+          use GenServer
+          def init(n), do: {:ok, n}
+          def handle_call(request, _, n), do: {:reply, {request, n}, n}
+          def handle_cast(:done, n), do: {:stop, :normal, n}
+        end
+
+        Process.register(self(), :main)
+        {:ok, here} = GenServer.start(Server, #{n}, name: :server)
+        other = :"n#{3 - n}@127.0.0.#{3 - n}"
+        connect = fn connect -> Node.connect(other) || (Process.sleep(20); connect.(connect)) end
+        true = connect.(connect)
+        ref = Process.monitor(here)
+        wait = fn wait -> :rpc.call(other, Process, :whereis, [:server]) || (Process.sleep(20); wait.(wait)) end
+        pid = wait.(wait)
+        {:hello, #{3 - n}} = GenServer.call({:server, other}, :hello)
+        {{:text, "long"}, #{3 - n}} = GenServer.call(pid, {:text, "long"})
+        # It may be gone before it hears that, and then so is the node.
+        GenServer.cast(pid, :done)
+        Node.monitor(other, true)
+        receive do {:DOWN, ^ref, _, _, _} -> :ok; {:nodedown, _} -> :ok end
+        """
+
+        path = Path.join(folder, "node.exs")
+        File.write!(path, script)
+        names = "-name n#{n}@127.0.0.#{n} -setcookie #{port} -kernel inet_dist_use_interface {127,0,0,#{n}}"
+        options = {"ELIXIR_ERL_OPTIONS", "#{names} -start_epmd false -erl_epmd_port #{port}"}
+        env = [options | ChildVM.environment(folder, "", engine)]
+        {folder, Task.async(fn -> System.cmd("elixir", [path], env: env, stderr_to_stdout: true) end)}
+      end
+
+    for {_, task} <- nodes, do: assert({"", 0} = Task.await(task, 90_000))
+    [one, other] = for {folder, _} <- nodes, do: RawFiles.events(Path.join(folder, "raw"))
+
+    for {here, there} <- [{one, other}, {other, one}] do
+      main = named(here, :main)
+      requests = for %{kind: :send, pid: ^main, value: {:ok, {:"$gen_call", _, {:text, _}}}} = e <- here, do: e
+      answers = for %{kind: :receive, pid: ^main, value: {:ok, {_, {{:text, _}, _}}}} = e <- here, do: e
+      assert [%{ref: request}] = requests
+      assert [%{ref: answer}] = answers
+      assert [%{}] = for(%{kind: :receive, ref: ^request, value: {:ok, {:"$gen_call", _, _}}} = e <- there, do: e)
+      assert [%{}] = for(%{kind: :send, ref: ^answer} = e <- there, do: e)
+    end
+  end
+
   # What a process did, in order, then what others did to it, which may come between at any place. Without numbers that
   # differ from run to run; what it said and heard with the number that pairs them, which is of the message.
   defp story(events, name) do

@@ -35,7 +35,7 @@ defmodule ElixirScope.Capture.Plumbing do
       {:trace_ts, pid, :exit, _, _} -> {not plumbing?(filter, pid), forget(filter, pid)}
       {:trace_ts, pid, :send, _, to, _} -> {between?(filter, pid, receiver(to)), filter}
       {:trace_ts, pid, :send_to_non_existing_process, _, to, _} -> {between?(filter, pid, to), filter}
-      {:trace_ts, pid, :receive, _, {_, from}, _} -> {between?(filter, pid, from), filter}
+      {:trace_ts, pid, :receive, _, from, _} -> {between?(filter, pid, from), filter}
       {:trace_ts, pid, _, other, _} -> {between?(filter, pid, other), filter}
       _ -> {not plumbing?(filter, elem(trace, 1)), filter}
     end

@@ -18,7 +18,7 @@ defmodule ElixirScope.Capture.TraceMessage do
 
   def event(trace, budgets, _names), do: event(trace, budgets)
 
-  defp event({:trace_ts, pid, :receive, message, {_node, from}, ts}, budgets) do
+  defp event({:trace_ts, pid, :receive, message, from, ts}, budgets) do
     {message, number} = numbered(message)
     {value, cut?} = Value.clip(message, budgets.message)
     {:"$es", @receive, cut(cut?), 0, ts, 0, 0, pid, from, number || hash(value), value}
