@@ -240,6 +240,36 @@ worker exits {:function_clause, [{Odd.Worker, :handle_info, [{:tock, 1}, %{last:
     assert "a clause" in finding.suggestion
 
 
+REFUSED = """
+processes: main, web, pricing
+main starts pricing running Shop.Pricing.init/1
+pricing callback Shop.Pricing.init([])
+pricing state %{}
+pricing return {:ok, :state}
+web call Shop.Cart.action(CONN, []) @ lib/cart.ex:2
+web call Shop.Cart.buy(CONN, %{"item" => "milk", "coupon" => nil}) @ lib/cart.ex:7
+web -> pricing call {:price, "milk", nil} as q
+pricing callback Shop.Pricing.handle_call({:price, "milk", nil}, web) @ lib/pricing.ex:9
+pricing exits {:function_clause, [{Shop.Pricing, :base, ["milk"], [file: "lib/pricing.ex", line: 11]}]}
+"""
+CUT = '%{:host => "localhost", :"$elixirscope_more" => 19}'
+
+
+def test_what_a_function_refused_is_to_blame_and_no_nil_that_it_was_not_given(found: Investigate) -> None:
+    (finding,) = found(REFUSED.replace("CONN", '%{host: "localhost"}'))
+    assert finding.title == 'Crash: FunctionClauseError in Shop.Pricing.base/1, by a "milk" from Shop.Cart.action/2'
+    assert "nothing that it was given contains it" in finding.explanation
+
+
+def test_who_was_given_what_was_cut_is_not_said_to_have_made_the_value(found: Investigate) -> None:
+    (finding,) = found(REFUSED.replace("CONN", CUT))
+    assert finding.title.endswith('by a "milk" from Shop.Cart.buy/2')
+    assert "came with its arguments from Shop.Cart.action/2, of whose own a part was cut" in finding.explanation
+    assert finding.location is not None
+    assert (finding.location.function, finding.location.line) == ("buy", 7)
+    assert finding.suggestion.endswith("or give that a clause for it.")
+
+
 def test_a_server_that_calls_itself(found: Investigate) -> None:
     (finding,) = found("""
 processes: main, worker

@@ -174,6 +174,12 @@ def bad_values(reason: Any, arguments: Any, text: str = "") -> Iterator[tuple[An
             yield from _without_key(fields.get(Atom("key"), Atom("nil")))
     given = _stack_arguments(stack)
     yield from ((value, 1.0) for value in given if suspect(value))
+    if given and (inner == "function_clause" or name == "FunctionClauseError"):
+        inside = [value for value in leaves(tuple(given)) if suspect(value)]
+        yield from ((value, 0.8) for value in inside if len(inside) == 1)
+        telling = [value for value in given if distinctive(value)]
+        yield from ((value, 0.85 if len(telling) == 1 else 0.6) for value in telling)
+        return  # what was refused is known: nothing else is to blame
     if inner == "badarith":
         wanted = int if given and stack[0][1] in _OF_INTEGERS else int | float
         yield from ((value, 1.0) for value in given if not isinstance(value, wanted))
@@ -186,8 +192,6 @@ def bad_values(reason: Any, arguments: Any, text: str = "") -> Iterator[tuple[An
         yield from ((value, 0.6) for value in absent if len(absent) == 1)
     if text:
         yield from ((value, 0.8) for value in kept_under(arguments, text) if suspect(value))
-    if inner == "function_clause" or name == "FunctionClauseError":
-        yield from ((value, 0.6) for value in given if distinctive(value))
 
 
 def _without_key(key: Any, term: Any = None) -> Iterator[tuple[Any, float]]:
@@ -234,10 +238,14 @@ def _sent(history: History, message: Row, then: str) -> Evidence:
 
 
 def _function(history: History, frame: Row | None, exception: Row | None) -> str | None:
-    """The function that raised: that of the frame, or the one that the stack trace names."""
-    if frame is not None:
-        return history.name(frame)
-    return mfa(exception) if exception is not None and exception["module"] else None
+    """The function that raised: that of the frame, or the one that the stack trace names.
+
+    A function none of whose clauses took its arguments was called and never entered: it has no frame.
+    """
+    if exception is None or exception["module"] is None:
+        return history.name(frame) if frame is not None else None
+    refused = exception["type"] == "FunctionClauseError" and exception["module"] == (frame or {}).get("module")
+    return mfa(exception) if frame is None or refused else history.name(frame)
 
 
 def _refused_arguments(reason: Any) -> str | None:
@@ -328,10 +336,11 @@ def _suggestion(history: History, frame: Row | None, origin: Origin | None, what
     if what == _CALLS_ITSELF:
         return f"Let {where} call the function that makes the answer, not the server that it runs in."
     if origin is not None and origin.maker is not None and frame is not None and _elsewhere(frame, origin):
-        maker, user, value = history.name(origin.maker), history.name(frame), short(origin.value, 40)
+        maker, user, value = history.name(origin.maker), where or history.name(frame), short(origin.value, 40)
         if what in _UNMATCHED and suspect(origin.value):
             return f"Let {user} expect {value}, or find out in {maker} why it came to that."
-        return f"Let {maker} refuse what it cannot answer, instead of passing {value} on to {user}."
+        instead = f"Let {maker} refuse what it cannot answer, instead of passing {value} on to {user}"
+        return f"{instead}; or give that a clause for it." if what == "FunctionClauseError" else f"{instead}."
     if frame is not None:
         return f"Check what {history.name(frame)} is given, and decide there what should happen with it."
     if where is not None and what == "FunctionClauseError":

@@ -23,6 +23,7 @@ from elixirscope.insight.values import (
     at,
     contains,
     distinctive,
+    incomplete,
     leaves,
     parts,
     path_text,
@@ -67,6 +68,7 @@ class Tracer:
         self.origin = Origin(value)
         self.hint: str | None = None  # the parameter that held the bare value, to choose among equal ones
         self.seen: set[tuple[int, int]] = set()
+        self.callee: Row | None = None  # the frame that had the value as an argument from the one looked at now
 
     def trace(self, frame: Row, before: int) -> Origin:
         """Where `value`, in use in `frame` just before event `before`, came from."""
@@ -91,6 +93,9 @@ class Tracer:
             following = self._follow(frame, sighting)
             if following is None:
                 return self.origin
+            self.callee = (
+                frame if sighting.kind == "arguments" and following[0]["process"] == frame["process"] else None
+            )
             frame, before = following
         self.origin.terminator = "too long to follow"
         return self.origin
@@ -291,6 +296,9 @@ class Tracer:
     def _made_here(self, frame: Row, before: int) -> None:
         """Nothing the frame was given holds the value: an expression of this frame made it."""
         bound = self._bound(frame, before)
+        if any(incomplete(sighting.term) for sighting in sightings(self.history, frame, before)):
+            self._cut_off(frame, before, bound)
+            return
         line = bound["line"] if bound else self.history.event_line(before) if self._belongs(before, frame) else None
         line = line or self._returned_on(frame)
         self.origin.made = True
@@ -301,6 +309,17 @@ class Tracer:
         self._end(frame, before, f"was made here: nothing that the function was given contains it{unless}", line)
         if isinstance(self.value, int | float | bytes) and not isinstance(self.value, bool):
             self._ingredients(frame, before)
+
+    def _cut_off(self, frame: Row, before: int, bound: Row | None) -> None:
+        """Nothing that was kept of what the frame was given holds the value, but not all of it was kept."""
+        self.origin.confidence *= INFERRED
+        if bound is None and self.callee is not None:  # nothing of the frame itself has it: told where it is seen
+            name = self.history.name(frame)
+            came = f"came with its arguments from {name}, of whose own a part was cut"
+            self._end(self.callee, int(self.callee["call"]), came, self.history.clause(self.callee).line)
+            return
+        line = bound["line"] if bound else None
+        self._end(frame, before, "is first seen here, and may be of what was cut from its arguments", line)
 
     def _ingredients(self, frame: Row, before: int) -> None:
         """What a number or a text may have been computed of: the last answers that the function got."""

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from elixirscope.recording.terms import Atom, ElixirMap, Truncated, inspect
+from elixirscope.recording.terms import MORE_KEY, Atom, ElixirMap, Truncated, inspect
 
 WALK_LIMIT = 20_000
 """Terms looked at in one walk; what lies beyond counts as not found."""
@@ -81,6 +81,13 @@ def leaves(term: Any) -> Iterator[Any]:
 def contains(term: Any, needle: Any) -> bool:
     """Whether `needle` sits anywhere in `term`."""
     return bool(paths(term, needle))
+
+
+def incomplete(term: Any) -> bool:
+    """Whether a part of `term` was left out when it was recorded, so that it may hold more than is seen."""
+    return isinstance(term, Truncated) or any(
+        isinstance(inner, Truncated) or same(step, Key(MORE_KEY)) for step, inner in pairs(term)
+    )
 
 
 def at(term: Any, path: Path) -> Any:
