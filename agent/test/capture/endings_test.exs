@@ -3,6 +3,7 @@ defmodule ElixirScope.Capture.EndingsTest do
   use ExUnit.Case, async: true
   import ElixirScope.Test.Folder
   import ElixirScope.Test.Eventually
+  import ElixirScope.Test.Traced, only: [engines: 0]
   alias ElixirScope.Test.{ChildVM, RawFiles}
 
   setup :own_folder
@@ -43,18 +44,22 @@ defmodule ElixirScope.Capture.EndingsTest do
   end
 
   describe "ends in order:" do
-    for {name, code, status} <- [
-          {"the end of the script", "", 0},
-          {"System.halt in a module", "defmodule Stop do\n def now, do: System.halt(3)\nend\nStop.now()", 3},
-          {"System.halt in a function that is not instrumented", "Enum.each([4], &System.halt/1)", 4},
-          {"System.stop", "System.stop(5)\nreceive do after :infinity -> :ok end", 5},
-          {"an exit", "exit({:shutdown, 6})", 6},
-          {"an uncaught exception", "raise \"oops\"", 1},
-          {"an uncaught throw", "throw :ball", 1},
-          {"the end of another process", "spawn(fn -> System.halt(7) end)\nreceive do after :infinity -> :ok end", 7}
-        ] do
-      test name, %{tmp_dir: dir} do
-        {output, status} = ChildVM.run(dir, @module <> "for n <- 1..3, do: Work.step(n)\n" <> unquote(code))
+    for {name, code, status, engines} <- [
+          {"the end of the script", "", 0, [:portable]},
+          {"System.halt in a module", "defmodule Stop do\n def now, do: System.halt(3)\nend\nStop.now()", 3,
+           engines()},
+          {"System.halt in a function that is not instrumented", "Enum.each([4], &System.halt/1)", 4, [:portable]},
+          {"System.stop", "System.stop(5)\nreceive do after :infinity -> :ok end", 5, [:portable]},
+          {"an exit", "exit({:shutdown, 6})", 6, [:portable]},
+          {"an uncaught exception", "raise \"oops\"", 1, engines()},
+          {"an uncaught throw", "throw :ball", 1, [:portable]},
+          {"the end of another process", "spawn(fn -> System.halt(7) end)\nreceive do after :infinity -> :ok end", 7,
+           [:portable]}
+        ],
+        engine <- engines do
+      test "#{name} (#{engine})", %{tmp_dir: dir} do
+        program = @module <> "for n <- 1..3, do: Work.step(n)\n" <> unquote(code)
+        {output, status} = ChildVM.run(dir, program, "", unquote(engine))
         assert status == unquote(status), output
         refute output =~ "elixirscope"
         assert RawFiles.complete?(raw(dir))
@@ -62,19 +67,21 @@ defmodule ElixirScope.Capture.EndingsTest do
       end
     end
 
-    test "SIGTERM, with everything until then", %{tmp_dir: dir} do
-      {port, pid} =
-        ChildVM.start(dir, """
+    for engine <- engines() do
+      test "SIGTERM, with everything until then (#{engine})", %{tmp_dir: dir} do
+        code = """
         #{@module}
         for n <- 1..5_000, do: Work.step(n)
         spawn(fn -> Stream.iterate(5_001, &Work.step/1) |> Stream.run() end)
         IO.puts("ready \#{System.pid()}")
         receive do after :infinity -> :ok end
-        """)
+        """
 
-      assert ChildVM.kill(port, pid, "TERM") == 0
-      assert RawFiles.complete?(raw(dir))
-      assert Enum.take(steps(dir), 5_000) == Enum.to_list(1..5_000)
+        {port, pid} = ChildVM.start(dir, code, "", unquote(engine))
+        assert ChildVM.kill(port, pid, "TERM") == 0
+        assert RawFiles.complete?(raw(dir))
+        assert Enum.take(steps(dir), 5_000) == Enum.to_list(1..5_000)
+      end
     end
   end
 

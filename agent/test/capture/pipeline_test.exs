@@ -3,8 +3,8 @@ defmodule ElixirScope.Capture.PipelineTest do
   use ExUnit.Case, async: false
   import ElixirScope.Test.Folder
   import ElixirScope.Test.Eventually
-  alias ElixirScope.Capture.{Ingestor, InstrumentationRuntime, PipelineManager, TestEvents}
-  alias ElixirScope.Test.{Pipeline, RawFiles}
+  alias ElixirScope.Capture.{Ingestor, InstrumentationRuntime, NativeRuntime, PipelineManager, TestEvents}
+  alias ElixirScope.Test.{NativeLibrary, Pipeline, RawFiles}
 
   setup :own_folder
   @moduletag capture_log: true
@@ -122,6 +122,51 @@ defmodule ElixirScope.Capture.PipelineTest do
       assert [own] = for(events <- files, own = Enum.filter(events, &(&1.pid == pid)), own != [], do: own)
       assert Enum.map(own, & &1.value) == for(n <- 1..500, do: {:ok, {n}})
       assert own == Enum.sort_by(own, & &1.ts)
+    end
+  end
+
+  for {engine, runtime} <- [portable: InstrumentationRuntime, native: NativeRuntime] do
+    if engine == :native, do: with({:error, reason} <- NativeLibrary.load(), do: @tag(skip: reason))
+
+    @tag capture_log: true
+    test "#{engine}: what a process did is whole, however it ends", context do
+      pipeline = Pipeline.start(context.tmp_dir, "", unquote(engine))
+      on_exit(fn -> if Process.alive?(pipeline.owner), do: Pipeline.stop(pipeline) end)
+      count = fn -> for n <- 1..2_000, do: unquote(runtime).call(1, {n}) end
+
+      ends = [
+        fn -> raise "crash" end,
+        fn -> exit(:because) end,
+        fn -> Process.exit(self(), :kill) end,
+        fn ->
+          Process.flag(:max_heap_size, %{size: 1_000, kill: true, error_logger: false}) && Enum.to_list(1..100_000)
+        end
+      ]
+
+      ended = for how <- ends, do: spawn_monitor(fn -> count.() && how.() end)
+      for {pid, ref} <- ended, do: assert_receive({:DOWN, ^ref, _, ^pid, reason} when reason != :normal, 60_000)
+      # By another one, whenever that comes.
+      {endless, ref} =
+        spawn_monitor(fn ->
+          for n <- Stream.iterate(1, &(&1 + 1)) do
+            unquote(runtime).call(1, {n})
+            if rem(n, 100) == 0, do: Process.sleep(1)
+          end
+        end)
+
+      assert eventually(fn ->
+               PipelineManager.flush()
+               Enum.any?(RawFiles.events(context.tmp_dir), &(&1.pid == endless))
+             end)
+
+      Process.exit(endless, :kill)
+      assert_receive {:DOWN, ^ref, _, ^endless, :killed}, 60_000
+      Pipeline.stop(pipeline)
+      numbers = for %{pid: pid, value: {:ok, {n}}} <- RawFiles.events(context.tmp_dir), do: {pid, n}
+      numbers = Enum.group_by(numbers, &elem(&1, 0), &elem(&1, 1))
+      for {pid, _} <- ended, do: assert(numbers[pid] == Enum.to_list(1..2_000))
+      assert numbers[endless] == Enum.to_list(1..length(numbers[endless]))
+      assert RawFiles.losses(context.tmp_dir) == []
     end
   end
 

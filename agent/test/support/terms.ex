@@ -60,7 +60,7 @@ defmodule ElixirScope.Test.Terms do
       5 -> {Enum.random([:password, "My_Token", :plain, "plain", "Ключ"]), random(depth)}
       6 -> for i <- 1..(30 + :rand.uniform(10)), into: %{}, do: {{:key, i}, leaf()}
       7 -> %{__struct__: Enum.random([URI, My.Secret]), token: random(depth), other: random(depth)}
-      8 -> Enum.reduce(1..:rand.uniform(300), leaf(), fn _, inner -> Enum.random([[inner], {inner}]) end)
+      8 -> Enum.reduce(1..:rand.uniform(600), leaf(), fn _, inner -> Enum.random([[inner], {inner}]) end)
     end
   end
 
