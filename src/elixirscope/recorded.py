@@ -18,6 +18,7 @@ from elixirscope.film import Film
 from elixirscope.insight import Finding
 from elixirscope.moment import Moment
 from elixirscope.query.coordinator import QueryCoordinator
+from elixirscope.query.row import Row
 from elixirscope.query.search import Hit, find, is_pattern
 from elixirscope.query.stepping import moment_of
 
@@ -94,7 +95,8 @@ class Recorded(Film):
     def state(self, process: str | int, at: str | int = "end") -> State:
         """The state of a process at a time ("44.2ms", "e1234", "end", or ns). Raises `NotFoundError`."""
         number = self.query.process(process)
-        return State(self, number, self.query.at(at))
+        at_ns = self.query.at(at)
+        return State(self, self.dags.state.existing(number, at_ns), at_ns)
 
     def why(self, event: str | int, limit: int | None = 30) -> Listing[Step]:
         """The causes of an event (a number, "e1234", or a finding's moment), the nearest first."""
@@ -240,13 +242,12 @@ class Listing(list[T]):
 class State:
     """The state of one process at one time."""
 
-    def __init__(self, recorded: Recorded, process: int, at: int) -> None:
+    def __init__(self, recorded: Recorded, row: Row, at: int) -> None:
         self._recorded = recorded
-        self._answer = recorded.dags.state.at(process, at)
+        self._answer = recorded.dags.state.answer(row)
         self._at = at
-        row = recorded.dags.state.row_at(process, at)
-        self._value: int | None = row["value"] if row is not None else None
-        self.process = process
+        self._value: int | None = row["value"]
+        self.process = self._answer.process
         self.name = self._answer.name
         self.version = self._answer.version
         self.at = self._answer.at
@@ -278,7 +279,7 @@ class State:
             raise NotFoundError(
                 f"nothing changed {path} of {self.name} until then", "give a later time, or another path"
             )
-        return State(self._recorded, self.process, row["at"])
+        return State(self._recorded, row, row["at"])
 
     def diff(self, other: State) -> list[Change]:
         """What differs from this state to another, of any process."""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elixirscope.dags.diff import diff
+from elixirscope.dags.diff import diff, shown
 from elixirscope.query.equality import identity, same
 from elixirscope.recording.terms import Atom, make_map
 
@@ -68,7 +68,11 @@ def test_paths(before: Any, after: Any, expected: list[tuple[str, str]]) -> None
     assert changes(before, after) == expected
 
 
-def test_very_many_changes_end_with_a_word() -> None:
-    found = diff(dict.fromkeys(range(900), 0), dict.fromkeys(range(900), 1))
-    assert len(found) == 501
-    assert found[-1].after == "more changes than are shown"
+def test_very_many_changes_are_all_told_or_end_with_a_word() -> None:
+    before, after = dict.fromkeys(range(900), 0), dict.fromkeys(range(900), 1)
+    assert len(diff(before, after)) == 900
+    assert diff(before, after, 3) == diff(before, after)[:3]
+    some = shown(diff(before, after), 500)
+    assert len(some) == 501
+    assert some[-1].after == "more changes than are shown"
+    assert shown(some, 501) == some

@@ -4,7 +4,9 @@ import pytest
 
 from elixirscope.dags.diff import Change
 from elixirscope.errors import NotFoundError
+from elixirscope.query.paths import at_path
 from elixirscope.recording.format import Kind
+from elixirscope.recording.terms import MORE_KEY, Atom, ImproperList, Truncated
 from tests.dags.conftest import Draw
 from tests.dags.drawn import Drawn
 
@@ -68,6 +70,9 @@ def test_a_restart_joins_the_lives_and_their_states(drawn: Draw) -> None:
     edges = film.dags.state.edges().to_pylist()
     assert [(e["kind"], e["certain"]) for e in edges] == [("transition", True), ("restart", False)]
     assert film.dags.state.diff(edges[1]["source"], edges[1]["target"]) == [Change(".jobs", "change", "1", "0")]
+    made = film.dags.state.changed(film.process("second"), ".jobs", 100_000)  # anew, if to what it was in the beginning
+    assert made.version is not None
+    assert (made.version.version, made.version.restart) == (0, True)
     lives = [(e["source"], e["target"]) for e in film.dags.interaction.edges().to_pylist() if e["kind"] == "restart"]
     assert lives == [(film.process("first"), film.process("second"))]
 
@@ -88,7 +93,56 @@ def test_who_last_changed_a_path(drawn: Draw) -> None:
         11 box return :ok
     """)
     changed = [film.dags.state.who_changed(film.process("box"), path, 100_000) for path in (".a", ".b", ".c")]
-    assert [row["version"] if row else None for row in changed] == [1, 2, 0]
+    assert [row["version"] if row else None for row in changed] == [1, 2, None]
+
+
+def test_what_moves_in_a_list_is_changed_there(drawn: Draw) -> None:
+    film = drawn("""
+        processes: box
+         1 box callback Box.init([])
+         2 box state %{queue: [:a, :b]}
+         3 box return :ok
+         4 box callback Box.handle_cast(:push)
+         5 box state %{queue: [:c, :a, :b]}
+         6 box return :ok
+    """)
+    box = film.process("box")
+    blame = film.dags.state.changed(box, ".queue[1]", 100_000)
+    assert (blame.version.version if blame.version else None, blame.changes) == (
+        1,
+        [Change(".queue[1]", "change", ":b", ":a")],
+    )
+    assert blame.certain
+
+
+def test_beyond_five_hundred_changes_the_one_asked_for_is_found(drawn: Draw) -> None:
+    before, after = (", ".join(f"k{n}: {n + by}" for n in range(700)) for by in (0, 1))
+    film = drawn(f"""
+        processes: box
+         1 box state %{{{before}, last: 1}}
+         2 box state %{{{after}, last: 2}}
+         3 box state %{{{after}, last: 2, more: 1}}
+    """)
+    row = film.dags.state.who_changed(film.process("box"), ".last", 100_000)
+    assert row is not None
+    assert row["version"] == 1
+    assert len(film.dags.state.diff(row["previous"], row["state"])) == 701
+    view = film.dags.state.view(row["state"])
+    assert view is not None
+    assert len(view.changes) == 501
+
+
+def test_who_changed_what_was_cut_is_not_certain() -> None:
+    some, cut, mark = Atom("some"), Truncated("more", None, 7), {Atom("a"): 1, MORE_KEY: 3}
+    assert at_path({some: [1, 2, cut]}, ".some[1]") == ([2], True)
+    assert at_path({some: [1, 2, cut]}, ".some[2]") == ([], False)
+    assert at_path({some: [1, 2, cut]}, ".other") == ([], True)
+    assert at_path(mark, ".a") == ([1], True)
+    assert at_path(mark, ".b") == ([], False)
+    assert at_path({some: Truncated("map", None, 3)}, ".some.a") == ([], False)
+    assert at_path({some: Truncated("tuple", (1, 2), 3)}, ".some{1}") == ([2], True)
+    assert at_path({some: Truncated("tuple", (1, 2), 3)}, ".some{2}") == ([], False)
+    assert at_path(ImproperList([1], 2), "[1]") == ([2], True)
 
 
 def test_the_view_at_an_event_follows_the_film(sale: Drawn) -> None:

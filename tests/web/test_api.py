@@ -122,6 +122,8 @@ def test_state_history_and_diff(client: httpx.Client, film: Film) -> None:
     changes = ask(client, "diff", a=versions[0]["state"], b=versions[-1]["state"])["changes"]
     assert changes
     assert {"path", "op", "before", "after"} <= changes[0].keys()
+    part = ask(client, "diff", a=versions[0]["state"], b=versions[-1]["state"], offset=1, limit=1)
+    assert (part["offset"], part["total"], part["changes"][0]) == (1, len(changes), changes[1])
 
 
 def test_pages_count_all_that_match(client: httpx.Client, film: Film) -> None:
@@ -246,4 +248,5 @@ def test_who_changed_a_field_is_answered_with_its_message(client: httpx.Client, 
     found = client.get("/api/changed", params={"process": row["process"], "at": row["at"], "path": path}).json()
     assert found["version"]["version"] == row["version"]
     assert found["changes"][0]["path"] == path
+    assert found["certain"]
     assert found["message"]["kind"] == "call"

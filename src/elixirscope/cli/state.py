@@ -18,6 +18,7 @@ from elixirscope.cli.output import (
     recording_argument,
 )
 from elixirscope.errors import NotFoundError, UsageError
+from elixirscope.query.row import Row
 
 if TYPE_CHECKING:
     from elixirscope.film import Film
@@ -44,12 +45,11 @@ def command(recording: str, process: str, at: str, path: str | None, since: str 
     film = open_film(recording)
     number = film.query.process(process)
     moment = film.query.at(at)
-    if path is not None:
-        moment = _changed(film, number, path, moment)
     if since is not None:
         _print_changes(film, number, film.query.at(since), moment, as_json)
         return
-    answer = film.dags.state.at(number, moment)
+    row = film.dags.state.existing(number, moment) if path is None else _changed(film, number, path, moment)
+    answer = film.dags.state.answer(row)
     if as_json:
         print_json(answer)
         return
@@ -61,13 +61,13 @@ def command(recording: str, process: str, at: str, path: str | None, since: str 
         out.print(Text(f"changed by {plain(answer.changed_by)}", style="dim"))
 
 
-def _changed(film: Film, process: int, path: str, at: int) -> int:
-    """When `path` was last changed up to `at`. Raises `NotFoundError`."""
+def _changed(film: Film, process: int, path: str, at: int) -> Row:
+    """The version that last changed `path` up to `at`. Raises `NotFoundError`."""
     row = film.dags.state.who_changed(process, path, at)
     if row is None:
         name = film.dags.state.labels.process(process)
         raise NotFoundError(f"nothing changed {path} of {name} until then", "give a later --at, or another path")
-    return int(row["at"])
+    return row
 
 
 def _print_changes(film: Film, process: int, before: int, after: int, as_json: bool) -> None:

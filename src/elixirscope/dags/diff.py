@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice, zip_longest
 from typing import Any
 
 import msgspec
@@ -12,7 +13,6 @@ from elixirscope.query.paths import key_path
 from elixirscope.recording.terms import Atom, inspect
 
 _TEXT = 200
-_MOST = 500
 _DEPTH = 40
 _PLAIN_STRUCTS = frozenset({"Date", "Time", "DateTime", "NaiveDateTime", "Decimal", "Range", "Regex", "URI", "Version"})
 
@@ -26,17 +26,24 @@ class Change(msgspec.Struct, frozen=True):
     after: str | None
 
 
-def diff(before: Any, after: Any) -> list[Change]:
-    """The differences of two terms, in the order of the terms; at most 500, the last one then says that there are
-    more.
-    """
-    changes = list[Change]()
-    for change in _differences(before, after, "", 0):
-        if len(changes) == _MOST:
-            changes.append(Change("…", "change", None, "more changes than are shown"))
-            break
-        changes.append(change)
-    return changes
+def diff(before: Any, after: Any, most: int | None = None) -> list[Change]:
+    """The differences of two terms, in the order of the terms; no more than `most`."""
+    return list(islice(_differences(before, after, "", 0), most))
+
+
+def shown(changes: list[Change], most: int) -> list[Change]:
+    """The first of some changes; when there are more, a last one says so."""
+    if len(changes) <= most:
+        return changes
+    return [*changes[:most], Change("…", "change", None, "more changes than are shown")]
+
+
+def change_of(path: str, before: list[Any], after: list[Any]) -> list[Change]:
+    """What became of what was at a path."""
+    pairs_ = zip_longest(map(_text, before), map(_text, after))
+    return [
+        Change(path, "add" if old is None else "remove" if new is None else "change", old, new) for old, new in pairs_
+    ]
 
 
 def _differences(before: Any, after: Any, path: str, depth: int) -> Iterator[Change]:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import msgspec
 
 from elixirscope.dags.base import SqlDag
-from elixirscope.dags.diff import Change, diff
+from elixirscope.dags.diff import Change, change_of, diff, shown
 from elixirscope.errors import NotFoundError
+from elixirscope.query.equality import same
+from elixirscope.query.paths import at_path, touches
 from elixirscope.query.row import Row
-from elixirscope.query.values import Value
+from elixirscope.query.values import UNREADABLE, Value, marks
 
 _WHOLE = 1_000_000
+_SHOWN = 500  # changes in a picture
 
 
 class StateAnswer(msgspec.Struct, frozen=True):
@@ -60,12 +63,14 @@ class StateView(msgspec.Struct, frozen=True):
 class Blame(msgspec.Struct, frozen=True):
     """The version that last changed a part of a state, its changes there, and the message it handled.
 
-    `version` is None when nothing that was recorded changed it.
+    `version` is None when nothing that was recorded changed it. It is not `certain` when what is there was cut in that
+    version or a later one, or in the one before: then another may have changed what was left out.
     """
 
     version: Version | None
     changes: list[Change]
     message: int | None
+    certain: bool = True
 
 
 class StateDag(SqlDag):
@@ -97,9 +102,18 @@ class StateDag(SqlDag):
 
     def at(self, process: int, at: int) -> StateAnswer:
         """The state of `process` at `at` (ns). Raises `NotFoundError` when none is known."""
+        return self.answer(self.existing(process, at))
+
+    def existing(self, process: int, at: int) -> Row:
+        """As `row_at`. Raises `NotFoundError` when none is known."""
         row = self.row_at(process, at)
         if row is None:
             raise self._missing(process, at)
+        return row
+
+    def answer(self, row: Row) -> StateAnswer:
+        """A version, told."""
+        process = int(row["process"])
         text = self.query.values.text(row["value"], _WHOLE) or "not recorded"
         return StateAnswer(process, self.labels.process(process), row["version"], row["at"], text, self.changed_by(row))
 
@@ -133,12 +147,15 @@ class StateDag(SqlDag):
 
     def changed(self, process: int, path: str, at: int) -> Blame:
         """Who last changed `path` of the state of `process` at or before `at` (ns), and what it changed there."""
-        row = self.who_changed(process, path, at)
+        row, before, certain = self._last_changed(process, path, at)
         if row is None:
-            return Blame(None, [], None)
-        before = self.query.find("states", "state", row["previous"])
+            return Blame(None, [], None, certain)
         changes = self._changes(before["value"], row["value"]) if before is not None else []
-        return Blame(self._version(row), [change for change in changes if _touches(change.path, path)], row["message"])
+        there = [change for change in changes if touches(change.path, path)]
+        if before is not None and not there:  # of a list in which it only moved
+            (old, _), (new, _) = (self._at_path(each["value"], path) for each in (before, row))
+            there = change_of(path, old, new)
+        return Blame(self._version(row), there, row["message"], certain)
 
     def _version(self, row: Row, value: bool = True) -> Version:
         return Version(
@@ -154,7 +171,7 @@ class StateDag(SqlDag):
         )
 
     def diff(self, a: int, b: int) -> list[Change]:
-        """What differs from state `a` to state `b` (STATE events). Raises `NotFoundError`."""
+        """What differs from state `a` to state `b` (STATE events), all of it. Raises `NotFoundError`."""
         return self._changes(self._row(a)["value"], self._row(b)["value"])
 
     def diff_values(self, a: int | None, b: int | None) -> list[Change]:
@@ -177,30 +194,45 @@ class StateDag(SqlDag):
             row["callback"],
             self.query.values.value(row["value"]),
             self.query.values.value(old),
-            self._changes(old, row["value"]) if before is not None else [],
+            shown(self._changes(old, row["value"], _SHOWN + 1), _SHOWN) if before is not None else [],
             row["message"],
             row["state"],
             row["previous"],
         )
 
     def who_changed(self, process: int, path: str, at: int) -> Row | None:
-        """The row of the last version at or before `at` (ns) that changed `path` or what is inside it; None if none
-        did.
+        """The row of the last version at or before `at` (ns) in which something else is at `path` than in the one
+        before, or nothing any more; of a process's first version, the first in which something is. None if there is no
+        such version.
         """
-        rows = [row for row in self._versions(process) if row["at"] <= at]
-        row: Row
-        for row in reversed(rows):
-            before = self.query.find("states", "state", row["previous"])
-            if before is None:
-                return row
-            if any(_touches(change.path, path) for change in self._changes(before["value"], row["value"])):
-                return row
-        return None
+        return self._last_changed(process, path, at)[0]
 
-    def _changes(self, a: int | None, b: int | None) -> list[Change]:
+    def _last_changed(self, process: int, path: str, at: int) -> tuple[Row | None, Row | None, bool]:
+        """(version that changed what is at `path`, the one before it in its process, whether that is certain)."""
+        rows = self.query.find_before(
+            "states", "process", process, "at", at + 1, self.query.count("states", "process", process)
+        )
+        if not rows:
+            return None, None, True
+        there, certain = self._at_path(rows[0]["value"], path)
+        for row, before in zip(rows, [*rows[1:], None], strict=True):
+            older, whole = self._at_path(before["value"], path) if before is not None else ([], True)
+            certain = certain and whole
+            if not same(older, there):
+                return row, before, certain
+            there = older
+        return None, None, certain
+
+    def _at_path(self, value: int | None, path: str) -> tuple[list[Any], bool]:
+        """What is at a path in a recorded value, and whether all of that was recorded."""
+        term = UNREADABLE if value is None else self.query.values.peek(value)
+        found, whole = at_path(term, path)
+        return found, whole and not any(marks(part)[0] for part in found)
+
+    def _changes(self, a: int | None, b: int | None, most: int | None = None) -> list[Change]:
         if a is None or b is None or a == b:
             return []
-        return diff(self.query.values.peek(a), self.query.values.peek(b))
+        return diff(self.query.values.peek(a), self.query.values.peek(b), most)
 
     def _row(self, state: int) -> Row:
         row = self.query.find("states", "state", state)
@@ -211,9 +243,3 @@ class StateDag(SqlDag):
     def _versions(self, process: int) -> list[Row]:
         rows = self.query.find_all("states", "process", process)
         return sorted(rows, key=lambda row: int(row["state"]))
-
-
-def _touches(changed: str, path: str) -> bool:
-    """Whether a change at one path concerns another: the same, inside it, or around it."""
-    short, long = sorted((changed, path), key=len)
-    return long.startswith(short) and (len(long) == len(short) or long[len(short)] in ".[{" or not short)

@@ -11,6 +11,7 @@ from elixirscope.dags import Picture
 from elixirscope.dags.causality import Relation
 from elixirscope.dags.critical import CriticalPath
 from elixirscope.dags.dataflow import Flow
+from elixirscope.dags.diff import shown
 from elixirscope.dags.processgraph import Graph
 from elixirscope.dags.retro import Retro
 from elixirscope.dags.retro import retro as retro_of
@@ -199,8 +200,10 @@ def _steps(film: Film, process: int, versions: list[Version], most: int) -> list
 
 
 def diff(film: Film, ask: Parameters) -> Answer:
-    """What differs between two states, given by their events."""
-    return {"changes": film.dags.state.diff(ask.number("a"), ask.number("b"))}
+    """What differs between two states, given by their events; a page of it."""
+    changes, offset = film.dags.state.diff(ask.number("a"), ask.number("b")), max(0, ask.number("offset", 0))
+    limit = max(0, min(ask.number("limit", 500), _MOST))
+    return {"changes": shown(changes[offset:], limit), "offset": offset, "total": len(changes)}
 
 
 def changed(film: Film, ask: Parameters) -> Answer:
@@ -208,7 +211,8 @@ def changed(film: Film, ask: Parameters) -> Answer:
     found = film.dags.state.changed(ask.number("process"), ask.text("path", ""), ask.number("at"))
     row = film.query.find("messages", "message", found.message)
     message = pages.message_row(film.query, row) if row is not None else None
-    return {"version": found.version, "changes": found.changes, "message": message}
+    changes = shown(found.changes, _MOST)
+    return {"version": found.version, "changes": changes, "message": message, "certain": found.certain}
 
 
 def calls(film: Film, ask: Parameters) -> pages.CallPage:

@@ -84,6 +84,7 @@ export interface Children {
 /** The last version that changed a field, what it changed there, and the message whose handling did. */
 export interface Changed {
   version: Version | null
+  certain: boolean
   changes: Change[]
   message: Message | null
 }
