@@ -265,7 +265,11 @@ def load_bars(bars: Bars, seconds: int) -> None:
     with sealing():
         for engine, rate in (("native", 1_000_000), ("portable", 400_000)):
             # A little more is asked for: the last slot ends late.
-            load = {"RATE": rate * 102 // 100, "SECONDS": seconds, "ERL_FLAGS": f"+S {SCHEDULERS}:{SCHEDULERS}"}
+            load: dict[str, str | int] = {
+                "RATE": rate * 102 // 100,
+                "SECONDS": seconds,
+                "ERL_FLAGS": f"+S {SCHEDULERS}:{SCHEDULERS}",
+            }
             figures = run_script("sustained", ENGINE=engine, KEY="s", **load)
             lost, mb = figures["s.lost"], figures["s.memory"] / 1e6
             bars.at_least(

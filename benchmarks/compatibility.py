@@ -146,7 +146,8 @@ def row(project: Path, ways: dict[str, Way]) -> str:
             continue
         differing = len(differences(plain, recorded))
         events = f"{statistics.median(recorded.events):,.0f}" if recorded.events else "–"
-        lost = f", {max(recorded.lost):,} lost" if recorded.lost and max(recorded.lost) else ""
+        most = max(recorded.lost, default=0)
+        lost = f", {most:,} lost" if most else ""
         cells += ["same" if not differing else f"{differing} differ", f"{events}{lost}"]
     return "| " + " | ".join(cells) + " |"
 

@@ -89,6 +89,32 @@ def test_a_system_clock_that_is_set_meanwhile_reorders_nothing(tmp_path: Path) -
     assert log.rows["at"].tolist() == [1000 * number for number in range(12)]
 
 
+@settings(max_examples=60)
+@given(
+    jumps=st.lists(st.integers(-(10**18), 10**18), min_size=1, max_size=5),
+    steps=st.lists(st.tuples(st.integers(0, 4), st.integers(0, 10**10)), max_size=40),
+)
+def test_however_the_system_clock_jumps_times_are_as_far_apart_as_the_machine_counted(
+    tmp_path_factory: pytest.TempPathFactory, jumps: list[int], steps: list[tuple[int, int]]
+) -> None:
+    """Each file is opened after a jump of the clock. Steps are (file, ns since the one before)."""
+    raw, times = tmp_path_factory.mktemp("raw"), np.cumsum([apart for _, apart in steps])
+    for shard, jump in enumerate(jumps):
+        mine = [number for number, (file, _) in enumerate(steps) if file % len(jumps) == shard]
+        with writer_of(raw, str(shard), shard, unix_ns=START + jump) as writer:
+            writer.term(FrameType.PROCESSES, [(0, pid(100 + shard))])
+            events = np.zeros(len(mine), EVENT)
+            events["ts"], events["ref"] = times[mine], mine
+            for first in range(0, len(mine), 7):
+                writer.events(events[first : first + 7])
+            writer.end()
+    log = read_log(raw)
+    assert log.rows["at"].tolist() == [int(time - times[0]) for time in times]
+    assert [int(times[number]) for number in log.rows["ref"]] == times.tolist()
+    for process in range(len(log.processes)):
+        assert (np.diff(log.rows["ref"][log.rows["process"] == process]) > 0).all()
+
+
 def test_within_one_time_a_process_keeps_the_order_of_its_file(tmp_path: Path) -> None:
     with writer_of(tmp_path, "0") as writer:
         writer.term(FrameType.PROCESSES, [(0, pid(1)), (1, pid(2))])
