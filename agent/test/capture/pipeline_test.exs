@@ -143,7 +143,14 @@ defmodule ElixirScope.Capture.PipelineTest do
         end
       ]
 
-      ended = for how <- ends, do: spawn_monitor(fn -> count.() && how.() end)
+      ended =
+        for how <- ends,
+            do:
+              spawn_monitor(fn ->
+                count.()
+                how.()
+              end)
+
       for {pid, ref} <- ended, do: assert_receive({:DOWN, ^ref, _, ^pid, reason} when reason != :normal, 60_000)
       # By another one, whenever that comes.
       {endless, ref} =

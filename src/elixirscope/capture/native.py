@@ -21,7 +21,7 @@ from elixirscope.errors import EnvironmentProblem, TargetError
 Engine: TypeAlias = Literal["auto", "native", "portable"]
 
 # It reads the sizes of binaries from the VM's memory: only where its tests have run.
-KNOWN_OTP: Final = ("25", "27", "29")
+KNOWN_OTP: Final = ("25", "27", "28", "29")
 FLAGS: Final = ("-std=gnu11", "-D_GNU_SOURCE", "-O2", "-fno-plt", "-fPIC", "-shared", "-fvisibility=hidden")
 _PORTABLE: Final = "record with --engine portable"
 
