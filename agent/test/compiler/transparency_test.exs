@@ -111,7 +111,7 @@ defmodule ElixirScope.Compiler.TransparencyTest do
     end
   end
 
-  look = fn what, value -> IO.puts("\#{inspect(what)}: \#{inspect(value, limit: :infinity, printable_limit: :infinity, width: 200)}") end
+  look = fn what, value -> IO.puts("\#{inspect(what)}: \#{inspect(value, limit: :infinity, printable_limit: :infinity, width: 200, custom_options: [sort_maps: true])}") end
 
   look.(:nif, {Whole.Native.plain(1), failure.(fn -> Whole.Native.add(1, 2) end), failure.(fn -> Whole.Stub.add(1, 2) end)})
 
