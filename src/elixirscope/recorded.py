@@ -205,7 +205,7 @@ class Rows:
         return f"select {chosen} from {self.name}" + (f" where {where}" if where else "")
 
     def __len__(self) -> int:
-        return int(self._query.recording.table(self.name).num_rows)
+        return self._query.recording.rows(self.name)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """The rows as dicts, in order of the first column, which numbers them; some thousands are in memory."""

@@ -36,7 +36,9 @@ def film(request: pytest.FixtureRequest, shop: Path) -> Iterator[Film]:
         yield Film.open(shop)
 
 
-def test_answers_equal_those_of_plain_python(film: Film) -> None:
+@pytest.mark.parametrize("apart", [rows._APART, -1], ids=["near", "far"])
+def test_answers_equal_those_of_plain_python(film: Film, apart: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rows, "_APART", apart)
     same = _module("answers").check(film, seed=2)
     assert [question for question, equal in same.items() if not equal] == []
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from elixirscope.errors import EnvironmentProblem, NotFoundError
 from elixirscope.recording.columns import ColumnStore
 from elixirscope.recording.schema import TABLES
+from elixirscope.recording.view import view
 
 WORDS = ["Seats", "put/2", "", "naïve", "🎬", "info"]
 
@@ -116,6 +117,28 @@ def test_a_full_disk_is_a_problem_of_the_environment(tmp_path: Path, monkeypatch
     monkeypatch.undo()
     store.close()
     assert seen(ColumnStore.open(tmp_path)) == [("link", 5)]
+
+
+def test_many_columns_hold_no_files_open_and_stay_when_they_are_gone(tmp_path: Path) -> None:
+    (tmp_path / "numbers").write_bytes(np.arange(5_000).tobytes())
+    fds = Path("/proc/self/fd")
+    before = len(list(fds.iterdir())) if fds.exists() else 0
+    views = [view(tmp_path / "numbers", 40_000, scattered=number % 2 == 0) for number in range(50)]
+    assert not fds.exists() or len(list(fds.iterdir())) <= before
+    (tmp_path / "numbers").unlink()
+    for each in views:
+        assert np.frombuffer(each, np.int64)[::999].tolist() == list(range(0, 5_000, 999))
+    kept = np.frombuffer(views[0], np.int64)
+    del views, each
+    assert int(kept.sum()) == sum(range(5_000))
+
+
+def test_a_file_that_is_too_short_or_gone_is_told(tmp_path: Path) -> None:
+    (tmp_path / "numbers").write_bytes(b"12345678")
+    with pytest.raises(OSError, match="8 bytes, 9 were committed"):
+        view(tmp_path / "numbers", 9)
+    with pytest.raises(FileNotFoundError):
+        view(tmp_path / "none", 1)
 
 
 def test_no_store_says_so(tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ class QueryCoordinator:
     @cached_property
     def event_count(self) -> int:
         """How many events there are; they are numbered from 0."""
-        return int(self.recording.table("events").num_rows)
+        return self.recording.rows("events")
 
     def events_of(self, process: int) -> NDArray[np.int64]:
         """Numbers of the events of one process, ascending."""

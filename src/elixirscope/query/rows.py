@@ -16,6 +16,7 @@ import pyarrow as pa
 from elixirscope.query.cancellation import checkpoint
 from elixirscope.query.grouping import Chosen, Grouped, Groups, ascends, group, parts, regroup, shift_of
 from elixirscope.query.row import Lazy, Row
+from elixirscope.recording.schema import TABLES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,6 +34,7 @@ _PROCESSES: Final = frozenset(
     }
 )  # columns of process numbers, for which `grouped` is the index
 _FEW: Final = 8  # rows that are taken one by one
+_APART: Final = 32 * _STEP  # rows that are further from each other are not read around
 
 
 class Rows:
@@ -40,18 +42,19 @@ class Rows:
 
     def __init__(self, recording: Recording) -> None:
         self.recording = recording
-        self._columns: dict[tuple[str, str], NDArray[Any]] = {}
+        self._columns: dict[tuple[str, str, bool], NDArray[Any]] = {}
         self._batches: dict[str, tuple[list[pa.RecordBatch], NDArray[np.int64]]] = {}
         self._fields: dict[str, dict[str, pa.Array | pa.ChunkedArray]] = {}
         self._groups: dict[tuple[str, str], Groups] = {}
         self._lock = threading.RLock()
 
-    def column(self, table: str, name: str) -> NDArray[Any]:
-        """A column of whole numbers, not to be written to; null is -1."""
+    def column(self, table: str, name: str, *, scattered: bool = False) -> NDArray[Any]:
+        """A column of whole numbers, not to be written to; null is -1. `scattered`: for who looks at a row here and
+        there, of a column that perhaps only the disk has."""
         with self._lock:
-            key = (table, name)
+            key = (table, name, scattered)
             if key not in self._columns:
-                self._columns[key] = self.recording.numbers(table, name)
+                self._columns[key] = self.recording.numbers(table, name, scattered=scattered)
             return self._columns[key]
 
     def arrays(self, name: str, make: Callable[[Allocate], tuple[NDArray[Any], ...]]) -> tuple[NDArray[Any], ...]:
@@ -160,7 +163,7 @@ class Rows:
 
     def between(self, table: str, column: str, low: int, high: int) -> tuple[int, int]:
         """The rows [first, last) with `low` <= `column` < `high`, for a column in order."""
-        keys = self.column(table, column)
+        keys = self.column(table, column, scattered=True)
         least, most = _limits(keys.dtype)
         first, last = (keys.dtype.type(min(max(bound, least), most)) for bound in (low, high))
         if len(keys) < 4 * _STEP:
@@ -173,7 +176,7 @@ class Rows:
 
         A page of a large column is read for each, not all that a binary search would hop over.
         """
-        keys = self.column(table, column)
+        keys = self.column(table, column, scattered=True)
         wanted = np.clip(values, *_limits(keys.dtype)).astype(keys.dtype)
         if len(keys) < 4 * _STEP:
             return np.searchsorted(keys, wanted)
@@ -233,15 +236,16 @@ class Rows:
 
     def flow(self, sender: int, receiver: int, start: int, end: int) -> NDArray[Any]:
         """The rows of messages between two processes sent (or else received) in [start, end) ns."""
-        senders, receivers = self.column("messages", "from_process"), self.column("messages", "to_process")
 
         def make(allocate: Allocate) -> tuple[NDArray[Any], ...]:
+            senders, receivers = self.column("messages", "from_process"), self.column("messages", "to_process")
             by_receiver, _ = group(receivers, self.process_count, allocate)
             return group(senders, self.process_count, allocate, through=by_receiver)
 
         order, starts = self.arrays("messages.by_ends", make)
         if not 0 <= sender < len(starts) - 1:
             return order[:0]
+        receivers = self.column("messages", "to_process", scattered=True)
         sent = order[int(starts[sender]) : int(starts[sender + 1])]
         mine = sent[_first(sent, receivers, receiver) : _first(sent, receivers, receiver + 1)]
         # A message is numbered by the event of its sending, and events are in order of time
@@ -278,17 +282,18 @@ class Rows:
 
     def row(self, table: str, number: int) -> Row:
         """One row by number. A column is read when it is asked for: it may lie on a page that only the disk has."""
+        return Lazy(self.fields(table), number)
+
+    def fields(self, table: str) -> dict[str, pa.Array | pa.ChunkedArray]:
+        """The columns of a table, for who looks at a row here and there."""
         with self._lock:
             if table not in self._fields:
-                rows = self.recording.table(table)
-                columns = {name: rows.column(name) for name in rows.column_names}
-                whole = all(column.num_chunks == 1 for column in columns.values())
-                self._fields[table] = {n: column.chunk(0) for n, column in columns.items()} if whole else columns
-            return Lazy(self._fields[table], number)
+                self._fields[table] = self.recording.fields(table)
+            return self._fields[table]
 
     def select(self, table: str, numbers: NDArray[Any], *names: str) -> Iterator[tuple[Any, ...]]:
         """Some columns of rows by number: many times quicker than `take`, for thousands of rows."""
-        schema = self.recording.table(table).schema
+        schema = TABLES[table]
         texts = [name for name in names if not pa.types.is_integer(schema.field(name).type)]
         gathered = self.gather(table, numbers, texts) if texts else None
         columns = []
@@ -323,9 +328,14 @@ class Rows:
         """Rows by number, of the columns `names` or of all. Batch by batch, for Arrow's own `take` goes through every
         chunk of a large table.
         """
+        numbers, schema = numbers.astype(np.int64), TABLES[table]
+        if len(numbers) and int(numbers.max()) - int(numbers.min()) > _APART * len(numbers):
+            fields = self.fields(table)
+            if all(isinstance(field, pa.Array) for field in fields.values()):
+                names, taken = schema.names if names is None else names, pa.array(numbers)
+                columns = [fields[name].take(taken) for name in names]
+                return pa.Table.from_arrays(columns, schema=pa.schema([schema.field(name) for name in names]))
         batches, ends = self._batched(table)
-        numbers = numbers.astype(np.int64)
-        schema = self.recording.table(table).schema
         if names is not None:
             batches, schema = [batch.select(names) for batch in batches], pa.schema([schema.field(n) for n in names])
         if len(batches) == 1:  # as mapped tables are

@@ -20,6 +20,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from elixirscope.errors import RecordingError
+from elixirscope.recording.view import view
 
 Numbers = npt.NDArray[Any]
 Flags = npt.NDArray[np.bool_]
@@ -31,6 +32,7 @@ class Extent(msgspec.Struct, omit_defaults=True):
     """How much of a column's files counts."""
 
     nulls: bool = False
+    null_count: int = -1  # -1: not counted
     words: int = 0
     word_bytes: int = 0
 
@@ -203,23 +205,34 @@ class Column:
     def _is_bits(self) -> bool:
         return bool(pa.types.is_boolean(self.kind))
 
-    def array(self, rows: int, patches: list[Patch]) -> pa.Array:
-        """The first `rows` rows, in place; `patches` are ones that may not have got into the files yet."""
+    def count_nulls(self, rows: int) -> None:
+        """Note how many of the `rows` rows are null, so that no reader goes through all of them to know."""
+        self.extent.null_count = 0
+        if self.extent.nulls and rows:
+            known = pa.Array.from_buffers(pa.bool_(), rows, [None, self._map("known", (rows + 7) // 8)])
+            self.extent.null_count = rows - known.true_count
+
+    def array(self, rows: int, patches: list[Patch], *, scattered: bool = False) -> pa.Array:
+        """The first `rows` rows, in place; `patches` are ones that may not have got into the files yet. `scattered`: as
+        of `view`."""
         size = (rows + 7) // 8 if self._is_bits else rows * self._type.itemsize
-        data, known = self._map("data", size), self._map("known", (rows + 7) // 8) if self.extent.nulls else None
+        data, known = self._map("data", size, scattered), None
+        if self.extent.nulls:
+            known = self._map("known", (rows + 7) // 8, scattered)
         for patch in patches:
             data, known = self._patched(rows, data, known, patch)
+        nulls = -1 if patches else self.extent.null_count
         if not _is_text(self.kind):
-            return pa.Array.from_buffers(self.kind, rows, [known, data])
-        codes = pa.Array.from_buffers(pa.from_numpy_dtype(self._type), rows, [known, data])
+            return pa.Array.from_buffers(self.kind, rows, [known, data], nulls)
+        codes = pa.Array.from_buffers(pa.from_numpy_dtype(self._type), rows, [known, data], nulls)
         texts = pa.DictionaryArray.from_arrays(codes, self._words(), safe=False)
         if pa.types.is_list(self.kind):
             return pa.array([None if row is None else json.loads(row) for row in texts.to_pylist()], self.kind)
         return texts if pa.types.is_dictionary(self.kind) else texts.cast(self.kind)
 
-    def numbers(self, rows: int) -> Numbers:
-        """What is in NAME.data, in place: numbers, or those of the words; -1 for null."""
-        return np.frombuffer(self._map("data", rows * self._type.itemsize), self._type)
+    def numbers(self, rows: int, *, scattered: bool = False) -> Numbers:
+        """What is in NAME.data, in place: numbers, or those of the words; -1 for null. `scattered`: as of `view`."""
+        return np.frombuffer(self._map("data", rows * self._type.itemsize, scattered), self._type)
 
     def _patched(self, rows: int, data: pa.Buffer, known: pa.Buffer | None, patch: Patch) -> tuple[Any, Any]:
         data, places = np.frombuffer(data, np.uint8).copy(), np.frombuffer(patch.rows, np.int64)
@@ -241,14 +254,11 @@ class Column:
         ends, words = self._map("ends", 4 * (self.extent.words + 1)), self._map("words", self.extent.word_bytes)
         return pa.Array.from_buffers(pa.string(), self.extent.words, [None, ends, words])
 
-    def _map(self, end: str, size: int) -> pa.Buffer:
+    def _map(self, end: str, size: int, scattered: bool = False) -> pa.Buffer:
         if not size:
             return pa.py_buffer(b"")
         path = self._path.with_name(f"{self._path.name}.{end}")
-        buffer = pa.memory_map(str(path)).read_buffer(size)
-        if buffer.size < size:
-            raise OSError(f"{path} is {buffer.size} bytes, {size} were committed")
-        return buffer
+        return view(path, size, scattered=scattered)
 
 
 def _flags(values: pa.Array, buffer: int) -> Flags:

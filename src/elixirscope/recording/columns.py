@@ -128,6 +128,12 @@ class ColumnStore:
         """Show readers all that was appended and patched. `about` is any JSON value kept with it (None keeps the one
         before); `sync` has it all on the disk first."""
         self._begin()
+        pending = {(patch.table, patch.column) for patch in self._patches}
+        for key, column in self._columns.items():
+            if key in pending:
+                column.extent.null_count = -1
+            else:
+                column.count_nulls(self._rows[key[0]])
         seen = _Commit(
             _LAYOUT,
             SCHEMA_VERSION,
@@ -200,23 +206,32 @@ class ColumnStore:
     def table(self, name: str) -> pa.Table:
         """A table as last committed, in place: nothing is read before it is used. Rows that a writer patches meanwhile
         show the change. Raises `RecordingError` when files are damaged."""
-        schema, rows = TABLES[name], self._seen.rows[name]
+        return pa.Table.from_arrays(list(self._arrays(name).values()), schema=TABLES[name])
+
+    def fields(self, name: str) -> dict[str, pa.Array]:
+        """The columns of a table as last committed, in place, for who looks at a row here and there."""
+        return self._arrays(name, scattered=True)
+
+    def _arrays(self, name: str, *, scattered: bool = False) -> dict[str, pa.Array]:
+        rows = self._seen.rows[name]
         try:
             pending = [patch for patch in _journal(self.folder, self._seen.generation) if patch.table == name]
-            arrays = [
-                self._columns[name, field.name].array(rows, [p for p in pending if p.column == field.name])
-                for field in schema
-            ]
+            return {
+                field.name: self._columns[name, field.name].array(
+                    rows, [patch for patch in pending if patch.column == field.name], scattered=scattered
+                )
+                for field in TABLES[name]
+            }
         except (OSError, pa.ArrowException) as error:
             raise RecordingError(
                 f"{self.folder / name} cannot be read: {error}",
                 f"remove {self.folder}: it is made again from the recording",
             ) from error
-        return pa.Table.from_arrays(arrays, schema=schema)
 
-    def numbers(self, table: str, column: str) -> npt.NDArray[Any]:
-        """A column of numbers in place, -1 where null; of texts the numbers of their words."""
-        return self._columns[table, column].numbers(self._seen.rows[table])
+    def numbers(self, table: str, column: str, *, scattered: bool = False) -> npt.NDArray[Any]:
+        """A column of numbers in place, -1 where null; of texts the numbers of their words. `scattered`: for who looks
+        at a row here and there."""
+        return self._columns[table, column].numbers(self._seen.rows[table], scattered=scattered)
 
 
 def _read_commit(folder: Path) -> _Commit:

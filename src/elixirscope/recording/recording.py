@@ -117,11 +117,24 @@ class Recording:
             self._tables[name] = self._read(name)
         return self._tables[name]
 
-    def numbers(self, table: str, column: str) -> NDArray[Any]:
+    def rows(self, name: str) -> int:
+        """How many rows a table has. Raises as `table`."""
+        return self._columns.rows(name) if self._columns is not None and name in TABLES else self.table(name).num_rows
+
+    def fields(self, name: str) -> dict[str, pa.Array | pa.ChunkedArray]:
+        """The columns of a table, for who looks at a row here and there. Raises as `table`."""
+        if self._columns is not None and name in TABLES:
+            return self._columns.fields(name)
+        table = self.table(name)
+        columns = dict(zip(table.column_names, table.columns, strict=True))
+        whole = all(column.num_chunks == 1 for column in columns.values())
+        return {key: column.chunk(0) for key, column in columns.items()} if whole else columns
+
+    def numbers(self, table: str, column: str, *, scattered: bool = False) -> NDArray[Any]:
         """A column of whole numbers, -1 where null: in place where the recording is mapped, of the column's own type;
-        else made, as int64."""
+        else made, as int64. `scattered`: for who looks at a row here and there."""
         if self._columns is not None:
-            return self._columns.numbers(table, column)
+            return self._columns.numbers(table, column, scattered=scattered)
         return self._piece(table, column).upto(self.table(table).column(column))
 
     def derived(self, table: str, column: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ sealing makes of them (see `valuewriter`): zstd blocks of consecutive ids, an in
 
 from __future__ import annotations
 
+import mmap
 import struct
 from collections.abc import Iterator, Sequence
 from functools import lru_cache, partial
@@ -89,9 +90,12 @@ def _term(slices: Slices, value_id: int) -> Term:
 class SealedValues:
     """Values in a sealed file: three array reads and at most one block to inflate per access."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, scattered: bool = True) -> None:
+        """`scattered`: a value is read here and there, not one after the other."""
         self._path = path
         data = map_file(path)
+        if scattered and isinstance(data.obj, mmap.mmap) and hasattr(mmap, "MADV_RANDOM"):
+            data.obj.madvise(mmap.MADV_RANDOM)  # or the system reads around each, on some machines megabytes
         try:
             count, blocks, index, magic = FOOTER.unpack_from(data, len(data) - FOOTER.size)
             if magic not in (MAGIC, _MAGIC_1) or bytes(data[:8]) != magic:
@@ -121,9 +125,10 @@ class SealedValues:
     def blocks(self, first: int = 0) -> Iterator[tuple[int, Raw, npt.NDArray[np.uint32]]]:
         """All values from the block of `first` on, a block at a time: (id of its first, bytes, ends of its values)."""
         inflater = zstandard.ZstdDecompressor()  # of this walk alone
-        for block in range(self._block_of(first) if first < len(self) else len(self._firsts), len(self._firsts)):
-            start, end = self._span(block)
-            yield start, self._read_block(block, inflater), self._ends[start:end]
+        file = SealedValues(self._path, scattered=False)
+        for block in range(file._block_of(first) if first < len(file) else len(file._firsts), len(file._firsts)):
+            start, end = file._span(block)
+            yield start, file._read_block(block, inflater), file._ends[start:end]
 
     def _block_of(self, value_id: int) -> int:
         return int(np.searchsorted(self._firsts, value_id, "right")) - 1

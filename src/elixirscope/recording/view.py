@@ -1,0 +1,52 @@
+"""Files as memory, of which only what somebody looks at is read.
+
+Arrow's memory maps have the system fetch all that is mapped at once, and Python's keep a file open for each map.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+import weakref
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+
+_READ, _SHARED, _FAILED, _RANDOM = 1, 1, ctypes.c_void_p(-1).value, 1  # of sys/mman.h, everywhere
+_libc: Final[Any] = ctypes.CDLL(None, use_errno=True) if sys.platform in ("linux", "darwin") else None
+if _libc is not None:
+    _libc.mmap.restype = ctypes.c_void_p
+    _libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_int64]
+    _libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+    _libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+
+
+class _Region:
+    """Held by whoever looks at a map."""
+
+
+def view(path: Path, size: int, *, scattered: bool = False) -> pa.Buffer:
+    """The first `size` bytes of a file, which has as many. Raises `OSError`.
+
+    `scattered`: it is read here and there, a page at a time; else the system reads around what is looked at, on some
+    machines megabytes.
+    """
+    if (there := path.stat().st_size) < size:
+        raise OSError(f"{path} is {there} bytes, {size} were committed")
+    if _libc is None:
+        return pa.memory_map(str(path)).read_buffer(size)
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        address = _libc.mmap(None, size, _READ, _SHARED, descriptor, 0)
+        if address == _FAILED:
+            code = ctypes.get_errno()
+            raise OSError(code, os.strerror(code), str(path))
+    finally:
+        os.close(descriptor)
+    if scattered:
+        _libc.madvise(address, size, _RANDOM)
+    region = _Region()
+    weakref.finalize(region, _libc.munmap, address, size).atexit = False
+    return pa.foreign_buffer(address, size, base=region)
