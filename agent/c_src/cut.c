@@ -177,9 +177,12 @@ static enum outcome share_named(struct encoder *e, ERL_NIF_TERM term, struct pur
   uint8_t *start = e->out;
   if (verdict == UNKNOWN) return LEAVE_TO_ELIXIR;
   enum outcome outcome = share(e, term, purse, left, parts, NULL, 0, depth);
-  if (outcome != DONE || verdict == PLAIN) return outcome;
+  if (verdict == PLAIN) return outcome;
+  /* Whoever reads the ring reads what is beyond its end, too. A list of bytes was twice as long before it was one. */
+  unsigned long written = 2 * (unsigned long)(e->out - start) + KEPT_BYTES;
+  memset(start, 0, room(e, written) ? written : (unsigned long)(e->end - start));
   e->out = start;
-  return put_redacted(e);
+  return outcome == DONE ? put_redacted(e) : outcome;
 }
 
 static enum outcome cut_list(struct encoder *e, ERL_NIF_TERM list, long budget, int depth) {

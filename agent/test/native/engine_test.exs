@@ -206,6 +206,10 @@ defmodule ElixirScope.Native.EngineTest do
     NativeRuntime.call(3, {fn -> secret end, %{password: secret}})
     NativeRuntime.call(4, {%{__struct__: My.User, name: secret}})
     NativeRuntime.call(5, {%{"пароль password" => secret}})
+    # Of what is cut, a secret takes its share before it is left out.
+    long = String.duplicate("long", 300)
+    NativeRuntime.call(6, {%{password: [long, secret], other: long}})
+    NativeRuntime.call(7, {[1, {:password, {long, secret, long}}], {"password", [long, secret]}})
     assert Process.get() == before
     rings = Path.wildcard(Path.join(dir, "*.ring"))
     assert length(rings) == :erlang.system_info(:schedulers) + 1
@@ -214,7 +218,7 @@ defmodule ElixirScope.Native.EngineTest do
     Enum.each(drainers(), &:sys.resume/1)
     PipelineManager.flush()
     for path <- Path.wildcard(Path.join(dir, "*")), do: assert(:binary.match(File.read!(path), secret) == :nomatch)
-    assert [_, _, _, _, _] = events = mine(dir)
+    assert [_, _, _, _, _, _, _] = events = mine(dir)
     for %{flags: flags} <- events, do: assert(Bitwise.band(flags, 2) == 2)
   end
 
