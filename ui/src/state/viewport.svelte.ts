@@ -1,4 +1,5 @@
 import { untrack } from 'svelte'
+import { Ahead } from '../lib/ahead'
 import { api } from '../lib/api'
 import { clamp, fit, pan, reveal, type Viewport, zoom } from '../lib/scale'
 import { Lru } from '../lib/lru'
@@ -44,6 +45,7 @@ class ViewportStore {
   #again: ((view: Viewport) => Viewport)[] = [] // what the hand did last, and what takes it back
   #stop = (): void => undefined
   readonly #tiles = new Lru<TimelineData>(KEPT)
+  readonly #ahead = new Ahead<TimelineData>(1) // a tile that may be needed before it is there
 
   readonly span = $derived(this.view.to - this.view.from)
 
@@ -112,7 +114,9 @@ class ViewportStore {
     }
     const kept = this.#kept(wanted, this.view)
     if (kept) return untrack(() => this.tile.take(wanted.key, shown(kept)))
-    this.tile.load(wanted.key, async (signal) => shown(await this.#ask(wanted, signal)))
+    this.tile.load(wanted.key, async (signal) =>
+      shown(await (this.#ahead.of(wanted.key) ?? this.#ask(wanted, signal))),
+    )
   }
 
   /** Whether the tile that is shown would do for a view. */
@@ -162,11 +166,9 @@ class ViewportStore {
     for (const next of steps) {
       const wanted = this.#question(next, processes, through)
       if (this.#atHand(next, processes, through) || this.#kept(wanted, next)) continue
-      // What fails here fails again, and is told, when it is needed.
-      void this.#ask(wanted).then(
-        () => this.#later(processes, through),
-        () => undefined,
-      )
+      void this.#ahead
+        .ask(wanted.key, () => this.#ask(wanted))
+        .then(() => this.#kept(wanted, next) && this.#later(processes, through)) // not again what was refused
       return
     }
   }
