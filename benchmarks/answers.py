@@ -7,6 +7,7 @@ from typing import Any
 
 import duckdb
 import numpy as np
+from chains import Chains
 
 from elixirscope.film import Film
 from elixirscope.query.density import density, edges
@@ -68,12 +69,22 @@ def check(film: Film, seed: int) -> dict[str, bool]:
     rows = film.table("events").to_pylist()
     calls, states, messages = (film.table(name).to_pylist() for name in ("calls", "states", "messages"))
     length, count = film.info.duration_ns, film.info.processes
-    same = dict.fromkeys(("window", "state", "flow", "density", "top", "slice", "nearest"), True)
+    same = dict.fromkeys(
+        ("overview", "window", "state", "flow", "density", "top", "slice", "nearest", "dataflow"), True
+    )
     children: Counter[int] = Counter()
     for call in calls:
         call["span"] = (call["end"] if call["end"] is not None else length) - call["start"]
         if call["parent"] is not None:
             children[call["parent"]] += call["span"]
+    counted = Counter(row["process"] for row in rows)
+    same["overview"] &= (film.info.events, film.info.messages, film.info.states) == (
+        len(rows),
+        len(messages),
+        len(states),
+    )
+    same["overview"] &= all(row["events"] == counted[row["process"]] for row in film.query.processes)
+    chains = Chains(film)
     for _ in range(12):
         start = int(random.integers(0, length))
         end = start + length // 20
@@ -120,5 +131,8 @@ def check(film: Film, seed: int) -> dict[str, bool]:
         same["slice"] &= len(past) == len(reached) and past.latest(100).tolist() == sorted(reached, reverse=True)[:100]
         for nearest in (causality.nearest(event, 50).tolist(), [step.event for step in causality.backward(event, 50)]):
             same["nearest"] &= nearest == sorted(reached, reverse=True)[:50]
+        bound = chains.bindings[int(random.integers(0, len(chains.bindings)))]
+        chain = [(hop.event, hop.kind) for hop in film.dags.dataflow.flow(bound["event"], bound["name"]).hops]
+        same["dataflow"] &= chain == chains.of_binding(bound)
     assert count
     return same

@@ -49,8 +49,8 @@ class Questions:
         self.zooms = [(start, start + max(2000, self.length >> (n % 8))) for n, start in enumerate(self.starts)]
         events = film.info.events
         self.late = random.integers(events * 9 // 10, events - 2000, ASKED + 1).tolist()
-        bound = query.column("bindings", "event")
-        self.bound = bound[random.integers(0, len(bound), ASKED + 1)].tolist()
+        numbers = random.integers(0, len(query.column("bindings", "event")), ASKED + 1).tolist()
+        self.bound = [(row["event"], row["name"]) for row in (query.indexes.row("bindings", n) for n in numbers)]
 
     def ask(self, name: str) -> Callable[[int], object]:
         """The question `name`, to be given a number up to `ASKED`."""
@@ -63,7 +63,7 @@ class Questions:
             "top": lambda n: top_functions(query, *self.zooms[n]),
             "slice": lambda n: len(dags.causality.past(self.late[n])),
             "nearest": lambda n: dags.causality.nearest(self.late[n], 1000),
-            "dataflow": lambda n: dags.dataflow.flow(self.bound[n]),
+            "dataflow": lambda n: dags.dataflow.flow(*self.bound[n]),
         }
         return asked[name]
 

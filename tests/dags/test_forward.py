@@ -106,6 +106,20 @@ def test_through_a_table_backwards(drawn: Draw) -> None:
     assert flow.terminator.startswith("input: an argument of Cache.put/2")
 
 
+def test_a_table_is_followed_however_much_happened_in_between(drawn: Draw) -> None:
+    lines = ETS.strip("\n").splitlines()
+    between = [
+        f"    {5 + 2 * n} writer external :ets.lookup(:other, {n})\n    {6 + 2 * n} writer return []"
+        for n in range(1_100)
+    ]
+    later = [f"    {3_000 + n}{line[6:]}" for n, line in enumerate(lines[6:])]
+    film = drawn("\n".join([*lines[:6], *between, *later]))
+    flow = film.dags.dataflow.flow(film.event("reader", Kind.BIND), "value")
+    assert [hop.kind for hop in flow.hops] == ["binding", "result", "stored", "binding", "argument"]
+    hops = told(film, film.event("writer", Kind.BIND), "v")
+    assert [kind for kind, *_ in hops[1:4]] == ["stored", "read", "binding"]
+
+
 def test_what_is_cut_says_so_and_what_ends_says_so(sale: Drawn) -> None:
     event = sale.event("client", Kind.BIND)
     cut = sale.dags.dataflow.forwards(event, "seat", limit=3)

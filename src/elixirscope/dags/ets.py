@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
+from elixirscope.query.cancellation import checkpoint
 from elixirscope.query.coordinator import QueryCoordinator
 from elixirscope.query.equality import same
 from elixirscope.query.row import Row
@@ -13,7 +18,6 @@ READS: Final = frozenset(
     ("lookup", "lookup_element", "take", "match", "match_object", "select", "tab2list", "first", "last", "next", "prev")
 )
 WRITES: Final = frozenset(("insert", "insert_new", "update_element", "update_counter"))
-_LOOKED_AT: Final = 1_000
 
 
 class Access(NamedTuple):
@@ -40,18 +44,35 @@ def accesses(query: QueryCoordinator, frame: Row) -> Access | None:
     return Access(frame["call"], arguments[0]) if arguments else None
 
 
-def writes_before(query: QueryCoordinator, frame: Row) -> list[Row]:
+def writes_before(query: QueryCoordinator, frame: Row) -> Iterator[Row]:
     """The frames that wrote to the table which `frame` reads, before it did, the last first."""
     read = accesses(query, frame)
-    if read is None or frame["function"] not in READS:
-        return []
-    rows = query.rows(
-        f"""select * from raw.calls where external and module in (':ets', 'ets') and call < ?
-        order by call desc limit {_LOOKED_AT}""",
-        [frame["call"]],
-    )
-    return [
-        row
-        for row in rows
-        if row["function"] in WRITES and (write := accesses(query, row)) is not None and write.same_table(read)
-    ]
+    if read is not None and frame["function"] in READS:
+        calls = _calls(query)
+        yield from _of(query, calls[: np.searchsorted(calls, frame["call"])][::-1], WRITES, read)
+
+
+def reads_after(query: QueryCoordinator, event: int, written: Access) -> Iterator[Row]:
+    """The frames that read the table which was written, begun after an event, in order."""
+    calls = _calls(query)
+    yield from _of(query, calls[np.searchsorted(calls, event, "right") :], READS, written)
+
+
+def _of(query: QueryCoordinator, calls: NDArray[Any], functions: frozenset[str], table: Access) -> Iterator[Row]:
+    for call in calls:
+        checkpoint()
+        row = query.find("calls", "call", int(call))
+        if row is not None and row["function"] in functions:
+            other = accesses(query, row)
+            if other is not None and other.same_table(table):
+                yield row
+
+
+def _calls(query: QueryCoordinator) -> NDArray[Any]:
+    """All watched calls to `:ets`."""
+
+    def find() -> NDArray[Any]:
+        rows = query.arrow("select call from raw.calls where external and module in (':ets', 'ets') order by call", [])
+        return np.asarray(rows.column("call"))
+
+    return query.memo(("ets", "calls"), find)

@@ -10,7 +10,7 @@ import heapq
 from collections.abc import Iterator
 from typing import Final
 
-from elixirscope.dags.ets import READS, WRITES, accesses
+from elixirscope.dags.ets import WRITES, accesses, reads_after
 from elixirscope.dags.occurrences import Found, payload
 from elixirscope.query.busy import busy_with
 from elixirscope.query.coordinator import QueryCoordinator
@@ -175,18 +175,7 @@ class Forward:
         access = accesses(query, written) if written is not None else None
         if written is None or access is None:
             return
-        for row in query.rows(
-            """select * from raw.calls where external and module in (':ets', 'ets') and call > ? and result is not null
-            order by call limit 1000""",
-            [here.event],
-        ):
-            read = accesses(query, row)
-            if (
-                row["function"] in READS
-                and read is not None
-                and read.same_table(access)
-                and row["end_event"] is not None
-            ):
-                term = query.values.peek(row["result"])
-                reader = here._replace(process=row["process"])
-                yield from reader.held(term, row["end_event"], row["parent"], "read", read.label)
+        for row in reads_after(query, here.event, access):
+            if row["result"] is not None and row["end_event"] is not None:
+                term, reader = query.values.peek(row["result"]), here._replace(process=row["process"])
+                yield from reader.held(term, row["end_event"], row["parent"], "read", access.label)
