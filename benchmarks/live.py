@@ -1,24 +1,24 @@
 """Following a recording while it is made: what a look costs, and how soon after it happened an event is there.
 
-    python benchmarks/live.py [--size 1M] [--processes 1000] [--step 2000] [--seconds 8] [--busy 8]
+    python benchmarks/live.py [--size 1M] [--processes 1000] [--step 2000] [--seconds 8] [--pairs 24]
 
 A program that spawns and sends is recorded by either engine, and followed as the page does that asks for the next
 edition as soon as it has one: alone, and with two other programs beside it that keep all cores busy and give way
-(nice 10). How fast a program is that never rests is told with and without such a reader, in turns. Then a generated
-recording of 20,000 events a second is followed up to an eighth, a quarter, a half and all of its length in large
-steps, and there in steps as they come live: what a look costs must follow what is new, not what is there. That is
-processor time of this thread, so that other work counts little.
+(nice 10). How fast a program is that never rests is told with and without such a reader, in turns of one run. Then a
+generated recording of 20,000 events a second is followed up to an eighth, a quarter, a half and all of its length in
+large steps, and there in steps as they come live: what a look costs must follow what is new, not what is there. That
+is processor time of this thread, so that other work counts little.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import signal
 import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,7 +43,9 @@ RATE: Final = 20_000
 LOOKS: Final = 40
 EVENTS_PER_SCENE: Final = 40
 BURNERS: Final = 2
-TURNS: Final = 3
+START_S: Final = 3.0
+"""Before the first turn of a reader."""
+TURN_S: Final = 0.25
 
 PROGRAM: Final = """
 ends = System.monotonic_time(:millisecond) + String.to_integer(hd(System.argv()))
@@ -55,33 +57,39 @@ Enum.each(Stream.repeatedly(fn -> :ok end) |> Stream.take_while(fn _ -> System.m
   end)
 """
 BUSY: Final = """
-ends = System.monotonic_time(:millisecond) + String.to_integer(hd(System.argv()))
-run = fn run, agent, count ->
+[seconds, out] = System.argv()
+ends = System.monotonic_time(:millisecond) + String.to_integer(seconds)
+calls = :counters.new(1, [:write_concurrency])
+run = fn run, agent ->
   Agent.update(agent, &(&1 + 1))
-  if System.monotonic_time(:millisecond) < ends, do: run.(run, agent, count + 1), else: count
+  :counters.add(calls, 1, 1)
+  if System.monotonic_time(:millisecond) < ends, do: run.(run, agent)
 end
-1..System.schedulers_online()
-|> Enum.map(fn _ ->
+for _ <- 1..System.schedulers_online() do
   {:ok, agent} = Agent.start_link(fn -> 0 end)
-  Task.async(fn -> run.(run, agent, 0) end)
-end)
-|> Task.await_many(:infinity) |> Enum.sum() |> IO.puts()
+  Task.async(fn -> run.(run, agent) end)
+end
+told = File.open!(out, [:write])
+tell = fn tell ->
+  IO.puts(told, "#{System.os_time(:millisecond)} #{:counters.get(calls, 1)}")
+  Process.sleep(20)
+  if System.monotonic_time(:millisecond) < ends, do: tell.(tell)
+end
+tell.(tell)
 """
 
 
 @contextmanager
-def recorded(program: str, engine: str, seconds: float, out: Path) -> Iterator[subprocess.Popen[str]]:
-    """The program, being recorded."""
+def recorded(program: str, engine: str, seconds: float, out: Path, *told: str) -> Iterator[subprocess.Popen[bytes]]:
+    """The program, being recorded, in a session of its own; `told` are further arguments."""
     script = out.with_suffix(".exs")
     script.write_text(program)
     command = [sys.executable, "-m", "elixirscope.cli.main", "record", "-o", str(out), "--engine", engine, "--"]
-    told = [str(script), str(int(1000 * seconds))]
-    running = subprocess.Popen(
-        [*command, "elixir", *told], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
+    command += ["elixir", str(script), str(int(1000 * seconds)), *told]
+    running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     while not is_recording(out):
         if running.poll() is not None:
-            raise SystemExit(f"the {engine} engine records nothing: {' '.join(command)} elixir {' '.join(told)}")
+            raise SystemExit(f"the {engine} engine records nothing: {' '.join(command)}")
         time.sleep(0.02)
     yield running
     running.wait()
@@ -119,25 +127,56 @@ def latency(engine: str, seconds: float, out: Path, burners: int) -> str:
     )
 
 
-def slowdown(engine: str, seconds: float, folder: Path) -> str:
-    """A line on how fast a program is without and with a reader, in turns."""
-    counts: dict[bool, list[int]] = {False: [], True: []}
-    for turn in range(2 * TURNS):
-        out, followed = folder / f"{engine}-busy-{turn}.scope", turn % 2 == 1
-        with recorded(BUSY, engine, seconds, out) as program:
-            if followed:
-                threading.Thread(target=read_along, args=(out,), daemon=True).start()
-            said = program.communicate()[0]
-        counts[followed].append(int(said.split()[-1]))
-    without, beside = (statistics.median(counts[followed]) / seconds for followed in (False, True))
+def slowdown(engine: str, pairs: int, folder: Path) -> str:
+    """A line on how fast a program is that never rests, while a reader in a process of its own is stopped and while it
+    is not, in turns within one run: two runs of such a program differ by more than a reader takes."""
+    out, counts = folder / f"{engine}-busy.scope", folder / f"{engine}-busy.txt"
+    turns, used = list[tuple[float, float, bool]](), dict[bool, float]()
+    with recorded(BUSY, engine, START_S + 2 * pairs * TURN_S + 1, out, str(counts)) as program:
+        code = f"import runpy; runpy.run_path({__file__!r})['read_along']({str(out)!r})"
+        reader = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
+        try:
+            time.sleep(START_S)
+            for turn in range(2 * pairs):
+                reading = turn % 4 in (1, 2)  # without, with, with, without: what only falls or rises is no difference
+                reader.send_signal(signal.SIGCONT if reading else signal.SIGSTOP)
+                began, before = time.time(), _processor_time(reader.pid)
+                time.sleep(TURN_S)
+                turns.append((began, time.time(), reading))
+                used[reading] = used.get(reading, 0) + _processor_time(reader.pid) - before
+        finally:
+            reader.kill()
+            reader.wait()
+            os.killpg(program.pid, signal.SIGKILL)  # nobody needs it sealed, which takes a minute
+            for ring in (out / "raw").glob("*.ring"):  # in shared memory
+                ring.resolve().unlink(missing_ok=True)
+    at, count = np.loadtxt(counts).T
+    rates = [
+        float(np.diff(np.interp([began, ended], at / 1000, count))[0]) / (ended - began) for began, ended, _ in turns
+    ]
+    both = [(rates[n], rates[n + 1])[:: 1 if turns[n + 1][2] else -1] for n in range(0, len(turns), 2)]
+    ratios = [beside / without for without, beside in both]
+    low, ratio, high = np.percentile(ratios, [25, 50, 75])
+    without, beside = (statistics.median(column) for column in zip(*both, strict=True))
+    # What a median of as many ratios is off by, about: 1.25 standard deviations over the root of their number.
+    error = 1.25 * statistics.stdev(ratios) / len(ratios) ** 0.5
+    told = "within noise" if abs(1 - ratio) <= 2 * error else "slower" if ratio < 1 else "faster"
     return (
-        f"{engine:>12}: {without:,.0f} calls a second without a reader, {beside:,.0f} with one ({beside / without:.3f})"
+        f"{engine:>12}: {without:,.0f} calls a second without a reader, {beside:,.0f} with one; {len(ratios)} pairs of "
+        f"{TURN_S} s: ratio {ratio:.3f} (half of them {low:.3f} to {high:.3f}; ± {2 * error:.3f}): {told}; the reader "
+        f"took {used[True] / (len(ratios) * TURN_S):.2f} of a core"
     )
 
 
-def read_along(path: Path) -> None:
+def _processor_time(pid: int) -> float:
+    """Seconds that a process has taken."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def read_along(path: str) -> None:
     """Take every edition as it comes."""
-    showing = follow(path)
+    showing = follow(Path(path))
     head = showing.head()
     while head.state == "recording":
         head = showing.head(head.edition)
@@ -176,18 +215,19 @@ def main() -> None:
     parser.add_argument("--size", type=generate.count_of, default=1_000_000)
     parser.add_argument("--processes", type=int, default=1000)
     parser.add_argument("--seconds", type=float, default=8, help="of the program that is recorded")
-    parser.add_argument("--busy", type=float, default=8, help="seconds of one that never rests, six times each engine")
+    parser.add_argument("--pairs", type=int, default=24, help="of turns with and without a reader; 0: none")
+    parser.add_argument("--engine", choices=("native", "portable"), help="only this one")
     parser.add_argument("--step", type=int, default=RATE // 10, help="events per look: 100 ms")
     options = parser.parse_args()
     generate.ROUND_NS = options.processes // 2 * EVENTS_PER_SCENE * 1_000_000_000 // RATE  # type: ignore[misc]
     print(f"load average: {os.getloadavg()[0]:.1f}")
     with tempfile.TemporaryDirectory() as folder:
-        for engine in ("native", "portable"):
+        for engine in (options.engine,) if options.engine else ("native", "portable"):
             for burners in (0, BURNERS) if options.seconds else ():
                 out = Path(folder) / f"{engine}-{burners}.scope"
                 print(latency(engine, options.seconds, out, burners), flush=True)
-            if options.busy:
-                print(slowdown(engine, options.busy, Path(folder)), flush=True)
+            if options.pairs:
+                print(slowdown(engine, options.pairs, Path(folder)), flush=True)
         if not options.size:
             return
         out = Path(folder) / "live.scope"

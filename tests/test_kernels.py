@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 import time
@@ -112,6 +113,23 @@ def test_what_is_kept_is_loaded_ahead(cache: Path, monkeypatch: pytest.MonkeyPat
         assert time.monotonic() < deadline
         time.sleep(0.01)
     assert missing._compiled is None, "what nobody has compiled may not be needed"
+
+
+def test_loaded_here_it_is_there_at_once_and_not_taken_for_garbage(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kernel(_running_sum).ready()
+    kept, missing = kernel(_running_sum), kernel(_of_byte)
+    monkeypatch.setattr(kernels, "_all", [missing, kept])
+    frozen = gc.get_freeze_count()
+    try:
+        kernels.load_kept_here()
+        assert gc.isenabled()
+        assert kept._compiled is not None
+        assert missing._compiled is None
+        assert gc.get_freeze_count() > frozen
+    finally:
+        gc.unfreeze()
 
 
 def test_another_process_can_compile_what_is_needed_here(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:

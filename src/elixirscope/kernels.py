@@ -14,6 +14,8 @@ constants it names. Any number of processes may compile the same at the same tim
 
 from __future__ import annotations
 
+import atexit
+import gc
 import hashlib
 import os
 import subprocess
@@ -52,6 +54,7 @@ _beside: Final = ContextVar("beside", default=False)
 _compiling: Final = RLock()
 _all: Final[WeakSet[Kernel[..., Any]]] = WeakSet()
 _SHORT_S: Final = 0.0005  # turns, while machine code is loaded beside a thread that must answer soon
+_LAST_S: Final = 5.0
 _LAST: Final = 19  # how nice a process is that gives way to any other
 
 
@@ -188,6 +191,8 @@ class Kernel(Generic[P, R]):
         enough = ENOUGH_TO_LOAD if beside or "numba" in sys.modules else ENOUGH
         if self._seen < enough:
             return False
+        if beside and work <= SOON and _machine.makes(self):
+            return False  # without looking at the disk for each call until it is there
         kept = self.is_kept
         due = kept or self._seen >= ENOUGH_TO_COMPILE
         if due and beside and (work <= SOON or not kept):
@@ -274,6 +279,8 @@ class Kernel(Generic[P, R]):
 
     def ready(self) -> Callable[..., R]:
         """Its machine code: what was made before, else from the cache, else compiled."""
+        if self._compiled is not None:
+            return self._compiled  # without waiting for another that is being made
         with _compiling:
             if self._compiled is None:
                 self._compiled = self._compile()
@@ -289,6 +296,10 @@ class _Beside:
         self._asked: WeakSet[Kernel[..., Any]] = WeakSet()
         self._lock = Lock()
         self._tried = False  # another process
+
+    def makes(self, wanted: Kernel[..., Any]) -> bool:
+        """Whether it was asked for."""
+        return wanted in self._asked
 
     def make(self, wanted: Kernel[..., Any]) -> None:
         """Soon."""
@@ -379,8 +390,29 @@ def load_kept() -> None:
     """Have the machine code that is kept loaded on another thread, for work that will need it all: reading begins
     meanwhile."""
     if _way == "by size":
-        for each in [each for each in list(_all) if each.is_kept]:
+        for each in _kept():
             _machine.make(each)
+
+
+def load_kept_here() -> None:
+    """The same on this thread, which gives way to others meanwhile, and what is loaded is left out of the search for
+    garbage: for a process that others expect answers of."""
+    if _way != "by size":
+        return
+    searched = gc.isenabled()
+    gc.disable()  # each search would go through all that Numba brings: 20 to 50 ms
+    try:
+        for each in _kept():
+            with turns(_SHORT_S):
+                each.ready()
+    finally:
+        gc.freeze()
+        if searched:
+            gc.enable()
+
+
+def _kept() -> list[Kernel[..., Any]]:
+    return [each for each in list(_all) if each.is_kept]
 
 
 @contextmanager
@@ -398,6 +430,10 @@ def turns(seconds: float) -> Iterator[None]:
 def is_news(work: int) -> bool:
     """Whether so much work has kernels compiled, which no process has done on this machine: that takes some seconds."""
     return work >= ENOUGH_TO_COMPILE and not _holds_code(cache_folder())
+
+
+# Nobody loads code while the process ends: LLVM would be taken down under it.
+atexit.register(_compiling.acquire, timeout=_LAST_S)
 
 
 def _holds_code(folder: Path) -> bool:

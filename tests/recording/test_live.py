@@ -240,6 +240,24 @@ def test_it_waits_as_long_as_events_lately_took_to_be_written(tmp_path: Path) ->
     assert live.recording.info.events == 5
 
 
+def test_a_mishap_holds_up_no_more_than_its_own_events(tmp_path: Path) -> None:
+    (tmp_path / "raw").mkdir()
+    now, ms = [START], 1_000_000
+    live = Live(tmp_path, correlate=correlate, now=lambda: now[0])
+    waits = []
+    with writer_of(tmp_path / "raw", "0") as writer:
+        for at, delay in ((0, 9), (100, 470), (600, 9), (700, 480), (1_200, 490), (1_800, 9)):
+            write_events(writer, [1_000 * at])
+            writer.flush()
+            (path,) = (tmp_path / "raw").iterdir()
+            written = START + (at + delay) * ms
+            os.utime(path, ns=(written, written))
+            now[0] = written + ms
+            live.refresh()
+            waits.append(live.waits // ms)
+    assert waits == [9 + 20, 90 + 20, 90 + 20, 90 + 20, 470 + 20, 470 + 20], "what happens a third time is expected"
+
+
 def test_what_is_told_seldom_is_made_up_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """While the whole is not told, new processes have a row at least; later it is told all the same."""
     shop = make_shop(tmp_path / "shop.scope", 3_000, processes=20, state_bytes=100)

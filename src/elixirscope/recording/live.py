@@ -40,6 +40,8 @@ _BYTES: Final = 250  # of memory per event: its rows, and what questions derive 
 _PART: Final = 4  # of the machine's memory so much may be taken: a quarter
 _MARGIN: Final = 20_000_000
 _LATELY: Final = 1_000_000_000
+_SOON: Final = 90_000_000  # ns: who waits so long, looks, and waits until it can look again, is not 200 ms late
+_AGAIN: Final = 3  # times
 _SHARE: Final = 10
 _LONG_S: Final = 0.05  # what takes longer holds up the events of that time: it gets half the share
 
@@ -76,7 +78,7 @@ class Live:
 
     @property
     def waits(self) -> int:
-        """ns that an event is waited for: as long as events lately took to be written, and some more."""
+        """ns that an event is waited for: as long as events lately took to be written (`_Delay`), and some more."""
         return self._delay.most + _MARGIN if self._delay.most is not None else WAITS
 
     def refresh(self, *, whole: bool = False) -> bool:
@@ -185,11 +187,12 @@ def _bearable() -> int:
 
 
 class _Delay:
-    """How long events took to be written, at most, in the last seconds. As the machine's clock has it: when that is
-    set, this is off by as much, and so are the times of events."""
+    """How long events take to be written, by those of the last seconds: at most `_SOON`, or longer when that was so
+    more than once or twice. As the machine's clock has it: when that is set, this is off by as much, and so are the
+    times of events."""
 
     def __init__(self) -> None:
-        self._spans: list[tuple[int, int]] = []  # (since when, ns at most): the present span and the one before
+        self._spans: list[tuple[int, list[int]]] = []  # since when, the longest in ns: the present span, one before
         self.most: int | None = None
 
     def saw(self, delay: int | None, now: int) -> None:
@@ -197,11 +200,12 @@ class _Delay:
         if delay is None:
             return
         if not self._spans or not 0 <= now - self._spans[-1][0] < _LATELY:
-            self._spans = [*self._spans[-1:], (now, delay)]
-        else:
-            since, most = self._spans[-1]
-            self._spans[-1] = (since, max(most, delay))
-        self.most = max(most for _, most in self._spans)
+            self._spans = [*self._spans[-1:], (now, [])]
+        longest = self._spans[-1][1]
+        longest[:] = sorted([*longest, delay])[-_AGAIN:]
+        seen = sorted(each for _, longest in self._spans for each in longest)
+        # Those of a single mishap are late anyway; waiting as long for all others would make them late, too.
+        self.most = max(min(seen[-1], _SOON), seen[-_AGAIN] if len(seen) >= _AGAIN else 0)
 
 
 class _Seldom:

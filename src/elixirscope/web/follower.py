@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from elixirscope import kernels
 from elixirscope.errors import ElixirScopeError
 from elixirscope.film import Film, live_correlator
 from elixirscope.recording.live import Live
@@ -29,7 +30,7 @@ application's. Waiting for a processor is no work, and makes no pause longer."""
 BEHIND_S: Final = 0.15
 """A look takes longer when more happens than can be followed. Then it is not tried at the application's cost."""
 
-SHARE_BEHIND: Final = 12
+SHARE_BEHIND: Final = 30
 """The pause then, in the same measure."""
 
 _LATELY: Final = 8  # looks
@@ -75,8 +76,9 @@ class Follower(threading.Thread):
     def _look(self) -> float:
         """Shows what has come; the pause until the next look, in seconds."""
         began = time.thread_time()
-        if self._live.refresh() and (recording := self._live.recording) is not None:
-            self._showing.show(Film(recording), "recording")
+        with kernels.beside():  # else an event would wait for machine code, up to some seconds
+            if self._live.refresh() and (recording := self._live.recording) is not None:
+                self._showing.show(Film(recording), "recording")
         if self._live.names_sources and not self._keeping.is_alive():
             self._keeping = threading.Thread(target=self._keep_sources, name="sources", daemon=True)
             self._keeping.start()
@@ -96,6 +98,7 @@ def follow(path: Path, report: Callable[[str], None] = lambda _: None) -> Showin
     Waits for the first event. Raises as `Film.open` does.
     """
     live = Live(path, correlate=live_correlator)
+    threading.Thread(target=_load, name="loading", daemon=True).start()
     while is_recording(path):
         live.refresh()
         if (recording := live.recording) is not None:
@@ -105,6 +108,12 @@ def follow(path: Path, report: Callable[[str], None] = lambda _: None) -> Showin
             return showing
         time.sleep(PAUSE_S)
     return Showing(Film.open(path))
+
+
+def _load() -> None:
+    """Have machine code at hand before much happens: loaded beside looks it makes them three times as long."""
+    _be_nice()
+    kernels.load_kept_here()
 
 
 def _be_nice() -> None:
