@@ -66,9 +66,18 @@ def test_a_page_follows_the_program_until_it_has_ended(browser: Browser, running
         expect(mark).to_have_text("Live")
         expect(moment).not_to_have_text(stays)
 
+        look, findings = page.get_by_test_id("look"), page.get_by_test_id("findings")
+        expect(findings).to_contain_text("The program is still running.")
+        look.click()
+        expect(findings).to_contain_text(re.compile(r"What went wrong in the first .*s"))
+        expect(findings).to_contain_text("Nothing suspicious was found.")
+        expect(look).to_have_text("Look again")
+        grows(page)
+
         stop.touch()
         expect(mark).to_have_text("The program has ended")
-        expect(page.get_by_test_id("findings")).to_contain_text("Nothing suspicious was found.")
+        expect(look).to_have_count(0)
+        expect(findings).to_contain_text("Nothing suspicious was found.")
         assert shown_events(page) == Film.open(recording).info.events
         page.close()
 

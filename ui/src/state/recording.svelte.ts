@@ -11,6 +11,9 @@ class RecordingStore {
   error = $state.raw<ApiError | null>(null)
   /** Set when the findings alone could not be had: the rest of the page works without them. */
   findingsError = $state.raw<ApiError | null>(null)
+  /** Until when (ns) a program that still runs was looked through for findings. */
+  lookedUntil = $state<number | null>(null)
+  looking = $state(false)
 
   readonly byId = $derived(new Map(this.processes.map((process) => [process.process, process])))
   readonly short = $derived(shortLabels(this.processes))
@@ -50,6 +53,16 @@ class RecordingStore {
       this.findingsError = asError(reason)
       this.findings = []
     }
+  }
+
+  /** What went wrong until now, in a program that still runs. */
+  async look(): Promise<void> {
+    if (this.looking) return
+    const until = this.duration
+    this.looking = true
+    await this.investigate()
+    this.lookedUntil = until
+    this.looking = false
   }
 
   /** What a person calls a process; the outside of the recording has no number. */
