@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "encode.h"
+#include "fields.h"
 #include "functions.h"
 #include "layout.h"
 
@@ -247,59 +248,97 @@ static enum outcome put_pair(struct encoder *e, ERL_NIF_TERM key, ERL_NIF_TERM v
   return verdict == SECRET ? put_redacted(e) : LEAVE_TO_ELIXIR;
 }
 
-/* The pairs of a map as far as they go, and the name of a struct always: without it the rest means little. */
-static enum outcome cut_pairs(struct encoder *e, ERL_NIF_TERM map, ErlNifMapIterator *iterator, int is_struct,
-                              long budget, size_t size, uint32_t *written, int depth) {
-  struct purse purse = {budget, 0};
-  ERL_NIF_TERM key, value;
-  enum outcome outcome = DONE;
-  unsigned altered = 0;
-  int named = !is_struct;
-  size_t kept = 0;
-  for (; outcome == DONE && enif_map_iterator_get_pair(e->env, iterator, &key, &value);
-       enif_map_iterator_next(e->env, iterator)) {
-    if (is_struct && enif_is_identical(key, atom_struct)) {
-      named = 1;
-      outcome = put_pair(e, key, value, depth);
-      continue;
-    }
-    if (purse.left < ITEM) break;
-    enum verdict verdict;
-    unsigned failed = purse.failed;
-    outcome = share(e, key, &purse, purse.left, 2, &verdict, 1, depth);
-    altered += purse.failed - failed;
-    if (outcome != DONE) break;
-    outcome = share_named(e, value, &purse, larger(purse.left, 0), (long)(size - kept < 8 ? size - kept : 8), verdict,
-                          depth);
-    kept++;
-  }
-  if (outcome == DONE && altered > 1) outcome = LEAVE_TO_ELIXIR; /* keys may have become equal */
-  *written = (uint32_t)kept + !!is_struct;
-  if (outcome == DONE && !named && enif_get_map_value(e->env, map, atom_struct, &value))
-    outcome = put_pair(e, atom_struct, value, depth);
-  if (outcome != DONE || kept == size) return outcome;
-  e->cut = 1;
-  ++*written;
-  return put_pair(e, enif_make_atom(e->env, "$elixirscope_more"), enif_make_uint64(e->env, size - kept), depth);
+/* A map that is being cut: of `size` pairs without the name of a struct, some are kept; the keys of some were cut. */
+struct cutting {
+  struct purse purse;
+  size_t size, kept;
+  unsigned altered;
+  int depth;
+};
+
+static enum outcome cut_pair(struct encoder *e, struct cutting *c, ERL_NIF_TERM key, ERL_NIF_TERM value, size_t parts) {
+  enum verdict verdict;
+  unsigned failed = c->purse.failed;
+  enum outcome outcome = share(e, key, &c->purse, c->purse.left, 2, &verdict, 1, c->depth);
+  c->altered += c->purse.failed - failed;
+  c->kept++;
+  if (outcome != DONE) return outcome;
+  return share_named(e, value, &c->purse, larger(c->purse.left, 0), (long)(parts < 8 ? parts : 8), verdict, c->depth);
 }
 
-static enum outcome cut_map(struct encoder *e, ERL_NIF_TERM map, long budget, int depth) {
-  ErlNifMapIterator iterator;
-  uint8_t *start = e->out;
-  uint32_t written;
-  int is_struct;
+/* The fields that matter most share the budget as if they were all. */
+static enum outcome cut_first(struct encoder *e, struct cutting *c, ERL_NIF_TERM map, const struct fields *first) {
+  enum outcome outcome = DONE;
+  ERL_NIF_TERM value;
+  size_t parts = fields_of(e->env, map, first);
+  for (unsigned i = 0; i < first->count && outcome == DONE && c->purse.left >= ITEM; i++)
+    if (enif_get_map_value(e->env, map, first->keys[i], &value)) outcome = cut_pair(e, c, first->keys[i], value, parts--);
+  return outcome;
+}
+
+/* Nothing, or a container of nothing. */
+static int is_empty(struct encoder *e, ERL_NIF_TERM term) {
+  struct bits bits;
   size_t size;
+  switch (layout_type(e->env, term)) {
+  case ERL_NIF_TERM_TYPE_ATOM:
+    return enif_is_identical(term, atom_nil);
+  case ERL_NIF_TERM_TYPE_LIST:
+    return enif_is_empty_list(e->env, term);
+  case ERL_NIF_TERM_TYPE_BITSTRING:
+    return layout_bits(term, &bits) && !bits.bytes && !bits.rest;
+  case ERL_NIF_TERM_TYPE_MAP:
+    return enif_get_map_size(e->env, term, &size) && !size;
+  default:
+    return 0;
+  }
+}
+
+/* The pairs of a map as far as they go; when some were `first`, only the others, and those that are `empty` or not. */
+static enum outcome cut_pairs(struct encoder *e, struct cutting *c, ERL_NIF_TERM map, int is_struct,
+                              const struct fields *first, int empty) {
+  ErlNifMapIterator iterator;
+  ERL_NIF_TERM key, value;
+  enum outcome outcome = DONE;
+  if (!enif_map_iterator_create(e->env, map, &iterator, ERL_NIF_MAP_ITERATOR_FIRST)) return LEAVE_TO_ELIXIR;
+  for (; outcome == DONE && c->purse.left >= ITEM && enif_map_iterator_get_pair(e->env, &iterator, &key, &value);
+       enif_map_iterator_next(e->env, &iterator)) {
+    if (is_struct && enif_is_identical(key, atom_struct)) continue;
+    if (!first || (!fields_has(first, key) && is_empty(e, value) == empty))
+      outcome = cut_pair(e, c, key, value, c->size - c->kept);
+  }
+  enif_map_iterator_destroy(e->env, &iterator);
+  return outcome;
+}
+
+/* The name of a struct always: without it the rest means little. */
+static enum outcome cut_map(struct encoder *e, ERL_NIF_TERM map, long budget, int depth) {
+  struct cutting c = {.purse = {budget, 0}, .depth = depth + 1};
+  const struct fields *first = NULL;
+  enum outcome outcome = DONE;
+  ERL_NIF_TERM module;
+  uint8_t *start = e->out;
+  int is_struct;
   if (may_hide(e, map, &is_struct)) return LEAVE_TO_ELIXIR;
   if (!room(e, 5)) return NO_ROOM;
   e->out += 5;
-  if (!enif_get_map_size(e->env, map, &size) ||
-      !enif_map_iterator_create(e->env, map, &iterator, ERL_NIF_MAP_ITERATOR_FIRST))
-    return LEAVE_TO_ELIXIR;
-  if (is_struct) size--, budget -= 12;
-  enum outcome outcome = cut_pairs(e, map, &iterator, is_struct, budget, size, &written, depth + 1);
-  enif_map_iterator_destroy(e->env, &iterator);
+  if (!enif_get_map_size(e->env, map, &c.size)) return LEAVE_TO_ELIXIR;
+  if (is_struct && enif_get_map_value(e->env, map, atom_struct, &module)) {
+    if (c.size <= FIELDS_OF_STRUCT) first = fields_first(module);
+    if (first && !fields_of(e->env, map, first)) first = NULL;
+    c.size--, c.purse.left -= 12;
+    outcome = put_pair(e, atom_struct, module, c.depth);
+  }
+  if (outcome == DONE && first) outcome = cut_first(e, &c, map, first);
+  if (outcome == DONE) outcome = cut_pairs(e, &c, map, is_struct, first, 0);
+  if (outcome == DONE && first) outcome = cut_pairs(e, &c, map, is_struct, first, 1);
+  if (outcome == DONE && c.altered > 1) outcome = LEAVE_TO_ELIXIR; /* keys may have become equal */
+  if (outcome == DONE && c.kept < c.size) {
+    e->cut = 1;
+    outcome = put_pair(e, enif_make_atom(e->env, "$elixirscope_more"), enif_make_uint64(e->env, c.size - c.kept), c.depth);
+  }
   start[0] = 116;
-  big_endian(start + 1, written, 4);
+  big_endian(start + 1, c.kept + !!is_struct + (c.kept < c.size), 4);
   return outcome;
 }
 

@@ -5,12 +5,13 @@
 
 #include "layout.h"
 
-ERL_NIF_TERM atom_struct;
+ERL_NIF_TERM atom_struct, atom_nil;
 /* {'$elixirscope', redacted} */
 static const uint8_t REDACTED[] = "h\002w\014$elixirscopew\010redacted";
 
 void encode_setup(ErlNifEnv *env) {
   atom_struct = enif_make_atom(env, "__struct__");
+  atom_nil = enif_make_atom(env, "nil");
 }
 
 void big_endian(uint8_t *to, uint64_t value, int bytes) {

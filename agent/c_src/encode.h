@@ -54,7 +54,7 @@ enum outcome encode_pid(struct encoder *e, ERL_NIF_TERM pid);
 
 /* --- between encode.c and cut.c ------------------------------------------------------------------------------- */
 
-extern ERL_NIF_TERM atom_struct;
+extern ERL_NIF_TERM atom_struct, atom_nil;
 
 static inline int room(struct encoder *e, unsigned long bytes) { return (unsigned long)(e->end - e->out) >= bytes; }
 enum outcome raw(struct encoder *e, const uint8_t *bytes, unsigned long length);

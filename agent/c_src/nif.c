@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "calls.h"
+#include "fields.h"
 #include "functions.h"
 #include "layout.h"
 #include "origin.h"
@@ -213,6 +214,7 @@ static ERL_NIF_TERM configure(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[
   secrets_forget();
   origin_forget();
   functions_forget();
+  fields_forget();
   while (enif_get_list_cell(env, list, &word, &list)) {
     if (!enif_inspect_binary(env, word, &text) || !secrets_word(text.data, (unsigned)text.size))
       return atom_false;
@@ -233,6 +235,13 @@ static ERL_NIF_TERM plain_struct(ErlNifEnv *env, int argc, const ERL_NIF_TERM ar
   if (!enif_is_atom(env, argv[0])) return enif_make_badarg(env);
   secrets_add_plain_struct(argv[0]);
   return atom_ok;
+}
+
+/* first_fields(module, fields): ok, or false where there is no room for them. */
+static ERL_NIF_TERM first_fields(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+  (void)argc;
+  if (!enif_is_atom(env, argv[0]) || !enif_is_list(env, argv[1]) || writer_on()) return enif_make_badarg(env);
+  return fields_add(env, argv[0], argv[1]) ? atom_ok : atom_false;
 }
 
 /* tick(): the time, as of an event of its own; 0 when nothing is recorded. */
@@ -355,6 +364,7 @@ static ErlNifFunc functions[] = {
     {"configure", 3, configure, 0},
     {"secret_site", 1, secret_site, 0},
     {"plain_struct", 1, plain_struct, 0},
+    {"first_fields", 2, first_fields, 0},
     {"tick", 0, tick, 0},
     {"recording", 1, set_recording, 0},
     {"step", 1, step, 0},

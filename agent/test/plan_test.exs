@@ -33,7 +33,12 @@ defmodule ElixirScope.PlanTest do
           {"budgets", "\#{state => -1}"},
           {"limits", "\#{memory_bytes => lots}"},
           {"redact", "\#{keys => [password]}"},
-          {"redact", "\#{modules => [a]}"}
+          {"redact", "\#{modules => [a]}"},
+          {"first", "[]"},
+          {"first", "\#{'Elixir.Order' => id}"},
+          {"first", "\#{<<\"Order\">> => [id]}"},
+          {"first", "\#{'Elixir.Order' => [id, id]}"},
+          {"first", "\#{'Elixir.Order' => ['__struct__']}"}
         ] do
       {path, {:error, text}} = load(context, "\#{version => 1, #{key} => #{value}}.")
       assert text =~ "the plan #{path} is wrong at #{key}:"

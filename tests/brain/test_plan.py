@@ -16,6 +16,7 @@ from elixirscope.brain.orchestrator import analysis_of, plan_for
 from elixirscope.brain.plan import Plan, Rule
 from elixirscope.brain.planner import make_plan, replan
 from elixirscope.errors import UsageError
+from elixirscope.recording.fields import FIRST
 from tests.brain.source import STOCK, analyze, write_project
 
 SOURCE = """\
@@ -127,6 +128,19 @@ def test_replanning_steps_down_what_ran_very_often() -> None:
         ),
         ('[[modules]]\nmatch = "A.*"', r"p\.toml, line 1: modules\[0\]: .*missing required field `level`"),
         ('watch = [":ets", "not a module"]', r"p\.toml, line 1: watch\[1\]"),
+        ('first = ["method"]', r"p\.toml, line 1: first: it is a table"),
+        ('[first]\n"Shop.Order" = "id"', r'p\.toml, line 2: first\."Shop\.Order": it is not a list'),
+        ('[first]\n"Shop.Cart" = ["id"]\n"Shop.Order" = ["id", 7]', r'line 3: first\."Shop\.Order": it is not a list'),
+        ('[first]\nOrder = ["id", "no field"]', r'line 2: first\."Order": `no field` is not like'),
+        ('[first]\nOrder = ["__struct__"]', r"line 2: .*`__struct__` is not like"),
+        ('[first]\nOrder = ["id", "id"]', r"line 2: .*twice"),
+        ('[first]\n"order" = ["id"]', r"line 2: .*`order` is not like MyApp\.Order"),
+        (f"[first]\nOrder = {[f'f{n}' for n in range(17)]}", r"line 2: .*17 fields are more than 16"),
+        # TOML takes the dots for tables.
+        (
+            '[first]\n\nShop.Web.Cart = ["id"]',
+            r'line 3: first\.Shop\.Web\.Cart: put the name .* in quotes: "Shop\.Web\.Cart"',
+        ),
     ],
 )
 def test_what_is_wrong_in_a_plan_is_named(tmp_path: Path, text: str, message: str) -> None:
@@ -134,6 +148,23 @@ def test_what_is_wrong_in_a_plan_is_named(tmp_path: Path, text: str, message: st
     file.write_text(text)
     with pytest.raises(UsageError, match=message):
         Plan.load(file)
+
+
+def test_fields_that_come_first_are_added_to_those_that_are_known() -> None:
+    plan = Plan.parse(
+        '[first]\n"Shop.Order" = ["id", "paid?"]\n"Plug.Conn" = ["status"]\n"Ecto.Multi" = []\n":order" = ["id"]'
+    )
+    assert plan.first == FIRST | {
+        "Shop.Order": ("id", "paid?"),
+        "Plug.Conn": ("status",),
+        "Ecto.Multi": (),
+        ":order": ("id",),
+    }
+    assert Plan.parse(plan.dumps()) == plan
+    terms = " ".join(plan.terms().split())
+    assert "'Elixir.Shop.Order' => [ id, 'paid?']" in terms
+    assert "order => [ id]" in terms
+    assert "Ecto.Multi" not in terms
 
 
 def test_missing_and_unreadable_plans(tmp_path: Path) -> None:

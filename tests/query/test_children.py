@@ -36,6 +36,20 @@ def test_parts_are_named_by_key_and_place() -> None:
     assert part_at(SEATS, "2.1") == 2.5
 
 
+def test_the_fields_of_a_known_struct_stand_as_they_are_printed() -> None:
+    socket = {Atom("__struct__"): Atom("Elixir.Phoenix.Socket.Message"), Atom("ref"): b"1"}
+    socket |= {Atom(name): name.encode() for name in ("payload", "event", "topic")}
+    page = children({Atom("sent"): socket}, "0")
+    assert [(c.path, c.key) for c in page.children] == [
+        ("0.0", "topic:"),
+        ("0.1", "event:"),
+        ("0.2", "payload:"),
+        ("0.3", "ref:"),
+    ]
+    assert page.of.text == '%Phoenix.Socket.Message{topic: "topic", event: "event", payload: "payload", ref: "1"}'
+    assert part_at({Atom("sent"): socket}, "0.1") == b"event"
+
+
 def test_a_huge_list_is_read_a_page_at_a_time() -> None:
     numbers = list(range(1_000, 101_000))
     page = children(numbers, "", 99_998, 10)

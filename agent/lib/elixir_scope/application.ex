@@ -15,7 +15,8 @@ defmodule ElixirScope.Application do
     Native,
     Pacer,
     PipelineManager,
-    Redaction
+    Redaction,
+    Value
   }
 
   alias ElixirScope.Plan
@@ -46,6 +47,7 @@ defmodule ElixirScope.Application do
     Ingestor.create(plan.limits.collector_events)
     Redaction.create()
     Plan.put(plan)
+    Value.first(plan.first)
     CallBudget.create(plan)
     hello = Native.open(dir, plan, hello)
     Clock.start(hello.engine)

@@ -26,6 +26,7 @@ defmodule ElixirScope.Plan do
     memory: false,
     watch: [],
     every_call: [],
+    first: %{},
     budgets: %{argument: 512, binding: 512, state: 8192, message: 1024, reason: 4096},
     redact: %{keys: [], modules: []},
     limits: %{
@@ -114,6 +115,13 @@ defmodule ElixirScope.Plan do
       memory: &is_boolean/1,
       watch: fn watch -> is_list(watch) and Enum.all?(watch, &match?({m, f} when is_atom(m) and is_atom(f), &1)) end,
       every_call: &(is_list(&1) and Enum.all?(&1, fn name -> is_binary(name) end)),
+      first: fn first ->
+        is_map(first) and
+          Enum.all?(first, fn {module, fields} ->
+            is_atom(module) and is_list(fields) and Enum.all?(fields, &is_atom/1) and :__struct__ not in fields and
+              Enum.uniq(fields) == fields
+          end)
+      end,
       budgets: numbers,
       limits: numbers,
       redact: fn redact ->

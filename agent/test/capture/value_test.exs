@@ -132,7 +132,72 @@ defmodule ElixirScope.Capture.ValueTest do
     end
   end
 
+  describe "a struct that does not fit" do
+    setup do
+      on_exit(fn -> Value.first(%{}) end)
+      Value.first(%{Point => [:y, :method, :params, :x, :absent]})
+    end
+
+    @long String.duplicate("l", 5_000)
+
+    defp conn(fields),
+      do: Map.merge(%{__struct__: Point, adapter: @long, before: @long, body: @long}, Map.new(fields))
+
+    test "keeps the fields that the plan names, small ones whole and large ones in shares" do
+      {cut, true} = Value.clip(conn(method: "POST", params: %{"item" => "tea", "n" => "1"}, x: @long, y: @long), 250)
+      assert %{method: "POST", params: %{"item" => "tea", "n" => "1"}} = cut
+      assert {:"$elixirscope", :binary, "l" <> _, 5_000} = cut.x
+      assert {:"$elixirscope", :binary, "l" <> _, 5_000} = cut.y
+      refute Map.has_key?(cut, :adapter)
+      assert %{"$elixirscope_more": 3} = cut
+    end
+
+    test "then the others, those that hold nothing last" do
+      empty = [a: nil, b: [], c: %{}, d: ""]
+      {cut, true} = Value.clip(conn([method: "POST", e: 5, z: 26] ++ empty), 200)
+      assert %{method: "POST", e: 5, z: 26, adapter: _, before: _, body: _} = cut
+      assert map_size(Map.take(cut, [:a, :b, :c, :d])) < 4
+      # Whole, there is nothing to choose.
+      assert {%{a: nil, method: "POST"}, false} = Value.clip(conn([method: "POST"] ++ empty), 20_000)
+    end
+
+    test "is cut as any other when the plan names none of its fields, or it has too many to look through" do
+      {plain, true} = Value.clip(%{conn(a: 1, z: nil) | __struct__: Other}, 250)
+      assert Value.clip(conn(a: 1, z: nil), 250) == {%{plain | __struct__: Point}, true}
+      many = Map.new(1..1_000, &{:"field_#{&1}", @long}) |> Map.merge(%{x: 1, y: 2})
+      {cut, true} = Value.clip(conn(many), 250)
+      {plain, true} = Value.clip(%{conn(many) | __struct__: Other}, 250)
+      assert cut == %{plain | __struct__: Point}
+    end
+
+    test "is within a few times the budget, and counts what it left out (random terms)" do
+      for seed <- 1..500, budget <- [0, 24, 60, 100, 512, 8192] do
+        :rand.seed(:exsss, {seed, 5, 7})
+
+        fields =
+          for name <- Enum.take_random([:x, :y, :method, :params, :status, :a, :b, :c, :d], 6), do: {name, term(4)}
+
+        struct = conn(fields)
+        {cut, _} = Value.clip(struct, budget)
+        assert size(cut) <= 5 * budget + 200, "seed #{seed}, budget #{budget}: #{size(cut)} bytes"
+
+        with %{__struct__: Point} <- cut do
+          {more, kept} = Map.pop(cut, :"$elixirscope_more", 0)
+          assert map_size(kept) + more == map_size(struct)
+          # Nothing else is there while one of these is missing.
+          first = for name <- [:y, :method, :params, :x], Map.has_key?(struct, name), do: name
+          unless Enum.all?(first, &Map.has_key?(cut, &1)), do: assert(Map.keys(kept) -- [:__struct__ | first] == [])
+        end
+      end
+    end
+  end
+
   describe "work follows the budget, not the term:" do
+    setup do
+      on_exit(fn -> Value.first(%{}) end)
+      Value.first(%{Point => [:field_2, :y]})
+    end
+
     for {name, make} <- [
           list: quote(do: fn n -> Enum.to_list(1..n) end),
           map: quote(do: fn n -> Map.new(1..n, &{&1, &1}) end),
@@ -144,6 +209,15 @@ defmodule ElixirScope.Capture.ValueTest do
           "list of lists": quote(do: fn n -> List.duplicate(Enum.to_list(1..n), 1_000) end),
           "tuple of lists": quote(do: fn n -> List.to_tuple(List.duplicate(Enum.to_list(1..n), 300)) end),
           "map of lists": quote(do: fn n -> Map.new(1..1_000, &{&1, Enum.to_list(1..n)}) end),
+          "struct of fields that hold nothing":
+            quote(do: fn n -> Map.new(1..n, &{:"field_#{&1}", nil}) |> Map.put(:__struct__, Point) end),
+          "structs of many fields":
+            quote(
+              do: fn n ->
+                blank = Map.new(1..120, &{:"field_#{&1}", nil}) |> Map.put(:__struct__, Point)
+                Enum.reduce(1..n, [], fn _, t -> [%{blank | field_2: t, field_7: t} | t] end)
+              end
+            ),
           functions: quote(do: fn n -> List.duplicate(fn -> n end, n) end),
           tree: quote(do: fn n -> Enum.reduce(1..min(n, 60), 0, fn _, t -> {t, t, t} end) end)
         ] do

@@ -56,9 +56,34 @@ defmodule ElixirScope.Native.EngineTest do
     assert Native.runtime() == InstrumentationRuntime
   end
 
+  test "both keep the fields that the plan wants first, also of structs that C does not know yet", %{tmp_dir: dir} do
+    large = for n <- 1..20, into: %{}, do: {:"a_#{n}", String.duplicate("l", 2_000)}
+    uri = Map.merge(%URI{host: "here", query: "a=1", userinfo: "my:password"}, large)
+
+    for {engine, runtime} <- [portable: InstrumentationRuntime, native: NativeRuntime] do
+      folder = Path.join(dir, "#{engine}")
+      changes = "first => \#{'Elixir.URI' => [query, userinfo, host]}, redact => \#{keys => [<<\"userinfo\">>]}"
+      pipeline = start(folder, changes, engine)
+      runtime.call(1, {uri, 1})
+      PipelineManager.flush()
+      runtime.call(1, {uri, 2})
+      Pipeline.stop(pipeline)
+
+      assert [1, 2] =
+               for(
+                 %{value: {:ok, {%{query: "a=1", host: "here", userinfo: {:"$elixirscope", :redacted}} = cut, n}}} <-
+                   mine(folder),
+                 map_size(cut) < map_size(uri),
+                 do: n
+               )
+    end
+  end
+
   test "it records what the portable engine records", %{tmp_dir: dir} do
     seed = :rand.uniform(1_000_000_000)
-    secrets = "redact => \#{keys => [<<\"password\">>, <<\"token\">>], modules => [<<\"My.*\">>]}"
+
+    secrets =
+      "first => \#{'Elixir.URI' => [z, other]}, redact => \#{keys => [<<\"password\">>, <<\"token\">>], modules => [<<\"My.*\">>]}"
 
     [portable, native] =
       for {engine, runtime} <- [portable: InstrumentationRuntime, native: NativeRuntime] do

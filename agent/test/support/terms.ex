@@ -59,10 +59,25 @@ defmodule ElixirScope.Test.Terms do
       4 -> Map.new(several.(), &{&1, random(depth)})
       5 -> {Enum.random([:password, "My_Token", :plain, "plain", "Ключ"]), random(depth)}
       6 -> for i <- 1..(30 + :rand.uniform(10)), into: %{}, do: {{:key, i}, leaf()}
-      7 -> %{__struct__: Enum.random([URI, My.Secret]), token: random(depth), other: random(depth)}
+      7 -> structure(depth)
       8 -> Enum.reduce(1..:rand.uniform(600), leaf(), fn _, inner -> Enum.random([[inner], {inner}]) end)
     end
   end
+
+  # Some of whose fields hold nothing. Of more than 32 fields, maps are another thing; of more than 128, structs are maps.
+  defp structure(depth) do
+    fields = for name <- names(:rand.uniform(40)), do: {name, Enum.random([nil, [], "", %{}, :ok, 7, "text", leaf()])}
+    large = for {name, _} <- Enum.take_random(fields, 2), do: {name, random(depth)}
+    fields |> Map.new() |> Map.merge(Map.new(large)) |> Map.put(:__struct__, Enum.random([URI, My.Secret, My.Plain]))
+  end
+
+  defp names(1), do: numbered(140)
+  defp names(2), do: numbered(33)
+  defp names(3), do: numbered(28)
+  defp names(n) when n < 10, do: [:token, :other, :a, :b, :c, :y, :z]
+  defp names(_), do: [:token, :other]
+
+  defp numbered(count), do: for(n <- 1..count, do: :"field_#{n}")
 
   @doc "Whether the encoder in C takes it on: not too deep."
   def common?(term, depth \\ 0)

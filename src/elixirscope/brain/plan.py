@@ -13,11 +13,16 @@ from tomlkit.exceptions import ParseError
 from elixirscope.brain.erlang import Atom, to_text
 from elixirscope.brain.levels import INTENTS, LEVELS, PRESETS, Budgets, Intent, Level
 from elixirscope.errors import UsageError
+from elixirscope.recording.fields import FIRST
 
 _MODULE = re.compile(r"[\w.*:@]+")
 _FUNCTION = re.compile(r"[\w.*:@]+\..+/(\d+|\*)")  # names of tests have spaces
 _WATCH = re.compile(r"(:[a-z]\w*|[A-Z]\w*(?:\.[A-Z]\w*)*)(?:\.([a-z_]\w*[?!]?))?")
+_STRUCT = re.compile(r":[a-z]\w*|[A-Z]\w*(?:\.[A-Z]\w*)*")
+_FIELD = re.compile(r"[a-z_]\w*[?!]?")
 _BYTES = 1 << 26
+_FIELDS = 16  # of a struct,
+_STRUCTS = 500  # and of so many: what the native engine has room for
 
 
 class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -72,6 +77,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     budgets: Budgets = Budgets()
     redact: Redact = Redact()
     limits: Limits = Limits()
+    first: dict[str, tuple[str, ...]] = msgspec.field(default_factory=FIRST.copy)
     functions: tuple[Rule, ...] = ()
     modules: tuple[Rule, ...] = ()
 
@@ -121,6 +127,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise UsageError(
                 f"{name}, line {error.line}, column {error.col}: {what}", "correct the TOML there"
             ) from error
+        _check_first(document.get("first", {}), name, text)
         try:
             plan = msgspec.convert(_completed(document), cls)
         except msgspec.ValidationError as error:
@@ -155,6 +162,9 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 Atom("memory"): self.memory,
                 Atom("watch"): [_watched(entry) for entry in self.watch],
                 Atom("every_call"): list(self.every_call),
+                Atom("first"): {
+                    _module(name): [Atom(f) for f in fields] for name, fields in self.first.items() if fields
+                },
                 Atom("budgets"): {Atom(k): v for k, v in msgspec.to_builtins(self.budgets).items()},
                 Atom("redact"): {
                     Atom("keys"): list(self.redact.keys),
@@ -179,7 +189,11 @@ def _watched(entry: str) -> tuple[Atom, Atom]:
     match = _WATCH.fullmatch(entry)
     assert match is not None, entry  # a loaded plan has been checked
     module, function = match.groups()
-    return Atom(module[1:] if module.startswith(":") else f"Elixir.{module}"), Atom(function or "_")
+    return _module(module), Atom(function or "_")
+
+
+def _module(name: str) -> Atom:
+    return Atom(name[1:] if name.startswith(":") else f"Elixir.{name}")
 
 
 def _check(plan: Plan, name: str, text: str) -> None:
@@ -203,6 +217,32 @@ def _check(plan: Plan, name: str, text: str) -> None:
                 raise _wrong(name, text, f".{table}.{key}", f"{value} is not between 1 and {most}")
 
 
+def _check_first(first: Any, name: str, text: str) -> None:
+    """The fields of structs, as the file has them: a name with dots that is not quoted has become tables by now."""
+    if not isinstance(first, dict):
+        raise _wrong(name, text, ".first", "it is a table of structs with their fields")
+    for struct, fields in first.items():
+        path = f'.first."{struct}"'
+        if isinstance(fields, dict):
+            while isinstance(fields, dict) and fields:
+                part, fields = next(iter(fields.items()))
+                struct = f"{struct}.{part}"
+            raise _wrong(name, text, f".first.{struct}", f'put the name of the struct in quotes: "{struct}"')
+        if not _STRUCT.fullmatch(struct):
+            raise _wrong(name, text, path, f"`{struct}` is not like MyApp.Order")
+        if not isinstance(fields, list) or not all(isinstance(field, str) for field in fields):
+            raise _wrong(name, text, path, 'it is not a list of fields, as ["id", "state"]')
+        for field in fields:
+            if not _FIELD.fullmatch(field) or field == "__struct__" or len(field) > 255:
+                raise _wrong(name, text, path, f"`{field}` is not like state or valid?")
+        if len(set(fields)) < len(fields):
+            raise _wrong(name, text, path, "it names a field twice")
+        if len(fields) > _FIELDS:
+            raise _wrong(name, text, path, f"{len(fields)} fields are more than {_FIELDS}")
+    if len(first) > _STRUCTS - len(FIRST):
+        raise _wrong(name, text, ".first", f"{len(first)} structs are more than {_STRUCTS - len(FIRST)}")
+
+
 def _wrong(name: str, text: str, path: str, message: str) -> UsageError:
     key = path.lstrip(".")
     line = _line_of(text, key)
@@ -214,7 +254,7 @@ def _wrong(name: str, text: str, path: str, message: str) -> UsageError:
 
 def _line_of(text: str, path: str) -> int | None:
     """The 1-based line of the key a path like `functions[1].level` names, as near as the text shows it."""
-    steps = re.findall(r"[^.\[\]]+", path)
+    steps = [quoted or bare for quoted, bare in re.findall(r'"([^"]*)"|([^.\[\]"]+)', path)]
     if not steps:
         return None
     table, index = "", -1
@@ -227,8 +267,8 @@ def _line_of(text: str, path: str) -> int | None:
             counts[table] = counts.get(table, -1) + 1
             index = counts[table] if header[1] == "[[" else -1
         here = [table, *([str(index)] if index >= 0 else [])] if table else []
-        key = re.match(r"\s*[\"']?([\w-]+)[\"']?\s*=", line)
-        full = [*here, key[1]] if key and not header else here
+        key = re.match(r"""\s*(?:(["'])(.+?)\1|([\w.-]+))\s*=""", line)
+        full = [*here, *([key[2]] if key[2] else key[3].split("."))] if key and not header else here
         if full and full == steps[: len(full)]:
             nearest = number  # the deepest match is the last one
             if full == steps:
@@ -272,19 +312,14 @@ def _to_toml(plan: Plan) -> str:
     )
     values = cast("dict[str, Any]", msgspec.to_builtins(plan))
     for key, value in values.items():
-        if key in tables or key in ("functions", "modules") or value == "":
+        if key in tables or key in ("functions", "modules", "first") or value == "":
             continue
         entry = tomlkit.item(list(value) if isinstance(value, (tuple, list)) else value)
         if key in comments:
             entry.comment(comments[key])
         doc.add(key, entry)
     for key, about in tables.items():
-        table = tomlkit.table()
-        table.comment(about)
-        for name, value in values[key].items():
-            table.add(name, list(value) if isinstance(value, (tuple, list)) else value)
-        doc.add(tomlkit.nl())
-        doc.add(key, table)
+        _add_table(doc, key, about, values[key])
     for key, about in (("functions", "before modules"), ("modules", "on the module's name")):
         doc.add(tomlkit.nl())
         doc.add(tomlkit.comment(f"Rules for {key}: the first match wins, {about}."))
@@ -301,4 +336,14 @@ def _to_toml(plan: Plan) -> str:
             example = "MyApp.Seats.put/2" if key == "functions" else "MyApp.*"
             for line in (f"[[{key}]]", f'match = "{example}"', 'level = "calls"'):
                 doc.add(tomlkit.comment(line))
+    _add_table(doc, "first", "of a struct that does not fit its budget, these fields are kept first", values["first"])
     return tomlkit.dumps(doc)
+
+
+def _add_table(doc: tomlkit.TOMLDocument, key: str, about: str, values: dict[str, Any]) -> None:
+    table = tomlkit.table()
+    table.comment(about)
+    for name, value in values.items():
+        table.add(name, list(value) if isinstance(value, (tuple, list)) else value)
+    doc.add(tomlkit.nl())
+    doc.add(key, table)

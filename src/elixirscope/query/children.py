@@ -1,7 +1,7 @@
 """Inside a value, a page at a time: what a tree view opens one by one, however large the term.
 
 A place inside a value is named by positions: `0.2` is the third part of the first. The parts of a map are its pairs in
-the recorded order, named by their key; those of a list and a tuple are their elements.
+the order in which they are printed, named by their key; those of a list and a tuple are their elements.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import msgspec
 from elixirscope.errors import NotFoundError, UsageError
 from elixirscope.query.paths import key_path
 from elixirscope.query.values import marks
+from elixirscope.recording.fields import in_order
 from elixirscope.recording.terms import (
     MORE_KEY,
     Atom,
@@ -99,7 +100,7 @@ def _parts(term: Any) -> Any:
     if isinstance(term, (dict, ElixirMap)):
         return (
             (_key(key), key_path(key), value)
-            for key, value in term.items()
+            for key, value in in_order(term)
             if not _counts(key) and not (isinstance(key, Atom) and key == "__struct__")
         )
     if isinstance(term, ImproperList):

@@ -1,7 +1,8 @@
 """Prints terms as IEx does, on one line or broken within a width.
 
 A term becomes a tree of texts and groups; a group that does not fit its line is broken, one element
-to a line. Struct fields come in the order of the recorded map: their definition is not known here.
+to a line. Fields of structs that are well known come as `fields.py` has them, of others in the order
+of the recorded map: their definition is not known here.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from itertools import chain
 from typing import TypeAlias
 
 from elixirscope.recording import text
+from elixirscope.recording.fields import in_order
 from elixirscope.recording.structs import known_struct
 from elixirscope.recording.terms import (
     MORE_KEY,
@@ -110,7 +112,7 @@ class Inspector:
         return self._group("[", (self._doc(item, charlists) for item in items), "]")
 
     def _map(self, term: dict[Term, Term] | ElixirMap, charlists: bool) -> _Doc:
-        pairs = list(term.items())
+        pairs = list(in_order(term))
         opening = "%{"
         fields = dict(pairs) if isinstance(term, dict) else {}
         name = fields.get("__struct__")

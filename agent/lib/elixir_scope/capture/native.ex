@@ -156,9 +156,15 @@ defmodule ElixirScope.Capture.Native do
     %{argument: argument, binding: binding, reason: reason, state: state, message: message} = budgets
 
     case NativeRuntime.configure({argument, binding, reason, state, message}, words, redacting) do
-      :ok -> :ok
+      :ok -> first_fields(plan)
       false -> {:error, "the plan's words for secrets are too many or too long for it"}
     end
+  end
+
+  defp first_fields(%{first: first}) do
+    if Enum.all?(first, fn {module, fields} -> NativeRuntime.first_fields(module, fields) == :ok end),
+      do: :ok,
+      else: {:error, "the plan names more fields of structs than it has room for"}
   end
 
   defp ring(true, stem, size, shard) do

@@ -170,6 +170,8 @@ defmodule ElixirScope.Capture.NativeRuntime do
   def secret_site(_site), do: missing()
   @doc "Structs of this module have nothing to hide."
   def plain_struct(_module), do: missing()
+  @doc "Fields of structs of this module that are kept first, at most 16: `:ok`, or `false` where there is no room."
+  def first_fields(_module, _fields), do: missing()
   @doc false
   def tick, do: missing()
   @doc "Opens (1) or closes (0) the rings for events."

@@ -4,13 +4,20 @@ defmodule ElixirScope.Capture.Value do
 
   Runs in the process that has the term, before it is copied anywhere. A term that fits is returned as it is.
   What is left out is marked as `docs/format.md` says. Functions are always replaced: their environment may be
-  as large, and as secret, as anything.
+  as large, and as secret, as anything. Which fields of a struct come first is the plan's to say (`first/1`).
   """
 
   @marker :"$elixirscope"
   @item 24
+  # A struct of more fields is cut as any map is: all of them are looked through.
+  @fields 128
+  @first {__MODULE__, :first}
   # Never fits, whatever the budget.
   @over -1_000_000_000_000
+
+  @doc "Names the fields of structs that are kept first when a struct does not fit its budget, for the whole VM."
+  @spec first(%{module => [atom]}) :: :ok
+  def first(fields), do: :persistent_term.put(@first, fields)
 
   @doc "The term within `budget` bytes (roughly, of external format), and whether something was cut off."
   @spec clip(term, non_neg_integer | :none) :: {term, boolean}
@@ -110,7 +117,7 @@ defmodule ElixirScope.Capture.Value do
 
   # The name first: without it the rest means little.
   defp cut(%{__struct__: name} = term, budget) when is_atom(name) do
-    {map, cut?} = cut_map(:maps.remove(:__struct__, term), budget - 12)
+    {map, cut?} = cut_struct(term, first(name, term), budget - 12)
     {Map.put(map, :__struct__, name), cut?}
   end
 
@@ -154,22 +161,64 @@ defmodule ElixirScope.Capture.Value do
   end
 
   defp cut_map(map, budget) do
-    {kept, cut?} = cut_pairs(:maps.next(:maps.iterator(map)), map_size(map), budget, 0, %{}, false)
+    map |> pairs() |> cut_pairs(map_size(map), {budget, 0, %{}, false}) |> counted(map_size(map))
+  end
 
-    # Keys that became equal when they were cut are one pair.
-    case map_size(map) - map_size(kept) do
+  defp cut_struct(struct, [], budget), do: cut_map(:maps.remove(:__struct__, struct), budget)
+
+  # The fields that matter most share the budget as if they were all; what is left of it is for the others, of which
+  # those that hold nothing come last.
+  defp cut_struct(struct, first, budget) do
+    size = map_size(struct) - 1
+    skip = [:__struct__ | first]
+    purse = first |> chosen(struct) |> cut_pairs(length(first), {budget, 0, %{}, false})
+    {pairs, purse} = struct |> pairs() |> cut_others(skip, false, size - length(first), purse)
+    {_pairs, purse} = struct |> pairs() |> cut_others(skip, true, pairs, purse)
+    counted(purse, size)
+  end
+
+  defp first(name, struct) do
+    case :persistent_term.get(@first, %{}) do
+      %{^name => first} when map_size(struct) <= @fields -> for key <- first, is_map_key(struct, key), do: key
+      _ -> []
+    end
+  end
+
+  # Pairs as `:maps.next/1` gives them.
+  defp pairs(map), do: :maps.next(:maps.iterator(map))
+
+  defp chosen([key | keys], struct), do: {key, :erlang.map_get(key, struct), chosen(keys, struct)}
+  defp chosen([], _struct), do: :none
+
+  defp cut_others({key, value, rest}, skip, empty?, pairs, {left, _, _, _} = purse) when left >= @item do
+    if empty?(value) == empty? and not :lists.member(key, skip),
+      do: cut_others(:maps.next(rest), skip, empty?, pairs - 1, cut_pair(key, value, pairs, purse)),
+      else: cut_others(:maps.next(rest), skip, empty?, pairs, purse)
+  end
+
+  defp cut_others(_, _skip, _empty?, pairs, purse), do: {pairs, purse}
+
+  defp empty?(value), do: value === nil or value === [] or value === "" or value === %{}
+
+  # Keys that became equal when they were cut are one pair.
+  defp counted({_left, _failed, kept, cut?}, size) do
+    case size - map_size(kept) do
       0 -> {kept, cut?}
       more -> {Map.put(kept, :"$elixirscope_more", more), true}
     end
   end
 
-  defp cut_pairs({key, value, rest}, pairs, left, failed, kept, cut?) when left >= @item do
+  defp cut_pairs({key, value, rest}, pairs, {left, _, _, _} = purse) when left >= @item,
+    do: cut_pairs(:maps.next(rest), pairs - 1, cut_pair(key, value, pairs, purse))
+
+  defp cut_pairs(_, _pairs, purse), do: purse
+
+  # What is left, how many did not fit, what is kept, and whether something was cut.
+  defp cut_pair(key, value, pairs, {left, failed, kept, cut?}) do
     {key, left, failed, key_cut?} = share(key, left, 2, failed)
     {value, left, failed, value_cut?} = share(value, max(left, 0), min(pairs, 8), failed)
-    cut_pairs(:maps.next(rest), pairs - 1, left, failed, Map.put(kept, key, value), cut? or key_cut? or value_cut?)
+    {left, failed, Map.put(kept, key, value), cut? or key_cut? or value_cut?}
   end
-
-  defp cut_pairs(_, _pairs, _left, _failed, kept, cut?), do: {kept, cut?}
 
   # One of `parts` items: whole when that leaves the others something, else its share. Looking whether it fits costs
   # as much as what is looked at: after each item that did not, only half as far. So all looking costs no more than a
