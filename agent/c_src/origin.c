@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "functions.h"
+#include "set.h"
 
 #define SERVED 256u /* powers of two */
 #define BUCKETS 1024u
@@ -15,7 +16,8 @@
 static ERL_NIF_TERM atom_erlang, atom_apply, atom_proc_lib, atom_init_p, atom_gen, atom_init_it, atom_task;
 static ERL_NIF_TERM atom_init, atom_supervisor, atom_local, atom_global, atom_via, atom_nil;
 static ERL_NIF_TERM key_mfa, key_initial, key_ancestors, key_name;
-static _Atomic uint64_t served[SERVED];
+static _Atomic uint64_t served_words[SERVED];
+static struct set served = {.words = served_words, .size = SERVED};
 /* Compilers' processes come and go by the thousand: the latest are remembered. */
 static _Atomic uint64_t compiling[BUCKETS][WAYS];
 static _Atomic uint32_t turn[BUCKETS];
@@ -24,8 +26,6 @@ static struct {
   _Atomic uint64_t name, pid;
 } names[NAMES];
 static _Atomic uint32_t name_count;
-
-static uint32_t place(uint64_t word) { return (uint32_t)(word * 0x9E3779B97F4A7C15ull >> 40); }
 
 void origin_setup(ErlNifEnv *env) {
   atom_erlang = enif_make_atom(env, "erlang");
@@ -48,35 +48,24 @@ void origin_setup(ErlNifEnv *env) {
 }
 
 void origin_forget(void) {
-  memset((void *)served, 0, sizeof served);
+  set_forget(&served);
   memset((void *)compiling, 0, sizeof compiling);
   memset((void *)names, 0, sizeof names);
   atomic_store(&compiled, 0);
   atomic_store(&name_count, 0);
 }
 
-void origin_serves(ERL_NIF_TERM pid) {
-  for (uint32_t n = 0, at = place(pid); n < SERVED / 2; n++, at++) {
-    uint64_t found = 0;
-    if (atomic_compare_exchange_strong(&served[at & (SERVED - 1)], &found, pid) || found == pid) return;
-  }
-}
+void origin_serves(ERL_NIF_TERM pid) { set_add(&served, pid); }
 
 int origin_plumbing(ERL_NIF_TERM pid) {
-  uint32_t at = place(pid);
   unsigned ways = atomic_load_explicit(&compiled, memory_order_relaxed) ? WAYS : 0;
   for (uint32_t n = 0; n < ways; n++)
-    if (atomic_load_explicit(&compiling[at & (BUCKETS - 1)][n], memory_order_relaxed) == pid) return 1;
-  for (uint32_t n = 0; n < SERVED / 2; n++, at++) {
-    uint64_t found = atomic_load_explicit(&served[at & (SERVED - 1)], memory_order_relaxed);
-    if (found == pid) return 1;
-    if (!found) return 0;
-  }
-  return 0;
+    if (atomic_load_explicit(&compiling[set_place(pid) & (BUCKETS - 1)][n], memory_order_relaxed) == pid) return 1;
+  return set_has(&served, pid);
 }
 
 void origin_name(ERL_NIF_TERM name, ERL_NIF_TERM pid) {
-  for (uint32_t at = place(name);; at++) {
+  for (uint32_t at = set_place(name);; at++) {
     uint64_t found = atomic_load_explicit(&names[at & (NAMES - 1)].name, memory_order_acquire);
     if (!found) {
       /* Half full, no more are remembered: slower, never wrong. */
@@ -95,7 +84,7 @@ void origin_name(ERL_NIF_TERM name, ERL_NIF_TERM pid) {
 }
 
 ERL_NIF_TERM origin_named(ERL_NIF_TERM name) {
-  for (uint32_t at = place(name);; at++) {
+  for (uint32_t at = set_place(name);; at++) {
     uint64_t found = atomic_load_explicit(&names[at & (NAMES - 1)].name, memory_order_acquire);
     if (found == name) return atomic_load_explicit(&names[at & (NAMES - 1)].pid, memory_order_acquire);
     if (!found) return 0;
@@ -166,7 +155,7 @@ int origin_born(ErlNifEnv *env, ERL_NIF_TERM pid, ERL_NIF_TERM mfa) {
     return 0;
   }
   if (!serves(name)) return 0;
-  uint32_t bucket = place(pid) & (BUCKETS - 1);
+  uint32_t bucket = set_place(pid) & (BUCKETS - 1);
   atomic_store(&compiled, 1);
   if (!origin_plumbing(pid))
     atomic_store(&compiling[bucket][atomic_fetch_add(&turn[bucket], 1) % WAYS], pid);
