@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import gc
+import time
+import weakref
 from pathlib import Path
 
 from elixirscope.film import Film
 from elixirscope.pictures import record
 from elixirscope.web.showing import Showing
-from elixirscope.web.warming import read_ahead
+from elixirscope.web.warming import Warming, read_ahead
 
 
 def _recording(folder: Path) -> Path:
-    for name, size in (("index/of/large.npy", 3_000_000), ("index/of/small.npy", 10), ("columns/events.at", 5_000)):
+    for name, size in (
+        ("index/of/large.npy", 3_000_000),
+        ("index/of/small.npy", 10),
+        ("columns/events.at", 5_000),
+        ("segments/values.zst", 100),
+    ):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(bytes(size))
@@ -19,7 +27,7 @@ def _recording(folder: Path) -> Path:
 
 
 def test_all_mapped_files_are_read_once(tmp_path: Path) -> None:
-    assert read_ahead(_recording(tmp_path), 1 << 30, lambda: True) == 3_005_010
+    assert read_ahead(_recording(tmp_path), 1 << 30, lambda: True) == 3_005_110
 
 
 def test_no_more_is_read_than_there_is_room_for(tmp_path: Path) -> None:
@@ -35,3 +43,27 @@ def test_questions_keep_it_waiting(tmp_path: Path) -> None:
 def test_it_ends_when_told_and_without_any_files(tmp_path: Path) -> None:
     assert read_ahead(_recording(tmp_path), 1 << 30, lambda: False) == 0
     assert read_ahead(tmp_path / "packed.zip", 1 << 30, lambda: True) == 0
+
+
+class _Ring:
+    """Refers to itself: nothing but a collection ends it."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+def test_garbage_is_collected_while_nobody_asks(tmp_path: Path) -> None:
+    showing = Showing(Film.open(record("processes: a\n", tmp_path / "one.scope")))
+    before, warming = gc.get_threshold(), Warming(showing)
+    gc.disable()
+    try:
+        left = weakref.ref(_Ring())
+        warming.start()
+        until = time.monotonic() + 60
+        while left() is not None and time.monotonic() < until:
+            time.sleep(0.05)
+        assert left() is None
+        warming.stop()
+    finally:
+        gc.enable()
+    assert gc.get_threshold() == before

@@ -101,6 +101,8 @@ class Inspector:
             if self._left < 0:
                 made.append("…")
                 break
+        if self._width is None:
+            return opening + ", ".join(map(_flat, made)) + close
         return _Group(opening, tuple(made), close) if made else opening + close
 
     def _list(self, items: list[Term], charlists: bool) -> _Doc:

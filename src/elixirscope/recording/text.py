@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 from typing import Final
 
 _ESCAPES: Final = {
@@ -27,6 +28,7 @@ _ESCAPES: Final = {
     **{code: f"\\x{code:02X}" for code in (*range(1, 7), *range(14, 27), *range(28, 32), *range(0x80, 0xA0))},
     **{code: f"\\x{{{code:04X}}}" for code in (0xFFFE, 0xFFFF)},
 }
+_NAMES: Final = 4096  # atoms whose text is kept: a recording has few, again and again
 _UNPRINTABLE = re.compile(r"[\x00-\x06\x0e-\x1a\x1c-\x1f\x80-\x9f\ufffe\uffff]")
 _ASCII_PRINTABLE: Final = frozenset((*range(32, 127), 7, 8, 9, 10, 11, 12, 13, 27))
 _ALIAS = re.compile(r"Elixir(\.[A-Z][A-Za-z0-9_]*)*")
@@ -66,6 +68,7 @@ def charlist(items: list[object]) -> str | None:
     return f'~c"{escape("".join(map(chr, items)), chr(34))}"'  # type: ignore[arg-type]
 
 
+@lru_cache(_NAMES)
 def atom(name: str) -> str:
     """An atom as a literal: `:ok`, `nil`, `Foo.Bar`, `:"with space"`."""
     if name in ("nil", "true", "false", "Elixir", "Elixir.Elixir"):
@@ -75,6 +78,7 @@ def atom(name: str) -> str:
     return f":{name}" if _unquoted(name) else f':"{escape(name, chr(34))}"'
 
 
+@lru_cache(_NAMES)
 def key(name: str) -> str:
     """An atom as a key: `ok:`, `"with space":`."""
     return f"{name}:" if _unquoted(name) and not _ALIAS.fullmatch(name) else f'"{escape(name, chr(34))}":'

@@ -9,7 +9,7 @@ from __future__ import annotations
 import mmap
 import struct
 from collections.abc import Iterator, Sequence
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Final, Protocol, TypeAlias
 
@@ -131,7 +131,12 @@ class SealedValues:
             yield start, file._read_block(block, inflater), file._ends[start:end]
 
     def _block_of(self, value_id: int) -> int:
-        return int(np.searchsorted(self._firsts, value_id, "right")) - 1
+        return int(self._first_ids.searchsorted(np.uint32(value_id), "right")) - 1
+
+    @cached_property
+    def _first_ids(self) -> npt.NDArray[np.uint32]:
+        """`_firsts` where a processor can read it in place: in the file it lies anywhere."""
+        return self._firsts.astype(np.uint32)
 
     def _span(self, block: int) -> tuple[int, int]:
         """The id of the first value of a block, and of the first behind."""

@@ -91,6 +91,11 @@ class Showing:
         """A question was asked, or has been answered."""
         self._questioned = time.monotonic()
 
+    @property
+    def asked(self) -> float:
+        """When that last was, by the monotonic clock."""
+        return self._questioned
+
     def rests(self, seconds: float) -> bool:
         """Whether nothing was asked for so long."""
         return time.monotonic() - self._questioned >= seconds

@@ -1,28 +1,33 @@
-"""Reads ahead what the page will ask for: from a disk, rows that nobody touched for a while take a question tens of ms.
+"""What the server does while nobody asks, so that no question waits for it: reading ahead, and collecting garbage.
 
-Columns and indexes of a large recording are mapped; the system reads a page of them when a question first touches it.
+Columns, indexes and values of a large recording are mapped; the system reads a page of them when a question first
+touches it, and from a disk a picture needs a hundred.
 """
 
 from __future__ import annotations
 
+import gc
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from elixirscope.recording.arrays import INDEX
 from elixirscope.recording.columns import COLUMNS
 from elixirscope.recording.heap import machine
+from elixirscope.recording.sealer import SEGMENTS, VALUES
 from elixirscope.web.showing import Showing
 
 _SHARE: Final = 4  # of memory one part in so many is filled at most: others keep theirs
 _PIECE: Final = 1 << 20  # bytes read at once
 _REST_S: Final = 1.0  # questions have disk and processors to themselves, and so has who asks them in a row
 _LOOK_S: Final = 0.2
+_SELDOM: Final = (100_000, 20, 20)  # objects more than before, and so on: a collection amid questions takes 3 to 25 ms
 
 
 class Warming:
-    """A thread that reads the mapped files of what is shown once, while nobody asks."""
+    """A thread that reads the mapped files of what is shown once, then collects garbage, while nobody asks."""
 
     def __init__(self, showing: Showing) -> None:
         self._showing = showing
@@ -34,11 +39,19 @@ class Warming:
         self._thread.start()
 
     def stop(self) -> None:
-        """End soon."""
+        """End now."""
         self._stop.set()
+        self._thread.join()
 
     def _run(self) -> None:
-        read_ahead(self._showing.film.recording.path, machine() // _SHARE, self._may_go_on)
+        with _seldom():
+            read_ahead(self._showing.film.recording.path, machine() // _SHARE, self._may_go_on)
+            collected = 0.0  # when what was last collected had been asked
+            while self._may_go_on():
+                if collected != (asked := self._showing.asked):
+                    gc.collect()
+                    collected = asked
+                self._stop.wait(_REST_S)
 
     def _may_go_on(self) -> bool:
         while not self._showing.rests(_REST_S):
@@ -48,11 +61,11 @@ class Warming:
 
 
 def read_ahead(recording: Path, room: int, go_on: Callable[[], bool]) -> int:
-    """Read indexes, then columns, the small ones first, until `room` bytes are read or `go_on`, which is asked before
-    each MB, says no; how many were."""
+    """Read indexes, values, then columns, the small ones first, until `room` bytes are read or `go_on`, which is asked
+    before each MB, says no; how many were."""
     done, piece = 0, memoryview(bytearray(_PIECE))
-    for folder in (INDEX, COLUMNS):
-        for path in _by_size(recording / folder):
+    for what in (INDEX, f"{SEGMENTS}/{VALUES}", COLUMNS):
+        for path in _by_size(recording / what):
             try:
                 with path.open("rb", buffering=0) as file:
                     while done < room and go_on() and (size := file.readinto(piece[: room - done])):
@@ -62,9 +75,22 @@ def read_ahead(recording: Path, room: int, go_on: Callable[[], bool]) -> int:
     return done
 
 
-def _by_size(folder: Path) -> list[Path]:
+@contextmanager
+def _seldom() -> Iterator[None]:
+    """Python looks for garbage by itself only when much has come together."""
+    before = gc.get_threshold()
+    gc.set_threshold(*_SELDOM)
     try:
-        sizes = {path: path.stat().st_size for path in folder.rglob("*") if path.is_file()}
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
+def _by_size(what: Path) -> list[Path]:
+    """A file, or those in a folder; none of what is not there."""
+    try:
+        found = [what] if what.is_file() else what.rglob("*")
+        sizes = {path: path.stat().st_size for path in found if path.is_file()}
     except OSError:
         return []
     return sorted(sizes, key=lambda path: (sizes[path], path))
