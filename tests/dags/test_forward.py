@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from elixirscope.dags import forward
 from elixirscope.errors import NotFoundError
 from elixirscope.film import Film
 from elixirscope.query.search import find
@@ -104,6 +105,23 @@ def test_through_a_table_backwards(drawn: Draw) -> None:
     assert [hop.kind for hop in flow.hops] == ["binding", "result", "stored", "binding", "argument"]
     assert flow.hops[2].label == "stored by :ets.insert/2"
     assert flow.terminator.startswith("input: an argument of Cache.put/2")
+
+
+def test_callbacks_that_were_not_looked_at_are_told(drawn: Draw, monkeypatch: pytest.MonkeyPatch) -> None:
+    film = drawn("""
+        processes: box
+         1 box callback Box.init({:rare, 77})
+         2 box state {:rare, 77}
+         3 box return :ok
+         4 box callback Box.handle_info(:one)
+         5 box return {:noreply, 1}
+         6 box callback Box.handle_info(:two)
+         7 box return {:noreply, 1}
+    """)
+    call = film.event("box", Kind.CALL)
+    assert film.dags.dataflow.forwards(call).terminator == "it goes no further in what was recorded"
+    monkeypatch.setattr(forward, "CALLBACKS", 1)
+    assert film.dags.dataflow.forwards(call).terminator.startswith("not followed into all that met it in a state")
 
 
 def test_a_table_is_followed_however_much_happened_in_between(drawn: Draw) -> None:

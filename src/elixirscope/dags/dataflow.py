@@ -14,7 +14,7 @@ from typing import ClassVar
 import msgspec
 
 from elixirscope.dags.base import SqlDag
-from elixirscope.dags.forward import Forward
+from elixirscope.dags.forward import CALLBACKS, Forward
 from elixirscope.dags.occurrences import Found, Occurrences, payload
 from elixirscope.errors import NotFoundError
 from elixirscope.query.row import Row
@@ -130,7 +130,11 @@ class DataflowDag(SqlDag):
             start = start._replace(kind="returned")
         found, whole = Forward(self.query).follow(start._replace(event=max(event, start.event)), limit)
         hops = [msgspec.structs.replace(self._hop(place), of=of) for place, of in found]
-        return Flow(hops, "it goes no further in what was recorded" if whole else f"not followed beyond {limit} places")
+        if whole:
+            return Flow(hops, "it goes no further in what was recorded")
+        if len(hops) < limit:
+            return Flow(hops, f"not followed into all that met it in a state: the first {CALLBACKS} callbacks were")
+        return Flow(hops, f"not followed beyond {limit} places")
 
     def flow_of_value(self, value: int, limit: int = 200) -> Flow:
         """Every event that carries exactly this recorded value, the latest first."""

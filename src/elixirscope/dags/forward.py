@@ -18,7 +18,7 @@ from elixirscope.query.names import mfa
 from elixirscope.query.requests import requests
 from elixirscope.query.row import Row
 
-_CALLBACKS: Final = 200  # callbacks that met a state, looked at for its value
+CALLBACKS: Final = 200  # callbacks that met a state, looked at for its value
 
 
 class Forward:
@@ -26,6 +26,7 @@ class Forward:
 
     def __init__(self, query: QueryCoordinator) -> None:
         self._query = query
+        self._whole = True
 
     def follow(self, start: Found, limit: int) -> tuple[list[tuple[Found, int | None]], bool]:
         """((occurrence, number of the one it came from), …) beginning with `start`; and whether that is all."""
@@ -42,7 +43,7 @@ class Forward:
                     seen.add(self._key(after))
                     heapq.heappush(pending, (after.event, made, after, len(found) - 1))
                     made += 1
-        return found, True
+        return found, self._whole
 
     def _key(self, found: Found) -> tuple[int, str, int | None, str]:
         return found.event, found.kind, found.call, found.label
@@ -160,7 +161,9 @@ class Forward:
                 break
             last = after
         until = last["until"] if last["until"] is not None else int(query.recording.info.duration_ns) + 1
-        for call in busy_with(query, state["process"], state["at"], until)[:_CALLBACKS]:
+        calls = busy_with(query, state["process"], state["at"], until)
+        self._whole = self._whole and len(calls) <= CALLBACKS
+        for call in calls[:CALLBACKS]:
             frame = query.find("calls", "call", call)
             if frame is None or frame["message"] is None or call <= here.event:
                 continue
