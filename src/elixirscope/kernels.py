@@ -34,6 +34,8 @@ from weakref import WeakSet
 
 import numpy as np
 
+from elixirscope.garbage import unsearched
+
 P = ParamSpec("P")
 R = TypeVar("R", covariant=True)
 
@@ -399,16 +401,11 @@ def load_kept_here() -> None:
     garbage: for a process that others expect answers of."""
     if _way != "by size":
         return
-    searched = gc.isenabled()
-    gc.disable()  # each search would go through all that Numba brings: 20 to 50 ms
-    try:
+    with unsearched():  # each search would go through all that Numba brings: 20 to 50 ms
         for each in _kept():
             with turns(_SHORT_S):
                 each.ready()
-    finally:
         gc.freeze()
-        if searched:
-            gc.enable()
 
 
 def _kept() -> list[Kernel[..., Any]]:

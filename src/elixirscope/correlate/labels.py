@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from elixirscope.correlate.columns import NONE
 from elixirscope.correlate.processes import Life, initial_text
@@ -18,8 +18,7 @@ def give_labels(log: Log, lives: list[Life]) -> None:
     birth; a restarted one keeps its predecessor's and counts its lives in parentheses.
     """
     recorded = {site.module for site in log.sites.values()}
-    running = recorded.union(*((life.module or "", life.name or "") for life in lives))
-    shared = namespace(recorded) or namespace(running)
+    shared = namespace(recorded) or namespace(recorded.union(_modules(lives)))
     by_base: defaultdict[str, list[Life]] = defaultdict(list)
     for life in lives:
         if life.predecessor == NONE:
@@ -40,6 +39,13 @@ def give_labels(log: Log, lives: list[Life]) -> None:
         give(life, f"{first.label} ({life.incarnation + 1})")
 
 
+def _modules(lives: list[Life]) -> Iterator[str]:
+    """What runs: modules, and registered names, which often are modules' too."""
+    for life in lives:
+        yield life.module or ""
+        yield life.name or ""
+
+
 def namespace(modules: Iterable[str]) -> str:
     """The first segment that more than half of the Elixir modules share, with its dot; else ""."""
     distinct = {module for module in modules if module and not module.startswith(":")}
@@ -52,7 +58,7 @@ def namespace(modules: Iterable[str]) -> str:
 
 def _base(log: Log, life: Life, shared: str) -> str:
     def short(module: str) -> str:
-        return module.removeprefix(shared) if shared else module
+        return module.removeprefix(shared)
 
     if life.main:
         return "main"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from copy import copy
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -203,7 +202,7 @@ class Lives:
     def known(self, log: Log) -> list[Life]:
         """All lives as far as they are known, with their roles; `log`: any slice of the recording."""
         self.pids.add(log.processes)
-        lives = [copy(life) for life in self.all]
+        lives = [_copy(life) for life in self.all]
         for life, count in zip(lives, self._events.tolist(), strict=True):
             life.events = count
         lives += [Life(number) for number in range(len(lives), len(log.processes))]
@@ -233,6 +232,13 @@ class Lives:
         for life in lives:
             if life.kind == "process":
                 _role(life, behaviours.get(life.process))
+
+
+def _copy(life: Life) -> Life:
+    """As `copy.copy`, in a quarter of its time: a live reader makes thousands, again and again."""
+    made = Life.__new__(Life)
+    made.__dict__.update(life.__dict__)
+    return made
 
 
 @kernel

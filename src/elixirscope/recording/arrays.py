@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
@@ -72,8 +74,9 @@ class Arrays:
             return make(np.empty)
         # The process and the name: two readers may make the same at the same time
         work = folder / f".{name}.{os.getpid()}"
+        held = None
         try:
-            work.mkdir(exist_ok=True)
+            held = _begin(folder, work)
             files = _Files(work)
             made = make(files.allocate)
             for number, array in enumerate(made):
@@ -88,6 +91,8 @@ class Arrays:
             return make(np.empty)
         finally:
             shutil.rmtree(work, ignore_errors=True)
+            if held is not None:
+                os.close(held)
         return self._load(name) or made
 
     def _writable(self, folder: Path) -> bool:
@@ -99,6 +104,35 @@ class Arrays:
         except OSError:
             return False
         return os.access(folder, os.W_OK)
+
+
+def _begin(folder: Path, work: Path) -> int:
+    """Make the folder `work` inside `folder`, and hold it; remove those that nobody holds, whose makers were killed.
+    Gives what to close in the end. Raises `OSError`."""
+    door = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # where folders cannot be locked nothing is removed
+            fcntl.flock(door, fcntl.LOCK_EX)  # one at a time: what was made a moment ago may not be held yet
+            for other in [each for each in folder.iterdir() if each.name.startswith(".") and each != work]:
+                _sweep(other)
+        work.mkdir(exist_ok=True)
+        held = os.open(work, os.O_RDONLY)
+        with suppress(OSError):
+            fcntl.flock(held, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return held
+    finally:
+        os.close(door)
+
+
+def _sweep(work: Path) -> None:
+    held = os.open(work, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(work, ignore_errors=True)
+    except BlockingIOError:
+        pass  # its maker is at work
+    finally:
+        os.close(held)
 
 
 class _Files:

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from elixirscope import kernels
 from elixirscope.errors import EnvironmentProblem
+from elixirscope.garbage import unsearched
 from elixirscope.recording import heap
 from elixirscope.recording.coverage import Uncovered
 from elixirscope.recording.joiner import Joiner
@@ -104,7 +105,7 @@ class Live:
         if not news and (self._log is None or not self._unfinished):
             return False
         if whole or self.full() or self._seldom.due:
-            with self._seldom:
+            with self._seldom, unsearched():
                 self._finish(log)
         elif news:
             self._introduce(log)
