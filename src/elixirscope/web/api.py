@@ -32,7 +32,6 @@ _TOGETHER = 8  # questions in one
 
 _QUESTIONS: dict[str, Callable[[Film, Parameters], Any]] = {
     "/info": questions.info,
-    "/processes": questions.processes,
     "/findings": questions.findings,
     "/tests": questions.tests,
     "/timeline": questions.timeline,
@@ -99,7 +98,14 @@ def routes(showing: Showing) -> list[BaseRoute]:
         beyond = request.query_params.get("beyond", "")
         return await _answer(showing, lambda: showing.head(beyond), anyio.CapacityLimiter(1))
 
+    async def processes(request: Request) -> Response:
+        film, known = showing.film, request.query_params.get("known")
+        if known is None or showing.whole:
+            return await _answer(showing, lambda: {"processes": questions.processes(film)}, short)
+        return await _answer(showing, lambda: showing.census.news(questions.processes(film), known), short)
+
     found: list[BaseRoute] = [Route(path, get(path, question)) for path, question in _QUESTIONS.items()]
+    found += [Route("/processes", processes)]
     return [*found, Route("/query", query, methods=["POST"]), Route("/together", together), Route("/head", head)]
 
 

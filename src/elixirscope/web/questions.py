@@ -64,13 +64,12 @@ def info(film: Film, _ask: Parameters) -> Answer:
     return {**shown, "name": film.recording.path.name}
 
 
-def processes(film: Film, _ask: Parameters) -> Answer:
+def processes(film: Film) -> list[dict[str, Any]]:
     """All processes in the order of their supervision tree, with their depth in it."""
-    found = [
+    return [
         {**row, "depth": depth, "exit_reason": film.query.values.text(row["exit_value"])}
         for row, depth in supervision_order(film.query.processes)
     ]
-    return {"processes": found}
 
 
 def findings(film: Film, _ask: Parameters) -> Answer:

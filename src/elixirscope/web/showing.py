@@ -16,6 +16,7 @@ from elixirscope.errors import ElixirScopeError, NotFoundError
 from elixirscope.film import Film
 from elixirscope.recording import sealer
 from elixirscope.recording.packed import is_packed
+from elixirscope.web.census import Census
 
 State = Literal["recording", "sealing", "sealed"]
 _Stamp = list[tuple[str, int, int, int]]
@@ -53,6 +54,7 @@ class Showing:
         self._asked = self._questioned = time.monotonic()
         self._waiting = 0  # pages, for the next edition
         self._film, self._state = film, state
+        self.census = Census()  # what pages know of a recording that is being made
         self._damaged: _Stamp | None = None  # the segments that could not be read
         self._tried: _Stamp | None = None  # those that could not be opened again
         self._mending = threading.Lock()
@@ -81,6 +83,11 @@ class Showing:
     def film(self) -> Film:
         """What is shown now."""
         return self._film
+
+    @property
+    def whole(self) -> bool:
+        """Whether the recording is made: what is told of it is told once."""
+        return self._state == "sealed"
 
     @property
     def watched(self) -> bool:

@@ -72,7 +72,8 @@ export const api = {
   /** Where the recording ends; while it grows, as soon as its edition is not `beyond`. */
   head: (beyond: string | null) => get<T.Head>('head', { beyond }),
   info: (signal?: Signal) => get<T.Info>('info', {}, signal),
-  processes: (signal?: Signal) => get<{ processes: T.Process[] }>('processes', {}, signal),
+  /** All processes, or what is new of them since the version `known`. */
+  processes: (known: string | null) => ask<T.Census>(`api/processes?known=${known ?? ''}`, {}),
   findings: (signal?: Signal) => get<{ findings: T.Finding[] }>('findings', {}, signal),
   tests: (signal?: Signal) => get<{ tests: T.Test[] }>('tests', {}, signal),
   omissions: (from: number, to: number, limit: number, signal?: Signal) =>

@@ -72,6 +72,13 @@ export interface Process {
   lost: number
 }
 
+/** All processes, or those that are others since the version that was known, and the numbers of all in `order`. */
+export interface Census {
+  processes: Process[]
+  version?: string
+  order?: number[]
+}
+
 export interface Location {
   module: string | null
   function: string | null

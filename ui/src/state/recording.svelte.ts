@@ -1,4 +1,5 @@
 import { api, ApiError } from '../lib/api'
+import { counted } from '../lib/census'
 import { shortLabels } from '../lib/names'
 import type { Finding, Info, Process, Test } from '../lib/types'
 
@@ -14,6 +15,7 @@ class RecordingStore {
   /** Until when (ns) a program that still runs was looked through for findings. */
   lookedUntil = $state<number | null>(null)
   looking = $state(false)
+  #version: string | null = null // of `processes`
 
   readonly byId = $derived(new Map(this.processes.map((process) => [process.process, process])))
   readonly short = $derived(shortLabels(this.processes))
@@ -37,8 +39,9 @@ class RecordingStore {
 
   /** Asks anew for all but the findings. Rejects as `api` does, and leaves what there is. */
   async renew(): Promise<void> {
-    const [info, found, { tests }] = await Promise.all([api.info(), api.processes(), api.tests()])
-    this.processes = found.processes
+    const [info, told, { tests }] = await Promise.all([api.info(), api.processes(this.#version), api.tests()])
+    this.processes = counted(this.processes, told)
+    this.#version = told.version ?? null
     this.info = info
     this.tests = tests
     this.error = null
