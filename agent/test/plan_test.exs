@@ -17,6 +17,25 @@ defmodule ElixirScope.PlanTest do
     assert plan.budgets == %{argument: 512, binding: 512, state: 7, message: 1024, reason: 4096}
   end
 
+  test "modules are named as Elixir shows them" do
+    odd = [
+      :a,
+      :"a b",
+      :"Elixir",
+      :"Elixir.",
+      :"Elixir.a",
+      :"Elixir.A.b",
+      :"Elixir.A..B",
+      :"Elixir.A.",
+      :"Elixir.É",
+      nil
+    ]
+
+    for module <- [Plan, A.B_1.C, :"Elixir.Elixir", :"Elixir.Elixir.A" | odd] do
+      assert Plan.name(module) == inspect(module)
+    end
+  end
+
   test "a syntax error is told with its line", context do
     {path, {:error, text}} = load(context, "\#{version => 1,\n default => full,\n watch => [}.\n")
     assert text =~ "the plan #{path} is wrong in line 3"

@@ -33,7 +33,12 @@ def sources(tmp_path: Path) -> Path:
 def test_it_is_compiled_once_and_again_when_it_changes(toolchain: Toolchain, sources: Path) -> None:
     said: list[str] = []
     ebin = compiled_agent(toolchain, said.append, sources)
-    assert sorted(file.name for file in ebin.iterdir()) == ["Elixir.A.beam", "Elixir.B.beam", "elixir_scope.app"]
+    assert sorted(file.name for file in ebin.iterdir()) == [
+        "Elixir.A.beam",
+        "Elixir.B.beam",
+        "elixir_scope.app",
+        "elixir_scope.bundle",
+    ]
     assert compiled_agent(toolchain, said.append, sources) == ebin
     assert len(said) == 1
     assert toolchain.elixir_version in said[0]

@@ -43,7 +43,8 @@ defmodule ElixirScope.Application do
 
   @doc "Starts the pipeline that writes to `dir` (the recording's `raw` folder)."
   def start_link(%{dir: dir, plan: plan, hello: hello}) do
-    count = min(System.schedulers_online(), 8)
+    # Where no events of code come, those of tests do.
+    count = if Plan.lives_only?(plan), do: 1, else: min(System.schedulers_online(), 8)
     Ingestor.create(plan.limits.collector_events)
     Redaction.create()
     Plan.put(plan)

@@ -18,6 +18,14 @@ defmodule ElixirScope.Boot do
   # What nothing needs where no code is recorded.
   @code ~w(Selection Cache Instrument MemoryDoor) |> Enum.map(&"Elixir.ElixirScope.Compiler.#{&1}")
 
+  # What nothing needs where only lives of processes are recorded, portably.
+  @events ~w(InstrumentationRuntime MemorySampler NativeDrainer NativeRuntime Origin States)
+          |> Enum.map(&"Elixir.ElixirScope.Capture.#{&1}")
+  # What sets the hooks that Mix waits for.
+  @early [Hooks, ElixirScope.Compiler.Rewrite, ElixirScope.Compiler.Beam]
+  @bundle "elixir_scope.bundle"
+  @applications [:kernel, :stdlib, :elixir]
+
   # The process that starts the agent beside Mix.
   @starting {__MODULE__, :starting}
 
@@ -32,18 +40,21 @@ defmodule ElixirScope.Boot do
     dir = :os.getenv(~c"ELIXIRSCOPE_DIR")
 
     cond do
-      dir == false or :code.which(Kernel) == :non_existing ->
+      # Elixir would load this module next.
+      dir == false or not match?({:module, _}, :code.ensure_loaded(:elixir)) ->
         :ok
 
       mix?() and "--no-mix-exs" not in arguments() ->
         # Before the rest is loaded: Mix waits for these two.
-        missing = early()
-        :persistent_term.put(@starting, spawn(fn -> guarded(fn -> begin(List.to_string(dir), &Hooks.late/1) end) end))
+        agent = agent()
+        missing = early(agent)
+        begin = fn -> begin(List.to_string(dir), agent, &Hooks.late/1) end
+        :persistent_term.put(@starting, spawn(fn -> guarded(begin) end))
         guarded(fn -> told(missing) end)
 
       true ->
         guarded(fn ->
-          with :ok <- begin(List.to_string(dir), &Hooks.install/1), false <- mix?() do
+          with :ok <- begin(List.to_string(dir), agent(), &Hooks.install/1), false <- mix?() do
             Loader.arm()
             VMTracer.arm()
           end
@@ -64,7 +75,8 @@ defmodule ElixirScope.Boot do
   end
 
   # What Mix may come to before the agent has started.
-  defp early do
+  defp early(agent) do
+    load(agent, &(&1 in @early))
     Hooks.early()
   catch
     kind, reason -> [{Hooks, {kind, reason}}]
@@ -85,16 +97,15 @@ defmodule ElixirScope.Boot do
       complain("it could not start (#{inspect(kind)} #{inspect(reason, limit: 20)}). Please report this")
   end
 
-  defp begin(dir, hooks) do
+  defp begin(dir, agent, hooks) do
     raw = Path.join(dir, "raw")
-    Code.ensure_loaded(Plan)
-    # Reading code takes most of the time until the program may start, so it is read while all else is prepared.
-    loading = spawn_monitor(fn -> load(&(not belongs?(&1, @transforming ++ @code))) end)
+    library = System.get_env("ELIXIRSCOPE_NATIVE", "")
+    load(agent, &(not belongs?(&1, @transforming ++ @code ++ if(library == "", do: @events, else: []))))
 
     with {:ok, plan} <- Plan.load(Path.join(dir, "plan.terms")),
+         :ok <- if(Plan.lives_only?(plan), do: :ok, else: load(agent, &belongs?(&1, @events))),
          :ok <- writable(raw),
-         :ok <- done(loading),
-         :ok <- start_application(raw, plan) do
+         :ok <- start_application(raw, plan, agent, library) do
       hooks.(plan) |> Hooks.report()
     else
       {:error, reason} ->
@@ -108,7 +119,9 @@ defmodule ElixirScope.Boot do
   def transforming do
     unless :erlang.module_loaded(ElixirScope.AST.Transformer) do
       # Whoever comes second waits.
-      :global.trans({{__MODULE__, :transforming}, self()}, fn -> load(&belongs?(&1, @transforming)) end, [node()])
+      :global.trans({{__MODULE__, :transforming}, self()}, fn -> load(agent(), &belongs?(&1, @transforming)) end, [
+        node()
+      ])
     end
 
     :ok
@@ -116,22 +129,42 @@ defmodule ElixirScope.Boot do
 
   @doc "Loads what recording code takes."
   @spec code() :: :ok
-  def code, do: load(&belongs?(&1, @code))
+  def code, do: load(agent(), &belongs?(&1, @code))
 
   defp belongs?(module, names), do: String.starts_with?(Atom.to_string(module), names)
 
-  # Now, and not from the first recorded process that needs one: it would wait for the code server, and the path may
-  # be pruned by then. Read and prepared here, since whoever else needs a module meanwhile, Mix first, would have to
-  # wait until the code server has done it.
-  defp load(wanted?) do
-    Application.load(:elixir_scope)
+  # The agent's modules, out of one file: for each that is read a thread of the VM is woken, and spins for half a
+  # millisecond when it has done. `build` names the agent, nil where there is no such file (it was compiled by Mix).
+  defp agent do
     ebin = Path.dirname(:code.which(__MODULE__))
 
+    case :file.read_file(Path.join(ebin, @bundle)) do
+      {:ok, <<length::16, build::binary-size(length), modules::binary>>} ->
+        read =
+          for <<length::16, name::binary-size(length), bytes::32, binary::binary-size(bytes) <- modules>>,
+            do: {String.to_atom(name), ebin, binary}
+
+        %{build: build, modules: read}
+
+      {:error, _} ->
+        Application.load(:elixir_scope)
+
+        %{
+          build: nil,
+          modules: for(module <- Application.spec(:elixir_scope, :modules) || [], do: {module, ebin, nil})
+        }
+    end
+  end
+
+  # Now, and not from the first recorded process that needs one: it would wait for the code server, and the path may
+  # be pruned by then. Prepared here, since whoever else needs a module meanwhile, Mix first, would have to wait until
+  # the code server has done it.
+  defp load(agent, wanted?) do
     read =
-      for module <- Application.spec(:elixir_scope, :modules) || [],
+      for {module, ebin, binary} <- agent.modules,
           not :erlang.module_loaded(module) and wanted?.(module),
           file = Path.join(ebin, "#{module}.beam"),
-          {:ok, binary} <- [File.read(file)],
+          {:ok, binary} <- [if(binary, do: {:ok, binary}, else: File.read(file))],
           do: {module, String.to_charlist(file), binary}
 
     # What another loads just now, or is not there, is found when it is called, or reported then.
@@ -156,11 +189,13 @@ defmodule ElixirScope.Boot do
     end
   end
 
-  defp start_application(raw, plan) do
+  defp start_application(raw, plan, agent, library) do
+    if agent.build, do: :application.load(specification(agent))
+
     Application.put_env(:elixir_scope, :recording, %{
       dir: raw,
       plan: plan,
-      hello: engine(hello(), System.get_env("ELIXIRSCOPE_NATIVE"))
+      hello: engine(hello(), library)
     })
 
     case Application.ensure_all_started(:elixir_scope) do
@@ -172,6 +207,15 @@ defmodule ElixirScope.Boot do
         {:error,
          "the agent did not start: #{inspect(reason, limit: 20)}. Is the folder of the recording still there?"}
     end
+  end
+
+  # What the file of the application says, which the VM would read a line at a time.
+  defp specification(agent) do
+    modules = for {module, _, _} <- agent.modules, do: module
+    mod = {ElixirScope.Application, []}
+    env = [build: agent.build]
+    vsn = String.to_charlist(@version)
+    {:application, :elixir_scope, vsn: vsn, modules: modules, applications: @applications, env: env, mod: mod}
   end
 
   defp hello do
@@ -188,7 +232,7 @@ defmodule ElixirScope.Boot do
   end
 
   # The recorder offers the native engine by naming its library.
-  defp engine(hello, library) when library in [nil, ""], do: hello
+  defp engine(hello, ""), do: hello
 
   defp engine(hello, library) do
     case Native.load(library) do

@@ -159,7 +159,7 @@ defmodule ElixirScope.Plan do
   @doc "How much to record of a module."
   @spec level(t, module, kind) :: level
   def level(plan, module, kind) do
-    case first(plan.modules, inspect(module)) do
+    case first(plan.modules, name(module)) do
       nil when kind == :dependency -> plan.dependencies
       nil -> plan.default
       level -> level
@@ -171,7 +171,7 @@ defmodule ElixirScope.Plan do
   def level(%{functions: []} = plan, module, _function, _arity, kind), do: level(plan, module, kind)
 
   def level(plan, module, function, arity, kind) do
-    first(plan.functions, "#{inspect(module)}.#{function}/#{arity}") || level(plan, module, kind)
+    first(plan.functions, "#{name(module)}.#{function}/#{arity}") || level(plan, module, kind)
   end
 
   @doc "Whether any code may be recorded."
@@ -189,11 +189,29 @@ defmodule ElixirScope.Plan do
 
   @doc "Whether calls of this module are recorded however many there are."
   @spec every_call?(t, module) :: boolean
-  def every_call?(plan, module), do: Enum.any?(plan.every_call, &Regex.match?(&1, inspect(module)))
+  def every_call?(plan, module), do: Enum.any?(plan.every_call, &Regex.match?(&1, name(module)))
 
   @doc "Whether a rule for modules names this one: only then are dependencies and OTP looked at one by one."
   @spec named?(t, module) :: boolean
-  def named?(plan, module), do: first(plan.modules, inspect(module)) != nil
+  def named?(plan, module), do: first(plan.modules, name(module)) != nil
+
+  @doc "A module as `inspect/1` writes it; of most without loading all that this takes."
+  @spec name(module) :: binary
+  def name(module) do
+    with "Elixir." <> name <- Atom.to_string(module),
+         true <- alias?("." <> name) and not match?("Elixir" <> _, name) do
+      name
+    else
+      _ -> inspect(module)
+    end
+  end
+
+  defp alias?(<<".", first, rest::binary>>) when first in ?A..?Z, do: alias?(rest)
+
+  defp alias?(<<next, rest::binary>>) when next in ?a..?z or next in ?A..?Z or next in ?0..?9 or next == ?_,
+    do: alias?(rest)
+
+  defp alias?(rest), do: rest == ""
 
   defp first(rules, name) do
     Enum.find_value(rules, fn {pattern, level} -> if Regex.match?(pattern, name), do: level end)

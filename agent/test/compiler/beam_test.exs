@@ -22,6 +22,8 @@ defmodule ElixirScope.Compiler.BeamTest do
     {module, ~c"#{module}.beam", binary}
   end
 
+  # The VM says of the one that is no code that it is none.
+  @tag capture_log: true
   test "loads modules at once, and where one is in use all the others" do
     all = [:beam_test_a, :beam_test_b]
 

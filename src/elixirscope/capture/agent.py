@@ -108,9 +108,19 @@ def _build(toolchain: Toolchain, files: list[Path], home: Path, target: Path, na
         listed = ",\n             ".join(f"'{module}'" for module in modules)
         app = _APP.format(version=__version__, modules=listed, build=name)
         (ebin / "elixir_scope.app").write_text(app, encoding="utf-8")
+        (ebin / "elixir_scope.bundle").write_bytes(_bundle(name, ebin, modules))
         work.rename(target)  # whole or not at all
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def _bundle(build: str, ebin: Path, modules: list[str]) -> bytes:
+    """All modules in one file, quicker to read: `<<length:16, build, (length:16, name, bytes:32, beam)*>>`."""
+    parts = [len(build).to_bytes(2, "big"), build.encode()]
+    for module in modules:
+        beam = (ebin / f"{module}.beam").read_bytes()
+        parts += [len(module).to_bytes(2, "big"), module.encode(), len(beam).to_bytes(4, "big"), beam]
+    return b"".join(parts)
 
 
 @contextmanager

@@ -22,7 +22,8 @@ defmodule ElixirScope.Capture.Meta do
     call({:frames, frames ++ Enum.map(told, &FrameFile.frame_of(:meta, &1))})
   end
 
-  @doc "Writes a META frame."
+  @doc "Writes a META frame, or some at once."
+  def write(maps) when is_list(maps), do: call({:frames, Enum.map(maps, &FrameFile.frame_of(:meta, &1))})
   def write(map), do: call({:meta, map})
 
   @doc "Writes what the memory of processes is now: `[{index, pid}]` of those not named before, and encoded samples."

@@ -172,7 +172,9 @@ defmodule ElixirScope.Capture.Redaction do
   defp struct?(_module, %{modules: []}), do: false
 
   defp struct?(module, %{modules: patterns} = rules) do
-    remembered(rules, {:struct, module}, fn -> Enum.any?(patterns, &Regex.match?(&1, inspect(module))) end)
+    remembered(rules, {:struct, module}, fn ->
+      Enum.any?(patterns, &Regex.match?(&1, ElixirScope.Plan.name(module)))
+    end)
   end
 
   defp named?(key, rules) when is_atom(key) do

@@ -50,13 +50,12 @@ defmodule ElixirScope.Capture.VMTracer do
       :persistent_term.put(@armed, List.delete(Process.list(), self()))
 
       if Plan.current().lifecycle or Plan.current().messages do
-        not_covered(
-          "Elixir's compiler",
-          "the processes that compile code, and the code server, are no part of the program"
-        )
+        reason = "the processes that compile code, and the code server, are no part of the program"
+        Meta.write([%{what: :coverage, subject: "Elixir's compiler", reason: reason}, names()])
+      else
+        Meta.write(names())
       end
 
-      Meta.write(names())
       trace(pid, [:new_processes, self()])
     end
 

@@ -59,9 +59,13 @@ defmodule ElixirScope.Compiler.Cache do
 
   defp context(plan) do
     agent = with nil <- Application.get_env(:elixir_scope, :build), do: digests()
-    plan = inspect(Map.drop(plan, @immaterial), limit: :infinity, printable_limit: :infinity)
-    :erlang.md5(:erlang.term_to_binary({agent, plan, System.version(), :erlang.system_info(:otp_release)}))
+    plan = %{Map.drop(plan, @immaterial) | modules: sources(plan.modules), functions: sources(plan.functions)}
+    whole = {agent, plan, System.version(), :erlang.system_info(:otp_release)}
+    :erlang.md5(:erlang.term_to_binary(whole, [:deterministic]))
   end
+
+  # A compiled pattern is another in another VM.
+  defp sources(rules), do: for({pattern, level} <- rules, do: {Regex.source(pattern), level})
 
   # Of an agent that the recorder has not built.
   defp digests do
@@ -83,7 +87,7 @@ defmodule ElixirScope.Compiler.Cache do
     block = rem(number, @blocks)
 
     if claim(block, whose + 1) do
-      path = Path.join(cache.dir, Base.encode16(key, case: :lower))
+      path = Path.join(cache.dir, :binary.encode_hex(key))
       entry = with :none <- read(path), do: make(path, block, make)
       if all_claimed?(entry, block, whose + 1), do: entry, else: make.(nil)
     else
@@ -128,8 +132,8 @@ defmodule ElixirScope.Compiler.Cache do
   defp read(path) do
     with {:ok, <<sum::binary-size(16), content::binary>>} <- File.read(path),
          ^sum <- :erlang.md5(content) do
-      # So that what is used is not what is removed.
-      File.touch(path)
+      # So that what is used is not what is removed: one time in eight is enough to tell.
+      if rem(:erlang.unique_integer([:positive]), 8) == 0, do: File.touch(path)
       :erlang.binary_to_term(content)
     else
       _ -> :none

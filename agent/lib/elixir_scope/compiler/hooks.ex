@@ -14,7 +14,7 @@ defmodule ElixirScope.Compiler.Hooks do
 
   alias ElixirScope.Boot
   alias ElixirScope.Capture.{Ingestor, PipelineManager, TestEvents, VMTracer}
-  alias ElixirScope.Compiler.{Loader, MemoryDoor, Rewrite}
+  alias ElixirScope.Compiler.{Cache, Loader, MemoryDoor, Rewrite}
   alias ElixirScope.Plan
 
   # These two wait for the agent.
@@ -42,6 +42,8 @@ defmodule ElixirScope.Compiler.Hooks do
   def late(plan) do
     if Plan.records_code?(plan) do
       Boot.code()
+      # Before it is needed: then the program waits.
+      Cache.opened(plan)
       MemoryDoor.open()
       set_all(@late ++ @code)
     else
@@ -50,10 +52,7 @@ defmodule ElixirScope.Compiler.Hooks do
   end
 
   defp set_all(hooks) do
-    found = for {app, module, edits} <- hooks, do: {module, beam(app, module), edits}
-
-    for({module, nil, _} <- found, do: {module, :not_found}) ++
-      Rewrite.load(for {module, path, edits} <- found, path != nil, do: {module, path, edits})
+    Rewrite.load(for {app, module, edits} <- hooks, do: {module, beam(app, module), edits})
   end
 
   @doc "Writes what could not be set into the recording."
@@ -72,15 +71,9 @@ defmodule ElixirScope.Compiler.Hooks do
 
   # Since Elixir 1.15 its other applications are not on the path yet when the agent boots.
   defp beam(app, module) do
-    file = Atom.to_charlist(module) ++ ~c".beam"
-
-    with elixir when is_list(elixir) <- :code.which(:elixir),
-         path = elixir |> Path.dirname() |> Path.join("../../#{app}/ebin/#{file}") |> Path.expand(),
-         true <- File.regular?(path) do
-      String.to_charlist(path)
-    else
-      _ -> nil
-    end
+    elixir = with file when is_atom(file) <- :code.which(:elixir), do: ""
+    lib = elixir |> Path.dirname() |> Path.join("../..") |> Path.expand()
+    String.to_charlist(Path.join([lib, Atom.to_string(app), "ebin", "#{module}.beam"]))
   end
 
   @doc false

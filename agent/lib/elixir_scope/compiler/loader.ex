@@ -28,7 +28,7 @@ defmodule ElixirScope.Compiler.Loader do
   def arm(plan, modules) do
     done = armed()
     todo = Enum.reject(modules, fn {module, _, _} -> is_map_key(done, module) end)
-    cache = if todo != [], do: Cache.open(plan)
+    cache = if todo != [], do: Cache.opened(plan)
 
     results = apart(fn -> todo |> instrumented(plan, cache) |> loaded() end)
     Cache.trim(cache)

@@ -39,6 +39,9 @@ defmodule ElixirScope.Compiler.Rewrite do
          {:ok, binary} <- Beam.compile(forms, read) do
       keep(cached, binary)
       {:ok, binary}
+    else
+      {:error, :enoent} -> {:error, :not_found}
+      other -> other
     end
   catch
     kind, reason -> {:error, {kind, reason}}

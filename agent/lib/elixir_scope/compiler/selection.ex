@@ -33,7 +33,7 @@ defmodule ElixirScope.Compiler.Selection do
   @doc "Whether the plan may select anything in a module: a rule for one function may, where the module is off as a whole."
   @spec wanted?(map, module, Plan.kind()) :: boolean
   def wanted?(plan, module, kind) do
-    Plan.level(plan, module, kind) != :off or Enum.any?(plan.functions, &may_select?(&1, inspect(module)))
+    Plan.level(plan, module, kind) != :off or Enum.any?(plan.functions, &may_select?(&1, Plan.name(module)))
   end
 
   # The patterns of rules are anchored regular expressions; `.*` in them may stand for anything.
