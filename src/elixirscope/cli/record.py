@@ -123,7 +123,7 @@ def _close(outcome: Outcome, json_file: Path | None) -> None:
     if not any((outcome.path / "raw").glob("*.frames")):
         _say(
             "nothing was recorded: the command started no Erlang VM that could load the agent"
-            " (it may start none, run it in a container, or reset ERL_AFLAGS)"
+            " (it may start none, run it in a container, be a release, or reset ERL_AFLAGS)"
         )
         return
     try:
