@@ -155,6 +155,16 @@ class History:
                 return self.place(frame, self.event_line(event))
         return self.place(frame)
 
+    def written(self, frame: Row) -> bool:
+        """Whether a person wrote the function of a frame, as far as its recorded source tells: what a macro defines has
+        the place of the macro, where nothing is defined by its name."""
+        site = self.site(frame["site"])
+        lines = self.recording.source(site["file"]) if site and site["file"] else None
+        if site is None or lines is None or not 0 < (site["line"] or 0) <= len(lines):
+            return True
+        line = lines[site["line"] - 1]
+        return "fn" in line or "&" in line if site["kind"] == "fn" else defines(line, frame["function"] or "")
+
     def goes_on_in(self, frame: Row) -> str | None:
         """The unrecorded function that a frame ended in by a tail call: `Process.sleep/1`."""
         if frame["outcome"] != "tail" or self.query.find("calls", "tail_of", frame["call"]) is not None:
@@ -215,3 +225,10 @@ class History:
         row = self.event(event)
         moment = Moment(at=row["at"] if row else 0, process=row["process"] if row else None, event=event, call=call)
         return Evidence(moment, text)
+
+
+def defines(line: str, function: str) -> bool:
+    """Whether a line of Elixir or Erlang begins a clause of `function`; taken for granted of tests and operators."""
+    if " " in function or not function[:1].isidentifier():
+        return True
+    return re.search(rf"(?:\bdef\w*\s+|^){re.escape(function)}(?!\w)", line) is not None

@@ -68,7 +68,7 @@ class Tracer:
         self.origin = Origin(value)
         self.hint: str | None = None  # the parameter that held the bare value, to choose among equal ones
         self.seen: set[tuple[int, int]] = set()
-        self.callee: Row | None = None  # the frame that had the value as an argument from the one looked at now
+        self.given: list[tuple[Row, int]] = []  # frames that had the value as an argument, and the steps before each
 
     def trace(self, frame: Row, before: int) -> Origin:
         """Where `value`, in use in `frame` just before event `before`, came from."""
@@ -265,6 +265,7 @@ class Tracer:
         history = self.history
         caller = history.call(frame["tail_of"]) or history.call(frame["parent"])
         if caller is not None:
+            self.given.append((frame, len(self.origin.steps)))
             self._step(frame["call"], f"{self.history.name(caller)} called {history.shown(frame)}", frame["call"])
             return caller, int(frame["call"])
         message = history.message(frame["message"])
@@ -313,13 +314,27 @@ class Tracer:
     def _cut_off(self, frame: Row, before: int, bound: Row | None) -> None:
         """Nothing that was kept of what the frame was given holds the value, but not all of it was kept."""
         self.origin.confidence *= INFERRED
-        if bound is None and self.callee is not None:  # nothing of the frame itself has it: told where it is seen
-            name = self.history.name(frame)
-            came = f"came with its arguments from {name}, of whose own a part was cut"
-            self._end(self.callee, int(self.callee["call"]), came, self.history.clause(self.callee).line)
+        if bound is None and (found := self._given_to(frame)) is not None:
+            callee, steps, way = found
+            del self.origin.steps[steps:]
+            place = self.history.clause(callee).line
+            self._end(callee, int(callee["call"]), f"came with its arguments{way}, of whose own a part was cut", place)
             return
         line = bound["line"] if bound else None
         self._end(frame, before, "is first seen here, and may be of what was cut from its arguments", line)
+
+    def _given_to(self, frame: Row) -> tuple[Row, int, str] | None:
+        """What `frame` gave the value to, as an argument, and how that is told; by way of code that macros wrote, the
+        function behind it that a person did."""
+        name = self.history.name(frame)
+        if self.history.written(frame):
+            callee, steps = self.given[-1] if self.given else (frame, 0)
+            direct = frame["call"] in (callee["parent"], callee["tail_of"])
+            return (callee, steps, f" from {name}") if direct else None
+        for callee, steps in reversed(self.given):
+            if self.history.written(callee):
+                return callee, steps, f" through code that macros wrote, from {name}"
+        return None
 
     def _ingredients(self, frame: Row, before: int) -> None:
         """What a number or a text may have been computed of: the last answers that the function got."""
