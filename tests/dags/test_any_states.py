@@ -163,7 +163,7 @@ def folder(request: pytest.FixtureRequest) -> Iterator[Path]:
         yield Path(place)
 
 
-examples = settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+examples = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @examples
