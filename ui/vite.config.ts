@@ -1,8 +1,21 @@
+import { readFileSync } from 'node:fs'
 import { svelte } from '@sveltejs/vite-plugin-svelte'
+import type { Plugin } from 'vite'
 import { defineConfig } from 'vitest/config'
 
+/** The licences of the fonts go with them. */
+const licences: Plugin = {
+  name: 'licences-of-fonts',
+  generateBundle() {
+    for (const font of ['inter', 'jetbrains-mono']) {
+      const source = readFileSync(`node_modules/@fontsource-variable/${font}/LICENSE`, 'utf8')
+      this.emitFile({ type: 'asset', fileName: `assets/${font}-LICENSE.txt`, source })
+    }
+  },
+}
+
 export default defineConfig({
-  plugins: [svelte()],
+  plugins: [svelte(), licences],
   // Relative addresses: the page works under whatever path it is served from.
   base: './',
   build: {

@@ -80,10 +80,11 @@ def test_in_space_it_turns_zooms_and_chooses_by_keyboard(sky: Page) -> None:
 
 def test_hundreds_of_processes_are_painted(browser: Browser, tmp_path: Path, complaints: list[str]) -> None:
     names = [f"w{number}" for number in range(320)]
-    lines = [f"processes: top, pool, {', '.join(names)}", " 1 top starts pool supervising Pool as Pool"]
+    lines = [f"processes: top, pool, lone, {', '.join(names)}", " 1 top starts pool supervising Pool as Pool"]
     lines += [f" {number + 2} pool starts {name} running Worker" for number, name in enumerate(names)]
-    lines += [" 400 w3 -> w4 cast {:job, 1}", " 500 w5 exits :normal"]
-    with serving(Film.open(record("\n".join(lines) + "\n", tmp_path / "many.scope"))) as server:
+    lines += [" 400 w3 -> w4 cast {:job, 1}", " 450 lone exits :normal", " 500 w5 exits :normal"]
+    film = Film.open(record("\n".join(lines) + "\n", tmp_path / "many.scope"))
+    with serving(film) as server:
         page = open_page(browser, server.url, complaints)
         page.locator("body").press("End")
         page.get_by_test_id("tab-constellation").click()
@@ -91,6 +92,14 @@ def test_hundreds_of_processes_are_painted(browser: Browser, tmp_path: Path, com
             page.get_by_test_id("everybody").click()
         expect(page.get_by_test_id("sky")).to_have_attribute("data-drawn", re.compile(r"^32\d$"))
         expect(page.get_by_test_id("sky-about")).to_contain_text("alive")
+        # Around one that lives no more, and that nobody dealt with, there is nobody.
+        everybody = page.get_by_test_id("everybody")
+        everybody.click()
+        page.get_by_test_id("cast").select_option("all")  # else those of the finding are near, too
+        lone = next(row["process"] for row in film.query.processes if row["parent"] is None and row["end"] is not None)
+        page.evaluate("at => { location.hash = at }", f"#/500000ns@{lone}")
+        expect(everybody).to_have_text(re.compile(r"^all 32\d$"))
+        expect(everybody).to_be_disabled()
         page.close()
     assert complaints == []
 

@@ -34,6 +34,17 @@ def test_a_link_that_comes_while_the_page_loads_wins(browser: Browser, server: S
     page.close()
 
 
+def test_nothing_is_said_before_it_is_known(browser: Browser, server: Server) -> None:
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    page.route("**/api/**", lambda route: None)  # never answered
+    page.goto(server.url)
+    expect(page.get_by_test_id("processes").locator("[aria-busy=true]")).to_be_visible()
+    expect(page.get_by_test_id("copy-moment")).to_have_text("–")
+    for said in ("No process", "in view", " of 0", "0.000"):
+        expect(page.get_by_text(said).locator("visible=true")).to_have_count(0)
+    page.close()
+
+
 def test_a_panel_is_dragged_to_another_place_and_stays_there(page: Page) -> None:
     tab = page.get_by_test_id("tab-stack").bounding_box()
     views = page.get_by_test_id("tab-query").bounding_box()

@@ -90,7 +90,13 @@ def test_the_critical_path_of_a_test_crosses_processes(page: Page, film: Film, s
     page.get_by_test_id("calls-critical").click()
     test = film.query.rows("select event from raw.tests where name like '%no seat is sold twice%'")[0]["event"]
     page.get_by_test_id("critical-of").select_option(f"t{test}")
-    segments = page.get_by_test_id("segment")
+    segments, folds = page.get_by_test_id("segment"), page.get_by_test_id("segment-fold")
+    expect(folds.first).to_contain_text("short stretches")
+    before, shut = segments.count(), folds.and_(page.locator("[aria-expanded=false]"))
+    for _ in range(folds.count()):
+        shut.first.press("Enter")
+    expect(shut).to_have_count(0)
+    assert segments.count() > before
     expect(segments.filter(has_text="waited in the mailbox").first).to_be_visible()
     expect(segments.filter(has_text="message on its way").first).to_be_visible()
     segments.filter(has_text="waited in the mailbox").first.click()

@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 
 from elixirscope.film import Film
 from elixirscope.query.sources import lines_of
+from elixirscope.query.stacks import functions_of
 from tests.web.pages import go, settled
 
 pytestmark = [pytest.mark.beam, pytest.mark.browser]
@@ -68,6 +69,18 @@ def test_a_cone_tells_who_what_and_where_in_all_other_views(page: Page, film: Fi
     expect(page.get_by_test_id("code")).to_contain_text(first["file"].split("/")[-1])
     for line in lines_of(film.query, sorted(cone))[first["file"]]:
         expect(page.locator(f"[data-testid=code] [data-line='{line}']")).to_have_class(re.compile("reached"))
+
+    # The functions that it came by, however often they were called elsewhere.
+    reached = set(functions_of(film.query, sorted(cone)))
+    page.locator("body").press("f")
+    page.get_by_test_id("tab-calls").click()
+    page.get_by_test_id("calls-flame").click()
+    settled(page)
+    expect(page.get_by_test_id("flame")).to_have_attribute("data-busy", "false")
+    rows = page.locator("tr:has([data-testid=flame-function])")
+    names = rows.locator("button").evaluate_all("all => all.map(one => one.title.split(':')[0])")
+    assert 0 < len([name for name in names if name in reached]) < len(names)
+    expect(rows.and_(unlit)).to_have_count(len([name for name in names if name not in reached]))
 
     # Processes, and moments that were kept.
     page.get_by_test_id("tab-constellation").click()

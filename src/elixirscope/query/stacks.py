@@ -151,6 +151,18 @@ def functions(query: QueryCoordinator) -> list[Named]:
     return list(_numbered(query)[0])
 
 
+def functions_of(query: QueryCoordinator, events: Sequence[int]) -> list[str]:
+    """Labels of the functions that events happened in, and of those that they called, in alphabetical order."""
+    calls, asked = query.column("calls", "call"), np.asarray(events, np.int64)
+    frames = np.unique(np.concatenate([asked, query.column("events", "call")[asked]]))
+    rows = np.searchsorted(calls, frames)
+    within = rows < len(calls)
+    rows = rows[within][calls[rows[within]] == frames[within]]
+    rows = rows[np.unique(query.column("calls", "site")[rows], return_index=True)[1]]
+    table = query.recording.table("calls").select(["module", "function", "arity"])
+    return sorted({Named(*table.slice(row, 1).to_pylist()[0].values()).label for row in rows.tolist()})
+
+
 def _numbered(query: QueryCoordinator) -> tuple[dict[Named, int], list[int]]:
     """Functions → their numbers; and per site (ascending) the number of its function."""
     first = np.unique(query.column("calls", "site"), return_index=True)[1]

@@ -30,6 +30,7 @@ from elixirscope.query.omissions import omissions as omissions_of
 from elixirscope.query.plain import plain
 from elixirscope.query.search import HitPage, is_pattern
 from elixirscope.query.search import find as find_values
+from elixirscope.query.stacks import functions_of
 from elixirscope.query.timeline import Overview, Timeline
 from elixirscope.query.timeline import overview as overview_of
 from elixirscope.query.timeline import timeline as timeline_of
@@ -236,7 +237,8 @@ def causes(film: Film, ask: Parameters) -> Answer:
         steps = film.dags.causality.forward(event, limit=limit)
     answer = {"steps": steps, "total": len(steps)}
     if ask.number("lines", 0):
-        answer["lines"] = sources.lines_of(film.query, [event, *(step.event for step in steps)])
+        events = [event, *(step.event for step in steps)]
+        answer |= {"lines": sources.lines_of(film.query, events), "functions": functions_of(film.query, events)}
     return answer
 
 

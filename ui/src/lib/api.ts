@@ -165,7 +165,7 @@ export const api = {
   causes: (event: number, direction: string, limit: number, signal?: Signal) =>
     get<{ steps: T.Step[]; total: number }>('causes', { event, direction, limit }, signal),
   cone: (event: number, direction: string, limit: number) =>
-    get<{ steps: T.Step[]; lines: Record<string, number[]> }>('causes', {
+    get<{ steps: T.Step[]; lines: Record<string, number[]>; functions: string[] }>('causes', {
       event,
       direction,
       limit,

@@ -177,7 +177,7 @@ function density(pen: Pen, scene: Scene, boxes: LaneBox[]): void {
 
 function spans(pen: Pen, scene: Scene, box: LaneBox, all: Span[], hatch: Fill, focused = false): void {
   const { view, width, colours } = scene
-  pen.font = '11px ui-sans-serif, system-ui, sans-serif'
+  pen.font = '11px Inter, ui-sans-serif, system-ui, sans-serif'
   pen.textBaseline = 'middle'
   for (const span of all) {
     const x = toX(view, width, span.start)

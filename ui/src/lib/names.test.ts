@@ -27,7 +27,19 @@ describe('names that are longer than a line', () => {
     expect(breakable('in Broadway.Topology.prepare_for_start/2, by a :name')).toEqual([
       'in Broadway.',
       'Topology.',
-      'prepare_for_start/2, by a :name',
+      'prepare_',
+      'for_',
+      'start/2, by a :name',
+    ])
+  })
+
+  it('break between their words when these are long', () => {
+    expect(breakable('of ConcurrentProcessorTest: handle_processor_messages/3')).toEqual([
+      'of Concurrent',
+      'Processor',
+      'Test: handle_',
+      'processor_',
+      'messages/3',
     ])
   })
 

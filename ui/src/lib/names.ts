@@ -29,8 +29,16 @@ export function place(at: Pick<Location, 'file' | 'line'> | null | undefined): s
 /** A label with functions by their modules' last names: `calls Seats.put/3` for `calls TicketOffice.Seats.put/3`. */
 export const shortText = (text: string): string => text.replace(/\b(?:[A-Z]\w*\.)+(?=[A-Z]\w*\.[a-z_])/g, '')
 
-/** A text in the parts between which it may break: after the names of modules. */
-export const breakable = (text: string): string[] => text.split(/(?<=\b[A-Z]\w*\.)(?=\w)/)
+const LONG_WORD = /\b\w{17,}/g
+
+/** A text in the parts between which it may break: after the names of modules, and between the words of a long name. */
+export const breakable = (text: string): string[] =>
+  text.split(/(?<=\b[A-Z]\w*\.)(?=\w)/).flatMap((part) => {
+    const breaks = [...part.matchAll(LONG_WORD)].flatMap((word) =>
+      [...word[0].matchAll(/(?<=[a-z0-9]_|[a-z0-9](?=[A-Z]))(?=\w)/g)].map((at) => word.index + at.index),
+    )
+    return [0, ...breaks].map((from, index) => part.slice(from, breaks[index]))
+  })
 
 /** Arguments, recorded as a tuple, as they stand between the parentheses of a call. */
 export const argumentsText = (text: string): string =>

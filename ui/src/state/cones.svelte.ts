@@ -1,5 +1,5 @@
 import { api } from '../lib/api'
-import { group } from '../lib/time'
+import { count, group } from '../lib/time'
 import { highlights } from './highlights.svelte'
 import { menu } from './menu.svelte'
 
@@ -9,7 +9,7 @@ const MOST = 1000
 class Cones {
   async show(event: number, direction: 'forward' | 'backward'): Promise<void> {
     try {
-      const [{ steps, lines }, picture] = await Promise.all([
+      const [{ steps, lines, functions }, picture] = await Promise.all([
         api.cone(event, direction, MOST),
         api.frame({ event, call: null, process: null }),
       ])
@@ -33,11 +33,12 @@ class Cones {
         processes: new Set(all.map((one) => one.process)),
         steps: all,
         lines: new Map(Object.entries(lines).map(([file, all]) => [file, new Set(all)])),
+        functions: new Set(functions),
       }
       menu.say(
         steps.length >= MOST
           ? `The nearest ${group(MOST)} events are shown in every view`
-          : `${steps.length} events are shown in every view`,
+          : `${count(steps.length, 'event')} shown in every view`,
       )
     } catch (reason) {
       menu.say(reason instanceof Error ? reason.message : String(reason))

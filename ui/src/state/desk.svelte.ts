@@ -54,6 +54,8 @@ const size = (value: unknown, otherwise: number): number =>
   typeof value === 'number' && Number.isFinite(value) ? value : otherwise
 
 class Desk {
+  /** Whether the fonts are there; a canvas draws with another one before. */
+  fonts = $state(false)
   theme = $state<'dark' | 'light'>(
     saved.theme === 'light' || saved.theme === 'dark' ? saved.theme : preferred,
   )
@@ -125,3 +127,7 @@ class Desk {
 }
 
 export const desk = new Desk()
+
+void Promise.all(["13px 'Inter'", "13px 'JetBrains Mono'"].map((font) => document.fonts.load(font))).then(
+  () => (desk.fonts = true),
+)

@@ -20,6 +20,8 @@ export interface Cone {
   steps: readonly Pick[]
   /** Where in the code they were recorded, by file. */
   lines: ReadonlyMap<string, ReadonlySet<number>>
+  /** The functions that they happened in, by label. */
+  functions: ReadonlySet<string>
 }
 
 class Highlights {
