@@ -28,8 +28,10 @@ def sky(page: Page, film: Film, sale: int) -> Page:
 
 def test_lives_and_heat_are_said(sky: Page) -> None:
     expect(sky.get_by_test_id("lives")).to_contain_text(re.compile(r"\d+ alive"))
+    glowing = sky.locator("g.node:has(circle.heat:not([opacity='0']))")
+    expect(glowing.first).to_be_attached()  # somebody was active just now
     sky.get_by_test_id("heat").select_option("mailbox")
-    expect(sky.get_by_test_id("heat")).to_have_value("mailbox")
+    expect(glowing.and_(sky.locator(":not([aria-label*='waiting in the mailbox'])"))).to_have_count(0)
 
 
 def test_who_holds_the_most_memory_glows_the_most(sky: Page) -> None:
@@ -130,6 +132,7 @@ def test_who_died_who_was_restarted_and_who_is_tied_to_whom(
         sky = page.get_by_test_id("constellation")
         expect(sky.get_by_test_id(f"node-{first}")).to_have_attribute("aria-label", re.compile("alive"))
         expect(sky.locator("path.tie.link").first).to_be_attached()
+        expect(sky.locator("path.tree.supervises")).to_have_count(2)  # of the two that are there
         expect(sky.locator("g.node text").filter(has_text="Ledger").first).to_be_visible()
         page.locator("body").press("End")
         page.evaluate("at => { location.hash = at }", f"#/90000ns@{again}")

@@ -26,6 +26,19 @@ def test_the_first_look_shows_what_went_wrong(page: Page) -> None:
     expect(page.get_by_test_id("tests").get_by_role("button", name=re.compile("^failed")).first).to_be_visible()
 
 
+def test_nothing_is_asked_of_the_network(browser: Browser, server: Server) -> None:
+    page = browser.new_page()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(server.url)
+    expect(page.get_by_test_id("cinema")).to_have_attribute("data-ready", "true")
+    page.wait_for_function("() => ['Inter', 'JetBrains Mono'].every(font => document.fonts.check(`13px '${font}'`))")
+    loopback = f"http://127.0.0.1:{server.port}/"
+    assert [url for url in asked if not url.startswith((loopback, "data:"))] == []
+    assert len([url for url in asked if url.endswith(".woff2")]) == 2  # each once: not again by the style
+    page.close()
+
+
 def test_evidence_moves_every_view(page: Page) -> None:
     race = page.get_by_test_id("finding").filter(has_text="Race").first
     race.click()

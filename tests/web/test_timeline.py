@@ -118,15 +118,16 @@ def test_steps_of_a_kind_and_speed_from_the_transport(page: Page, film: Film, sa
         page.get_by_test_id("step-kind").select_option(kind)
         for scope in ("process", "any"):
             page.get_by_test_id("step-scope").select_option(scope)
-            to = step(film.query, sale, direction="next", scope=scope, kind=kind)
-            go(page, sale)
-            settled(page)
-            page.get_by_test_id("step-next").click()
-            if to is None or to.event is None:
-                expect(page.get_by_test_id("transport")).to_contain_text(f"no next {kind}")
-            else:
-                expect(page.get_by_test_id("moment")).to_contain_text(f"e{to.event}")
-                named(page, to.event)
+            for direction in ("next", "previous"):
+                to = step(film.query, sale, direction=direction, scope=scope, kind=kind)
+                go(page, sale)
+                settled(page)
+                page.get_by_test_id(f"step-{direction}").click()
+                if to is None or to.event is None:
+                    expect(page.get_by_test_id("transport")).to_contain_text(f"no {direction} {kind}")
+                else:
+                    expect(page.get_by_test_id("moment")).to_contain_text(f"e{to.event}")
+                    named(page, to.event)
     speed = page.get_by_role("button", name=re.compile("^Speed"))
     expect(speed).to_have_text("1×")
     speed.click()
