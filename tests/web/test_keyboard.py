@@ -199,6 +199,16 @@ def test_the_palette_has_everything(page: Page, film: Film, sale: int) -> None:
     expect(head).to_have_attribute("aria-expanded", "true")
 
 
+def test_what_was_found_for_another_text_is_not_chosen(page: Page) -> None:
+    page.locator("body").press("Control+k")
+    first = page.get_by_test_id("palette-entry").first
+    page.keyboard.type("sell")
+    expect(first).to_contain_text("sell")
+    page.route("**/api/search?*", lambda route: None)  # the answer to what comes next is on its way
+    page.get_by_test_id("palette").fill("Move Code to the left")
+    expect(first).to_contain_text("Move Code to the left")
+
+
 def test_one_walk_without_a_mouse(page: Page, sale: int) -> None:
     go(page, sale)
     body = page.locator("body")
