@@ -336,3 +336,27 @@ main test "{name}" of W.Test failed "it died"
     finding = crash(found(picture))
     assert "2 times" in finding.title
     assert sum("failed: it died" in step.text for step in finding.evidence) == 2
+
+
+DIED_WITH = """
+processes: main, orders, task
+main starts orders running Shop.Orders.init/1 as Shop.Orders
+orders callback Shop.Orders.init([])
+orders state []
+orders return {:ok, :state}
+main -> orders cast {:report, "temperature=21.5"}
+orders callback Shop.Orders.handle_cast({:report, "temperature=21.5"})
+orders starts task running Shop.Metrics.parse/1
+task call Shop.Metrics.parse("temperature=21.5") @ lib/metrics.ex:3
+task raise :error, :badarg @ lib/metrics.ex:5
+task exits REASON
+orders exits REASON
+""".replace("REASON", '{:badarg, [{:erlang, :binary_to_integer, ["21.5"], []}, {Shop.Metrics, :parse, 1, []}]}')
+
+
+def test_what_the_vm_refused_is_told_and_how_the_starter_could_have_outlived_it(found: Investigate) -> None:
+    finding = crash(found(DIED_WITH))
+    assert ':erlang.binary_to_integer("21.5") is refused' in finding.explanation
+    assert "Task.Supervisor.async_nolink/2" in finding.suggestion
+    assert "Orders went with it because it is linked to it" in finding.suggestion
+    assert any('{:report, "temperature=21.5"}, which was being handled' in step.text for step in finding.evidence)

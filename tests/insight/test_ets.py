@@ -49,3 +49,8 @@ def test_other_keys_are_none(found: Investigate) -> None:
 def test_insert_new_decides_by_itself(found: Investigate) -> None:
     picture = OPENING + look("ada") + look("joe") + insert("joe") + insert("ada", function="insert_new")
     assert races(found(picture)) == []
+
+
+def test_a_table_is_not_advised_to_check_by_itself(found: Investigate) -> None:
+    (race,) = races(found(OPENING + look("ada") + look("joe") + insert("joe") + insert("ada")))
+    assert ":ets.insert_new/2" in race.suggestion

@@ -274,3 +274,28 @@ def test_a_test_that_waited_in_silence_says_so(found: Investigate) -> None:
     (finding,) = found("processes: main, night\n" + BEGIN + RUNS + failed)
     assert finding.title == "Failed: test sells (Office.SalesTest): :done never came"
     assert "No other message came either" in finding.explanation
+
+
+RESCUED = """
+night call Office.Cart.load("7") as load @ lib/cart.ex:2
+night call Office.Cart.items("7") @ lib/cart.ex:8
+night call Office.Cart.price("cup") @ lib/cart.ex:12
+night return 5
+night return {:ok, []} from load
+"""
+
+
+def test_an_exception_that_was_rescued_is_told_with_who_rescued_it(found: Investigate) -> None:
+    (finding,) = found(SEATS + BEGIN + RUNS + RESCUED + asserted("left: 0", "right: 3"))
+    assert finding.title.endswith(
+        "Office.Cart.load/1 rescued an exception of Office.Cart.items/1, and returned {:ok, []}"
+    )
+    assert finding.location is not None
+    assert (finding.location.function, finding.location.line) == ("items", 8)
+    assert any('called Office.Cart.price("cup")' in step.text for step in finding.evidence)
+
+
+def test_an_assertion_in_a_helper_was_not_rescued(found: Investigate) -> None:
+    picture = RESCUED.replace("night return {:ok, []} from load", "")
+    (finding,) = found(SEATS + BEGIN + RUNS + picture + asserted("left: 0", "right: 3"))
+    assert "rescued" not in finding.title

@@ -110,7 +110,7 @@ def died_with(history: History, collapse: Collapse) -> list[Evidence]:
             if process in collapse.gave_up
             else f"{history.label(process)} died with it{'' if certain else ' (inferred from the same reason)'}",
         )
-        for process, event, certain in collapse.followers
+        for process, event, certain in sorted(collapse.followers, key=lambda follower: follower[1])
     ]
 
 

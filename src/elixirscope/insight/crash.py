@@ -37,12 +37,19 @@ _OF_THE_VM = frozenset(
 _UNMATCHED = frozenset({"MatchError", "CaseClauseError", "WithClauseError", "TryClauseError", "FunctionClauseError"})
 _OF_INTEGERS = frozenset({"div", "rem", "band", "bor", "bxor", "bnot", "bsl", "bsr"})
 _VALUE_FIELDS = {Atom("value"): 1.0, Atom("term"): 0.9}
+_LAST = 16  # messages among which one that asks for something is sought
+_REQUESTS = frozenset({"call", "cast", "info"})
+_STARTS = 8
+"""Processes up, each started by the next, among which the message is sought that led to a crash."""
+
+_REFUSALS = ("function_clause", "badarg", "badarith")
 _CALLS_ITSELF = ":calling_self"
 
 
 def crashes(history: History, collapses: list[Collapse]) -> list[Finding]:
     """One finding per root cause of the `collapses`; the same cause met several times is one finding."""
     findings: dict[tuple[Any, ...], Finding] = {}
+    deaths: dict[tuple[Any, ...], int] = {}
     times: dict[tuple[Any, ...], int] = {}
     failed: dict[tuple[Any, ...], list[Row]] = {}
     for collapse in collapses:
@@ -59,8 +66,9 @@ def crashes(history: History, collapses: list[Collapse]) -> list[Finding]:
         failed.setdefault(key, []).extend(test for test in hit if test["result"] == "failed")
         if times[key] <= REPEATS:
             finding = _finding(history, collapse, exception, hit)
-            if key not in findings or finding.confidence > findings[key].confidence:
-                findings[key] = finding
+            best = (findings[key].confidence, deaths[key]) if key in findings else (0.0, 0)
+            if key not in findings or (finding.confidence, len(collapse.followers)) > best:
+                findings[key], deaths[key] = finding, len(collapse.followers)
     return [_counted(history, finding, times[key], failed[key]) for key, finding in findings.items()]
 
 
@@ -107,7 +115,7 @@ def _finding(history: History, collapse: Collapse, exception: Row | None, hit: l
         location=_location(history, frame, exception, origin),
         evidence=evidence,
         explanation=_explanation(history, collapse, what, text, where, origin, hit),
-        suggestion=_suggestion(history, frame, origin, what, where),
+        suggestion=_suggestion(history, frame, origin, what, where) + _apart(history, collapse),
     )
 
 
@@ -219,13 +227,21 @@ def _stack_arguments(stack: list[Any]) -> list[Any]:
 def _trigger(history: History, collapse: Collapse, frame: Row | None) -> list[Evidence]:
     """Without a bad value: the message that was being handled; the last that came, if no code was seen handling it."""
     if frame is None:
-        last = history.query.find_before("messages", "to_process", collapse.process, "message", collapse.exit_event)
-        return [_sent(history, message, "the last that it got") for message in last if message["value"] is not None]
-    for call in reversed(history.enclosing(frame["call"])):
-        outer = history.call(call)
-        message = history.message(outer["message"]) if outer else None
-        if message is not None:
-            return [_sent(history, message, "which was being handled")]
+        last = history.query.find_before(
+            "messages", "to_process", collapse.process, "message", collapse.exit_event, _LAST
+        )
+        asked = [message for message in last if message["value"] is not None and message["kind"] in _REQUESTS]
+        return [_sent(history, message, "the last that it got") for message in asked[:1]]
+    then, call = "which was being handled", frame["call"]
+    for _ in range(_STARTS):
+        frames = history.enclosing(call)
+        for outer in map(history.call, reversed(frames)):
+            message = history.message(outer["message"]) if outer else None
+            if message is not None:
+                return [_sent(history, message, then)]
+        outermost = history.call(frames[-1]) if frames else None
+        call = outermost["remote_parent"] if outermost else None
+        then = "which was being handled by the one that started it"
     return []
 
 
@@ -249,11 +265,17 @@ def _function(history: History, frame: Row | None, exception: Row | None) -> str
 
 
 def _refused_arguments(reason: Any) -> str | None:
-    """What no clause of a function took: its arguments, which only the stack trace has."""
-    if not (isinstance(reason, tuple) and len(reason) == 2 and reason[0] == "function_clause"):
+    """What no clause of a function, or what the VM itself, did not take: arguments, which only the stack trace has."""
+    if not (isinstance(reason, tuple) and len(reason) == 2 and reason[0] in _REFUSALS):
         return None
-    given = _stack_arguments(reason[1]) if isinstance(reason[1], list) else []
-    return f"no clause takes ({', '.join(short(value, 40) for value in given)})" if given else None
+    stack = reason[1] if isinstance(reason[1], list) else []
+    given = _stack_arguments(stack)
+    if not given:
+        return None
+    arguments = f"({', '.join(short(value, 40) for value in given)})"
+    if reason[0] == "function_clause":
+        return f"no clause takes {arguments}"
+    return f"{short(stack[0][0])}.{stack[0][1]}{arguments} is refused"
 
 
 def _confidence(origin: Origin | None, frame: Row | None, hit: list[Row]) -> float:
@@ -346,6 +368,19 @@ def _suggestion(history: History, frame: Row | None, origin: Origin | None, what
     if where is not None and what == "FunctionClauseError":
         return f"Give {where} a clause for it, or see why it was called so."
     return "Look at the last events of the process before it ended."
+
+
+def _apart(history: History, collapse: Collapse) -> str:
+    """How the process that started the one that died could have outlived it, where a link took it along."""
+    life = history.processes[collapse.process]
+    taken = any(process == life["parent"] for process, _, _ in collapse.followers)
+    if not taken or life["parent"] in collapse.gave_up:
+        return ""
+    starter = history.label(life["parent"])
+    return (
+        f" {starter} went with it because it is linked to it: if {starter} is to survive such a crash, let it start"
+        f" {history.label(collapse.process)} under a supervisor (Task.Supervisor.async_nolink/2, or start_child)."
+    )
 
 
 def _counted(history: History, finding: Finding, times: int, failed: list[Row]) -> Finding:

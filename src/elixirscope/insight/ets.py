@@ -19,6 +19,10 @@ from elixirscope.query.row import Row
 
 _READS = frozenset({"lookup", "lookup_element", "member"})
 _WRITES = frozenset({"insert", "delete", "update_element", "take"})
+_ADVICE = (
+    "Make check and act one call, which a table runs alone: :ets.update_counter/4 to count, :ets.insert_new/2 to be the"
+    " first, :ets.select_replace/2 to change only what is still as it was read; or let one process do all the writing."
+)
 _CALLS = "select * from raw.calls where external and module in (':ets', 'ets') order by call"
 
 
@@ -117,6 +121,7 @@ def _told(history: History, accesses: list[Access], check: Access, other: Access
         act=_act(history, act),
         overwrote=act.written is not None and other.written is not None and not same(act.written, other.written),
         confidence=0.85 if act.written is not None else 0.65,
+        advice=_ADVICE,
     )
 
 

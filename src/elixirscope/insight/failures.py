@@ -36,6 +36,9 @@ def unexplained(history: History, explained: set[int]) -> list[Finding]:
 
 def _finding(history: History, test: Row) -> Finding:
     raised = _raised(history, test)
+    rescuer = _rescuer(history, test, raised)
+    if raised is not None and rescuer is not None:
+        return _rescued(history, test, raised, rescuer)
     if raised is None and (assertion := refused(history, test)) is not None:
         return _asserted(history, test, assertion)
     if raised is None and (pattern := awaited(test)) is not None:
@@ -159,6 +162,44 @@ def _raised(history: History, test: Row) -> Row | None:
         [test["process"], test["start"], test["end"] or 2**62],
     )
     return rows[0] if rows and rows[0]["call"] != test["call"] else None
+
+
+def _rescuer(history: History, test: Row, raised: Row | None) -> Row | None:
+    """The frame that caught the exception which ended `raised`, when it is not what failed the test."""
+    if raised is None or _ASSERTION.rpartition(".")[2] not in _said(test):
+        return None
+    for call in history.enclosing(raised["call"])[1:]:
+        frame = history.call(call)
+        if frame is not None and frame["outcome"] != "raised":
+            return frame if frame["outcome"] == "returned" and frame["call"] != test["call"] else None
+    return None
+
+
+def _rescued(history: History, test: Row, raised: Row, rescuer: Row) -> Finding:
+    """An exception that nobody was told of, for a function on its way had rescued it."""
+    name, by, result = history.name(raised), history.name(rescuer), short(history.term(rescuer["result"]), SIDE)
+    before = [child for child in history.children(raised["call"]) if not child["external"]]
+    line = history.call_line(raised, before[-1]) if before else None
+    steps = [
+        history.evidence(child["call"], f"it called {history.shown(child)}", call=child["call"]) for child in before
+    ]
+    return Finding(
+        kind="test",
+        title=f"Failed: {tests.title(test)}: {by} rescued an exception of {name}, and returned {result}",
+        confidence=0.6,
+        location=history.place(raised, line) if line else history.clause(raised),
+        evidence=[
+            history.evidence(raised["call"], f"{by} ran {history.shown(raised)}", call=raised["call"]),
+            *steps[-CALLS:],
+            history.evidence(raised["end_event"], f"an exception ended {history.shown(raised)}", call=raised["call"]),
+            history.evidence(rescuer["end_event"], f"{by} rescued it, and returned {result}", call=rescuer["call"]),
+            tests.failure(history, test),
+        ],
+        explanation=f"{tests.summary(test)}. Before that, an exception ended {history.shown(raised)}, and {by} rescued"
+        f" it: whoever called it was told {result}. What the exception said was not recorded.",
+        suggestion=f"Look at what {name} did last; and let {by} rescue only the exceptions that it expects, or tell of"
+        " the others.",
+    )
 
 
 def _exception(history: History, test: Row, raised: Row) -> Row | None:

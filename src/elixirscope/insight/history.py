@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from elixirscope.dags import Dags
 from elixirscope.errors import RecordingError
+from elixirscope.insight.clauses import clause_line
 from elixirscope.insight.findings import Evidence, Location
-from elixirscope.insight.values import short
+from elixirscope.insight.values import incomplete, short
 from elixirscope.moment import Moment
 from elixirscope.query.names import mfa, spoken
 from elixirscope.query.row import Row
@@ -146,14 +147,19 @@ class History:
         return next(iter(self.query.rows(named + order, [fn["module"], fn["function"], fn["line"]])), None)
 
     def clause(self, frame: Row) -> Location:
-        """Where the clause of a function begins that a frame ran: its first variables are bound there."""
+        """Where the clause of a function begins that a frame ran: its first variables are bound there; where it has
+        none, its head in the source takes what the frame was given."""
         mine = self.query.events_of(frame["process"])
         first = int(np.searchsorted(mine, frame["call"]))
         for event in mine[first + 1 : first + 4].tolist():
             row = self.event(event)
             if row is not None and row["kind"] == Kind.BIND and row["call"] == frame["call"]:
                 return self.place(frame, self.event_line(event))
-        return self.place(frame)
+        site, given = self.site(frame["site"]), self.term(frame["args"])
+        lines = self.recording.source(site["file"]) if site and site["file"] and site["kind"] == "function" else None
+        if site is None or lines is None or not site["line"] or not isinstance(given, tuple) or incomplete(given):
+            return self.place(frame)
+        return self.place(frame, clause_line(lines, site["line"], frame["function"], given))
 
     def written(self, frame: Row) -> bool:
         """Whether a person wrote the function of a frame, as far as its recorded source tells: what a macro defines has

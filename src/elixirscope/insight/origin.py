@@ -300,6 +300,11 @@ class Tracer:
         if any(incomplete(sighting.term) for sighting in sightings(self.history, frame, before)):
             self._cut_off(frame, before, bound)
             return
+        if bound is None and (unseen := self._unseen(frame, before)) is not None:
+            self.origin.confidence *= INFERRED
+            into = self.history.goes_on_in(unseen)
+            self._end(unseen, int(unseen["end_event"]), f"may be what {into} gave it to return, which is not recorded")
+            return
         line = bound["line"] if bound else self.history.event_line(before) if self._belongs(before, frame) else None
         line = line or self._returned_on(frame)
         self.origin.made = True
@@ -310,6 +315,16 @@ class Tracer:
         self._end(frame, before, f"was made here: nothing that the function was given contains it{unless}", line)
         if isinstance(self.value, int | float | bytes) and not isinstance(self.value, bool):
             self._ingredients(frame, before)
+
+    def _unseen(self, frame: Row, before: int) -> Row | None:
+        """The last call that the frame made, where nobody saw what it gave back: it ended in unrecorded code."""
+        if distinctive(self.value):
+            return None
+        for last in reversed(self.history.children(frame["call"])):
+            clean_up = (self.history.site(last["site"]) or {}).get("callback")  # after the exception: a `terminate`
+            if last["call"] < before and not last["external"] and not clean_up:
+                return last if self.history.goes_on_in(last) is not None else None
+        return None
 
     def _cut_off(self, frame: Row, before: int, bound: Row | None) -> None:
         """Nothing that was kept of what the frame was given holds the value, but not all of it was kept."""

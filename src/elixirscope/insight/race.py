@@ -17,6 +17,7 @@ from typing import Any
 from elixirscope.insight.findings import Finding
 from elixirscope.insight.history import History
 from elixirscope.insight.knowledge import heard_of
+from elixirscope.insight.origin import INFERRED
 from elixirscope.insight.telling import Act, Race, describe, thing_text
 from elixirscope.insight.turns import Turn, Turns, contended
 from elixirscope.insight.values import (
@@ -36,6 +37,7 @@ from elixirscope.insight.values import (
     short,
 )
 from elixirscope.query.cancellation import checkpoint
+from elixirscope.recording.terms import Fun
 
 SAMPLES = 500
 """Acts looked at in full per server and kind of request; further ones of the same kind say nothing new."""
@@ -49,6 +51,7 @@ class Link:
     mine: Change
     theirs: Change
     overwrote: bool
+    inferred: bool = False  # what the act sent was a function: what it closes over is not recorded
 
 
 def races(history: History) -> list[Finding]:
@@ -130,6 +133,8 @@ class Server:
     def _fresh(self, check: Turn, act: Turn) -> bool:
         """Whether the act depends on the answer of this check."""
         asked, done, answer = self._said(check, act)
+        if hands_over(done):
+            return True  # what the function was made of is not recorded: of the last answer, most likely
         if not act.writes:
             return bool(shared(asked, done))
         return any(
@@ -140,6 +145,8 @@ class Server:
     def _link(self, check: Turn, other: Turn, act: Turn) -> Link | None:
         """How the act depends on what the check asked and the other changed; None when it does not."""
         asked, done, answer = self._said(check, act)
+        if hands_over(done):
+            return self._recomputed(answer, other, act)
         if not act.writes:
             return self._repeated(asked, done, answer, other)
         for mine in self._changed(act):
@@ -165,6 +172,22 @@ class Server:
                 return Link(things, Change(theirs.path, theirs.after, theirs.after), theirs, True)
         return None
 
+    def _recomputed(self, answer: Any, other: Turn, act: Turn) -> Link | None:
+        """An act by a function handed to an `Agent` that left the very number which the other had made of the answer
+        that both got: one that computes with what the agent holds would have gone on from there.
+        """
+        left = next(self.history.states_before(self.turns.server, int(act.row["answered_event"]) + 1), None)
+        after = self.history.term(left["value"]) if left is not None else None
+        for theirs in self._changed(other):
+            numbers = _is_number(answer) and _is_number(theirs.after) and not same(answer, theirs.after)
+            if not numbers or not (theirs.before is MISSING or same(answer, theirs.before)):
+                continue
+            if not any(path == theirs.path for path in paths(after, theirs.after)):
+                continue
+            mine = next((change for change in self._changed(act) if change.path == theirs.path), None)
+            return Link([], mine or Change(theirs.path, theirs.after, theirs.after), theirs, True, inferred=True)
+        return None
+
     def _said(self, check: Turn, act: Turn) -> tuple[Any, Any, Any]:
         """What the check asked, what the act did, and what the check was told."""
         asked, done = (requested(self.history.term(turn.row["value"])) for turn in (check, act))
@@ -173,6 +196,7 @@ class Server:
     def _told(self, check: Turn, other: Turn, act: Turn, common: int, link: Link) -> Race:
         repeated = not act.writes
         confidence = 0.8 if not link.things or repeated else 0.95 if link.overwrote else 0.5
+        confidence = round(confidence * INFERRED, 2) if link.inferred else confidence
         rival = self._rival_check(check, other, link)
         return Race(
             key=(self._site(common), str(check.row["tag"]), str(act.row["tag"])),
@@ -203,7 +227,7 @@ class Server:
             event=row["asked_event"],
             call=row["sender_call"],
             result_event=row["after_state"] if turn.writes else row["reply_event"],
-            request=short(requested(self.history.term(row["value"]))),
+            request=_told(requested(self.history.term(row["value"]))),
             outcome=outcome,
         )
 
@@ -227,6 +251,16 @@ def carries(said: Any, value: Any, change: Change) -> bool:
     if not distinctive(value):
         return any(len(path) <= 1 or path[-1:] == change.path[-1:] for path in paths(said, value))
     return contains(said, value)
+
+
+def hands_over(request: Any) -> bool:
+    """Whether a request is a function to be run by who gets it, as an `Agent` is sent: `{:update, fun}`."""
+    return isinstance(request, tuple) and len(request) == 2 and isinstance(request[1], Fun)
+
+
+def _told(request: Any) -> str:
+    """A request as a person writes it: `{:free?, "A1"}`, `Agent.update(…)`."""
+    return f"Agent.{request[0]}(…)" if hands_over(request) else short(request)
 
 
 def _is_number(term: Any) -> bool:

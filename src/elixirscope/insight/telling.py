@@ -49,6 +49,7 @@ class Race:
     overwrote: bool
     confidence: float
     lost_update: bool = False  # what was read was changed and written back, not just decided on
+    advice: str | None = None  # where there is no server that could check by itself
 
 
 def describe(history: History, race: Race, times: int) -> Finding:
@@ -99,6 +100,8 @@ def _line(history: History, common: Row | None, step: Act) -> int | None:
     if last is not None and last["call"] <= step.event and (line := history.call_line(common, last)) is not None:
         return line
     children = [child for child in history.children(common["call"]) if child["call"] <= step.event]
+    if step.call == common["call"] and all(child["call"] != step.event for child in children):
+        return None  # the frame sent it by code that is not recorded
     for child in reversed(children):
         line = history.event_line(child["call"]) if child["external"] else history.call_line(common, child)
         if line is not None:
@@ -160,6 +163,8 @@ def _explanation(history: History, race: Race, common: Row | None) -> str:
 
 def _suggestion(history: History, race: Race, common: Row | None) -> str:
     function = history.name(common) if common else "the client"
+    if race.advice is not None:
+        return race.advice
     if race.lost_update:
         return (
             f"Make it one request that says what to change: let {race.where} itself compute the new value from the one"

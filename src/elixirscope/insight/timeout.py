@@ -13,7 +13,7 @@ from elixirscope.insight.collapse import Collapse, died_with, tests_hit
 from elixirscope.insight.findings import Evidence, Finding, Location
 from elixirscope.insight.history import History
 from elixirscope.insight.values import duration, requested, short
-from elixirscope.insight.waits import Wait, awaited, unanswered
+from elixirscope.insight.waits import Wait, awaited, streamed, unanswered
 from elixirscope.query.row import Row
 
 _CONFIDENCE = {"deadlock": 0.95, "slow": 0.9, "no reply": 0.8, "busy": 0.75, "unknown": 0.5}
@@ -32,6 +32,7 @@ class Case:
     wait: Wait
     blame: Blame
     times: int = 0
+    circles: set[frozenset[int | None]] = field(default_factory=set)  # of a deadlock, each met by all who wait in it
     hit: list[Row] = field(default_factory=list)
     collapses: list[Collapse] = field(default_factory=list)
 
@@ -39,12 +40,13 @@ class Case:
 def timeouts(history: History, collapses: list[Collapse]) -> tuple[list[Finding], set[int]]:
     """One finding per cause, and the processes whose death it explains: `crashes` need not tell them again."""
     cases: dict[tuple[Any, ...], Case] = {}
-    for wait in chain(unanswered(history), awaited(history)):
+    for wait in chain(unanswered(history), awaited(history), streamed(history)):
         found = blame(history, wait)
         if wait.ended is None and found.ending != "deadlock":
             continue  # still open: only a circle is sure never to be answered
         case = cases.setdefault(_key(history, found), Case(wait, found))
-        case.times += 1
+        case.circles.add(frozenset(link.message["message"] for link in found.circle))
+        case.times = len(case.circles) if found.circle else case.times + 1
         if len(found.links) < len(case.blame.links):
             case.wait, case.blame = wait, found  # the shortest way says it best
         mine = [
@@ -132,8 +134,10 @@ def _told(history: History, case: Case) -> tuple[str, str, str]:
         return (
             f"Timeout: {client} gave up on {server} after {waited}; {where} {spent}",
             f"{gave_up} {duration(found.spent)} of that passed in {where} ({last}){inner}.",
-            f"Make {where} faster, move the work out of {last} (a Task, and GenServer.reply/2 when it is done), or let"
-            " the caller wait longer.",
+            f"Make {where} faster, or let {client} wait longer for {last}."
+            if found.links[-1].message["value"] is None
+            else f"Make {where} faster, move the work out of {last} (a Task, and GenServer.reply/2 when it is done), or"
+            " let the caller wait longer.",
         )
     if found.ending == "no reply":
         return (
@@ -251,4 +255,4 @@ def _whole(found: Blame) -> int:
 
 
 def _asked(history: History, message: Row) -> str:
-    return "Task.await" if message["value"] is None else short(requested(history.term(message["value"])), 40)
+    return str(message["tag"]) if message["value"] is None else short(requested(history.term(message["value"])), 40)

@@ -31,6 +31,11 @@ SAMPLES = 200
 _AWAITED = re.compile(r"Task\.await(?:_many)?\(.*?pid: (#PID<[\d.]+>)", re.S)
 """An exit of `Task.await/2` in the words of a failed test or an exception, and the first task that it names."""
 
+_NEARLY = 0.9  # of its timeout a task that is killed for it has lived, at least
+
+_STREAMED = re.compile(r"Task\.Supervised\.stream\((\d+)\)")
+"""An exit of `Task.async_stream/3` in such words, and its timeout in ms."""
+
 _UNANSWERED = """
 select m.message, m.from_process as client, m.to_process as server, m.sent_at, m.send_event, m.sender_call, m.tag,
        m.value, m.handle_call
@@ -83,10 +88,7 @@ def unanswered(history: History) -> Iterator[Wait]:
 
 def awaited(history: History) -> Iterator[Wait]:
     """The waits of `Task.await` that ended a process or failed a test."""
-    texts = [(test["process"], test["text"], test["end_event"]) for test in history.tests if test["result"] == "failed"]
-    exceptions = history.query.rows("select process, text, event from raw.exceptions where text like '%Task%await%'")
-    texts += [(row["process"], row["text"], row["event"]) for row in exceptions]
-    for owner, text, event in texts:
+    for owner, text, event in _gave_up(history, "%Task%await%"):
         named = _AWAITED.search(text or "")
         task = next(
             (row for row in history.query.processes if named and row["pid"] == named[1] and row["parent"] == owner),
@@ -111,6 +113,34 @@ def awaited(history: History) -> Iterator[Wait]:
             "sender_call": began["call"],
         }
         yield Wait(asked, began["call"], began["at"], ended["at"], ended["event"])
+
+
+def streamed(history: History) -> Iterator[Wait]:
+    """The waits of `Task.async_stream` for a task that had not ended in time: the stream kills it, and exits."""
+    for owner, text, event in _gave_up(history, "%Task.Supervised.stream(%"):
+        if not (named := _STREAMED.search(text or "")):
+            continue
+        helpers = {row["process"] for row in history.query.find_all("processes", "parent", owner)}
+        killed = [
+            row
+            for row in history.query.processes
+            if row["parent"] in helpers and row["exit_kind"] == "killed" and row["exit_event"] < event
+            and row["end"] - row["start"] >= _NEARLY * int(named[1]) * 1_000_000
+        ]  # fmt: skip
+        for task in killed[-1:]:
+            asked = {"client": owner, "server": task["process"], "sent_at": task["start"], "message": None}
+            asked |= {"send_event": task["spawn_event"], "sender_call": None, "tag": "Task.async_stream", "value": None}
+            asked["handle_call"] = next(
+                iter(busy_with(history.query, task["process"], task["start"], task["end"])), None
+            )
+            yield Wait(asked, None, task["start"], task["end"], int(task["exit_event"]))
+
+
+def _gave_up(history: History, like: str) -> list[tuple[int, str | None, int]]:
+    """(process, words, event) of the failed tests, and of the exceptions whose words are like that."""
+    texts = [(test["process"], test["text"], test["end_event"]) for test in history.tests if test["result"] == "failed"]
+    exceptions = history.query.rows("select process, text, event from raw.exceptions where text like ?", [like])
+    return texts + [(row["process"], row["text"], row["event"]) for row in exceptions]
 
 
 def _is_marker(history: History, event: int) -> bool:
