@@ -51,6 +51,23 @@ def test_empty(elixirscope: Run, tmp_path: Path) -> None:
     _refused(elixirscope("report", tmp_path / "empty.scope"), 4, "empty.scope")
 
 
+def test_no_event_is_not_taken_for_nothing_wrong(elixirscope: Run, film: Path) -> None:
+    shutil.rmtree(film / "segments", ignore_errors=True)
+    for file in (film / "raw").iterdir():
+        file.unlink()
+    done = elixirscope("report", film)
+    assert "holds no event" in done.stdout
+    assert "Nothing wrong" not in done.stdout
+
+
+def test_a_command_that_is_mistyped(elixirscope: Run) -> None:
+    _refused(elixirscope("reprot"), 2, "'reprot'", "did you mean `elixirscope report`?")
+
+
+def test_a_pack_that_is_missing(elixirscope: Run, tmp_path: Path) -> None:
+    _refused(elixirscope("unpack", tmp_path / "none.scopez"), 4, "none.scopez")
+
+
 def test_not_a_recording(elixirscope: Run, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("hello")
     _refused(elixirscope("processes", tmp_path / "notes.txt"), 4, "notes.txt")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import os
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 import click
 
 from elixirscope import __version__
-from elixirscope.errors import ElixirScopeError
+from elixirscope.errors import ElixirScopeError, UsageError
 
 COMMANDS = {
     "record": "Run any command that starts a BEAM, recorded.",
@@ -52,6 +53,15 @@ class _LazyGroup(click.Group):
         command = module.command
         assert isinstance(command, click.Command)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            hint = f"did you mean `elixirscope {near[0]}`?" if near else "`elixirscope --help` lists them"
+            raise UsageError(f"there is no command {args[0][:80]!r}", hint)
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):  # from the table: `--help` imports nothing

@@ -60,7 +60,8 @@ def progress(first: str) -> Iterator[Callable[[str], None]]:
 
 
 _UNWRAPPED = 1_000_000  # characters: a row is a line to whatever reads it
-_NARROWEST = 8  # characters to a column of a table that can be read
+_WHOLE = 12  # characters of a column that is not broken into lines
+_NARROWEST = 11  # characters to a column of a table that can be read
 
 
 def console() -> Console:
@@ -93,10 +94,17 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], right:
         return
     numeric = set(right)
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, justify="right" if column in numeric else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(plain(cell)) for cell in row))
+    cells = [[plain(cell) for cell in row] for row in rows]
+    for column, inside in zip(columns, zip(*cells, strict=True) if cells else [()] * len(columns), strict=True):
+        whole = max(map(len, (column, *inside))) <= _WHOLE  # numbers and times stay on one line, where that leaves room
+        table.add_column(
+            column,
+            justify="right" if column in numeric else "left",
+            overflow="fold",
+            no_wrap=whole and len(columns) * _WHOLE <= out.width,
+        )
+    for line in cells:
+        table.add_row(*map(Text, line))
     out.print(table)
 
 

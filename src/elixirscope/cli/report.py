@@ -20,7 +20,10 @@ def command(recording: str, as_json: bool) -> None:
         print_json({"findings": film.findings})
         return
     out = console()
-    if not film.findings:
+    if not film.info.events:
+        out.print(Text("Nothing can be said: the recording holds no event."))
+        out.print(Text("   → elixirscope info says what is missing; record again to see what happens."))
+    elif not film.findings:
         out.print(Text("Nothing wrong was found: no crash, no race, no timeout or deadlock, no failed test."))
         out.print(Text("   → elixirscope open shows what happened; `why REC EVENT` and `search REC PATTERN` ask."))
     for number, finding in enumerate(film.findings, start=1):

@@ -83,5 +83,6 @@ def _one(wanted: str, matches: Sequence[dict[str, Any]], processes: Sequence[dic
 
 
 def _listed(rows: Sequence[dict[str, Any]]) -> str:
-    shown = ", ".join(f"{row['process']} ({row['label'] or row['pid']})" for row in rows[:8])
+    telling = sorted(rows, key=lambda row: row["name"] is None)  # a name says most
+    shown = ", ".join(f"{row['process']} ({row['label'] or row['pid']})" for row in telling[:8])
     return shown + (f" and {len(rows) - 8} more" if len(rows) > 8 else "") if rows else "no processes in it"

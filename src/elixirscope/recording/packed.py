@@ -95,6 +95,10 @@ class Pack:
             with Path(source).open("rb") as file:
                 size = os.fstat(file.fileno()).st_size
                 mapped = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ) if size else b""
+        except FileNotFoundError as error:
+            raise RecordingError(
+                f"there is no recording at {source}", f"give a pack that `elixirscope pack` made (it ends in {SUFFIX})"
+            ) from error
         except OSError as error:
             raise EnvironmentProblem(
                 f"cannot read {source}: {error.strerror or error}", "give yourself permission to read it"
