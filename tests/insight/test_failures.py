@@ -299,3 +299,63 @@ def test_an_assertion_in_a_helper_was_not_rescued(found: Investigate) -> None:
     picture = RESCUED.replace("night return {:ok, []} from load", "")
     (finding,) = found(SEATS + BEGIN + RUNS + picture + asserted("left: 0", "right: 3"))
     assert "rescued" not in finding.title
+
+
+CACHED = """
+processes: main, store, cache, night
+main starts store running Office.Store.init/1 as Office.Store
+store callback Office.Store.init([])
+store state %{"ada" => %{name: "Ada", plan: :free}}
+store return {:ok, %{}}
+main starts cache running Office.Cache.init/1 as Office.Cache
+cache callback Office.Cache.init([])
+cache state %{}
+cache return {:ok, %{}}
+"""
+FETCH = """
+night call Office.Cache.fetch("ada") @ lib/cache.ex:4
+night -> cache call {:fetch, "ada"} as fetch
+cache callback Office.Cache.handle_call({:fetch, "ada"}, night) @ lib/cache.ex:8
+cache -> store call {:get, "ada"} as get
+store callback Office.Store.handle_call({:get, "ada"}, cache) @ lib/store.ex:8
+store state unchanged
+store return {:reply, %{name: "Ada", plan: :free}}
+store -> cache reply %{name: "Ada", plan: :free} to get
+cache state %{"ada" => %{name: "Ada", plan: :free}}
+cache return {:reply, %{name: "Ada", plan: :free}}
+cache -> night reply %{name: "Ada", plan: :free} to fetch
+night return %{name: "Ada", plan: :free}
+"""
+UPGRADE = """
+night call Office.Profiles.upgrade("ada", :pro) @ lib/profiles.ex:6
+night call Office.Store.put("ada", :pro) @ lib/store.ex:5
+night -> store cast {:put, "ada", :pro}
+store callback Office.Store.handle_cast({:put, "ada", :pro}) @ lib/store.ex:12
+store state %{"ada" => %{name: "Ada", plan: :pro}}
+store return {:noreply, %{}}
+night return :ok
+night return :ok
+"""
+AGAIN = """
+night call Office.Cache.fetch("ada") @ lib/cache.ex:4
+night -> cache call {:fetch, "ada"} as again
+cache callback Office.Cache.handle_call({:fetch, "ada"}, night) @ lib/cache.ex:8
+cache state unchanged
+cache return {:reply, %{name: "Ada", plan: :free}}
+cache -> night reply %{name: "Ada", plan: :free} to again
+night return %{name: "Ada", plan: :free}
+"""
+WANTED = "code:  assert Office.Cache.fetch(who).plan == :pro", "left: :free", "right: :pro"
+
+
+def test_a_copy_that_was_not_told_of_a_change_is_told_with_who_made_it(found: Investigate) -> None:
+    (finding,) = found(CACHED + BEGIN + RUNS + FETCH + UPGRADE + AGAIN + asserted(*WANTED))
+    assert finding.title.endswith(":free was out of date, Store had replaced it")
+    assert finding.location is not None
+    assert (finding.location.function, finding.location.line) == ("upgrade", 6)
+    assert any(".plan from :free to :pro" in step.text for step in finding.evidence)
+
+
+def test_a_change_that_came_after_the_answer_makes_no_copy_old(found: Investigate) -> None:
+    (finding,) = found(CACHED + BEGIN + RUNS + FETCH + AGAIN + UPGRADE + asserted(*WANTED))
+    assert "out of date" not in finding.title

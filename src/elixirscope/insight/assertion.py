@@ -50,7 +50,7 @@ def refused(history: History, test: Row) -> Assertion | None:
             return _followed(history, test, frame, sighting, value, side)
     for sighting in given:
         for step, value in pairs(sighting.term):
-            if isinstance(step, Key) and _named(step.key, said) and (side := _side(value, said)) is not None:
+            if isinstance(step, Key) and names(step.key, said) and (side := _side(value, said)) is not None:
                 held = _held(history, sighting, step, value)
                 if held is not None:
                     return _kept(history, test, *held, value, side)
@@ -76,10 +76,10 @@ def line_of(history: History, test: Row) -> int | None:
 
 
 def _side(value: Term, said: dict[str, str]) -> str | None:
-    return next((name for name in ("left", "right") if _prints(value, said.get(name))), None)
+    return next((name for name in ("left", "right") if prints(value, said.get(name))), None)
 
 
-def _named(key: Term, said: dict[str, str]) -> bool:
+def names(key: Term, said: dict[str, str]) -> bool:
     """Whether the code of an assertion names a key: `.total`, `[:total]`, `["b"]`."""
     name = str(key) if isinstance(key, Atom) else short(key)
     return re.search(rf"(?<!\w){re.escape(name)}(?!\w)", said.get("code", "")) is not None
@@ -124,7 +124,7 @@ def _kept(history: History, test: Row, answer: Row, process: int, path: Path, va
     return Assertion(value, side, origin, steps, by, line_of(history, test))
 
 
-def _prints(value: Term, text: str | None) -> bool:
+def prints(value: Term, text: str | None) -> bool:
     """Whether a value prints like a side of an assertion, which may be broken into lines."""
     return text is not None and "".join(inspect(value, limit=_PRINTED).split()) == "".join(text.split())
 

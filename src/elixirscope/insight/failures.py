@@ -9,12 +9,14 @@ from typing import Any
 
 from elixirscope.insight import tests
 from elixirscope.insight.assertion import Assertion, awaited, line_of, refused
+from elixirscope.insight.changes import told
 from elixirscope.insight.crash import bad_values
 from elixirscope.insight.findings import Finding, Location
 from elixirscope.insight.history import History
 from elixirscope.insight.origin import Origin, Tracer, suspect
+from elixirscope.insight.outdated import Outdated, outdated
 from elixirscope.insight.sightings import received
-from elixirscope.insight.values import short
+from elixirscope.insight.values import path_text, short
 from elixirscope.query.row import Row
 
 _ASSERTION = "ExUnit.AssertionError"
@@ -131,6 +133,8 @@ def _cut(side: str) -> str:
 
 
 def _asserted(history: History, test: Row, assertion: Assertion) -> Finding:
+    if (stale := outdated(history, test, assertion)) is not None:
+        return _stale(history, test, assertion, stale)
     origin, value = assertion.origin, short(assertion.value, 40)
     maker = history.name(origin.maker) if origin.maker else None
     at = f" ({PurePosixPath(test['file'] or '').name}:{assertion.line})" if assertion.line else ""
@@ -151,6 +155,27 @@ def _asserted(history: History, test: Row, assertion: Assertion) -> Finding:
         evidence=sorted([*assertion.steps, tests.failure(history, test)], key=lambda step: step.moment.event or 0),
         explanation=text,
         suggestion=f"{suggestion}.",
+    )
+
+
+def _stale(history: History, test: Row, assertion: Assertion, stale: Outdated) -> Finding:
+    """A copy that nobody had told of a change."""
+    holder, value = history.label(stale.process), short(assertion.value, SIDE)
+    by, place = (history.name(stale.by), history.place(stale.by)) if stale.by else (stale.change.by, None)
+    where = path_text(stale.path)
+    change = told(history, stale.change)
+    return Finding(
+        kind="test",
+        title=f"Failed: {tests.title(test)}: {value} was out of date, {holder} had replaced it",
+        confidence=0.75,
+        location=place,
+        evidence=sorted(
+            [*assertion.steps, change, tests.failure(history, test)], key=lambda step: step.moment.event or 0
+        ),
+        explanation=f"{tests.summary(test)}. What was answered was a copy: {holder} had replaced {value} in {where} by"
+        f" then{f', asked by {by}' if by else ''}, and who had the copy was not told.",
+        suggestion=f"Let {by or holder} bring the copy up to date as well, or drop it, when it changes {where} of"
+        f" {holder}.",
     )
 
 
