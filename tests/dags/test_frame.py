@@ -12,6 +12,7 @@ from elixirscope.moment import UNKNOWN_TIME, Moment
 from elixirscope.query.coordinator import QueryCoordinator
 from elixirscope.recording.format import Kind
 from elixirscope.recording.recording import Recording
+from tests.dags.conftest import Draw
 from tests.dags.drawn import Drawn
 
 
@@ -48,6 +49,17 @@ def test_a_message_waits_until_its_handling_begins(sale: Drawn) -> None:
     (waiting,) = sale.dags.frame_at(Moment(at=14_500, process=seats)).mailbox
     assert (waiting.tag, waiting.waiting_ns, waiting.sender) == ("{:reserve, _, _}", 1_500, sale.process("client"))
     assert sale.dags.frame_at(Moment(at=15_000, process=seats)).mailbox == []
+
+
+def test_what_is_more_than_a_person_looks_at_is_counted(drawn: Draw) -> None:
+    sent = [f"{n} main -> slow cast {{:job, {n}}} arrives {n + 1}" for n in range(1, 1_203, 2)]
+    calls = [f"{2_000 + n} slow call Deep.down({n})" for n in range(250)]
+    film = drawn("\n".join(["processes: main, slow", *sent, *calls]))
+    picture = film.dags.frame_at(Moment(at=UNKNOWN_TIME, event=film.event("slow", Kind.CALL, 249)))
+    assert (len(picture.mailbox), picture.waiting) == (500, 601)
+    assert [len(picture.stack), picture.deeper] == [200, True]
+    assert picture.stack == film.dags.code.stack(picture.stack[0].call)[:200]
+    assert len(film.dags.code.stack(picture.stack[0].call)) == 250
 
 
 def test_an_event_without_a_place_is_shown_where_its_frame_was(sale: Drawn) -> None:

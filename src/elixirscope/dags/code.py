@@ -11,7 +11,6 @@ from elixirscope.query.row import Row
 from elixirscope.query.values import Value
 from elixirscope.recording.format import Kind
 
-_STACK_LIMIT = 200
 _LOOK_BACK = 50  # events of a frame searched for one with a line
 _TAILS_SHOWN = 3  # of a loop that calls itself in tail position
 
@@ -62,14 +61,14 @@ class CodeDag(SqlDag):
         row = self.query.event(event)
         return self.query.find("calls", "call", event if row["kind"] == Kind.CALL else row["call"])
 
-    def stack(self, event: int) -> list[FrameRow]:
-        """The frames open at an event, innermost first, going on in the process that asked, and so on.
+    def stack(self, event: int, limit: int | None = None) -> list[FrameRow]:
+        """The frames open at an event, innermost first, going on in the process that asked, and so on; `limit` of them.
 
         A frame that was entered by a tail call is followed by the one that it took over from, which has ended.
         """
         rows, frame, remote, tails = list[FrameRow](), self.innermost(event), False, 0
         seen = set[int]()
-        while frame is not None and frame["call"] not in seen and len(rows) < _STACK_LIMIT:
+        while frame is not None and frame["call"] not in seen and len(rows) != limit:
             seen.add(frame["call"])
             rows.append(self.row(frame, remote=remote))
             remote = False

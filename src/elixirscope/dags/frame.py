@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from elixirscope.dags.code import FrameRow
 from elixirscope.dags.picture import Binding, Gap, Picture, Waiting
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
     from elixirscope.dags import Dags
 
 _CAUSES = 12
+_FRAMES_MOST = 200
 _MAILBOX_MOST = 500
+_NOBODYS: Final[NDArray[Any]] = np.empty(0, np.int64)
 _LATELY = 64  # events of a process among which it is seen whom it deals with
 _SERVERS = frozenset({"gen_server", "gen_statem", "agent"})
 
@@ -32,8 +35,10 @@ def frame_at(dags: Dags, moment: Moment, *, graph: bool = True) -> Picture:
     row = dags.state.labels.row(event) if event is not None else None
     at = row.at if row is not None and moment.event is not None else moment.at
     process = row.process if row is not None else moment.process
-    stack = dags.code.stack(event) if event is not None else []
+    frames = dags.code.stack(event, _FRAMES_MOST + 1) if event is not None else []
+    stack = frames[:_FRAMES_MOST]
     bindings = _bindings(dags, event) if event is not None else []
+    mailbox = _mailbox(dags, process, at) if process is not None else _NOBODYS
     innermost = stack[0] if stack and not stack[0].remote else None
     state = dags.state.view(event) if event is not None else None
     return Picture(
@@ -46,7 +51,9 @@ def frame_at(dags: Dags, moment: Moment, *, graph: bool = True) -> Picture:
         source=_source(dags, row, innermost, bindings) if row is not None else None,
         state=state,
         beside=_beside(dags, event, at, stack) if event is not None and state is None else None,
-        mailbox=_mailbox(dags, process, at) if process is not None else [],
+        mailbox=_waiting(dags, mailbox[:_MAILBOX_MOST], at),
+        deeper=len(frames) > len(stack),
+        waiting=len(mailbox),
         graph=dags.interaction.graph(at) if graph else None,
         causes=dags.causality.why(event, limit=_CAUSES) if event is not None else [],
         performance=dags.performance.spent(innermost.call) if innermost else None,
@@ -109,11 +116,16 @@ def _source(dags: Dags, row: EventRow, frame: FrameRow | None, bindings: list[Bi
     return source_view(dags.query, file, line, values)
 
 
-def _mailbox(dags: Dags, process: int, at: int) -> list[Waiting]:
+def _mailbox(dags: Dags, process: int, at: int) -> NDArray[Any]:
+    """The numbers of the messages that wait in a mailbox, the oldest first."""
     waiting = mailboxes(dags.query, at)
     mine = waiting[dags.query.column("messages", "to_process")[waiting] == process]
-    mine = mine[np.argsort(dags.query.column("messages", "received_at")[mine], kind="stable")][:_MAILBOX_MOST]
-    rows = dags.query.recording.table("messages").take(mine).to_pylist()
+    order: NDArray[Any] = np.argsort(dags.query.column("messages", "received_at")[mine], kind="stable")
+    return np.asarray(mine[order])
+
+
+def _waiting(dags: Dags, messages: NDArray[Any], at: int) -> list[Waiting]:
+    rows = dags.query.recording.table("messages").take(messages).to_pylist()
     return [
         Waiting(r["message"], r["from_process"], r["tag"], r["sent_at"], r["received_at"], at - r["received_at"])
         for r in rows

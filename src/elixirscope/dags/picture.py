@@ -45,7 +45,11 @@ class Gap(msgspec.Struct, frozen=True):
 
 
 class Picture(msgspec.Struct, frozen=True):
-    """The synchronised picture. `event` is the last event of the process (or of all) at or before the moment."""
+    """The synchronised picture. `event` is the last event of the process (or of all) at or before the moment.
+
+    `stack` and `mailbox` hold what a person looks at, the innermost frames and the messages that have waited longest;
+    `deeper` says whether there are more frames, `waiting` how many messages there are.
+    """
 
     moment: Moment
     event: EventRow | None
@@ -55,6 +59,8 @@ class Picture(msgspec.Struct, frozen=True):
     state: StateView | None
     beside: StateView | None  # where the process keeps no state: of the server that it deals with
     mailbox: list[Waiting]
+    deeper: bool
+    waiting: int
     graph: Graph | None  # None where it was not asked for
     causes: list[Step]
     performance: Spent | None

@@ -233,6 +233,9 @@ export interface Picture {
   source: Source | null
   state: StateAt | null
   mailbox: Waiting[]
+  /** Whether there are more frames than the stack tells, and how many messages wait in all. */
+  deeper: boolean
+  waiting: number
   beside: StateAt | null
   causes: Step[]
   performance: {
