@@ -79,6 +79,10 @@ def _unnamed(cdp: CDPSession) -> list[str]:
 
 def test_every_view_tells_its_parts_and_shows_the_keyboards_focus(page: Page, sale: int) -> None:
     go(page, sale)
+    expect(page.get_by_role("heading", level=1)).to_have_text("ElixirScope")
+    borders = page.get_by_role("separator")
+    expect(borders.first).to_be_visible()
+    expect(borders.and_(page.locator(":not([aria-valuenow])"))).to_have_count(0)
     cdp = page.context.new_cdp_session(page)
     for view in _VIEWS:
         page.get_by_test_id(f"tab-{view}").click()
