@@ -90,7 +90,13 @@ class Live:
         with kernels.beside():  # else an event would wait for machine code, up to some seconds
             return self._refresh(whole)
 
+    @property
+    def aside(self) -> float:
+        """Seconds of the processor that the last `refresh` took to tell anew what is known as a whole."""
+        return self._seldom.cost
+
     def _refresh(self, whole: bool) -> bool:
+        self._seldom.cost = 0.0
         now = self._now()
         grown = self._joiner.grow(self.path / "raw", now)
         self.late += grown.late
@@ -214,6 +220,7 @@ class _Seldom:
 
     def __init__(self) -> None:
         self._next = self._began = 0.0
+        self.cost = 0.0  # of the last time, in seconds
 
     @property
     def due(self) -> bool:
@@ -223,7 +230,7 @@ class _Seldom:
         self._began = time.thread_time()
 
     def __exit__(self, *_: object) -> None:
-        cost = time.thread_time() - self._began
+        cost = self.cost = time.thread_time() - self._began
         self._next = time.monotonic() + cost * ((_SHARE if cost < _LONG_S else 2 * _SHARE) - 1)
 
 

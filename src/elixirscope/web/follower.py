@@ -30,6 +30,9 @@ application's. Waiting for a processor is no work, and makes no pause longer."""
 BEHIND_S: Final = 0.15
 """A look takes longer when more happens than can be followed. Then it is not tried at the application's cost."""
 
+MUCH_S: Final = 0.04
+"""Looks take longer, on average, when following so much would slow the application."""
+
 SHARE_BEHIND: Final = 30
 """The pause then, in the same measure."""
 
@@ -83,8 +86,10 @@ class Follower(threading.Thread):
             self._keeping = threading.Thread(target=self._keep_sources, name="sources", daemon=True)
             self._keeping.start()
         took = time.thread_time() - began
+        took -= self._live.aside  # which has its own share of the time
         self._cost += (took - self._cost) / _LATELY
-        return SHARE_BEHIND * took if took > BEHIND_S else max(PAUSE_S, SHARE * self._cost)
+        much = took > BEHIND_S or self._cost > MUCH_S
+        return max(PAUSE_S, SHARE_BEHIND * took if much else SHARE * self._cost)
 
     def _keep_sources(self) -> None:
         """Many files may take a while, which no event is to wait for."""
