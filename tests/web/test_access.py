@@ -92,6 +92,7 @@ def test_every_view_tells_its_parts_and_shows_the_keyboards_focus(page: Page, sa
         page.keyboard.press("Tab")  # from now on the focus is the keyboard's
         assert page.evaluate(_UNSEEN) == [], view
         assert page.evaluate(_DANGLING) == [], view
+        assert page.locator("button button, button [tabindex='0'], a button").count() == 0, view
     for form in _FORMS:
         view = {"sky": "constellation"}.get(form.split("-")[0], form.split("-")[0])
         page.get_by_test_id(f"tab-{view}").click()
