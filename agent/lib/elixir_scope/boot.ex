@@ -133,8 +133,8 @@ defmodule ElixirScope.Boot do
 
   defp belongs?(module, names), do: String.starts_with?(Atom.to_string(module), names)
 
-  # The agent's modules, out of one file: for each that is read a thread of the VM is woken, and spins for half a
-  # millisecond when it has done. `build` names the agent, nil where there is no such file (it was compiled by Mix).
+  # The agent's modules, out of one file: for each that is read a thread of the VM is woken, and spins for a while
+  # when it has done. `build` names the agent, nil where there is no such file (it was compiled by Mix).
   defp agent do
     ebin = Path.dirname(:code.which(__MODULE__))
 
