@@ -157,6 +157,7 @@ defmodule ElixirScope.Capture.PipelineTest do
         spawn_monitor(fn ->
           for n <- Stream.iterate(1, &(&1 + 1)) do
             unquote(runtime).call(1, {n})
+            # So that it moves between schedulers; nothing waits for it.
             if rem(n, 100) == 0, do: Process.sleep(1)
           end
         end)

@@ -293,6 +293,7 @@ defmodule ElixirScope.Capture.VMTracerTest do
         Process.register(self(), :main)
         {:ok, here} = GenServer.start(Server, #{n}, name: :server)
         other = :"n#{3 - n}@127.0.0.#{3 - n}"
+        # The other node starts when it likes: asked again and again until it is there.
         connect = fn connect -> Node.connect(other) || (Process.sleep(20); connect.(connect)) end
         true = connect.(connect)
         ref = Process.monitor(here)
