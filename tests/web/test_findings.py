@@ -44,6 +44,31 @@ def test_a_crash_without_a_state_opens_on_the_panel_that_tells_of_it(
     assert complaints == []
 
 
+_CALM = """
+processes: main, box
+ 5   main starts box
+ 10  box callback Box.handle_cast(:one, 1) @ lib/box.ex:2
+ 20  box return {:noreply, 2}
+ 21  box state 2
+ 50  main -> box cast :two
+ 80  box callback Box.handle_cast(:two, 2) @ lib/box.ex:2
+ 81  box raise :error, :odd @ lib/box.ex:3
+ 90  box return {:noreply, 3}
+"""
+
+
+def test_without_a_finding_it_opens_where_code_runs_and_tells_of_exceptions(
+    browser: Browser, tmp_path: Path, complaints: list[str]
+) -> None:
+    with serving(Film.open(record(_CALM, tmp_path / "calm.scope"))) as server:
+        page = open_page(browser, server.url, complaints)
+        expect(page.get_by_test_id("findings")).to_contain_text("Nothing suspicious")
+        expect(page.get_by_test_id("findings")).to_contain_text("1 exception came up")
+        expect(page.get_by_test_id("moment")).to_contain_text("Box calls Box.handle_cast")  # the next after its middle
+        page.close()
+    assert complaints == []
+
+
 @pytest.mark.beam
 def test_a_flag_on_the_timeline_opens_its_step_of_the_story(page: Page, film: Film) -> None:
     page.locator("body").press("f")

@@ -36,9 +36,9 @@ def test_a_cone_is_lit_in_every_view_and_put_out(page: Page, charge: int) -> Non
     page.get_by_test_id("tab-messages").click()
     page.get_by_test_id("messages-list").click()
     page.locator("body").press("f")
-    expect(page.locator("[data-testid=message].outside").first).to_be_attached()
+    expect(page.locator("[data-testid=message].unlit").first).to_be_attached()
     page.get_by_test_id("cone").click()
-    expect(page.locator("[data-testid=message].outside")).to_have_count(0)
+    expect(page.locator("[data-testid=message].unlit")).to_have_count(0)
 
 
 def test_a_cone_tells_who_what_and_where_in_all_other_views(page: Page, film: Film, charge: int) -> None:
@@ -47,7 +47,7 @@ def test_a_cone_tells_who_what_and_where_in_all_other_views(page: Page, film: Fi
     go(page, charge)
     page.get_by_test_id("tab-causes").click()
     page.get_by_test_id("cone-forward").click()
-    expect(page.get_by_test_id("cone")).to_contain_text(f"{len(cone):,} events")
+    expect(page.get_by_test_id("cone")).to_contain_text(f"{len(cone):,}")
 
     unlit = page.locator(".unlit")
     rows = page.get_by_test_id("processes").locator("li:has([data-testid^=process-])")
@@ -85,7 +85,7 @@ def test_a_cone_tells_who_what_and_where_in_all_other_views(page: Page, film: Fi
     # Processes, and moments that were kept.
     page.get_by_test_id("tab-constellation").click()
     page.get_by_test_id("everybody").click()
-    expect(page.locator("[data-testid=constellation] .outside").first).to_be_attached()
+    expect(page.locator("[data-testid=constellation] .unlit").first).to_be_attached()
     page.locator("body").press("n")
     page.keyboard.press("Enter")
     go(page, 1)
@@ -142,5 +142,9 @@ def test_a_finding_explains_itself_step_by_step(page: Page) -> None:
     expect(told).to_contain_text("one request")
     page.locator("body").press("j")  # whoever moves on is told what happens there
     expect(told).not_to_contain_text("one request")
+    page.get_by_test_id("reel").last.click()
+    expect(evidence.last).to_have_attribute("aria-current", "step")
+    page.get_by_test_id("explain-first").click()
+    expect(step).to_contain_text("step 1 of")
     page.get_by_role("button", name="Close the story").click()
     expect(page.get_by_test_id("caption")).to_have_count(0)

@@ -51,6 +51,11 @@ describe.each(Object.entries(THEMES))('the palette of the %s theme', (_, colours
     expect(short.map(([pair, ratio]) => `${pair}: ${ratio.toFixed(2)}`)).toEqual([])
   })
 
+  it('has text that can be read where it stands back (4.5 : 1)', () => {
+    for (const where of ['ground', 'panel', 'raised'])
+      expect(contrast(of('dim'), of(where)), where).toBeGreaterThanOrEqual(4.5)
+  })
+
   it('has text that can be read on what is filled with a hue', () => {
     const pairs: [string, Rgb, Rgb][] = [
       ['on-accent on accent', of('on-accent'), of('accent')],

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { arc, arrange, fitted, forest } from './graph'
+import { arc, arrange, fitted, forest, placed } from './graph'
 import type { GraphEdge, GraphNode } from './types'
 
 const node = (process: number): GraphNode => ({
@@ -56,6 +56,19 @@ describe('the constellation', () => {
     expect(square.placed.get(1)!.y).toBeGreaterThan(flat.placed.get(1)!.y)
     expect(fitted(flat, 100, 9000).height).toBeLessThan(flat.height * 3)
     expect(fitted(flat, 0, 0)).toBe(flat)
+  })
+
+  it('is arranged so that it is drawn as large as its place allows', () => {
+    const crowd = Array.from({ length: 15 }, (_, index) => node(index))
+    const edges = [edge(0, 1, 'supervises')]
+    const scale = (wide: number, high: number): number => {
+      const { width, height } = placed(crowd, edges, [wide, high])
+      return Math.min(wide / width, high / height)
+    }
+    expect(placed(crowd, edges, [640, 360]).placed.size).toBe(15)
+    expect(scale(640, 360)).toBeGreaterThan(640 / arrange(crowd, edges, 6).width)
+    expect(scale(300, 900)).toBeGreaterThan(300 / arrange(crowd, edges, 6).width)
+    expect(scale(1600, 500)).toBeGreaterThanOrEqual(1)
   })
 
   it('draws arcs that stop at the rims', () => {

@@ -14,8 +14,8 @@ export interface Layout {
   height: number
 }
 
-export const GAP_X = 148
-export const GAP_Y = 92
+const GAP_X = 148
+const GAP_Y = 92
 const MOST_X = 1.5
 const MOST_Y = 2.2
 
@@ -43,8 +43,27 @@ function above(parent: Map<number, number>, from: number, wanted: number): boole
   return false
 }
 
-/** Leaves get a column each, parents stand over the middle of their children; wide families wrap. */
-export function arrange(nodes: GraphNode[], edges: GraphEdge[], columns = 8): Layout {
+const COLUMNS = [2, 3, 4, 5, 6, 8, 10, 12, 16]
+
+/** Arranged so that it is drawn as large as a place allows, spread out towards the shape of that. */
+export function placed(
+  nodes: GraphNode[],
+  edges: GraphEdge[],
+  [width, height]: [number, number],
+  gap = GAP_X,
+): Layout {
+  if (width <= 0 || height <= 0) return arrange(nodes, edges)
+  const scale = (layout: Layout): number => Math.min(width / layout.width, height / layout.height)
+  const all = COLUMNS.map((columns) => arrange(nodes, edges, columns, gap))
+  return fitted(
+    all.reduce((best, next) => (scale(next) > scale(best) ? next : best)),
+    width,
+    height,
+  )
+}
+
+/** Leaves get a column each, parents stand over the middle of their children; wide families wrap, and so do the lone. */
+export function arrange(nodes: GraphNode[], edges: GraphEdge[], columns = 8, gap = GAP_X): Layout {
   const parent = forest(nodes, edges)
   const children = new Map<number, GraphNode[]>()
   const roots: GraphNode[] = []
@@ -63,7 +82,7 @@ export function arrange(nodes: GraphNode[], edges: GraphEdge[], columns = 8): La
     const leaves = below.every((child) => !children.has(child.process))
     let taken = 0
     if (leaves && below.length > 4) {
-      const most = Math.max(4, Math.ceil(Math.sqrt(below.length * 0.8))) // about as wide as high
+      const most = Math.max(4, Math.min(columns, Math.ceil(Math.sqrt(below.length * 0.8)))) // about as wide as high
       const wide = Math.ceil(below.length / Math.ceil(below.length / most))
       below.forEach((child, index) => {
         put(child, left + (index % wide), row + 1 + Math.floor(index / wide))
@@ -77,8 +96,8 @@ export function arrange(nodes: GraphNode[], edges: GraphEdge[], columns = 8): La
     return columnsTaken
   }
   const put = (node: GraphNode, column: number, row: number): void => {
-    placed.set(node.process, { node, x: (column + 0.5) * GAP_X, y: (row + 0.5) * GAP_Y })
-    width = Math.max(width, (column + 1) * GAP_X)
+    placed.set(node.process, { node, x: (column + 0.5) * gap, y: (row + 0.5) * GAP_Y })
+    width = Math.max(width, (column + 1) * gap)
     height = Math.max(height, (row + 1) * GAP_Y)
   }
 
@@ -86,10 +105,9 @@ export function arrange(nodes: GraphNode[], edges: GraphEdge[], columns = 8): La
   for (const root of roots.filter((node) => children.has(node.process))) left += place(root, left, 0)
   const alone = roots.filter((node) => !children.has(node.process))
   const treeHeight = Math.round(height / GAP_Y)
-  const room = Math.max(2, columns - left, Math.ceil(Math.sqrt(alone.length * 0.8)))
-  const wide = Math.max(1, Math.min(room, Math.ceil(alone.length / Math.max(1, treeHeight))))
+  const wide = Math.max(1, Math.min(columns, Math.ceil(alone.length / Math.max(1, treeHeight))))
   alone.forEach((node, index) => put(node, left + (index % wide), Math.floor(index / wide)))
-  return { placed, width: Math.max(width, GAP_X), height: Math.max(height, GAP_Y) }
+  return { placed, width: Math.max(width, gap), height: Math.max(height, GAP_Y) }
 }
 
 /** The same spread out towards the shape of its place, up to a point: arcs and names then have room. */

@@ -1,8 +1,12 @@
+import { untrack } from 'svelte'
+import { api } from '../lib/api'
 import { platform } from '../lib/roster'
 import { hasFailed } from '../lib/testbars'
 import { focus } from './focus.svelte'
 import { live } from './live.svelte'
+import type { Moment } from '../lib/types'
 import { recording } from './recording.svelte'
+import { Resource } from './resource.svelte'
 import { stage } from './stage.svelte'
 import { viewport } from './viewport.svelte'
 
@@ -35,7 +39,27 @@ export function open(): void {
     if (recording.findings === null) return
     placed = true
     if (recording.findings.length > 0) stage.open(0)
-    else begin()
+    else {
+      begin()
+      begun = focus.moment
+    }
+  })
+
+  // Where no code runs there is little to see: it begins at the next call of the process, until somebody moves on.
+  let begun: Moment | null = null
+  const call = new Resource<{ moment: Moment | null }>()
+  $effect(() => {
+    const picture = focus.picture.value
+    if (begun === null || !picture || focus.moment !== begun) return
+    const event = picture.event?.event ?? null
+    if (event === null || picture.stack.length > 0) begun = null
+    else call.load(String(event), (signal) => api.step(event, 'next', 'process', 'call', signal))
+  })
+  $effect(() => {
+    const next = call.value?.moment
+    untrack(() => {
+      if (next && begun !== null && focus.moment === begun) focus.go({ ...next, call: null }, 'step')
+    })
   })
 
   $effect(() => stage.speak())
