@@ -7,7 +7,7 @@ from typing import Any
 
 from elixirscope.insight import Finding
 from elixirscope.insight.collapse import collapses
-from elixirscope.insight.crash import bad_values
+from elixirscope.insight.complaint import bad_values
 from elixirscope.insight.history import History
 from elixirscope.recording.terms import Atom
 from tests.insight.conftest import Investigate
@@ -236,7 +236,7 @@ worker exits {:function_clause, [{Odd.Worker, :handle_info, [{:tock, 1}, %{last:
 """)
     assert finding.title == "Crash: FunctionClauseError in Odd.Worker.handle_info/2"
     assert "no clause takes ({:tock, 1}, %{last: nil})" in finding.explanation
-    assert finding.evidence[0].text.removeprefix("#PID<0.100.0>") == " sent {:tock, 1}, the last that it got"
+    assert finding.evidence[0].text.removeprefix("#PID<0.100.0>") == " sent {:tock, 1}, which no clause takes"
     assert "a clause" in finding.suggestion
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
-from elixirscope.insight import tests
+from elixirscope.insight import gone, tests
 from elixirscope.insight.findings import Evidence
 from elixirscope.insight.history import History
 from elixirscope.insight.values import same
@@ -14,6 +13,13 @@ from elixirscope.query.row import Row
 RECENT = 64
 """Exits before one among which the server is sought whose death ended it."""
 
+PERIOD = 5 * 10**9
+"""Ns before a supervisor gave up within which deaths of the same child count: `max_seconds`, unless set otherwise."""
+
+_SIGNAL = "died with it"
+_REASON = "died with it (inferred from the same reason)"
+_AGAIN = "was started in its place, and died too"
+
 
 @dataclass
 class Collapse:
@@ -21,8 +27,9 @@ class Collapse:
 
     process: int
     exit_event: int
-    followers: list[tuple[int, int, bool]] = field(default_factory=list)  # (process, exit event, certain)
+    followers: list[tuple[int, int, str]] = field(default_factory=list)  # (process, exit event, how it went)
     gave_up: list[int] = field(default_factory=list)  # supervisors among them that would not restart it once more
+    again: list[int] = field(default_factory=list)  # those among them that were started in its place, and died too
 
 
 def collapses(history: History) -> list[Collapse]:
@@ -31,18 +38,19 @@ def collapses(history: History) -> list[Collapse]:
     ended = [row for row in history.query.processes if row["exit_event"] is not None]
     for row in sorted(ended, key=lambda row: int(row["exit_event"])):
         crashed = row["exit_kind"] in ("crash", "killed")
-        cause, certain = _followed(history, row, found, crashed)
+        cause, how = _followed(history, row, found, crashed)
         if cause is not None:
-            cause.followers.append((row["process"], row["exit_event"], certain))
+            cause.followers.append((row["process"], row["exit_event"], how))
             found[row["process"]] = cause
         elif row["exit_kind"] == "crash":
             found[row["process"]] = Collapse(row["process"], row["exit_event"])
     _given_up(history, found)
+    _asked_in_vain(history, found)
     roots = {id(collapse): collapse for collapse in found.values()}
     return list(roots.values())
 
 
-def _followed(history: History, row: Row, found: dict[int, Collapse], crashed: bool) -> tuple[Collapse | None, bool]:
+def _followed(history: History, row: Row, found: dict[int, Collapse], crashed: bool) -> tuple[Collapse | None, str]:
     event = history.event(row["exit_event"])
     cause = history.event(event["cause"]) if event else None
     if (
@@ -50,9 +58,9 @@ def _followed(history: History, row: Row, found: dict[int, Collapse], crashed: b
         and cause["process"] in found
         and history.processes[cause["process"]]["exit_event"] == cause["event"]
     ):
-        return found[cause["process"]], True
+        return found[cause["process"]], _SIGNAL
     if not crashed or not found:
-        return None, True
+        return None, ""
     reason = history.term(row["exit_value"])
     linked = {link["peer"] for link in history.query.find_all("links", "process", row["process"])}
     linked |= {link["process"] for link in history.query.find_all("links", "peer", row["process"])}
@@ -60,16 +68,17 @@ def _followed(history: History, row: Row, found: dict[int, Collapse], crashed: b
     for process, collapse in ((process, found[process]) for process in reversed(candidates)):
         other = history.term(history.processes[process]["exit_value"])
         if process in linked and same(reason, other):
-            return collapse, False
-        if isinstance(reason, tuple) and len(reason) == 2 and same(reason[0], other) and _is_call(reason[1]):
-            return collapse, False
-    return None, True
+            return collapse, _REASON
+        if isinstance(reason, tuple) and len(reason) == 2 and same(reason[0], other) and gone.is_call(reason[1]):
+            return collapse, _REASON
+    return None, ""
 
 
 def _given_up(history: History, found: dict[int, Collapse]) -> None:
     """Adds the supervisors that shut down because a child had died too often, and the children they shut down.
 
-    Nobody told them to: the order of a parent to shut down is an exit signal, which a supervisor receives.
+    Nobody told them to: the order of a parent to shut down is an exit signal, which a supervisor receives. The first
+    death of that child began it all, and those that were started in its place belong to it.
     """
     for row in history.query.processes:
         if row["kind"] != "supervisor" or row["exit_event"] is None or row["exit_kind"] != "shutdown":
@@ -79,23 +88,61 @@ def _given_up(history: History, found: dict[int, Collapse]) -> None:
         last = max(died, key=lambda p: int(p["exit_event"]), default=None)
         if last is None or history.query.find("processes", "predecessor", last["process"]) or _ordered(history, row):
             continue
-        collapse = found[last["process"]]
+        collapse = _begun(found, [p for p in died if _is_child(p, last) and p["end"] >= last["end"] - PERIOD])
         ended = [p for p in children if p["process"] not in found and last["exit_event"] < p["exit_event"]]
-        for process in [row, *(p for p in ended if p["exit_event"] < row["exit_event"])]:
-            collapse.followers.append((process["process"], process["exit_event"], True))
+        for process in (p for p in ended if p["exit_event"] < row["exit_event"]):
+            collapse.followers.append((process["process"], process["exit_event"], _SIGNAL))
             found[process["process"]] = collapse
+        how = "had restarted it too often and gave up"
+        collapse.followers.append((row["process"], row["exit_event"], how))
         collapse.gave_up.append(row["process"])
+        found[row["process"]] = collapse
+
+
+def _is_child(process: Row, other: Row) -> bool:
+    """Whether two lives are of one child of a supervisor, the one started in place of the other."""
+    if process["process"] == other["process"] or other["predecessor"] == process["process"]:
+        return True
+    if process["name"] is not None or other["name"] is not None:
+        return bool(process["name"] == other["name"])
+    return bool(process["module"] == other["module"] and process["incarnation"] != other["incarnation"])
+
+
+def _begun(found: dict[int, Collapse], deaths: list[Row]) -> Collapse:
+    """The collapse of the first of the deaths, with the others as what followed."""
+    first, *later = sorted(deaths, key=lambda p: int(p["exit_event"]))
+    collapse = found[first["process"]]
+    for other in {id(each): each for each in (found[p["process"]] for p in later) if each is not collapse}.values():
+        _join(found, collapse, other, _AGAIN)
+        collapse.again.append(other.process)
+    return collapse
+
+
+def _asked_in_vain(history: History, found: dict[int, Collapse]) -> None:
+    """Adds those that died because they asked a process that was gone: of what had ended that one, unless somebody had
+    handed it out though it was dead."""
+    for collapse in {id(each): each for each in found.values()}.values():
+        asked = gone.missed(history, history.processes[collapse.process])
+        cause = found.get(asked.life["process"]) if asked is not None and asked.life is not None else None
+        if asked is None or cause is None or cause is collapse or asked.holder is not None:
+            continue
+        how = f"died too: it asked {asked.name}, which was gone by then"
+        _join(found, cause, collapse, how)
+
+
+def _join(found: dict[int, Collapse], cause: Collapse, other: Collapse, how: str) -> None:
+    """Makes one collapse a part of another."""
+    cause.followers += [(other.process, other.exit_event, how), *other.followers]
+    cause.gave_up += other.gave_up
+    cause.again += other.again
+    for process in [process for process, each in found.items() if each is other]:
+        found[process] = cause
 
 
 def _ordered(history: History, supervisor: Row) -> bool:
     """Whether its parent had told the supervisor to end."""
     received = history.query.find_all("messages", "to_process", supervisor["process"])
     return any(m["kind"] == "exit" and m["from_process"] == supervisor["parent"] for m in received)
-
-
-def _is_call(term: Any) -> bool:
-    """`{GenServer, :call, [...]}`: the part of a reason that says that a request was under way."""
-    return isinstance(term, tuple) and len(term) == 3 and term[1] == "call"
 
 
 # What followed
@@ -106,11 +153,9 @@ def died_with(history: History, collapse: Collapse) -> list[Evidence]:
     return [
         history.evidence(
             event,
-            f"{history.label(process)} had restarted it too often and gave up"
-            if process in collapse.gave_up
-            else f"{history.label(process)} died with it{'' if certain else ' (inferred from the same reason)'}",
+            f"{history.label(process)} {how}",
         )
-        for process, event, certain in sorted(collapse.followers, key=lambda follower: follower[1])
+        for process, event, how in sorted(collapse.followers, key=lambda follower: follower[1])
     ]
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
 from elixirscope.insight import tests
 from elixirscope.insight.collapse import Collapse, died_with, tests_hit
+from elixirscope.insight.complaint import bad_values, stack_arguments
 from elixirscope.insight.findings import Evidence, Finding, Location
+from elixirscope.insight.gone import missed, nobody_there, not_restarted
 from elixirscope.insight.history import History
+from elixirscope.insight.masked import Masked, masked
+from elixirscope.insight.notices import notice, refused_message
 from elixirscope.insight.origin import Origin, Tracer, suspect
-from elixirscope.insight.values import Key, distinctive, leaves, pairs, parts, requested, same, short, struct_name
+from elixirscope.insight.values import duration, requested, same, short
 from elixirscope.query.names import mfa
 from elixirscope.query.row import Row
 from elixirscope.recording.terms import Atom
@@ -20,23 +23,7 @@ from elixirscope.recording.terms import Atom
 REPEATS = 20
 """Crashes at the same place that are traced one by one; the rest is only counted."""
 
-# Reasons and exception fields that hold the value they complain of, and how sure it is that the value is to blame:
-# a missing key may as well be the fault of the map.
-_CARRIES_VALUE = {
-    "badmatch": 1.0,
-    "case_clause": 1.0,
-    "try_clause": 1.0,
-    "with_clause": 1.0,
-    "badmap": 1.0,
-    "badfun": 1.0,
-}
-_OF_THE_VM = frozenset(
-    {"ArgumentError", "ArithmeticError", "FunctionClauseError", "UndefinedFunctionError", "BadMapError"}
-    | {"KeyError", "Protocol.UndefinedError", "BadFunctionError", "ErlangError"}
-)
 _UNMATCHED = frozenset({"MatchError", "CaseClauseError", "WithClauseError", "TryClauseError", "FunctionClauseError"})
-_OF_INTEGERS = frozenset({"div", "rem", "band", "bor", "bxor", "bnot", "bsl", "bsr"})
-_VALUE_FIELDS = {Atom("value"): 1.0, Atom("term"): 0.9}
 _LAST = 16  # messages among which one that asks for something is sought
 _REQUESTS = frozenset({"call", "cast", "info"})
 _STARTS = 8
@@ -92,13 +79,24 @@ def _exception(history: History, collapse: Collapse) -> Row | None:
 
 
 def _finding(history: History, collapse: Collapse, exception: Row | None, hit: list[Row]) -> Finding:
-    reason = history.term(history.processes[collapse.process]["exit_value"])
-    frame = _raising_frame(history, collapse, exception)
+    life = history.processes[collapse.process]
+    if (asked := missed(history, life)) is not None:
+        return _weighed(history, nobody_there(history, life, asked), collapse, hit)
+    reason, frame = history.term(life["exit_value"]), _raising_frame(history, collapse, exception)
+    if (hidden := masked(history, frame)) is not None:
+        second, exception = exception or {}, hidden.exception
+        reason, frame = hidden.reason, hidden.frame
     label = history.label(collapse.process)
     what = (exception or {}).get("type") or short(reason)
     text = _refused_arguments(reason) or (exception or {}).get("text") or short(reason, 160)
     origin = _origin(history, collapse, exception, frame, reason)
-    evidence = list(reversed(origin.steps)) if origin else _trigger(history, collapse, frame)
+    given = _refused(reason)
+    told = notice(
+        history, collapse.process, _function(history, frame, exception) or label, given, _event(collapse, exception)
+    )
+    evidence = (
+        [told.step] if told else list(reversed(origin.steps)) if origin else _trigger(history, collapse, frame, given)
+    )
     where = _function(history, frame, exception)
     at = f" in {where}" if where else ""
     evidence.append(
@@ -106,17 +104,51 @@ def _finding(history: History, collapse: Collapse, exception: Row | None, hit: l
             _event(collapse, exception), f"{label} crashed{at}: {text}", call=frame["call"] if frame else None
         )
     )
+    if hidden is not None:
+        evidence.append(_hid(history, collapse, hidden, second))
     evidence += died_with(history, collapse)
     evidence += [tests.failure(history, test) for test in hit if test["result"] == "failed"]
+    explanation = _explanation(history, collapse, what, text, where, origin, hit)
+    suggestion = _suggestion(history, frame, origin, what, where)
+    if told is not None:
+        explanation, suggestion = f"{explanation} {told.why}", told.advice
+    if hidden is not None:
+        name, other = history.name(hidden.terminate), second.get("type") or "an exception"
+        explanation += f" {name} was run because of that, failed too, and so hid it: the log names {other} alone."
+        suggestion += f" And let {name} expect every state that the process may be in."
     return Finding(
         kind="crash",
-        title=_title(history, what, where or label, frame, origin, len(collapse.followers)),
+        title=_title(history, collapse, what, where or label, frame, origin),
         confidence=round(_confidence(origin, frame, hit), 2),
         location=_location(history, frame, exception, origin),
         evidence=evidence,
-        explanation=_explanation(history, collapse, what, text, where, origin, hit),
-        suggestion=_suggestion(history, frame, origin, what, where) + _apart(history, collapse),
+        explanation=explanation,
+        suggestion=suggestion + _apart(history, collapse),
     )
+
+
+def _weighed(history: History, finding: Finding, collapse: Collapse, hit: list[Row]) -> Finding:
+    """A finding with what followed, and the tests that it failed or that passed all the same."""
+    failed = [tests.failure(history, test) for test in hit if test["result"] == "failed"]
+    passed = hit and not failed
+    return msgspec.structs.replace(
+        finding,
+        confidence=round(finding.confidence * (0.4 if passed else 1.0), 2),
+        evidence=[*finding.evidence, *died_with(history, collapse), *failed],
+    )
+
+
+def _hid(history: History, collapse: Collapse, hidden: Masked, second: Row) -> Evidence:
+    name, frame = history.name(hidden.terminate), hidden.terminate
+    text = f"{name} was run because of that, and failed itself: {second.get('type')} ({second.get('text')})"
+    return history.evidence(collapse.exit_event, text, call=frame["call"])
+
+
+def _refused(reason: Any) -> Any:
+    """The first argument that no clause took."""
+    if isinstance(reason, tuple) and len(reason) == 2 and same(reason[0], Atom("function_clause")):
+        return next(iter(stack_arguments(reason[1] if isinstance(reason[1], list) else [])), None)
+    return None
 
 
 def _event(collapse: Collapse, exception: Row | None) -> int:
@@ -159,73 +191,11 @@ def _origin(
     return None
 
 
-def bad_values(reason: Any, arguments: Any, text: str = "") -> Iterator[tuple[Any, float]]:
-    """The values that an exit reason complains of and how sure that is, the most telling first.
-
-    `arguments` are those of the raising frame: what looks absent among them, or is kept under what the message `text`
-    names, comes last.
-    """
-    inner, stack = (
-        reason if isinstance(reason, tuple) and len(reason) == 2 and isinstance(reason[1], list) else (reason, [])
-    )
-    name = struct_name(inner)
-    if isinstance(inner, tuple) and len(inner) >= 2 and inner[0] in _CARRIES_VALUE:
-        yield inner[1], _CARRIES_VALUE[inner[0]]
-    if isinstance(inner, tuple) and len(inner) >= 2 and inner[0] == "badkey":
-        yield from _without_key(*inner[1:3])
-    if name is not None:
-        fields = {step.key: value for step, value in parts(inner) if isinstance(step, Key)}
-        for field_name, trust in _VALUE_FIELDS.items():
-            if not same(fields.get(field_name, Atom("nil")), Atom("nil")):
-                yield fields[field_name], trust
-        if name == "KeyError":
-            yield from _without_key(fields.get(Atom("key"), Atom("nil")))
-    given = _stack_arguments(stack)
-    yield from ((value, 1.0) for value in given if suspect(value))
-    if given and (inner == "function_clause" or name == "FunctionClauseError"):
-        inside = [value for value in leaves(tuple(given)) if suspect(value)]
-        yield from ((value, 0.8) for value in inside if len(inside) == 1)
-        telling = [value for value in given if distinctive(value)]
-        yield from ((value, 0.85 if len(telling) == 1 else 0.6) for value in telling)
-        return  # what was refused is known: nothing else is to blame
-    if inner == "badarith":
-        wanted = int if given and stack[0][1] in _OF_INTEGERS else int | float
-        yield from ((value, 1.0) for value in given if not isinstance(value, wanted))
-    if stack and isinstance(stack[0], tuple) and stack[0] and stack[0][0] == "nil":
-        yield Atom("nil"), 1.0
-    said_so = name is not None and name not in _OF_THE_VM  # its author knew what was wrong: not just any nil
-    if isinstance(arguments, tuple) and not said_so:
-        yield from ((value, 0.8) for value in arguments if suspect(value))
-        absent = [value for value in leaves(arguments) if suspect(value)]
-        yield from ((value, 0.6) for value in absent if len(absent) == 1)
-    if text:
-        yield from ((value, 0.8) for value in kept_under(arguments, text) if suspect(value))
-
-
-def _without_key(key: Any, term: Any = None) -> Iterator[tuple[Any, float]]:
-    """What may be wrong where a key is missing: the term that has it not; the key only if it is no atom, which the
-    code itself most likely names."""
-    if term is not None:
-        yield term, 1.0 if suspect(term) else 0.8
-    if not isinstance(key, Atom):
-        yield key, 0.7
-
-
-def kept_under(arguments: Any, text: str) -> Iterator[Any]:
-    """What maps among the arguments keep under a key that the text of an exception names."""
-    for step, value in pairs(arguments):
-        if isinstance(step, Key) and distinctive(step.key) and short(step.key) in text:
-            yield value
-
-
-def _stack_arguments(stack: list[Any]) -> list[Any]:
-    if stack and isinstance(stack[0], tuple) and len(stack[0]) > 2 and isinstance(stack[0][2], list):
-        return stack[0][2]
-    return []
-
-
-def _trigger(history: History, collapse: Collapse, frame: Row | None) -> list[Evidence]:
+def _trigger(history: History, collapse: Collapse, frame: Row | None, refused: Any) -> list[Evidence]:
     """Without a bad value: the message that was being handled; the last that came, if no code was seen handling it."""
+    message = refused_message(history, collapse.process, refused, collapse.exit_event) if refused is not None else None
+    if message is not None:
+        return [_sent(history, message, "which no clause takes")]
     if frame is None:
         last = history.query.find_before(
             "messages", "to_process", collapse.process, "message", collapse.exit_event, _LAST
@@ -269,7 +239,7 @@ def _refused_arguments(reason: Any) -> str | None:
     if not (isinstance(reason, tuple) and len(reason) == 2 and reason[0] in _REFUSALS):
         return None
     stack = reason[1] if isinstance(reason[1], list) else []
-    given = _stack_arguments(stack)
+    given = stack_arguments(stack)
     if not given:
         return None
     arguments = f"({', '.join(short(value, 40) for value in given)})"
@@ -292,6 +262,8 @@ def _location(history: History, frame: Row | None, exception: Row | None, origin
         return origin.location
     if frame is not None:
         line = (exception or {}).get("line")
+        if exception is not None and (head := _head(history, frame, exception)) is not None:
+            return head
         return history.place(frame, line) if line else history.clause(frame)
     if exception is not None and exception["module"]:
         return Location(
@@ -304,13 +276,24 @@ def _location(history: History, frame: Row | None, exception: Row | None, origin
     return None
 
 
+def _head(history: History, frame: Row, exception: Row) -> Location | None:
+    """Where a function begins that refused its arguments, and so was never entered."""
+    names = ("module", "function", "arity")
+    module, function, arity = (exception[name] for name in names)
+    callback = function == frame["function"]  # whose arguments may lack one in the stack trace
+    if exception["type"] != "FunctionClauseError" or callback or module != frame["module"]:
+        return None
+    site = history.site(frame["site"]) or {}
+    return Location(module, function, arity or 0, site.get("file") or "", exception["line"] or 0)
+
+
 def _elsewhere(frame: Row | None, origin: Origin | None) -> bool:
     return (
         origin is not None and origin.maker is not None and frame is not None and origin.maker["call"] != frame["call"]
     )
 
 
-def _title(history: History, what: str, at: str, frame: Row | None, origin: Origin | None, followers: int) -> str:
+def _title(history: History, collapse: Collapse, what: str, at: str, frame: Row | None, origin: Origin | None) -> str:
     if what == _CALLS_ITSELF:
         return f"Deadlock: {at} calls its own process"
     made = (
@@ -318,7 +301,11 @@ def _title(history: History, what: str, at: str, frame: Row | None, origin: Orig
         if origin and origin.maker and _elsewhere(frame, origin)
         else ""
     )
-    took = f" ({followers + 1} processes died)" if followers else ""
+    again = ""
+    if collapse.gave_up and collapse.again:
+        times = f"{len(collapse.again)} times" if len(collapse.again) > 1 else "once"
+        again = f"; restarted {times}, until {history.label(collapse.gave_up[0])} gave up"
+    took = f"{again} ({len(collapse.followers) + 1} processes died)" if collapse.followers else ""
     return f"Crash: {what} in {at}{made}{took}"
 
 
@@ -346,12 +333,32 @@ def _explanation(
         sentences.append(f"The bad value, {short(origin.value)}, {verb} {where}{process}: {because}.")
     elif origin is not None:
         sentences.append(f"The bad value can be followed only so far: it {origin.terminator}.")
-    if collapse.followers:
-        names = ", ".join(dict.fromkeys(history.label(process) for process, _, _ in collapse.followers))
+    if len(collapse.followers) > len(collapse.again):
+        lives = (process for process, _, _ in collapse.followers if process not in collapse.again)
+        names = ", ".join(dict.fromkeys(history.label(process) for process in lives))
         sentences.append(f"{names} died only because of that.")
+    sentences += _storm(history, collapse)
+    if any(test["result"] == "failed" and "no process" in (test["text"] or "") for test in hit):
+        lived = not_restarted(history, history.processes[collapse.process])
+        sentences += [lived] if lived else []
     if hit and all(test["result"] == "passed" for test in hit):
         sentences.append("The test that was running passed, so this crash may be what it wants.")
     return " ".join(sentences)
+
+
+def _storm(history: History, collapse: Collapse) -> list[str]:
+    """How a supervisor came to give up: restarting did not mend what was wrong."""
+    if not collapse.gave_up or not collapse.again:
+        return []
+    last = history.processes[collapse.again[-1]]
+    took = duration(int(last["end"] - history.processes[collapse.process]["end"]))
+    supervisor = history.label(collapse.gave_up[0])
+    found = history.query.find("exceptions", "exit_event", last["exit_event"])
+    of = f" of {found['type']} in {mfa(found)}" if found and found["module"] else ""
+    return [
+        f"{supervisor} started it again {len(collapse.again)} times within {took}, the last died{of}: what is wrong"
+        f" outlives a restart. So {supervisor} gave up, and ended with all its children."
+    ]
 
 
 def _suggestion(history: History, frame: Row | None, origin: Origin | None, what: str, where: str | None) -> str:
@@ -363,10 +370,10 @@ def _suggestion(history: History, frame: Row | None, origin: Origin | None, what
             return f"Let {user} expect {value}, or find out in {maker} why it came to that."
         instead = f"Let {maker} refuse what it cannot answer, instead of passing {value} on to {user}"
         return f"{instead}; or give that a clause for it." if what == "FunctionClauseError" else f"{instead}."
+    if where is not None and what == "FunctionClauseError" and (frame is None or where != history.name(frame)):
+        return f"Give {where} a clause for it, or see why it was called so."
     if frame is not None:
         return f"Check what {history.name(frame)} is given, and decide there what should happen with it."
-    if where is not None and what == "FunctionClauseError":
-        return f"Give {where} a clause for it, or see why it was called so."
     return "Look at the last events of the process before it ended."
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from elixirscope.insight import tests
 from elixirscope.insight.assertion import Assertion, awaited, line_of, refused
 from elixirscope.insight.changes import told
-from elixirscope.insight.crash import bad_values
+from elixirscope.insight.complaint import bad_values
 from elixirscope.insight.findings import Finding, Location
 from elixirscope.insight.history import History
 from elixirscope.insight.origin import Origin, Tracer, suspect

@@ -8,7 +8,7 @@ import msgspec
 
 from elixirscope.moment import Moment
 
-FindingKind = Literal["crash", "race", "deadlock", "timeout", "test", "overload", "repetition", "leak"]
+FindingKind = Literal["crash", "race", "deadlock", "timeout", "unread", "test", "overload", "repetition", "leak"]
 
 
 class Location(msgspec.Struct, frozen=True):

@@ -77,7 +77,7 @@ def unanswered(history: History) -> Iterator[Wait]:
     """The requests that were given up (`ended`) and those still open, in order; not those whose server had died."""
     frames = _waiting_frames(history)
     for row in history.query.rows(_UNANSWERED, [SAMPLES]):
-        ended = _went_on(history, row)
+        ended = went_on(history, row)
         until = ended["at"] if ended else int(history.recording.info.duration_ns)
         if _ended_by(history, row["server"], until):
             continue
@@ -154,7 +154,7 @@ def _waiting_frames(history: History) -> dict[int, int]:
     return {int(m): int(f) for f, m in zip(found.frame, found.message, strict=True) if f >= 0}
 
 
-def _went_on(history: History, request: Row) -> Row | None:
+def went_on(history: History, request: Row) -> Row | None:
     """The first event of the client after its request that it made itself, or that says that it stopped waiting."""
     mine = history.query.events_of(request["client"])
     first = int(np.searchsorted(mine, request["send_event"], side="right"))
