@@ -112,5 +112,30 @@ defmodule ElixirScope.Capture.OtherTracersTest do
         refute Enum.any?(RawFiles.metas(raw), &match?(%{what: :coverage, subject: "VM events"}, &1))
       end
     end
+
+    test "#{engine}: a process that the program traces is left to it", %{tmp_dir: dir} do
+      %{raw: raw, output: output} =
+        record(
+          dir,
+          """
+          defmodule Own do
+            def run do
+              pid = spawn(fn -> receive do :end -> :ok end end)
+              count = :erlang.trace(pid, true, [:procs])
+              send(pid, :end)
+              {count, receive do {:trace, ^pid, :exit, reason} -> reason end}
+            end
+          end
+
+          IO.inspect(Own.run())
+          """,
+          "",
+          @engine
+        )
+
+      assert output == "{1, :normal}\n"
+      reasons = for %{what: :coverage, reason: reason} <- RawFiles.metas(raw), do: reason
+      assert "the program traces this process itself" in reasons == TraceSession.legacy?()
+    end
   end
 end

@@ -79,4 +79,30 @@ defmodule ElixirScope.AST.Forms do
   defp mentions?({:atom, _, atom}, atom), do: true
   defp mentions?(tuple, atom) when is_tuple(tuple), do: mentions?(Tuple.to_list(tuple), atom)
   defp mentions?(_, _), do: false
+
+  @doc "The same with each call of the function `from` going to `to`, which takes as many arguments."
+  @spec redirect([tuple], {module, atom, arity}, {module, atom}) :: [tuple]
+  def redirect(forms, from, to) do
+    Enum.map(forms, fn
+      {:function, _, _, _, _} = function -> calls(function, from, to)
+      form -> form
+    end)
+  end
+
+  defp calls({:call, anno, {:remote, _, {:atom, _, module}, {:atom, _, function}} = callee, args}, from, to) do
+    args = calls(args, from, to)
+    {to_module, to_function} = to
+
+    if {module, function, length(args)} == from,
+      do: {:call, anno, {:remote, anno, {:atom, anno, to_module}, {:atom, anno, to_function}}, args},
+      else: {:call, anno, callee, args}
+  end
+
+  defp calls([head | tail], from, to), do: [calls(head, from, to) | calls(tail, from, to)]
+
+  defp calls(tuple, from, to) when is_tuple(tuple) do
+    tuple |> Tuple.to_list() |> calls(from, to) |> List.to_tuple()
+  end
+
+  defp calls(other, _from, _to), do: other
 end

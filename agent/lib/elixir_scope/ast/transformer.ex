@@ -29,6 +29,9 @@ defmodule ElixirScope.AST.Transformer do
     module_info: 1
   ]
 
+  # Before OTP 27 a process has one tracer: a program that traces gets it.
+  @first_served {ElixirScope.Capture.VMTracer, :traced_by_program}
+
   @type level :: :off | :state | :calls | :values | :full
   @type info :: %{required(:module) => module, required(:file) => binary, optional(atom) => term}
 
@@ -68,7 +71,7 @@ defmodule ElixirScope.AST.Transformer do
       {:skip, :nothing_selected}
     else
       info = %{module: module, file: opts[:file] || Forms.file(forms), behaviours: Forms.behaviours(forms)}
-      {:ok, forms, info, Enum.reverse(st.sites)}
+      {:ok, Forms.redirect(forms, {:erlang, :trace, 3}, @first_served), info, Enum.reverse(st.sites)}
     end
   end
 

@@ -137,6 +137,23 @@ defmodule ElixirScope.Capture.VMTracer do
     end
   end
 
+  @doc "Stands for `:erlang.trace/3` in instrumented code: a process that it asks for, and that has room for one tracer, is left to it."
+  @spec traced_by_program(term, term, term) :: term
+  def traced_by_program(who, how, flags) do
+    if how == true and is_pid(who), do: left(who, Native.tracer() || collector())
+    :erlang.trace(who, how, flags)
+  end
+
+  defp left(pid, tracer) do
+    if tracer != nil and TraceSession.legacy?() and TraceSession.ours?(pid, tracer) do
+      TraceSession.stop(pid, [:all])
+      not_covered("VM events of #{inspect(pid)}", "the program traces this process itself")
+    end
+  rescue
+    # It has ended: the program is told so.
+    ArgumentError -> :ok
+  end
+
   defp foreign(:new_processes), do: taken("another tool traces new processes")
   defp foreign(pid), do: not_covered("VM events of #{inspect(pid)}", "another tool traces this process")
 

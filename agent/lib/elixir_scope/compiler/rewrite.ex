@@ -6,6 +6,7 @@ defmodule ElixirScope.Compiler.Rewrite do
   are compiled and about to start; a test ends; the VM halts). So the few functions concerned are wrapped.
   """
 
+  alias ElixirScope.AST.Forms
   alias ElixirScope.Compiler.Beam
 
   @type edit ::
@@ -81,12 +82,7 @@ defmodule ElixirScope.Compiler.Rewrite do
     end)
   end
 
-  defp apply_edit({:redirect, from, to}, forms) do
-    Enum.map(forms, fn
-      {:function, _, _, _, _} = function -> redirect(function, from, to)
-      form -> form
-    end)
-  end
+  defp apply_edit({:redirect, from, to}, forms), do: Forms.redirect(forms, from, to)
 
   defp wrapping(name, arity, original, {module, function}) do
     variables = for i <- 1..arity//1, do: {:var, 0, :"Argument#{i}"}
@@ -95,21 +91,4 @@ defmodule ElixirScope.Compiler.Rewrite do
     call = {:call, 0, {:remote, 0, {:atom, 0, module}, {:atom, 0, function}}, [list, {:fun, 0, {:clauses, [inner]}}]}
     {:function, 0, name, arity, [{:clause, 0, variables, [], [call]}]}
   end
-
-  defp redirect({:call, anno, {:remote, _, {:atom, _, module}, {:atom, _, function}} = callee, args}, from, to) do
-    args = Enum.map(args, &redirect(&1, from, to))
-    {to_module, to_function} = to
-
-    if {module, function, length(args)} == from,
-      do: {:call, anno, {:remote, anno, {:atom, anno, to_module}, {:atom, anno, to_function}}, args},
-      else: {:call, anno, callee, args}
-  end
-
-  defp redirect(list, from, to) when is_list(list), do: Enum.map(list, &redirect(&1, from, to))
-
-  defp redirect(tuple, from, to) when is_tuple(tuple) do
-    tuple |> Tuple.to_list() |> Enum.map(&redirect(&1, from, to)) |> List.to_tuple()
-  end
-
-  defp redirect(other, _from, _to), do: other
 end
