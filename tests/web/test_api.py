@@ -86,7 +86,11 @@ def test_the_timeline_is_never_silently_cut(client: httpx.Client) -> None:
     assert whole["from"] == 0
     assert whole["to"] == duration
     assert whole["detail"] == ("density" if whole["truncated"]["spans"] else "spans")
-    lane = next(lane["process"] for lane in whole["lanes"] if lane.get("spans"))
+    lane, spans = next((lane["process"], lane["spans"]) for lane in whole["lanes"] if lane.get("spans"))
+    call, start, end, depth, label, *_ = spans[0]  # as the page reads them
+    frame = ask(client, "frame", at=start, call=call)["stack"][0]
+    assert (frame["call"], frame["start"], frame["end"], depth) == (call, start, end, 0)
+    assert label.endswith(f"{frame['function']}/{frame['arity']}")
     one = ask(client, "timeline", width=1000, processes=str(lane))
     assert [lane_["process"] for lane_ in one["lanes"]] == [lane]
 

@@ -44,7 +44,8 @@ class MessageRow(msgspec.Struct, frozen=True):
 
 class MessagePage(msgspec.Struct, frozen=True):
     """A page of messages from `offset` on; `total` counts all that match, of those found so far: `complete` says that
-    all values were searched, `searched` how many of `values`. Ask again to go on searching.
+    all values were searched, `searched` how many of `values`. Ask again to go on searching. `held`: the page is the one
+    that the question said is at hand, and its messages are not told again.
     """
 
     total: int
@@ -53,6 +54,7 @@ class MessagePage(msgspec.Struct, frozen=True):
     complete: bool
     searched: int
     values: int
+    held: bool = False
 
 
 class CallRow(msgspec.Struct, frozen=True):
@@ -91,13 +93,13 @@ def messages_page(
     offset: int = 0,
     pattern: str | None = None,
     around: int | None = None,
-    rows: int | None = None,
+    held: tuple[int, int] | None = None,
 ) -> MessagePage:
     """Messages sent in [start, end) ns by or to `processes`, in order of time; `search` is looked for in their kinds,
     tags, names, and in the strings and atoms of their values, and a `pattern` (see `query.patterns`) in their values,
     for some seconds. `around`: the page on which the last message sent by then (ns) is, rather than the one at
-    `offset`; it is the same one for any window that it fits in. `rows`: only so many of the page's first messages are
-    told. Raises `UsageError` for what is no pattern.
+    `offset`; it is the same one for any window that it fits in. `held`: the first message of a page of the same
+    `processes` that is at hand, and how many are on it. Raises `UsageError` for what is no pattern.
     """
     found: range | NDArray[Any] = query.indexes.messages(processes)
     scans = list[Scan]()
@@ -115,12 +117,12 @@ def messages_page(
         row = max(first, min(_sent_before(query, found, around + 1), last) - 1)
         offset = max(first, min(row // max(1, limit) * limit, last - limit)) - first
     low = min(first + max(0, offset), last)
-    told = limit if rows is None else min(rows, limit)
-    page = query.indexes.take("messages", np.asarray(found[low : min(low + told, last)]))
+    page = np.asarray(found[low : min(low + limit, last)])
     values = len(query.recording.values)
     searched = min((one.searched for one in scans), default=values)
-    shown = [message_row(query, row) for row in page]
-    return MessagePage(max(0, last - first), max(0, offset), shown, searched >= values, searched, values)
+    same = len(page) > 0 and held == (int(query.column("messages", "message")[page[0]]), len(page))
+    shown = [] if same else [message_row(query, row) for row in query.indexes.take("messages", page)]
+    return MessagePage(max(0, last - first), max(0, offset), shown, searched >= values, searched, values, same)
 
 
 def _sent_before(query: QueryCoordinator, messages: range | NDArray[Any], at: int | None) -> int:

@@ -50,8 +50,8 @@ class Density(msgspec.Struct):
     errors: list[int]
 
 
-class Span(msgspec.Struct, frozen=True):
-    """A frame; `end` is None while open."""
+class Span(msgspec.Struct, frozen=True, array_like=True):
+    """A frame; `end` is None while open. A page of thousands is told as arrays, not with the names of the fields."""
 
     call: int
     start: int
@@ -63,7 +63,7 @@ class Span(msgspec.Struct, frozen=True):
     external: bool
 
 
-class Mark(msgspec.Struct, frozen=True):
+class Mark(msgspec.Struct, frozen=True, array_like=True):
     """A moment that stands out, or the first of `count` of one kind that are too close to each other to be drawn.
     `calm`: an exit that was meant.
     """
@@ -84,7 +84,7 @@ class Lane(msgspec.Struct, omit_defaults=True):
     spans: list[Span] | None = None
 
 
-class Arrow(msgspec.Struct, frozen=True):
+class Arrow(msgspec.Struct, frozen=True, array_like=True):
     """A message between two lanes."""
 
     message: int

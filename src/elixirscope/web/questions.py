@@ -156,6 +156,9 @@ def step(film: Film, ask: Parameters) -> Answer:
 
 def messages(film: Film, ask: Parameters) -> pages.MessagePage:
     """A page of messages."""
+    held = ask.numbers("held")
+    if held is not None and len(held) != 2:
+        raise UsageError(f"held={ask.text('held')!r} is no page", "give its first message and how many are on it")
     return pages.messages_page(
         film.query,
         ask.maybe("from"),
@@ -166,7 +169,7 @@ def messages(film: Film, ask: Parameters) -> pages.MessagePage:
         offset=ask.number("offset", 0),
         pattern=ask.text("pattern", "") or None,
         around=ask.maybe("around"),
-        rows=ask.maybe("rows"),
+        held=None if held is None else (held[0], held[1]),
     )
 
 

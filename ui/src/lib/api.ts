@@ -1,4 +1,5 @@
 import type { Schema } from './sql'
+import { understood } from './timeline'
 import { Together } from './together'
 import type * as T from './types'
 
@@ -91,7 +92,7 @@ export const api = {
     through: number[],
     signal?: Signal,
   ) =>
-    get<T.TimelineData>(
+    get<T.ToldTimeline>(
       'timeline',
       {
         from: Math.floor(from),
@@ -101,7 +102,7 @@ export const api = {
         through: through.join(','),
       },
       signal,
-    ),
+    ).then(understood),
   frame: (m: Partial<T.Moment>, held: { parts?: number; versions?: number } = {}, signal?: Signal) =>
     join<T.Picture>(
       'frame',
@@ -124,7 +125,7 @@ export const api = {
       limit: number
       offset?: number
       around?: number
-      rows?: number
+      held?: readonly [message: number, count: number] | undefined
       search?: string
       pattern?: string
     },
@@ -132,7 +133,7 @@ export const api = {
   ) =>
     (q.search || q.pattern ? get : join)<T.MessagePage>(
       'messages',
-      { ...q, processes: q.processes?.join(',') },
+      { ...q, processes: q.processes?.join(','), held: q.held?.join(',') },
       signal,
     ),
   graph: (at: number, process: number | null, limit: number, within: Within, signal?: Signal) =>

@@ -69,8 +69,7 @@ function arrow(
   lines.bezierCurveTo(x1 + bend, from + down * 6, x2 - bend, to - down * 10, x2, to - down * 4)
   ends.moveTo(x2, to)
   ends.lineTo(x2 - 3.4, to - down * 6)
-  ends.lineTo(x2 + 2.6, to - down * 6.4)
-  ends.closePath()
+  ends.lineTo(x2 + 2.6, to - down * 6.4) // filled, it closes itself; `closePath` goes through the whole path each time
   ends.moveTo(x1 + 1.8, from)
   ends.arc(x1, from, 1.8, 0, Math.PI * 2)
 }

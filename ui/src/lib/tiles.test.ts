@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { pan, zoom } from './scale'
-import { enough, LONGEST, tileOf, weigh } from './tiles'
+import { pan, type Viewport, zoom } from './scale'
+import { enough, levelOf, LONGEST, tileOf, weigh } from './tiles'
 
 const DURATION = 50_000_000
 
@@ -31,6 +31,18 @@ describe('tiles', () => {
     expect(asked.size).toBeLessThanOrEqual(8)
   })
 
+  test('are one for a level, wherever the hand zooms', () => {
+    for (const around of [10_500_000, 13_000_000, 19_500_000]) {
+      const widest = { from: 10_000_000, to: 10_000_000 + 2 ** 23 }
+      const { low, high, width } = tileOf(widest, 1_000, DURATION)
+      const tile = { ...data, from: low, to: high, detail: 'density' as const, grain: (high - low) / width }
+      for (let view: Viewport = widest; levelOf(view) === 2 ** 23; view = zoom(view, 0.9, around, DURATION))
+        expect(enough(tile, view, 1_000, DURATION)).toBe(true)
+      const closer = zoom(widest, 0.48, around, DURATION)
+      expect(enough(tile, closer, 1_000, DURATION)).toBe(false)
+    }
+  })
+
   const lane = { process: 1, marks: [], spans: [] }
   const data = {
     from: 0,
@@ -39,25 +51,28 @@ describe('tiles', () => {
     lanes: [lane],
     messages: [],
     truncated: { spans: false, messages: false, marks: false },
+    grain: 1,
   }
 
   test('are enough for the view that they were made for, and for those about the same', () => {
     const view = { from: 10_000_000, to: 14_000_000 }
-    const { low, high } = tileOf(view, 1_000, DURATION)
-    const density = { ...data, from: low, to: high, detail: 'density' as const }
+    const { low, high, width } = tileOf(view, 1_000, DURATION)
+    const density = { ...data, from: low, to: high, detail: 'density' as const, grain: (high - low) / width }
     for (const next of [view, pan(view, 0.2, DURATION), zoom(view, 0.9, 12_000_000, DURATION)])
-      expect(enough(density, next, DURATION)).toBe(true)
+      expect(enough(density, next, 1_000, DURATION)).toBe(true)
     for (const next of [
-      pan(view, 0.8, DURATION),
+      pan(view, 1.5, DURATION),
       zoom(view, 4, 12_000_000, DURATION),
       zoom(view, 0.3, 12_000_000, DURATION),
     ])
-      expect(enough(density, next, DURATION)).toBe(false)
+      expect(enough(density, next, 1_000, DURATION)).toBe(false)
     // Spans are as exact in a closer view, as long as none was left out.
     const closer = zoom(view, 0.3, 12_000_000, DURATION)
     const spans = { ...density, detail: 'spans' as const }
-    expect(enough(spans, closer, DURATION)).toBe(true)
-    expect(enough({ ...spans, truncated: { ...data.truncated, marks: true } }, closer, DURATION)).toBe(false)
+    expect(enough(spans, closer, 1_000, DURATION)).toBe(true)
+    expect(enough({ ...spans, truncated: { ...data.truncated, marks: true } }, closer, 1_000, DURATION)).toBe(
+      false,
+    )
   })
 
   test('are heavier with more in them', () => {

@@ -77,3 +77,64 @@ export interface Omission {
   function: string | null
   count: number | null
 }
+
+/** As it is told: a page of thousands is shorter, and sooner read, without the names of the fields. */
+export interface ToldTimeline {
+  from: number
+  to: number
+  detail: 'density' | 'spans'
+  lanes: { process: number; density?: Density | null; spans?: ToldSpan[] | null; marks: ToldMark[] }[]
+  messages: ToldArrow[]
+  truncated: TimelineData['truncated']
+}
+type ToldSpan = [
+  call: number,
+  start: number,
+  end: number | null,
+  depth: number,
+  label: string,
+  outcome: string,
+  module: string | null,
+  external: boolean,
+]
+type ToldMark = [event: number, at: number, kind: string, count: number, calm: boolean]
+type ToldArrow = [
+  message: number,
+  from: number | null,
+  to: number | null,
+  sent_at: number | null,
+  received_at: number | null,
+  kind: string,
+  label: string,
+  certain: boolean,
+  via: number[],
+]
+
+export const understood = (told: ToldTimeline): TimelineData => ({
+  ...told,
+  lanes: told.lanes.map(({ spans, marks, ...lane }) => ({
+    ...lane,
+    spans: spans?.map(([call, start, end, depth, label, outcome, module, external]) => ({
+      call,
+      start,
+      end,
+      depth,
+      label,
+      outcome,
+      module,
+      external,
+    })),
+    marks: marks.map(([event, at, kind, count, calm]) => ({ event, at, kind, count, calm })),
+  })),
+  messages: told.messages.map(([message, from, to, sent_at, received_at, kind, label, certain, via]) => ({
+    message,
+    from,
+    to,
+    sent_at,
+    received_at,
+    kind,
+    label,
+    certain,
+    via,
+  })),
+})

@@ -258,6 +258,7 @@ export interface MessagePage {
   complete: boolean
   searched: number
   values: number
+  held: boolean // it is the page that was said to be at hand, and its messages are not told again
 }
 
 export interface Message {

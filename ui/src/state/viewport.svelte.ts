@@ -3,16 +3,19 @@ import { Ahead } from '../lib/ahead'
 import { api } from '../lib/api'
 import { clamp, fit, pan, reveal, type Viewport, zoom } from '../lib/scale'
 import { Lru } from '../lib/lru'
-import { enough, type Tile, tileOf, weigh } from '../lib/tiles'
-import type { Lane, Overview, TimelineData } from '../lib/types'
+import { enough, levelOf, type Tile, type Tiled, tileOf, weigh } from '../lib/tiles'
+import type { Lane, Overview } from '../lib/types'
 import { recording } from './recording.svelte'
 import { atRest, edition, Resource } from './resource.svelte'
 
 /** Bytes of answers that are kept. */
 const KEPT = 48e6
 
-/** How far ahead of the view one asks: somewhat further than a turn of the wheel or a key leads. */
-const STEP = 1.4
+/** How far to either side of the view one asks ahead, as a share of it: further than a key leads. */
+const BESIDE = 0.35
+
+/** How long (ms) the hand must rest before a tile is asked for ahead: what lists show beside it is needed sooner. */
+const REST = 14
 
 interface Question extends Tile {
   key: string
@@ -32,7 +35,7 @@ class ViewportStore {
   )
   readonly zoomed = $derived(this.#wanted !== null)
   width = $state(800)
-  readonly tile = new Resource<TimelineData>()
+  readonly tile = new Resource<Tiled>()
   readonly whole = new Resource<Overview>()
   /** The processes with recorded code or state of their own. */
   readonly coded = $derived<ReadonlySet<number>>(new Set(this.whole.value?.coded))
@@ -42,10 +45,11 @@ class ViewportStore {
 
   #of = '' // the edition of the recording that the tile at hand is of, and the processes that its arrows pass through
   #around: number | null = null // where it was last zoomed
+  #wider = false // … and whether that was away from it
   #again: ((view: Viewport) => Viewport)[] = [] // what the hand did last, and what takes it back
   #stop = (): void => undefined
-  readonly #tiles = new Lru<TimelineData>(KEPT)
-  readonly #ahead = new Ahead<TimelineData>(1) // a tile that may be needed before it is there
+  readonly #tiles = new Lru<Tiled>(KEPT)
+  readonly #ahead = new Ahead<Tiled>(1) // a tile that may be needed before it is there
 
   readonly span = $derived(this.view.to - this.view.from)
 
@@ -66,6 +70,7 @@ class ViewportStore {
 
   zoom(factor: number, around: number): void {
     this.#around = around
+    this.#wider = factor > 1
     this.#again = [factor, 1 / factor].map((each) => (view) => zoom(view, each, around, recording.duration))
     this.set(zoom(this.view, factor, around, recording.duration))
   }
@@ -106,7 +111,7 @@ class ViewportStore {
     if (this.#atHand(this.view, processes, through)) return this.#later(processes, through)
     const wanted = this.#question(this.view, processes, through)
     const of = edition.count + passing(through)
-    const shown = (answer: TimelineData): TimelineData => {
+    const shown = (answer: Tiled): Tiled => {
       this.#of = of
       this.#measure(answer)
       this.#later(processes, through)
@@ -126,7 +131,7 @@ class ViewportStore {
       data !== null &&
       this.#of === edition.count + passing(through) &&
       processes.every((process) => this.lanes.has(process)) &&
-      enough(data, view, recording.duration)
+      enough(data, view, this.width, recording.duration)
     )
   }
 
@@ -136,32 +141,40 @@ class ViewportStore {
     return { ...tile, of, key: `${tile.low} ${tile.high} ${tile.width} ${of}`, processes, through }
   }
 
-  #kept({ key, of }: Question, view: Viewport): TimelineData | undefined {
+  #kept({ key, of }: Question, view: Viewport): Tiled | undefined {
     return (
       this.#tiles.get(key) ??
-      this.#tiles.find((tile, known) => known.endsWith(` ${of}`) && enough(tile, view, recording.duration))
+      this.#tiles.find(
+        (tile, known) => known.endsWith(` ${of}`) && enough(tile, view, this.width, recording.duration),
+      )
     )
   }
 
-  async #ask(question: Question, signal?: AbortSignal): Promise<TimelineData> {
+  async #ask(question: Question, signal?: AbortSignal): Promise<Tiled> {
     const { key, low, high, width, processes, through } = question
-    const answer = await api.timeline(low, high, width, processes, through, signal)
+    const found = await api.timeline(low, high, width, processes, through, signal)
+    const answer = { ...found, grain: (high - low) / width }
     this.#tiles.set(key, answer, weigh(answer))
     return answer
   }
 
   #later(processes: number[], through: number[]): void {
     this.#stop()
-    this.#stop = atRest(() => this.#prefetch(processes, through))
+    this.#stop = atRest(() => this.#prefetch(processes, through), REST)
   }
 
-  /** What a step closer, wider, or to either side would ask for, one after the other, while nothing else is asked. */
+  /** What the next levels and what lies to either side would ask for, one after the other, while nothing else is asked. */
   #prefetch(processes: number[], through: number[]): void {
-    const { view } = this
+    const { view, span } = this
     const middle = this.#around ?? (view.from + view.to) / 2
+    const level = levelOf(view)
+    // Nearly the widest view of a level: its tile covers all those around the same time.
+    const levels = [level / 2, level * 2].map((widest) =>
+      zoom(view, (widest * 0.96) / span, middle, recording.duration),
+    )
     const steps = [
-      ...[1 / STEP, STEP].map((factor) => zoom(view, factor, middle, recording.duration)),
-      ...[-1, 1].map((way) => pan(view, (way * STEP) / 4, recording.duration)),
+      ...(this.#wider ? levels.reverse() : levels),
+      ...[-BESIDE, BESIDE].map((share) => pan(view, share, recording.duration)),
     ]
     for (const next of steps) {
       const wanted = this.#question(next, processes, through)
@@ -179,7 +192,7 @@ class ViewportStore {
     this.whole.load('whole', (signal) => api.overview(480, signal))
   }
 
-  #measure(data: TimelineData): void {
+  #measure(data: Tiled): void {
     const next = new Map(this.deepest)
     let grown = false
     for (const lane of data.lanes) {
