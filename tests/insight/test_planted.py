@@ -75,6 +75,21 @@ defmodule Feed do
   defp port(config), do: Keyword.get(config, :prot)
 end
 
+defmodule Basket do
+  def total(%{"price" => price} = params) do
+    count = params |> Map.get(:count)
+    price * count
+  end
+end
+
+defmodule Courses do
+  use GenServer
+  def init(_), do: {:ok, %{courses: %{}}}
+  def handle_call({:course, of}, _from, state), do: {:reply, Map.get(state.courses, of), state}
+  def handle_info({:loaded, courses}, state), do: {:noreply, %{state | courses: courses}}
+  def convert(amount, of), do: amount * GenServer.call(Courses, {:course, of})
+end
+
 {:ok, _} = GenServer.start(Stock, %{apple: 3}, name: Stock)
 {:ok, _} = GenServer.start(Pricing, nil, name: Pricing)
 catch_exit = fn ask -> try do ask.() catch :exit, _ -> :gone end end
@@ -97,6 +112,14 @@ receive do {:DOWN, ^watch, _, _, _} -> :ok end
 watch = Process.monitor(feed)
 GenServer.cast(feed, :connect)
 receive do {:DOWN, ^watch, _, _, _} -> :ok end
+
+{_, watch} = spawn_monitor(fn -> Basket.total(%{"price" => 4, "count" => 2}) end)
+receive do {:DOWN, ^watch, _, _, _} -> :ok end
+{:ok, courses} = GenServer.start(Courses, nil, name: Courses)
+{_, watch} = spawn_monitor(fn -> Courses.convert(11, "EUR") end)
+receive do {:DOWN, ^watch, _, _, _} -> :ok end
+send(courses, {:loaded, %{"EUR" => 1.1}})
+1.1 = GenServer.call(courses, {:course, "EUR"})
 """
 
 
@@ -147,9 +170,21 @@ def test_the_task_that_ended_a_stream(findings: list[Finding]) -> None:
     assert place(stream) == ("shrink", line_of('defp shrink("huge.png")'))
 
 
-def test_a_value_that_unrecorded_code_may_have_given_is_not_called_made(findings: list[Finding]) -> None:
-    crash = the(findings, "Crash: ArgumentError in Feed.address/1, by a nil from Feed.port/1")
+def test_a_key_that_is_spelled_otherwise(findings: list[Finding]) -> None:
+    crash = the(findings, "Crash: ArgumentError in Feed.address/1, for want of :prot in Feed.port/1")
     assert place(crash) == ("port", line_of("defp port(config)"))
     assert ":erlang.integer_to_binary(nil) is refused" in crash.explanation
-    assert "may be what Keyword.get/2 gave it" in crash.explanation
-    assert crash.confidence < 0.7
+    assert "has no :prot, but :port" in crash.explanation
+    assert crash.suggestion.startswith("Let Feed.port/1 look up :port")
+
+
+def test_a_key_of_another_kind(findings: list[Finding]) -> None:
+    crash = the(findings, "Basket.total/1")
+    assert place(crash) == ("total", line_of("|> Map.get(:count)"))
+    assert 'has no :count, an atom, but "count", a text' in crash.explanation
+
+
+def test_what_was_asked_before_it_was_loaded(findings: list[Finding]) -> None:
+    crash = the(findings, 'for want of "EUR" in Courses.handle_call/3')
+    assert "It came into the state of Courses only" in crash.explanation
+    assert "init/1 or handle_continue/2" in crash.suggestion

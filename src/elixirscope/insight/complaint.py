@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from elixirscope.insight.origin import suspect
-from elixirscope.insight.values import Key, distinctive, leaves, pairs, parts, same, short, struct_name
+from elixirscope.insight.values import Key, distinctive, leaves, pairs, parts, same, short, struct_name, suspect
 from elixirscope.recording.terms import Atom
 
 # Reasons and exception fields that hold the value they complain of, and how sure it is that the value is to blame:

@@ -14,8 +14,8 @@ from elixirscope.insight.gone import missed, nobody_there, not_restarted
 from elixirscope.insight.history import History
 from elixirscope.insight.masked import Masked, masked
 from elixirscope.insight.notices import notice, refused_message
-from elixirscope.insight.origin import Origin, Tracer, suspect
-from elixirscope.insight.values import duration, requested, same, short
+from elixirscope.insight.origin import Origin, Tracer
+from elixirscope.insight.values import duration, requested, same, short, suspect
 from elixirscope.query.names import mfa
 from elixirscope.query.row import Row
 from elixirscope.recording.terms import Atom
@@ -297,7 +297,9 @@ def _title(history: History, collapse: Collapse, what: str, at: str, frame: Row 
     if what == _CALLS_ITSELF:
         return f"Deadlock: {at} calls its own process"
     made = (
-        f", by a {short(origin.value, 30)} from {history.name(origin.maker)}"
+        f", {origin.missing.briefly(history)}"
+        if origin and origin.missing is not None
+        else f", by a {short(origin.value, 30)} from {history.name(origin.maker)}"
         if origin and origin.maker and _elsewhere(frame, origin)
         else ""
     )
@@ -324,7 +326,9 @@ def _explanation(
     ]
     if what == _CALLS_ITSELF:
         sentences.append("It would have waited for itself for ever: while it handles a message it answers no other.")
-    if origin is not None and origin.maker is not None:
+    if origin is not None and origin.missing is not None:
+        sentences.append(origin.missing.explained(history, origin.value))
+    elif origin is not None and origin.maker is not None:
         where = history.name(origin.maker)
         other = origin.maker["process"] != collapse.process
         process = f", in another process ({history.label(origin.maker['process'])})" if other else ""
@@ -364,6 +368,8 @@ def _storm(history: History, collapse: Collapse) -> list[str]:
 def _suggestion(history: History, frame: Row | None, origin: Origin | None, what: str, where: str | None) -> str:
     if what == _CALLS_ITSELF:
         return f"Let {where} call the function that makes the answer, not the server that it runs in."
+    if origin is not None and origin.missing is not None:
+        return origin.missing.advice(history)
     if origin is not None and origin.maker is not None and frame is not None and _elsewhere(frame, origin):
         maker, user, value = history.name(origin.maker), where or history.name(frame), short(origin.value, 40)
         if what in _UNMATCHED and suspect(origin.value):

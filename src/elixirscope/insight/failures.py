@@ -13,10 +13,10 @@ from elixirscope.insight.changes import told
 from elixirscope.insight.complaint import bad_values
 from elixirscope.insight.findings import Finding, Location
 from elixirscope.insight.history import History
-from elixirscope.insight.origin import Origin, Tracer, suspect
+from elixirscope.insight.origin import Origin, Tracer
 from elixirscope.insight.outdated import Outdated, outdated
 from elixirscope.insight.sightings import received
-from elixirscope.insight.values import path_text, short
+from elixirscope.insight.values import answered, path_text, short, suspect
 from elixirscope.query.row import Row
 
 _ASSERTION = "ExUnit.AssertionError"
@@ -61,7 +61,9 @@ def _finding(history: History, test: Row) -> Finding:
         location=origin.location if origin and origin.location else history.place(raised, line),
         evidence=evidence,
         explanation=_explanation(history, test, raised, origin),
-        suggestion=f"Decide in {history.name((origin and origin.maker) or raised)} what should happen then.",
+        suggestion=origin.missing.advice(history)
+        if origin is not None and origin.missing is not None
+        else f"Decide in {history.name((origin and origin.maker) or raised)} what should happen then.",
     )
 
 
@@ -141,7 +143,10 @@ def _asserted(history: History, test: Row, assertion: Assertion) -> Finding:
     text = f"{tests.summary(test)}{at}. What was not expected is {value}, on the {assertion.side}"
     text += f": {'made in' if origin.made else origin.terminator + ' by'} {maker}." if maker else "."
     suggestion = f"Look at what {maker or 'it'} made {value} of"
-    if assertion.changed:
+    if origin.missing is not None:
+        text = text.rpartition(":")[0] + f". {origin.missing.explained(history, assertion.value)}"
+        suggestion = origin.missing.advice(history).removesuffix(".")
+    elif assertion.changed:
         text += f" It was made of a state that {assertion.changed} had changed last."
         suggestion += f", and at what {assertion.changed} did to the state before"
     return Finding(
@@ -254,6 +259,8 @@ def _values(history: History, test: Row, raised: Row, exception: Row | None) -> 
     if isinstance(reason, tuple) and len(reason) >= 2:
         reason = reason[1]
     yield from bad_values(reason, history.term(raised["args"]), exception["text"] or "" if exception else _said(test))
+    if "bad argument in arithmetic" in _said(test):
+        yield from _zero(history, raised)
     for child in reversed(history.children(raised["call"])):
         result = history.term(child["result"])
         if child["outcome"] == "returned" and suspect(result):
@@ -261,9 +268,25 @@ def _values(history: History, test: Row, raised: Row, exception: Row | None) -> 
         return
 
 
+def _zero(history: History, raised: Row) -> Iterator[tuple[Any, float]]:
+    """A zero that the function was given last, where it divides."""
+    site = history.site(raised["site"]) or {}
+    lines = history.recording.source(site["file"]) if site.get("file") and site.get("line") else None
+    code = "\n".join(lines[site["line"] - 1 : site["end_line"] or site["line"]]) if lines else ""
+    if re.search(r"[^/]/[^/\d]|\b(div|rem)\(", code) is None:
+        return
+    for sighting in received(history, raised, int(raised["end_event"])):
+        value = sighting.term if sighting.kind == "result" else answered(sighting.term)
+        if isinstance(value, int | float) and not isinstance(value, bool) and value == 0:
+            yield value, 0.8
+        return
+
+
 def _explanation(history: History, test: Row, raised: Row, origin: Origin | None) -> str:
     text = f"{tests.summary(test)}, raised in {history.name(raised)}."
     if origin is None or origin.maker is None:
         return text
+    if origin.missing is not None:
+        return f"{text} {origin.missing.explained(history, origin.value)}"
     made = f"was made by {history.name(origin.maker)}: nothing that it was given contains it"
     return f"{text} The bad value, {short(origin.value)}, {made}."

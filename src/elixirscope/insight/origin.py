@@ -13,19 +13,22 @@ from typing import Any
 
 from elixirscope.insight.around import prepared, written_in
 from elixirscope.insight.changes import VERSIONS
+from elixirscope.insight.changes import told as changed
 from elixirscope.insight.findings import Evidence, Location
 from elixirscope.insight.history import History
+from elixirscope.insight.lookups import Missing, missing
 from elixirscope.insight.sightings import Sighting, answers, left_by, received, sightings
 from elixirscope.insight.values import (
     Key,
     Path,
     answered,
+    argument_list,
     at,
     contains,
     distinctive,
     incomplete,
     leaves,
-    parts,
+    outermost,
     path_text,
     paths,
     requested,
@@ -33,7 +36,7 @@ from elixirscope.insight.values import (
     short,
 )
 from elixirscope.query.row import Row
-from elixirscope.recording.terms import Atom, Truncated
+from elixirscope.recording.terms import Atom
 
 HOPS = 64
 """Steps after which a chain ends as "too long to follow"."""
@@ -56,6 +59,7 @@ class Origin:
     made: bool = False  # by an expression of that frame
     terminator: str = "not recorded"
     confidence: float = 1.0
+    missing: Missing | None = None  # the key that was not there, where the value came of that
 
 
 class Tracer:
@@ -170,7 +174,7 @@ class Tracer:
         for path in places[:1]:
             for length in range(len(path) - 1, 0, -1):
                 container = at(sighting.term, path[:length])
-                if distinctive(container) and not _argument_list(container):
+                if distinctive(container) and not argument_list(container):
                     self.needle = container
                     return
 
@@ -251,7 +255,7 @@ class Tracer:
             if state["value"] != first["value"] and not contains(self.history.term(state["value"]), self.needle):
                 break
             first = state
-        path = _outermost(self.history.term(first["value"]), self.needle)
+        path = outermost(self.history.term(first["value"]), self.needle)
         label = self.history.label(first["process"])
         where = f"its state{' at ' + path_text(path) if path else ''}"
         self._step(first["state"], f"{label} kept {short(self.needle)} in {where} (version {first['version']})")
@@ -300,7 +304,11 @@ class Tracer:
         if any(incomplete(sighting.term) for sighting in sightings(self.history, frame, before)):
             self._cut_off(frame, before, bound)
             return
-        if bound is None and (unseen := self._unseen(frame, before)) is not None:
+        unseen = self._unseen(frame, before) if bound is None else None
+        if (found := missing(self.history, unseen or frame, self.value, bound["line"] if bound else None)) is not None:
+            self._missing(found, before)
+            return
+        if unseen is not None:
             self.origin.confidence *= INFERRED
             into = self.history.goes_on_in(unseen)
             self._end(unseen, int(unseen["end_event"]), f"may be what {into} gave it to return, which is not recorded")
@@ -315,6 +323,17 @@ class Tracer:
         self._end(frame, before, f"was made here: nothing that the function was given contains it{unless}", line)
         if isinstance(self.value, int | float | bytes) and not isinstance(self.value, bool):
             self._ingredients(frame, before)
+
+    def _missing(self, found: Missing, before: int) -> None:
+        """A key was missing: on to who had last taken it out of the state, if that is where it was sought."""
+        reader, lookup = found.reader, found.lookup
+        self.origin.made, self.origin.missing = True, found
+        event = int(reader["end_event"]) if reader["outcome"] != "raised" and reader["end_event"] < before else before
+        self._end(reader, event, f"is what {lookup.text} gives: {lookup.told()}", lookup.line)
+        if found.change is not None:
+            self.origin.steps.append(changed(self.history, found.change))
+        if found.remover is not None:
+            self.origin.maker, self.origin.location = found.remover, self.history.place(found.remover)
 
     def _unseen(self, frame: Row, before: int) -> Row | None:
         """The last call that the frame made, where nobody saw what it gave back: it ended in unrecorded code."""
@@ -404,22 +423,3 @@ class Tracer:
     def _trust(self, message: Row) -> None:
         if not message["certain"]:
             self.origin.confidence *= INFERRED
-
-
-def suspect(value: Any) -> bool:
-    """Whether a value looks like the absence of a real one."""
-    return not isinstance(value, Truncated) and (
-        value == "nil" or value == "undefined" or (isinstance(value, tuple) and len(value) > 0 and value[0] == "error")
-    )
-
-
-def _argument_list(term: Any) -> bool:
-    """A bare tuple or list says little: it is rebuilt at every call."""
-    return isinstance(term, list) or (
-        isinstance(term, tuple) and not any(isinstance(step, Key) for step, _ in parts(term)) and len(term) < 2
-    )
-
-
-def _outermost(term: Any, needle: Any) -> Path:
-    found = paths(term, needle)
-    return found[0] if found else ()

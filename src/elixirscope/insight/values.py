@@ -217,6 +217,26 @@ def answered(term: Any) -> Any:
     return term[1] if isinstance(term, tuple) and len(term) == 2 else term
 
 
+def suspect(value: Any) -> bool:
+    """Whether a value looks like the absence of a real one."""
+    return not isinstance(value, Truncated) and (
+        value == "nil" or value == "undefined" or (isinstance(value, tuple) and len(value) > 0 and value[0] == "error")
+    )
+
+
+def argument_list(term: Any) -> bool:
+    """A bare tuple or list says little: it is rebuilt at every call."""
+    return isinstance(term, list) or (
+        isinstance(term, tuple) and not any(isinstance(step, Key) for step, _ in parts(term)) and len(term) < 2
+    )
+
+
+def outermost(term: Any, needle: Any) -> Path:
+    """The first place in `term` at which `needle` sits; the empty path where it sits nowhere."""
+    found = paths(term, needle)
+    return found[0] if found else ()
+
+
 def short(term: Any, limit: int = 60) -> str:
     """The term as IEx prints it, cut to one short line."""
     text = inspect(term, limit=limit)
