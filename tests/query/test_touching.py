@@ -66,8 +66,13 @@ def test_what_touches_a_window_is_what_a_scan_finds(
         [end, start, chosen, chosen],
     )
     kinds = [Kind.STATE, Kind.RAISE, Kind.SPAWN]
-    events = [one for _, mine in touching.events(query, "tested", kinds, start, end, chosen) for one in mine.tolist()]
-    assert sorted(events) == scanned(
+    touched = list(touching.events(query, "tested", kinds, start, end, chosen))
+    rows = [query.event(number) for one in touched for number in one.numbers.tolist()]
+    told = [
+        (one.process, *each) for one in touched for each in zip(one.times.tolist(), one.kinds.tolist(), strict=True)
+    ]
+    assert told == [(row["process"], row["at"], row["kind"]) for row in rows]
+    assert sorted(row["event"] for row in rows) == scanned(
         query,
         f"""select e.event as n from raw.events e left join raw.states v on v.state = e.event where e.at >= ?
         and e.at <= ? and list_contains(?, e.process) and e.kind in ({", ".join(str(k.value) for k in kinds)})

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import gc
+import shutil
 import time
 import weakref
 from pathlib import Path
 
+import pytest
+
+from elixirscope.errors import ElixirScopeError
 from elixirscope.film import Film
 from elixirscope.pictures import record
 from elixirscope.web.showing import Showing
-from elixirscope.web.warming import Warming, read_ahead
+from elixirscope.web.warming import Warming, first_screen, read_ahead
 
 
 def _recording(folder: Path) -> Path:
@@ -32,6 +36,16 @@ def test_all_mapped_files_are_read_once(tmp_path: Path) -> None:
 
 def test_no_more_is_read_than_there_is_room_for(tmp_path: Path) -> None:
     assert read_ahead(_recording(tmp_path), 2_000_000, lambda: True) == 2_000_000
+
+
+def test_what_the_first_screen_shows_is_asked_for_and_no_error_ends_that(tmp_path: Path) -> None:
+    film, gone = Film.open(record("processes: a\n", tmp_path / "one.scope")), Film.open(tmp_path / "one.scope")
+    first_screen(film)
+    assert "processes" in film.query.__dict__
+    shutil.rmtree(tmp_path / "one.scope")
+    with pytest.raises(ElixirScopeError):
+        _ = gone.query.processes
+    first_screen(gone)
 
 
 def test_questions_keep_it_waiting(tmp_path: Path) -> None:

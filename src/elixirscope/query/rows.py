@@ -17,6 +17,7 @@ from elixirscope.query.cancellation import checkpoint
 from elixirscope.query.grouping import Chosen, Grouped, Groups, ascends, group, parts, regroup, shift_of
 from elixirscope.query.row import Lazy, Row
 from elixirscope.recording.schema import TABLES
+from elixirscope.recording.view import will_need
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,6 +35,7 @@ _PROCESSES: Final = frozenset(
     }
 )  # columns of process numbers, for which `grouped` is the index
 _FEW: Final = 8  # rows that are taken one by one
+_WIDE: Final = 8 * _STEP  # rows between two places: each is on pages of its own
 _APART: Final = 32 * _STEP  # rows that are further from each other are not read around
 
 
@@ -183,6 +185,8 @@ class Rows:
         found: NDArray[np.int64] = np.searchsorted(self._sample(table, column), wanted) * _STEP
         inside = np.flatnonzero(found)  # the one sought comes after the key sampled before it
         below, step = found[inside] - _STEP, _STEP // 2
+        if len(below) and int(below.max() - below.min()) > _WIDE * len(below):
+            will_need(keys, below, np.minimum(below + _STEP, len(keys)))
         while step:  # a binary search for all of them at once
             probe = below + step
             less = (probe < len(keys)) & (keys[np.minimum(probe, len(keys) - 1)] < wanted[inside])

@@ -237,19 +237,18 @@ def _marks(
     """
     kinds = [*_MARKS] if every else _RARE
     bounds, _ = edges(start, end, max(1, width // _MARK_PX))
-    places = query.indexes.places("events", "at", bounds)
-    at, numbers = query.column("events", "at"), query.column("events", "kind")
     found = []
-    for process, mine in touching.events(query, "marks" if every else "rare", kinds, start, end, processes):
-        bucket = np.searchsorted(places, mine, side="right")
-        sorts = _SORTS[numbers[mine]]
-        _, first, counts = np.unique(bucket * len(_SORT_NAMES) + sorts, return_index=True, return_counts=True)
+    for process, events, times, each in touching.events(
+        query, "marks" if every else "rare", kinds, start, end, processes
+    ):
+        bucket = np.searchsorted(bounds, times, side="right")
+        _, first, counts = np.unique(bucket * len(_SORT_NAMES) + _SORTS[each], return_index=True, return_counts=True)
         order = np.argsort(first)
         row = query.process_row(process) or {}
         for place, count in zip(first[order].tolist(), counts[order].tolist(), strict=True):
-            event, sort = int(mine[place]), _SORT_NAMES[int(sorts[place])]
+            sort = _SORT_NAMES[int(_SORTS[each[place]])]
             calm = sort == "exit" and row.get("exit_kind") in ("normal", "shutdown")
-            found.append((process, Mark(event, int(at[event]), sort, count, calm)))
+            found.append((process, Mark(int(events[place]), int(times[place]), sort, count, calm)))
     return found
 
 

@@ -7,7 +7,7 @@ rows reaches at most: one long frame costs one block.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,26 +89,58 @@ def messages(
     return rows if len(rows) <= most else None
 
 
+class Touched(NamedTuple):
+    """Events of one process, ascending: their numbers, times (ns) and kinds."""
+
+    process: int
+    numbers: NDArray[np.int64]
+    times: NDArray[np.int64]
+    kinds: NDArray[np.int64]
+
+
 def events(
     query: QueryCoordinator, name: str, kinds: Collection[Kind], start: int, end: int, processes: Sequence[int]
-) -> Iterator[tuple[int, NDArray[np.int64]]]:
-    """(process, numbers) of the events of `kinds` (called `name`) that `processes` had in [start, end] ns, ascending;
-    of STATE only those that made a version."""
+) -> Iterator[Touched]:
+    """The events of `kinds` (called `name`) that each of `processes` had in [start, end] ns; of STATE only those that
+    made a version. Processes without any are left out."""
+    order, starts, times, sorts = _told(query, name, kinds)
+    bounds = query.indexes.between("events", "at", start, end + 1)
+    for process in processes:
+        found = list[tuple[NDArray[Any], ...]]()
+        if Kind.STATE in kinds:
+            mine = _within(events_of(query, "states", process), bounds).astype(np.int64)
+            found.append((mine, query.column("events", "at")[mine], np.full(len(mine), Kind.STATE)))
+        if 0 <= process < len(starts) - 1:
+            low, high = int(starts[process]), int(starts[process + 1])
+            begun, over = np.searchsorted(order[low:high], np.array(bounds, order.dtype)).tolist()
+            part = slice(low + begun, low + over)
+            found.append((order[part].astype(np.int64), times[part], sorts[part]))
+        if any(len(numbers) for numbers, _, _ in found):
+            numbers, at, kind = (np.concatenate(each) for each in zip(*found, strict=True))
+            ascending = np.argsort(numbers, kind="stable")
+            yield Touched(process, numbers[ascending], at[ascending], kind[ascending].astype(np.int64))
+
+
+def _told(query: QueryCoordinator, name: str, kinds: Collection[Kind]) -> tuple[NDArray[Any], ...]:
+    """(event numbers by process, where each process starts, times, kinds) of the events of `kinds` but for STATE: what
+    is told of one lies beside its number, and not on a page of its own."""
     numbers = query.column("events", "kind")
     others = [kind.value for kind in kinds if kind is not Kind.STATE]
     order, starts = query.indexes.by_process(f"events.{name}", lambda part: np.isin(numbers[part], others))
-    bounds = query.indexes.between("events", "at", start, end + 1)
-    for process in processes:
-        lists = [events_of(query, "states", process)] if Kind.STATE in kinds else []
-        if 0 <= process < len(starts) - 1:
-            lists.append(order[int(starts[process]) : int(starts[process + 1])])
-        found = []
-        for mine in lists:
-            low, high = np.searchsorted(mine, np.array(bounds, mine.dtype))
-            if high > low:
-                found.append(mine[low:high].astype(np.int64))
-        if found:
-            yield process, np.sort(np.concatenate(found))
+
+    def make(allocate: Allocate) -> tuple[NDArray[Any], ...]:
+        times, sorts = allocate(len(order), np.int64), allocate(len(order), numbers.dtype)
+        at = query.column("events", "at")
+        for part in parts(len(order)):
+            times[part], sorts[part] = at[order[part]], numbers[order[part]]
+        return times, sorts
+
+    return order, starts, *query.indexes.arrays(f"events.{name}.told", make)
+
+
+def _within(mine: NDArray[Any], bounds: tuple[int, int]) -> NDArray[Any]:
+    low, high = np.searchsorted(mine, np.array(bounds, mine.dtype)).tolist()
+    return mine[low:high]
 
 
 def _reach(indexes: Rows, name: str, length: int, ends: Callable[[slice], NDArray[np.int64]]) -> NDArray[np.int64]:

@@ -6,15 +6,19 @@ Arrow's memory maps have the system fetch all that is mapped at once, and Python
 from __future__ import annotations
 
 import ctypes
+import mmap
 import os
 import sys
 import weakref
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
-_READ, _SHARED, _FAILED, _RANDOM = 1, 1, ctypes.c_void_p(-1).value, 1  # of sys/mman.h, everywhere
+_READ, _SHARED, _FAILED, _RANDOM, _WILLNEED = 1, 1, ctypes.c_void_p(-1).value, 1, 3  # of sys/mman.h, everywhere
 _libc: Final[Any] = ctypes.CDLL(None, use_errno=True) if sys.platform in ("linux", "darwin") else None
 if _libc is not None:
     _libc.mmap.restype = ctypes.c_void_p
@@ -50,3 +54,22 @@ def view(path: Path, size: int, *, scattered: bool = False) -> pa.Buffer:
     region = _Region()
     weakref.finalize(region, _libc.munmap, address, size).atexit = False
     return pa.foreign_buffer(address, size, base=region)
+
+
+def will_need(array: npt.NDArray[Any], first: npt.NDArray[Any], behind: npt.NDArray[Any]) -> None:
+    """Have the system begin to read the parts [first, behind) of an array that is mapped, all of them at once: looked
+    at one after the other, each would be waited for. Of one in memory there is nothing to read."""
+    if _libc is None or array.flags.owndata or not len(first):
+        return
+    for page, behind_it in pages(array.ctypes.data, array.itemsize, first, behind):
+        _libc.madvise(page * mmap.PAGESIZE, (behind_it - page) * mmap.PAGESIZE, _WILLNEED)
+
+
+def pages(address: int, size: int, first: npt.NDArray[Any], behind: npt.NDArray[Any]) -> Iterator[tuple[int, int]]:
+    """The runs [page, page behind) of the system's pages on which the parts [first, behind) of an array lie whose items
+    have `size` bytes, as few runs as there are."""
+    order = np.argsort(first, kind="stable")
+    start = (address + first[order].astype(np.int64) * size) // mmap.PAGESIZE
+    end = np.maximum.accumulate(-(-(address + behind[order].astype(np.int64) * size) // mmap.PAGESIZE))
+    apart = np.flatnonzero(start[1:] > end[:-1])
+    yield from zip(start[[0, *(apart + 1)]].tolist(), end[[*apart, -1]].tolist(), strict=True)

@@ -1,4 +1,5 @@
-"""What the server does while nobody asks, so that no question waits for it: reading ahead, and collecting garbage.
+"""What the server does while nobody asks, so that no question waits for it: reading what the first screen shows while
+the browser starts, later the rest, and collecting garbage.
 
 Columns, indexes and values of a large recording are mapped; the system reads a page of them when a question first
 touches it, and from a disk a picture needs a hundred.
@@ -9,25 +10,33 @@ from __future__ import annotations
 import gc
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+from elixirscope.errors import ElixirScopeError
+from elixirscope.film import Film
+from elixirscope.query.timeline import overview, timeline
 from elixirscope.recording.arrays import INDEX
 from elixirscope.recording.columns import COLUMNS
 from elixirscope.recording.heap import machine
 from elixirscope.recording.sealer import SEGMENTS, VALUES
+from elixirscope.web import questions
 from elixirscope.web.showing import Showing
 
 _SHARE: Final = 4  # of memory one part in so many is filled at most: others keep theirs
 _PIECE: Final = 1 << 20  # bytes read at once
 _REST_S: Final = 1.0  # questions have disk and processors to themselves, and so has who asks them in a row
 _LOOK_S: Final = 0.2
+_STRIP: Final = 480  # parts of the whole recording, as the page asks for them
+_LANES: Final = 60  # as many as the page asks for at once
+_WIDTH: Final = 600  # px: how many hardly changes what is read
 _SELDOM: Final = (100_000, 20, 20)  # objects more than before, and so on: a collection amid questions takes 3 to 25 ms
 
 
 class Warming:
-    """A thread that reads the mapped files of what is shown once, then collects garbage, while nobody asks."""
+    """A thread that reads what the first screen shows, then while nobody asks the mapped files of what is shown, once,
+    and collects garbage."""
 
     def __init__(self, showing: Showing) -> None:
         self._showing = showing
@@ -35,7 +44,7 @@ class Warming:
         self._thread = threading.Thread(target=self._run, name="warming", daemon=True)
 
     def start(self) -> None:
-        """Begin as soon as nobody asks."""
+        """Begin."""
         self._thread.start()
 
     def stop(self) -> None:
@@ -45,6 +54,8 @@ class Warming:
 
     def _run(self) -> None:
         with _seldom():
+            if self._showing.whole:
+                first_screen(self._showing.film)
             read_ahead(self._showing.film.recording.path, machine() // _SHARE, self._may_go_on)
             collected = 0.0  # when what was last collected had been asked
             while self._may_go_on():
@@ -58,6 +69,15 @@ class Warming:
             if self._stop.wait(_LOOK_S):
                 break
         return not self._stop.is_set()
+
+
+def first_screen(film: Film) -> None:
+    """Ask what a page asks until it has drawn its first lanes: it finds in memory what they are made of."""
+    with suppress(ElixirScopeError):  # the page asks again, and is told
+        processes, strip = questions.processes(film), overview(film.query, _STRIP)
+        coded = set(strip.coded)
+        lanes = [row["process"] for row in processes if row["process"] in coded][:_LANES]
+        timeline(film.query, 0, max(film.info.duration_ns, 1), _WIDTH, lanes)
 
 
 def read_ahead(recording: Path, room: int, go_on: Callable[[], bool]) -> int:
