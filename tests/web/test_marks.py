@@ -91,3 +91,30 @@ def test_what_passing_tests_provoke_is_no_alarm(browser: Browser, tmp_path: Path
         expect(page.get_by_test_id("calm")).to_contain_text("All 2 tests passed")
         page.close()
     assert complaints == []
+
+
+def test_what_is_under_the_pointer_has_its_menu(drawn: Page) -> None:
+    entries = drawn.get_by_test_id("menu-item")
+
+    def ask_at(event: int, beside: float = 0) -> None:
+        go(drawn, event)
+        settled(drawn)
+        head = drawn.get_by_test_id("playhead").bounding_box()
+        lane = drawn.locator("[data-testid^=lane-].on").bounding_box()
+        assert head
+        assert lane
+        x, y = head["x"] + head["width"] / 2 + beside, lane["y"] + lane["height"] / 2
+        drawn.mouse.click(x, y, button="right")
+
+    ask_at(2)  # an exception
+    expect(entries.filter(has_text="Why did this happen?")).to_be_visible()
+    expect(entries.first).to_be_focused()
+    drawn.keyboard.press("Escape")
+    expect(entries).to_have_count(0)
+    ask_at(6, beside=16)  # a call, beyond the mark of the process's beginning: its values are asked for
+    expect(entries.filter(has_text="Go to the call")).to_be_focused()
+    entries.filter(has_text="Why did this happen?").click()
+    expect(drawn.get_by_test_id("tab-causes")).to_have_attribute("aria-selected", "true")
+    ask_at(8, beside=-60)  # nothing: the process
+    entries.filter(has_text="Pin its lane").click()
+    expect(drawn.get_by_test_id("group-pinned")).to_be_visible()

@@ -16,7 +16,7 @@ export interface Layout {
 
 const GAP_X = 148
 const GAP_Y = 92
-const MOST_X = 1.5
+const MOST_X = 2
 const MOST_Y = 2.2
 
 /** Parents by supervision, else by spawn. A loop in what was recorded is cut where it closes. */

@@ -9,6 +9,7 @@ import { cones } from './cones.svelte'
 import { finder } from './finder.svelte'
 import { focus } from './focus.svelte'
 import { inquiry } from './inquiry.svelte'
+import { lanes } from './lanes.svelte'
 import { type Choice, menu } from './menu.svelte'
 import { recording } from './recording.svelte'
 import { viewport } from './viewport.svelte'
@@ -97,6 +98,23 @@ function whyChoices(event: number): Choice[] {
     { title: 'Show what it led to, everywhere', run: () => void cones.show(event, 'forward') },
     { title: 'Show what led to it, everywhere', run: () => void cones.show(event, 'backward') },
   ]
+}
+
+/** What happened at a moment: why, what it led to, and a way to take it along. */
+export function eventChoices(moment: Moment): Choice[] {
+  const copies = momentChoices(moment)
+  if (moment.event === null) return copies
+  return [
+    ...whyChoices(moment.event),
+    ...copies.map((choice, index) => (index === 0 ? { ...choice, group: 'Copy' } : choice)),
+  ]
+}
+
+/** What can be asked about a call that is known by its number alone: the timeline draws it without its values. */
+export async function callChoicesOf(call: number): Promise<Choice[]> {
+  const { stack } = await api.frame({ event: call })
+  const frame = stack.find((one) => one.call === call)
+  return frame ? callChoices(frame) : eventChoices(atEvent(call))
 }
 
 export const messageMoment = (one: Message): Moment => ({
@@ -207,6 +225,13 @@ export function processChoices(process: Process): Choice[] {
           },
           { title: 'Show what its end led to, everywhere', run: () => void cones.show(ended, 'forward') },
         ]),
+    {
+      group: 'Lane',
+      title: lanes.pinned.includes(process.process) ? 'Do not pin its lane' : 'Pin its lane',
+      hint: 'p',
+      run: () => lanes.pin(process.process),
+    },
+    { title: 'Hide its lane', hint: 'h', run: () => lanes.hide(process.process) },
     { group: 'Copy', title: 'Copy its pid', run: () => void menu.copy(process.pid, process.pid) },
     {
       title: 'Copy link to its first moment',
