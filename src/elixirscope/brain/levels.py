@@ -52,7 +52,8 @@ class Preset(msgspec.Struct, frozen=True):
     calls_percent: int = 8  # of one processor's time, for all
 
 
-_WATCHED = (":ets", "Registry")
+_ENVIRONMENT = tuple(f"Application.{name}" for name in ("put_env", "delete_env", "get_env", "fetch_env", "fetch_env!"))
+_WATCHED = (":ets", "Registry", *_ENVIRONMENT)
 
 PRESETS: Final[dict[Intent, Preset]] = {
     "debug": Preset(
@@ -78,7 +79,7 @@ PRESETS: Final[dict[Intent, Preset]] = {
         dependencies="calls",
         scheduling=True,
         memory=True,
-        watch=(*_WATCHED, ":persistent_term", "Application.put_env"),
+        watch=(*_WATCHED, ":persistent_term"),
         budgets=Budgets(argument=4096, binding=4096, state=65536, message=8192, reason=16384),
         calls_per_second=20_000,
         calls_percent=30,

@@ -10,7 +10,7 @@ from elixirscope.insight.findings import Evidence
 from elixirscope.insight.history import History
 from elixirscope.insight.values import MISSING, Missing, Path, at, diff, path_text, requested, same, short
 from elixirscope.query.row import Row
-from elixirscope.recording.terms import Term
+from elixirscope.recording.terms import Fun, Term
 
 CHANGES = 3
 """Changes of a state that are told, the last ones."""
@@ -64,8 +64,17 @@ def _changes(history: History, process: int, before: int) -> Iterator[Changed]:
         if older is None or newer["version"] != older["version"]:
             frame = history.call(newer["call"])
             message = history.message(frame["message"]) if frame else None
-            by = short(requested(history.term(message["value"])), 40) if message else None
+            by = _request(history, message) if message else None
             yield Changed(newer, older, by, frame)
+
+
+def _request(history: History, message: Row) -> str:
+    """A request as a person calls it; the function that an `Agent` is sent by who sent it."""
+    request = requested(history.term(message["value"]))
+    if not (isinstance(request, tuple) and len(request) == 2 and isinstance(request[1], Fun)):
+        return short(request, 40)
+    sender = history.call(message["sender_call"])
+    return f"Agent.{request[0]}(…)" + (f" in {history.name(sender)}" if sender is not None else "")
 
 
 def _at(term: Term, path: Path) -> Term | Missing:

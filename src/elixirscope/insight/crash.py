@@ -13,9 +13,11 @@ from elixirscope.insight.findings import Evidence, Finding, Location
 from elixirscope.insight.gone import missed, nobody_there, not_restarted
 from elixirscope.insight.history import History
 from elixirscope.insight.masked import Masked, masked
-from elixirscope.insight.notices import notice, refused_message
+from elixirscope.insight.notices import Notice, notice
 from elixirscope.insight.origin import Origin, Tracer
-from elixirscope.insight.values import duration, requested, same, short, suspect
+from elixirscope.insight.started import holder_of_name, taken
+from elixirscope.insight.trigger import trigger
+from elixirscope.insight.values import duration, same, short, suspect
 from elixirscope.query.names import mfa
 from elixirscope.query.row import Row
 from elixirscope.recording.terms import Atom
@@ -24,11 +26,6 @@ REPEATS = 20
 """Crashes at the same place that are traced one by one; the rest is only counted."""
 
 _UNMATCHED = frozenset({"MatchError", "CaseClauseError", "WithClauseError", "TryClauseError", "FunctionClauseError"})
-_LAST = 16  # messages among which one that asks for something is sought
-_REQUESTS = frozenset({"call", "cast", "info"})
-_STARTS = 8
-"""Processes up, each started by the next, among which the message is sought that led to a crash."""
-
 _REFUSALS = ("function_clause", "badarg", "badarith")
 _CALLS_ITSELF = ":calling_self"
 
@@ -91,11 +88,11 @@ def _finding(history: History, collapse: Collapse, exception: Row | None, hit: l
     text = _refused_arguments(reason) or (exception or {}).get("text") or short(reason, 160)
     origin = _origin(history, collapse, exception, frame, reason)
     given = _refused(reason)
-    told = notice(
+    told = _taken(history, collapse, exception, frame, reason) or notice(
         history, collapse.process, _function(history, frame, exception) or label, given, _event(collapse, exception)
     )
     evidence = (
-        [told.step] if told else list(reversed(origin.steps)) if origin else _trigger(history, collapse, frame, given)
+        [told.step] if told else list(reversed(origin.steps)) if origin else trigger(history, collapse, frame, given)
     )
     where = _function(history, frame, exception)
     at = f" in {where}" if where else ""
@@ -125,6 +122,16 @@ def _finding(history: History, collapse: Collapse, exception: Row | None, hit: l
         explanation=explanation,
         suggestion=suggestion + _apart(history, collapse),
     )
+
+
+def _taken(
+    history: History, collapse: Collapse, exception: Row | None, frame: Row | None, reason: Any
+) -> Notice | None:
+    """Who had the name that a process wanted, when that is what the exception complains of."""
+    values = bad_values(reason, (), (exception or {}).get("text") or "") if frame is not None else ()
+    pid = next((pid for value, _ in values if (pid := holder_of_name(value)) is not None), None)
+    event = history.event(_event(collapse, exception))
+    return taken(history, pid, frame, int(event["at"])) if pid is not None and event is not None else None
 
 
 def _weighed(history: History, finding: Finding, collapse: Collapse, hit: list[Row]) -> Finding:
@@ -189,35 +196,6 @@ def _origin(
         if origin.maker is not None or len(origin.steps) > 1:
             return origin
     return None
-
-
-def _trigger(history: History, collapse: Collapse, frame: Row | None, refused: Any) -> list[Evidence]:
-    """Without a bad value: the message that was being handled; the last that came, if no code was seen handling it."""
-    message = refused_message(history, collapse.process, refused, collapse.exit_event) if refused is not None else None
-    if message is not None:
-        return [_sent(history, message, "which no clause takes")]
-    if frame is None:
-        last = history.query.find_before(
-            "messages", "to_process", collapse.process, "message", collapse.exit_event, _LAST
-        )
-        asked = [message for message in last if message["value"] is not None and message["kind"] in _REQUESTS]
-        return [_sent(history, message, "the last that it got") for message in asked[:1]]
-    then, call = "which was being handled", frame["call"]
-    for _ in range(_STARTS):
-        frames = history.enclosing(call)
-        for outer in map(history.call, reversed(frames)):
-            message = history.message(outer["message"]) if outer else None
-            if message is not None:
-                return [_sent(history, message, then)]
-        outermost = history.call(frames[-1]) if frames else None
-        call = outermost["remote_parent"] if outermost else None
-        then = "which was being handled by the one that started it"
-    return []
-
-
-def _sent(history: History, message: Row, then: str) -> Evidence:
-    text = f"{history.label(message['from_process'])} sent {short(requested(history.term(message['value'])))}, {then}"
-    return history.evidence(message["send_event"] or message["message"], text)
 
 
 # Telling

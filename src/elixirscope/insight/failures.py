@@ -11,11 +11,13 @@ from elixirscope.insight import tests
 from elixirscope.insight.assertion import Assertion, awaited, line_of, refused
 from elixirscope.insight.changes import told
 from elixirscope.insight.complaint import bad_values
-from elixirscope.insight.findings import Finding, Location
+from elixirscope.insight.findings import Evidence, Finding, Location
 from elixirscope.insight.history import History
+from elixirscope.insight.leftover import Leftover, leftover
 from elixirscope.insight.origin import Origin, Tracer
 from elixirscope.insight.outdated import Outdated, outdated
 from elixirscope.insight.sightings import received
+from elixirscope.insight.started import named_in, taken
 from elixirscope.insight.values import answered, path_text, short, suspect
 from elixirscope.query.row import Row
 
@@ -46,7 +48,7 @@ def _finding(history: History, test: Row) -> Finding:
     if raised is None and (pattern := awaited(test)) is not None:
         return _awaiting(history, test, pattern)
     if raised is None:
-        return _untold(history, test)
+        return _named(history, test) or _untold(history, test)
     exception = _exception(history, test, raised)
     origin = _origin(history, test, raised, exception)
     by = f", by a {short(origin.value, 30)} from {history.name(origin.maker)}" if origin and origin.maker else ""
@@ -89,6 +91,23 @@ def _awaiting(history: History, test: Row, pattern: str) -> Finding:
         evidence=[*reversed(steps), tests.failure(history, test)],
         explanation=f"The test waited for {pattern} in vain. {what}.",
         suggestion="Look whether who should have sent it ran, and to whom it sent: *Why not?* in the Cinema says.",
+    )
+
+
+def _named(history: History, test: Row) -> Finding | None:
+    """A test that wanted a name which a process had already."""
+    pid, line = named_in(_said(test)), line_of(history, test)
+    told = taken(history, pid, history.call(test["call"]), test["end"] or 2**62) if pid is not None else None
+    if told is None:
+        return None
+    return Finding(
+        kind="test",
+        title=f"Failed: {tests.title(test)}: the name was taken",
+        confidence=0.75,
+        location=Location(test["module"] or "", test["name"] or "", 1, test["file"] or "", line or test["line"] or 0),
+        evidence=[told.step, tests.failure(history, test)],
+        explanation=f"{tests.summary(test)}. {told.why}",
+        suggestion=told.advice,
     )
 
 
@@ -137,6 +156,8 @@ def _cut(side: str) -> str:
 def _asserted(history: History, test: Row, assertion: Assertion) -> Finding:
     if (stale := outdated(history, test, assertion)) is not None:
         return _stale(history, test, assertion, stale)
+    if (found := leftover(history, test, assertion)) is not None:
+        return _left(history, test, assertion, found)
     origin, value = assertion.origin, short(assertion.value, 40)
     maker = history.name(origin.maker) if origin.maker else None
     at = f" ({PurePosixPath(test['file'] or '').name}:{assertion.line})" if assertion.line else ""
@@ -161,6 +182,31 @@ def _asserted(history: History, test: Row, assertion: Assertion) -> Finding:
         explanation=text,
         suggestion=f"{suggestion}.",
     )
+
+
+def _left(history: History, test: Row, assertion: Assertion, found: Leftover) -> Finding:
+    """A value that another test is the cause of."""
+    value, other = short(assertion.value, SIDE), tests.title(found.other)
+    verb = "changed meanwhile" if found.meanwhile else "left"
+    when = "while this test ran" if found.meanwhile else "before"
+    return Finding(
+        kind="test",
+        title=f"Failed: {tests.title(test)}: {value} came of what {other} {'did' if found.meanwhile else 'had left'}",
+        confidence=0.8,
+        location=found.location,
+        evidence=sorted(
+            [*found.steps, *_unlike(assertion.steps, found.steps), tests.failure(history, test)],
+            key=lambda step: step.moment.event or 0,
+        ),
+        explanation=f"{tests.summary(test)}. {value} came of {found.place}, which {other} {verb} {when}: {found.what}."
+        " This test had not set it itself, so its result hangs on which tests run before it, or beside it.",
+        suggestion=found.advice,
+    )
+
+
+def _unlike(steps: list[Evidence], others: list[Evidence]) -> list[Evidence]:
+    told = {step.moment.event for step in others}
+    return [step for step in steps if step.moment.event not in told]
 
 
 def _stale(history: History, test: Row, assertion: Assertion, stale: Outdated) -> Finding:

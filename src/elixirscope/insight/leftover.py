@@ -1,0 +1,194 @@
+"""What another test left behind: the state of a process that outlived it, the application's environment, a table.
+
+A test that fails by the order of the tests, or by those that run beside it, reads what it did not write. Told only
+where the refused value came that way: of a state that the message of another test had changed and this one had not, or
+of an entry whose last writer was another test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from elixirscope.insight import tests
+from elixirscope.insight.assertion import Assertion
+from elixirscope.insight.changes import Changed, last_changes
+from elixirscope.insight.changes import told as changed
+from elixirscope.insight.findings import Evidence, Location
+from elixirscope.insight.history import History
+from elixirscope.insight.values import same, short
+from elixirscope.query.row import Row
+
+_READS = {
+    "Application": ("get_env", "fetch_env", "fetch_env!"),
+    ":ets": ("lookup", "lookup_element", "member"),
+    ":persistent_term": ("get",),
+}
+_WRITES = {
+    "Application": ("put_env", "delete_env"),
+    ":ets": ("insert", "insert_new", "delete", "update_element", "update_counter"),
+    ":persistent_term": ("put", "erase"),
+}
+_EXTERNAL = """
+select * from raw.calls where external and module = ? and list_contains(?, function) and call < ? order by call desc
+limit ?
+"""
+LAST = 2_000
+"""Reads or writes of a kind that are looked back through."""
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """What `other` had left (or did, while this test ran: `meanwhile`) at `place`, as a person calls it."""
+
+    other: Row
+    place: str
+    what: str
+    meanwhile: bool
+    location: Location | None
+    steps: list[Evidence]
+    advice: str
+
+
+def leftover(history: History, test: Row, assertion: Assertion) -> Leftover | None:
+    """What another test had left that the refused value came of; None where it did not."""
+    return _of_state(history, test, assertion) or _of_globals(history, test, assertion)
+
+
+# The state of a process
+
+
+def _of_state(history: History, test: Row, assertion: Assertion) -> Leftover | None:
+    for step in sorted(assertion.steps, key=lambda step: -(step.moment.event or 0)):
+        process, event = step.moment.process, step.moment.event
+        life = history.processes.get(process) if process is not None else None
+        if life is None or event is None or process == test["process"] or life["start"] is None:
+            continue
+        if life["start"] >= test["start"] or process in history.ancestors(test["process"]):
+            continue
+        found = _changed_by_another(history, test, life, event)
+        if found is not None:
+            return found
+    return None
+
+
+def _changed_by_another(history: History, test: Row, life: Row, event: int) -> Leftover | None:
+    """The last change of a state before an event, when another test asked for it."""
+    change = next(iter(last_changes(history, life["process"], event)), None)
+    other = _asked_by(history, change) if change is not None else None
+    if change is None or other is None or other["event"] == test["event"]:
+        return None
+    label, meanwhile = history.label(life["process"]), change.state["at"] >= test["start"]
+    started = history.event(life["spawn_event"])
+    frame = history.call(started["call"]) if started is not None else None
+    steps = [changed(history, change)]
+    if life["spawn_event"] is not None:
+        by = f", in {tests.title(owner)}" if (owner := _owner(history, life)) is not None else ""
+        steps.insert(0, history.evidence(life["spawn_event"], f"{label} was started{by}"))
+    return Leftover(
+        other=other,
+        place=f"the state of {label}",
+        what=changed(history, change).text,
+        meanwhile=meanwhile,
+        location=history.place(frame) if frame is not None else None,
+        steps=steps,
+        advice=f"Start {label} anew for each test (start_supervised!/1 in `setup` ends it with the test)"
+        + (
+            ", under a name of its own, or let these tests not run at the same time (async: false)."
+            if meanwhile
+            else "."
+        ),
+    )
+
+
+def _asked_by(history: History, change: Changed) -> Row | None:
+    message = history.message(change.state["message"])
+    sender = message["from_process"] if message is not None else None
+    return next(reversed(tests.ran_in(history, sender, change.state["at"])), None) if sender is not None else None
+
+
+def _owner(history: History, life: Row) -> Row | None:
+    found = tests.ran_in(history, life["process"], life["start"])
+    return found[-1] if found else None
+
+
+# The environment, tables, persistent terms
+
+
+def _of_globals(history: History, test: Row, assertion: Assertion) -> Leftover | None:
+    maker = assertion.origin.maker
+    frame = history.call(test["call"])
+    if maker is None or frame is None or maker["process"] != test["process"]:
+        return None
+    until = int(frame["end_event"] or test["end_event"])
+    for module, names in _READS.items():
+        for read in history.query.rows(_EXTERNAL, [module, list(names), until, LAST]):
+            if read["process"] != test["process"] or read["call"] < frame["call"]:
+                continue
+            if maker["call"] not in history.enclosing(read["parent"]):
+                continue
+            found = _written_by_another(history, test, module, read)
+            if found is not None:
+                return found
+    return None
+
+
+def _written_by_another(history: History, test: Row, module: str, read: Row) -> Leftover | None:
+    sought = _entry(module, history.term(read["args"]))
+    if sought is None:
+        return None
+    write = next(
+        (
+            row
+            for row in history.query.rows(_EXTERNAL, [module, list(_WRITES[module]), read["call"], LAST])
+            if any(same(sought, entry) for entry in _written(module, history.term(row["args"])))
+        ),
+        None,
+    )
+    ran = tests.ran_in(history, write["process"], write["start"]) if write is not None else []
+    if write is None or not ran or ran[-1]["event"] == test["event"]:
+        return None
+    writer = history.call(write["parent"])
+    meanwhile = write["start"] >= test["start"]
+    place = _place(module, sought)
+    shown = history.shown(write)
+    return Leftover(
+        other=ran[-1],
+        place=place,
+        what=shown,
+        meanwhile=meanwhile,
+        location=history.place(writer, history.event_line(write["call"])) if writer is not None else None,
+        steps=[
+            history.evidence(write["call"], f"{tests.title(ran[-1])} called {shown}", call=write["parent"]),
+            history.evidence(read["call"], f"this test asked {history.shown(read)}", call=read["parent"]),
+        ],
+        advice="Put back in on_exit/1 what a test changes there; and let tests that do so not run at the same time as"
+        " others (async: false).",
+    )
+
+
+def _entry(module: str, arguments: Any) -> tuple[Any, ...] | None:
+    """What names an entry: application and key, table and key."""
+    if not isinstance(arguments, tuple) or len(arguments) < (1 if module == ":persistent_term" else 2):
+        return None
+    return tuple(arguments[:1]) if module == ":persistent_term" else tuple(arguments[:2])
+
+
+def _written(module: str, arguments: Any) -> Iterator[tuple[Any, ...]]:
+    entry = _entry(module, arguments)
+    if entry is None:
+        return
+    if module == ":ets" and isinstance(entry[1], tuple | list):
+        for record in entry[1] if isinstance(entry[1], list) else [entry[1]]:
+            if isinstance(record, tuple) and record:
+                yield entry[0], record[0]
+    yield entry
+
+
+def _place(module: str, entry: tuple[Any, ...]) -> str:
+    if module == "Application":
+        return f"{short(entry[1], 40)} in the environment of {short(entry[0], 40)}"
+    if module == ":ets":
+        return f"{short(entry[1], 40)} in the table {short(entry[0], 40)}"
+    return f"the persistent term {short(entry[0], 40)}"
