@@ -196,12 +196,12 @@ io:format("~0p ~0p ~0p ~0p ~0tp ~0p", [Intent, Default, Watch, State, Keys, Func
 def test_erlang_reads_the_terms(tmp_path: Path) -> None:
     redact = msgspec.structs.replace(Plan().redact, keys=("pass'word\"", "größe\n"))
     rule = Rule("A.b?/2", "calls", "why")
-    plan = msgspec.structs.replace(Plan.of_intent("debug"), redact=redact, functions=(rule,))
+    plan = msgspec.structs.replace(Plan.of_intent("debug"), redact=redact, functions=(rule,), watch=(":ets", "A.b!"))
     file = tmp_path / "plan.terms"
     file.write_text(plan.terms(), encoding="utf-8")
     script = f'File = "{file}", {CONSULT}'
     out = subprocess.run(["erl", "-noshell", "-eval", script], capture_output=True, text=True, check=True).stdout
-    expected = "debug full [{ets,'_'},{'Elixir.Registry','_'}] 8192"
+    expected = "debug full [{ets,'_'},{'Elixir.A','b!'}] 8192"
     keys = '[<<"pass\'word\\"">>,<<"größe\\n"/utf8>>]'
     assert out == f'{expected} {keys} [{{<<"A.b?/2">>,calls}}]'
 
