@@ -9,6 +9,7 @@ defmodule ElixirScope.Application do
     CallBudget,
     Clock,
     Collector,
+    FrameFile,
     Ingestor,
     MemorySampler,
     Meta,
@@ -50,6 +51,7 @@ defmodule ElixirScope.Application do
     Plan.put(plan)
     Value.first(plan.first)
     CallBudget.create(plan)
+    FrameFile.name(dir)
     hello = Native.open(dir, plan, hello)
     Clock.start(hello.engine)
 

@@ -7,7 +7,7 @@ defmodule ElixirScope.Boot do
 
   alias ElixirScope.Capture.{Native, PipelineManager, VMTracer}
   alias ElixirScope.Compiler.{Hooks, Loader}
-  alias ElixirScope.Plan
+  alias ElixirScope.{Escript, Plan}
 
   @version "0.1.0"
   # Options of `elixir` and `iex` that another argument belongs to.
@@ -22,7 +22,9 @@ defmodule ElixirScope.Boot do
   @events ~w(InstrumentationRuntime MemorySampler NativeDrainer NativeRuntime Origin States)
           |> Enum.map(&"Elixir.ElixirScope.Capture.#{&1}")
   # What sets the hooks that Mix waits for.
-  @early [Hooks, ElixirScope.Compiler.Rewrite, ElixirScope.Compiler.Beam]
+  @early [Hooks, ElixirScope.Compiler.Rewrite, ElixirScope.Compiler.Beam, ElixirScope.Compiler.Packaged]
+  # What a release's command does by a VM of its own, which asks the one that runs.
+  @messengers [~c"rpc", ~c"remote", ~c"stop", ~c"restart", ~c"pid"]
   @bundle "elixir_scope.bundle"
   @applications [:kernel, :stdlib, :elixir]
 
@@ -30,18 +32,33 @@ defmodule ElixirScope.Boot do
   @starting {__MODULE__, :starting}
 
   @doc """
-  Called by `erl -eval`. Does nothing in a VM without Elixir, or without a recording to write to.
+  Called by `erl -eval`, and by the boot script of a release before that. Does nothing in a VM without Elixir, without a
+  recording to write to, or that only speaks to another one.
 
   A script is the program, so recording has begun when this returns. Mix, when it has a project, takes a while until
   it runs any of the program's code, and tells us when: the agent starts beside it, and whoever needs it waits in
   `await/0`.
   """
   def start do
+    cond do
+      :os.getenv(~c"ELIXIRSCOPE_DIR") == false -> :ok
+      :os.getenv(~c"RELEASE_COMMAND") in @messengers -> :ok
+      match?({:ok, _}, :init.get_argument(:escript)) -> Escript.wait_for()
+      true -> run()
+    end
+  end
+
+  @doc "Starts recording, now that all is there of the program that can be."
+  def run do
     dir = :os.getenv(~c"ELIXIRSCOPE_DIR")
 
     cond do
       # Elixir would load this module next.
-      dir == false or not match?({:module, _}, :code.ensure_loaded(:elixir)) ->
+      not match?({:module, _}, :code.ensure_loaded(:elixir)) ->
+        :ok
+
+      # The boot script was here before.
+      :erlang.whereis(:elixir_scope_pipeline) != :undefined ->
         :ok
 
       mix?() and "--no-mix-exs" not in arguments() ->

@@ -87,6 +87,7 @@ def _build(toolchain: Toolchain, files: list[Path], home: Path, target: Path, na
         ebin.mkdir()
         command = [
             toolchain.elixirc,
+            *toolchain.elixirc_options,
             "--ignore-module-conflict",
             "--no-docs",
             "--no-debug-info",

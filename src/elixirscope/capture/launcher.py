@@ -10,16 +10,20 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import FrameType
+from types import FrameType, MappingProxyType
 
 from elixirscope.errors import TargetError
 
-# Evaluated before the command's own code. `-s` would end a VM that cannot load the agent (a release in
-# embedded mode, a plain `erl` without Elixir, a cache that was emptied); this lets it run, unrecorded.
-BOOT = "catch 'Elixir.ElixirScope.Boot':start()"
+# Evaluated before the command's own code, but after the applications of a release have started (`release.py`). `-s`
+# would end a VM that cannot load the agent (a plain `erl` without Elixir, a cache that was emptied); this lets it run.
+# A release loads nothing by itself.
+BOOT = (
+    "erlang:module_loaded('Elixir.ElixirScope.Boot') orelse code:load_file('Elixir.ElixirScope.Boot'),"
+    " catch 'Elixir.ElixirScope.Boot':start()"
+)
 
 _LATER = 15  # a nice value: of two processors, it takes what the command leaves
 # Starting is when a VM needs two processors, and most commands are quick ones: what then is not done is afterwards.
@@ -37,11 +41,13 @@ def launch(
     ebin: Path,
     recording: Path,
     library: Path | None = None,
+    variables: Mapping[str, str] = MappingProxyType({}),
     meanwhile: Callable[[], None] = lambda: None,
 ) -> int:
     """Run `command` with the agent in every VM it starts; return its exit status as a shell would.
 
     `recording` is the absolute folder the agent writes to, `library` the native engine, None for the portable one.
+    `variables` come into the command's environment, too.
     `meanwhile` runs in a thread beside a command that takes long, else when it has ended, and is waited for. A command
     killed by signal N returns 128 + N.
     Raises `TargetError` when the command cannot be started.
@@ -49,7 +55,7 @@ def launch(
     check_command(command)
     with _signals() as forwarded:
         try:
-            child = subprocess.Popen(list(command), env=target_environment(ebin, recording, library))
+            child = subprocess.Popen(list(command), env={**target_environment(ebin, recording, library), **variables})
         except OSError as error:
             raise TargetError(
                 f"cannot run {command[0]}: {error.strerror or error}", "check that it is a program"

@@ -33,13 +33,18 @@ def choose_library(
 
     `auto` is the native engine wherever it can be built; elsewhere the portable one records, and `announce` is told
     why. `native` raises `TargetError` where it cannot be built, and `EnvironmentProblem` where it cannot be kept;
-    where this release of OTP is not one it knows, it is `auto`.
+    where this release of OTP is not one it knows, or has no headers here, it is `auto`.
     """
     if engine == "portable":
         return None
     if toolchain.otp_release not in KNOWN_OTP:
         known = ", ".join(KNOWN_OTP)
         announce(f"the native engine knows Erlang/OTP {known} and this is {toolchain.otp_release}: recording portably")
+        return None
+    if not toolchain.headers:
+        announce(
+            f"the release runs Erlang/OTP {toolchain.otp_release}, whose C headers are not here: recording portably"
+        )
         return None
     if engine == "native":
         return native_library(toolchain, announce)

@@ -18,6 +18,7 @@ from elixirscope.brain.plan import Plan
 from elixirscope.capture.agent import compiled_agent
 from elixirscope.capture.launcher import check_command, launch
 from elixirscope.capture.native import Engine, choose_library
+from elixirscope.capture.release import build_folders, find_release, runs_on, toolchain_of, write_boot_script
 from elixirscope.capture.stale import sweep
 from elixirscope.capture.toolchain import find_toolchain
 from elixirscope.errors import EnvironmentProblem, RecordingError, UsageError
@@ -26,15 +27,20 @@ from elixirscope.recording.presence import recorder_of
 from elixirscope.recording.version import FORMAT_VERSION
 
 _PRIVATE = 0o700  # a recording holds what the program held: data of its users, perhaps
+_VM_STARTS_S = 15.0
 _LEAST_FREE_BYTES = 16 * 1024 * 1024
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What became of the command: its recording's folder, its exit status, and what could not be kept."""
+    """What became of the command: its recording's folder, its exit status, and what could not be kept.
+
+    `running` are the VMs (by their process of the operating system) that it has left running, recorded until they end.
+    """
 
     path: Path
     exit_status: int
     problem: str | None = None
+    running: tuple[int, ...] = ()
 
 
 def record(
@@ -56,13 +62,15 @@ def record(
     `UsageError` or `EnvironmentProblem`. Once it has started, its exit status is returned whatever
     happens to the recording: the raw files are the truth and are complete without our help.
     """
-    toolchain = find_toolchain()
+    release = find_release(command, announce)
+    toolchain = toolchain_of(release) if release else find_toolchain()
     check_command(command)
     ebin = compiled_agent(toolchain, announce)
     # Loading a library is quick, but takes longer than all it could save where few events are recorded.
     library = choose_library("portable" if engine == "auto" and plan.lives_only else engine, toolchain, announce)
     if library:
         sweep(announce)
+    variables = {"ELIXIRSCOPE_BUILDS": "\n".join(map(str, build_folders(command, release, toolchain)))}
     path = _make_folder(output)
     manifest = Manifest(
         format_version=FORMAT_VERSION,
@@ -77,22 +85,51 @@ def record(
         plan.dump(path / "plan.toml")
         (path / "plan.terms").write_text(plan.terms(), encoding="utf-8")
         manifest.save(path)
+        if release:
+            variables |= write_boot_script(release, path / "boot")
     except OSError as error:
         raise _unwritable(path, error) from error
     with recorder_of(path / "raw"):
         begun(path)
         try:
-            status = launch(command, ebin=ebin, recording=path, library=library, meanwhile=meanwhile)
+            status = launch(
+                command, ebin=ebin, recording=path, library=library, variables=variables, meanwhile=meanwhile
+            )
         except BaseException:
             if not any((path / "raw").iterdir()):
                 shutil.rmtree(path, ignore_errors=True)  # nothing ran, so nothing is lost
             raise
+        if release and status == 0 and runs_on(command):
+            _wait_for_vm(path / "raw")
         try:
             _collect(path)
             msgspec.structs.replace(manifest, exit_status=status, state="finished").save(path)
         except Exception as error:  # noqa: BLE001 - told, but never instead of the command's own exit status
             return Outcome(path, status, f"the recording could not be finished: {error}")
-    return Outcome(path, status)
+    return Outcome(path, status, running=_running(path / "raw"))
+
+
+def _wait_for_vm(raw: Path) -> None:
+    """Return when a VM that was started in the background is being recorded, or takes longer than it should."""
+    until = time.monotonic() + _VM_STARTS_S
+    while time.monotonic() < until and not any(b"armed" in meta.read_bytes() for meta in raw.glob("*-meta.frames")):
+        time.sleep(0.05)
+
+
+def _running(raw: Path) -> tuple[int, ...]:
+    """The VMs among those that write to `raw` whose process still is there."""
+    names = (re.search(r"\.(\d+)(?:\+\d+)?-meta$", file.stem) for file in raw.glob("*-meta.frames"))
+    return tuple(sorted({pid for name in names if name and _lives(pid := int(name[1]))}))
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True  # another user's
+    return True
 
 
 def _collect(path: Path) -> None:

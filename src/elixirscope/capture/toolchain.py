@@ -26,6 +26,7 @@ _VM_VARIABLES = (
     "ELIXIR_ERL_OPTIONS",
     "ELIXIRSCOPE_DIR",
     "ELIXIRSCOPE_NATIVE",
+    "ELIXIRSCOPE_BUILDS",
 )
 _INSTALL = {
     "debian": "install it with: sudo apt-get install elixir erlang-dev",
@@ -38,12 +39,18 @@ _INSTALL = {
 
 
 class Toolchain(msgspec.Struct, frozen=True):
-    """An Elixir installation: absolute paths of its commands, and the versions they report."""
+    """An Elixir installation: absolute paths of its commands, and the versions they report.
+
+    `elixirc_options` come first when `elixirc` is called. `headers`: whether the Erlang on PATH, whose C headers
+    can be had, is of the same release of OTP.
+    """
 
     elixir: str
     elixirc: str
     elixir_version: str
     otp_release: str
+    elixirc_options: tuple[str, ...] = ()
+    headers: bool = True
 
 
 def cache_home() -> Path:
@@ -73,7 +80,7 @@ def find_toolchain() -> Toolchain:
         toolchain = _ask(elixir, elixirc)
         if remembered:
             _remember(remembered, toolchain)
-    _check(toolchain)
+    check(toolchain)
     return toolchain
 
 
@@ -143,7 +150,8 @@ def _ask(elixir: str, elixirc: str) -> Toolchain:
     return Toolchain(elixir, elixirc, version[1], release[1])
 
 
-def _check(toolchain: Toolchain) -> None:
+def check(toolchain: Toolchain) -> None:
+    """Raise `TargetError` when `toolchain` is too old."""
     major, minor = (int(part) for part in toolchain.elixir_version.split(".")[:2])
     if (major, minor) < MIN_ELIXIR:
         raise TargetError(

@@ -123,7 +123,7 @@ def _close(outcome: Outcome, json_file: Path | None) -> None:
     if not any((outcome.path / "raw").glob("*.frames")):
         _say(
             "nothing was recorded: the command started no Erlang VM that could load the agent"
-            " (it may start none, run it in a container, be a release, or reset ERL_AFLAGS)"
+            " (it may start none, run it in a container, or reset ERL_AFLAGS)"
         )
         return
     try:
@@ -149,6 +149,9 @@ def _close(outcome: Outcome, json_file: Path | None) -> None:
     problem = _problem(recording)
     if problem:
         _say(problem)
+    for pid in outcome.running:
+        so_far = f"what it has done so far: elixirscope open {_called(outcome.path)}"
+        _say(f"the VM {pid} runs on, and is recorded until it ends; {so_far}")
     if outcome.exit_status:
         _say(f"the command failed; to see why: elixirscope report {_called(outcome.path)}")
     lost = f"{info.lost:,} lost" + ("" if info.complete else " · incomplete")

@@ -8,6 +8,7 @@ defmodule ElixirScope.Capture.FrameFile do
   @types %{events: 1, processes: 2, sites: 3, loss: 4, meta: 5, end: 6, samples: 7}
   @meta_shard 0xFFFF
   @vm_shard 0xFFFE
+  @vm {__MODULE__, :vm}
 
   @type t :: :file.fd()
 
@@ -20,10 +21,29 @@ defmodule ElixirScope.Capture.FrameFile do
 
   defp open(dir, shard, again) do
     suffix = if again == 0, do: "", else: "-#{again}"
-    path = Path.join(dir, "#{node()}.#{:os.getpid()}-#{shard}#{suffix}.frames")
+    path = Path.join(dir, "#{vm()}-#{shard}#{suffix}.frames")
 
     with {:error, :eexist} <- create(path, shard), do: open(dir, shard, again + 1)
   end
+
+  @doc """
+  Finds what the names of this VM's files in `dir` begin with: its node and OS process. One that `:init.restart/0` has
+  begun anew (`bin/app restart`, or a release that restarts for its configuration) is another VM, of the same both.
+  """
+  @spec name(Path.t()) :: :ok
+  def name(dir), do: name(dir, "#{node()}.#{:os.getpid()}", 0)
+
+  defp name(dir, vm, restarts) do
+    name = if restarts == 0, do: vm, else: "#{vm}+#{restarts}"
+
+    if match?({:ok, _}, :file.read_file_info(Path.join(dir, name <> "-meta.frames"))),
+      do: name(dir, vm, restarts + 1),
+      else: :persistent_term.put(@vm, name)
+  end
+
+  @doc "What `name/1` has found."
+  @spec vm() :: binary
+  def vm, do: :persistent_term.get(@vm)
 
   @doc "Creates the file `path`, which must not exist."
   @spec create(Path.t(), :meta | :vm | non_neg_integer) :: {:ok, t} | {:error, term}

@@ -6,7 +6,7 @@ defmodule ElixirScope.Capture.Native do
   Whenever something is not as it must be, the portable engine records instead and the recording says why.
   """
 
-  alias ElixirScope.Capture.{InstrumentationRuntime, Meta, NativeDrainer, NativeRuntime, Redaction, Value}
+  alias ElixirScope.Capture.{FrameFile, InstrumentationRuntime, Meta, NativeDrainer, NativeRuntime, Redaction, Value}
 
   alias ElixirScope.Plan
 
@@ -119,7 +119,7 @@ defmodule ElixirScope.Capture.Native do
 
       size ->
         Enum.reduce_while(0..(count - 1), {:ok, []}, fn n, {:ok, made} ->
-          stem = Path.join(dir, "#{node()}.#{:os.getpid()}-#{@first_shard + n}")
+          stem = Path.join(dir, "#{FrameFile.vm()}-#{@first_shard + n}")
 
           case ring(folder == dir, stem, if(n == count - 1, do: @smallest, else: size), @first_shard + n) do
             {:ok, path} ->

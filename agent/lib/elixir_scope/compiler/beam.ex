@@ -14,6 +14,17 @@ defmodule ElixirScope.Compiler.Beam do
   @dropped_flags [:report, :report_errors, :report_warnings, :warnings_as_errors, :P, :E, :S] ++
                    [:to_core, :to_core0, :from_core, :no_core_prepare, :return]
 
+  @doc "The bytes of a file, which may lie in the archive of an escript."
+  @spec file(charlist) :: {:ok, binary} | {:error, :not_found}
+  def file(path) do
+    with {:error, _} <- :file.read_file(path), :error <- :erl_prim_loader.get_file(path) do
+      {:error, :not_found}
+    else
+      {:ok, binary, _} -> {:ok, binary}
+      {:ok, binary} -> {:ok, binary}
+    end
+  end
+
   @doc """
   Reads a module. `{:error, reason}`: `:no_debug_info`, `:encrypted`, `:not_a_beam`.
   """

@@ -52,7 +52,7 @@ defmodule ElixirScope.Compiler.Hooks do
   end
 
   defp set_all(hooks) do
-    Rewrite.load(for {app, module, edits} <- hooks, do: {module, beam(app, module), edits})
+    Rewrite.load(for {app, module, edits} <- hooks, beam = beam(app, module), do: {module, beam, edits})
   end
 
   @doc "Writes what could not be set into the recording."
@@ -69,11 +69,18 @@ defmodule ElixirScope.Compiler.Hooks do
     :ok
   end
 
-  # Since Elixir 1.15 its other applications are not on the path yet when the agent boots.
+  # Since Elixir 1.15 its other applications are not on the path yet when the agent boots. A release has versions in the
+  # names of folders, an escript has no folders, and neither has all of Elixir: nil for what is not there.
   defp beam(app, module) do
     elixir = with file when is_atom(file) <- :code.which(:elixir), do: ""
     lib = elixir |> Path.dirname() |> Path.join("../..") |> Path.expand()
-    String.to_charlist(Path.join([lib, Atom.to_string(app), "ebin", "#{module}.beam"]))
+    path = String.to_charlist(Path.join([lib, Atom.to_string(app), "ebin", "#{module}.beam"]))
+
+    cond do
+      match?({:ok, _}, :file.read_file_info(path)) -> path
+      is_list(:code.which(module)) -> :code.which(module)
+      true -> nil
+    end
   end
 
   @doc false

@@ -5,7 +5,7 @@ defmodule ElixirScope.Compiler.Loader do
   """
 
   alias ElixirScope.Capture.{Ingestor, Native}
-  alias ElixirScope.Compiler.{Beam, Cache, Instrument, Selection}
+  alias ElixirScope.Compiler.{Beam, Cache, Instrument, Packaged, Selection}
   alias ElixirScope.Plan
 
   @armed {__MODULE__, :armed}
@@ -88,7 +88,7 @@ defmodule ElixirScope.Compiler.Loader do
   end
 
   defp instrument(module, beam, kind, plan, cache) do
-    with {:ok, original} <- read(beam),
+    with {:ok, original} <- read(module, beam),
          nil <- Beam.announcement(original),
          :ok <- replaceable(module),
          {:ok, binary, {info, sites}} <- prepare(module, original, kind, plan, cache),
@@ -104,8 +104,8 @@ defmodule ElixirScope.Compiler.Loader do
     kind, reason -> {:skip, {kind, reason}}
   end
 
-  defp read(beam) do
-    with {:error, _} <- File.read(beam), do: {:error, :not_a_beam}
+  defp read(module, beam) do
+    with {:error, _} <- Packaged.read(module, beam), do: {:error, :not_a_beam}
   end
 
   defp prepare(module, original, kind, plan, cache) do

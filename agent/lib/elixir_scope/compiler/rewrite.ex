@@ -7,7 +7,8 @@ defmodule ElixirScope.Compiler.Rewrite do
   """
 
   alias ElixirScope.AST.Forms
-  alias ElixirScope.Compiler.Beam
+  alias ElixirScope.Boot
+  alias ElixirScope.Compiler.{Beam, Packaged}
 
   @type edit ::
           {:wrap, name :: atom, arity, {module, atom}}
@@ -32,17 +33,16 @@ defmodule ElixirScope.Compiler.Rewrite do
 
   # Compiling takes a good part of the start of a small test run, and the result is always the same.
   defp edited(module, beam, edits) do
-    with {:ok, original} <- :file.read_file(beam),
+    with {:ok, original} <- Packaged.read(module, beam),
          cached = cached(module, original, edits),
          {:error, _} <- :file.read_file(cached),
          {:ok, read} <- Beam.read(original),
+         # A release loads nothing by itself.
+         :ok <- Boot.transforming(),
          {:ok, forms} <- edit(read.forms, edits),
          {:ok, binary} <- Beam.compile(forms, read) do
       keep(cached, binary)
       {:ok, binary}
-    else
-      {:error, :enoent} -> {:error, :not_found}
-      other -> other
     end
   catch
     kind, reason -> {:error, {kind, reason}}

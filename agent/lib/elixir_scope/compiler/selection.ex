@@ -3,16 +3,17 @@ defmodule ElixirScope.Compiler.Selection do
   Which compiled modules there are and whose: the project's own (all applications of an umbrella) or a dependency's.
   """
 
+  alias ElixirScope.Compiler.Packaged
   alias ElixirScope.Plan
 
   @type kind :: :project | :dependency | :stdlib
 
   @doc """
-  `{module, path of its beam, kind}` of all modules that the plan may select in the current Mix project; none without
-  one, as in a script.
+  `{module, path of its beam, kind}` of all modules that the plan may select in the current Mix project or, without one,
+  in what was packed of it; none in a script.
   """
   @spec modules(map) :: [{module, charlist, kind}]
-  def modules(plan), do: if(project?(), do: selected(plan), else: [])
+  def modules(plan), do: if(project?(), do: selected(plan), else: Packaged.modules(plan))
 
   # Mix may be loaded and not running: then asking it would exit.
   defp project?, do: Process.whereis(Mix.ProjectStack) != nil and Mix.Project.get() != nil
