@@ -11,7 +11,7 @@ import pyarrow as pa
 from elixirscope.dags import Dags
 from elixirscope.query.coordinator import QueryCoordinator
 from elixirscope.recording.recording import Info, Recording
-from elixirscope.recording.sealer import Progress
+from elixirscope.recording.sealing import Progress
 
 if TYPE_CHECKING:
     from elixirscope.insight import Finding

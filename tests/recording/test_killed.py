@@ -5,10 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
-from tests.recording.samples import make_shop
+from tests.recording.samples import QUICK, make_shop
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -17,10 +18,10 @@ KILLED = """
 import os, random, shutil, signal, sys, time
 from pathlib import Path
 from elixirscope.correlate.correlator import EventCorrelator
-from elixirscope.recording import sealer
+from elixirscope.recording import beside, sealer
 from tests.recording.test_recording import digest
 folder, times = Path(sys.argv[1]), int(sys.argv[2])
-sealer.LARGE, sealer.SLICE = int(sys.argv[3]), 400
+sealer.LARGE, sealer.SLICE, beside.SLICE = int(sys.argv[3]), 400, 400
 
 def child(work):
     number = os.fork()
@@ -43,13 +44,19 @@ def remove():
 def seal():
     sealer.seal(folder, correlate=EventCorrelator)
 
+def seal_beside():
+    with beside.Beside(folder, correlate=EventCorrelator) as sealing:
+        sealing.look()
+        assert sealing.finish(lambda _: None) is None
+
+work = seal_beside if sys.argv[4] == "beside" else seal
 started = time.perf_counter()
-run(seal)
+run(work)
 took = time.perf_counter() - started
 whole, raw = digest(folder / "segments"), digest(folder / "raw")
 for _ in range(times):
     remove()
-    victim = child(seal)
+    victim = child(work)
     time.sleep(random.uniform(0, took))
     os.kill(victim, signal.SIGKILL)
     os.waitpid(victim, 0)
@@ -62,15 +69,20 @@ print("the same", times, "times")
 """
 
 
-@pytest.mark.parametrize("large", [1, 1_000_000], ids=["in slices", "in memory"])
-def test_a_sealer_killed_at_any_moment_leaves_nothing_behind(tmp_path: Path, large: int) -> None:
-    folder = make_shop(tmp_path / "shop.scope", 2_000, processes=20, state_bytes=200)
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED, str(folder), "12", str(large)],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        timeout=150,
-        check=False,
-    )
+@pytest.mark.parametrize(
+    ("large", "how"),
+    [(1, "anew"), (1_000_000, "anew"), (1, "beside")],
+    ids=["in slices", "in memory", "beside the recording"],
+)
+def test_a_sealer_killed_at_any_moment_leaves_nothing_behind(large: int, how: str) -> None:
+    with TemporaryDirectory(dir=QUICK) as place:
+        folder = make_shop(Path(place) / "shop.scope", 2_000, processes=20, state_bytes=200)
+        done = subprocess.run(
+            [sys.executable, "-c", KILLED, str(folder), "12", str(large), how],
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+            timeout=150,
+            check=False,
+        )
     assert done.stdout == "the same 12 times\n", done.stderr

@@ -315,6 +315,6 @@ def test_a_folder_that_may_not_be_read_is_named(shared: Path) -> None:
 
 
 def test_an_unwritable_place_for_segments_is_an_environment_problem(recording: Path) -> None:
-    (recording / f".segments.{os.getpid()}.new").write_text("in the way")
+    (recording / f".seal.{os.getpid()}").write_text("in the way")
     with pytest.raises(EnvironmentProblem, match="cannot write the tables"):
         seal(recording, correlate=correlate)

@@ -14,6 +14,7 @@ import click
 import msgspec
 
 from elixirscope.brain.levels import INTENTS, PRESETS
+from elixirscope.cli.beside import Beside
 from elixirscope.cli.output import progress, size
 from elixirscope.errors import ElixirScopeError
 
@@ -69,9 +70,14 @@ def command(
     if intent and plan_file:
         raise click.UsageError("--intent and --plan exclude each other: a plan has an intent of its own")
     plan = _plan(intent, plan_file)
-    with _cinema(opened) as start:
-        outcome = record(command_line, plan, output, announce=_say, engine=engine, meanwhile=_prepare, begun=start)
-        _close(outcome, json_file)
+    with _cinema(opened) as start, Beside() as beside:
+
+        def begun(path: Path) -> None:
+            start(path)
+            beside.watch(path)
+
+        outcome = record(command_line, plan, output, announce=_say, engine=engine, meanwhile=_prepare, begun=begun)
+        _close(outcome, json_file, beside)
     context.exit(outcome.exit_status)
 
 
@@ -116,7 +122,7 @@ def _prepare() -> None:
     import elixirscope.recording.recording  # noqa: F401
 
 
-def _close(outcome: Outcome, json_file: Path | None) -> None:
+def _close(outcome: Outcome, json_file: Path | None, beside: Beside) -> None:
     """Seal the recording and say what it holds. The command has run: whatever fails here is only told."""
     if outcome.problem:
         _say(f"{outcome.problem}; everything written until then is in {outcome.path}")
@@ -132,6 +138,7 @@ def _close(outcome: Outcome, json_file: Path | None) -> None:
         from elixirscope.recording.recording import Recording
 
         with progress("elixirscope: reading the recording") as tell:
+            beside.finish(tell)
             recording = Recording.open(outcome.path, correlate=EventCorrelator.on_all_cores, progress=tell)
         info = recording.info
         if json_file:

@@ -17,6 +17,7 @@ from elixirscope.correlate.causality import Causes
 from elixirscope.correlate.columns import Ints, known, patch, table
 from elixirscope.correlate.exceptions import Flights
 from elixirscope.correlate.handling import Mailboxes, callbacks_of
+from elixirscope.correlate.hindsight import Hindsight
 from elixirscope.correlate.labels import give_labels
 from elixirscope.correlate.links import Links
 from elixirscope.correlate.memory import memory_table
@@ -82,6 +83,7 @@ class EventCorrelator:
         self._flights = Flights()
         self._tests = TestRuns()
         self._origins = Origins()
+        self._hindsight = Hindsight()
         self._hits = np.zeros(0, np.int64)  # events of each site, a callback's return and its state as one
 
     @classmethod
@@ -161,6 +163,11 @@ class EventCorrelator:
         cause, passed = self._causes.take(log, previous, self._lives, messages, self._links)
         self._flights.take(log, calls, passed)
         return _Tied(cause, links, patches)
+
+    def outdated(self, log: Log) -> str | None:
+        """Why slices that were taken would be related otherwise by one who knew what the next one, `log`, tells of the
+        recording as a whole; None: they would not. To be asked for each slice or for none, before it is taken."""
+        return self._hindsight.outdated(log, _lossy(log), self._flights.passed_over)
 
     def finish(self, log: Log) -> Changes:
         """The tables that do not grow with events, whole, and what the lives of processes explain of the others. Slices

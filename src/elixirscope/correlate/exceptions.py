@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import PurePosixPath
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -46,6 +47,21 @@ class Raised:
         return describe(self.class_, self.reason)
 
 
+class _Modules(NamedTuple):
+    """The modules that are recorded, as far as is known, and those that were passed over for not being among them."""
+
+    recorded: set[str]
+    passed_over: set[str]
+
+    def best(self, entries: list[Entry]) -> Entry | None:
+        """The top of a stack trace that is recorded code, else the top."""
+        for entry in entries:
+            if entry.module in self.recorded:
+                return entry
+            self.passed_over.add(entry.module)
+        return entries[0] if entries else None
+
+
 class Flights:
     """Joins each RAISE with the CAUGHT or EXIT that ended its flight, slice by slice.
 
@@ -56,10 +72,11 @@ class Flights:
         self._found: list[Raised] = []
         self._flying: dict[int, Raised] = {}  # process → its latest, until something else happens to it
         self._survived: dict[int, Raised] = {}  # caught by code that is not recorded, as far as we know
+        self.passed_over = set[str]()  # modules in stack traces that were not recorded, as far as was known
 
     def take(self, log: Log, calls: Calls, passed: set[int]) -> None:
         """The next slice. `passed`: the EXITs that passed on another's."""
-        modules = {site.module for site in log.sites.values()}
+        modules = _Modules({site.module for site in log.sites.values()}, self.passed_over)
         of_events = calls.of_events
         found, flying, survived = self._found, self._flying, self._survived
         places = _telling(log, list(flying))
@@ -177,7 +194,7 @@ def _again(raised: Raised | None, reason: Term) -> Raised | None:
     return raised if raised is not None and raised.reason == reason else None
 
 
-def _exit(modules: set[str], flying: Raised | None, survived: Raised | None, shown: Raised) -> Raised | None:
+def _exit(modules: _Modules, flying: Raised | None, survived: Raised | None, shown: Raised) -> Raised | None:
     """The exception that an EXIT shows or ends; None when the process ended for another reason. `shown`: as if
     the EXIT with its reason were an exception of its own."""
     reason = shown.reason
@@ -191,7 +208,7 @@ def _exit(modules: set[str], flying: Raised | None, survived: Raised | None, sho
         return again
     if taken and (is_error(what) or _is_nocatch(what)):
         shown.class_, shown.reason = ("throw", what[1]) if _is_nocatch(what) else ("error", what)
-        shown.where = _best(modules, taken[1])
+        shown.where = modules.best(taken[1])
         return shown
     if taken and flying is not None:
         return flying  # wrapped or cut on its way out, but nothing came between
@@ -206,15 +223,11 @@ def _is_nocatch(what: Term) -> bool:
     return isinstance(what, tuple) and len(what) == 2 and what[0] == "nocatch"
 
 
-def _top(modules: set[str], caught: Term) -> Site | Entry | None:
+def _top(modules: _Modules, caught: Term) -> Site | Entry | None:
     """Where a caught exception came from: the top of its stack trace that is recorded code."""
     if isinstance(caught, tuple) and len(caught) == 3:
-        return _best(modules, entries_of(caught[2]))
+        return modules.best(entries_of(caught[2]))
     return None
-
-
-def _best(modules: set[str], entries: list[Entry]) -> Entry | None:
-    return next((entry for entry in entries if entry.module in modules), entries[0] if entries else None)
 
 
 def _table(log: Log, raised: list[Raised]) -> pa.Table:

@@ -42,11 +42,12 @@ class Links:
         self._standing: dict[tuple[int, int], Tie] = {}
         self._monitors: dict[int, int] = {}  # call without a received reply → row
         self._count = 0  # rows in the table
+        self._met = NONE  # the highest number of a process so far: they are numbered as they appear
 
     def take(self, log: Log, lives: Lives, messages: Messages) -> tuple[pa.Table, list[Patch]]:
         """The rows of the next slice, and the ends of older ones."""
         ties, ended = self._links(log, lives.all)
-        rows = sorted([*ties, *_downs(log, messages, lives.pids)], key=lambda tie: tie.event)
+        rows = sorted([*ties, *self._downs(log, messages, lives.pids)], key=lambda tie: tie.event)
         calls, answered = _calls(messages)
         event = np.concatenate([np.array([tie.event for tie in rows], dtype=np.int64), messages.event[calls]])
         order = np.argsort(event, kind="stable")
@@ -108,18 +109,21 @@ class Links:
                 end(pair, at)
         return found, ended
 
-
-def _downs(log: Log, messages: Messages, pids: Pids) -> list[Tie]:
-    """Monitors that follow from the DOWN they ended with."""
-    found: list[Tie] = []
-    for number in messages.of_kind("down").tolist():
-        if messages.receive[number] != NONE:
-            event, receiver = int(messages.receive[number]), int(messages.receiver[number])
-            peer = pids.of_bytes(messages.subjects.get(number), int(log.column("vm")[event - log.first]))
-            if peer != NONE:
-                time = int(messages.received_at[number])
-                found.append(Tie(event, time, time, "monitor", receiver, peer, OF_DOWN))
-    return found
+    def _downs(self, log: Log, messages: Messages, pids: Pids) -> list[Tie]:
+        """Monitors that follow from the DOWN they ended with. One of a process that appears only later is none: it
+        would depend on how much of what comes later is known."""
+        highest = np.maximum.accumulate(np.maximum(log.column("process"), log.column("peer")))
+        met, self._met = np.maximum(highest, self._met), max(int(highest[-1]), self._met)
+        found: list[Tie] = []
+        for number in messages.of_kind("down").tolist():
+            if messages.receive[number] != NONE:
+                event, receiver = int(messages.receive[number]), int(messages.receiver[number])
+                place = event - log.first
+                peer = pids.of_bytes(messages.subjects.get(number), int(log.column("vm")[place]))
+                if NONE != peer <= met[place]:
+                    time = int(messages.received_at[number])
+                    found.append(Tie(event, time, time, "monitor", receiver, peer, OF_DOWN))
+        return found
 
 
 def _calls(messages: Messages) -> tuple[Ints, tuple[Ints, Ints]]:

@@ -43,3 +43,8 @@ class Correlator(Protocol):
     def finish(self, log: Log) -> Changes:
         """What is known when the last slice was taken."""
         ...
+
+    def outdated(self, log: Log) -> str | None:
+        """Why slices that were taken would be related otherwise by one who knew what the next one, `log`, tells of the
+        recording as a whole; None: they would not. Asked for each slice or none, before it is taken."""
+        ...

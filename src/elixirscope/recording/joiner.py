@@ -93,11 +93,15 @@ class Joiner:
         self._site_tables: dict[int, Translation] = {}  # of VMs
         self._pids: dict[int, Translation] = {}  # of files
         self._described = (0, 0)  # VMs and modules, when sites were numbered last
+        self._compared: tuple[int, ...] = ()  # with one that begins anew: files, VMs and modules then
+        self._outdated: str | None = None
+        self._guessed = False  # whether a site was described only after events of it had been told
         self._describe_sites()
         self._final = np.empty(0, np.int32)  # of each provisional process its number, -1 for one not seen yet
         self._keys: list[ProcessKey] = []
         self._dedup = Dedup(self.events)
         self._count = 0
+        self._last = 0  # when the last event happened, from the start
         self._cut = -_EVER
         self._start = self._earliest()
 
@@ -116,8 +120,13 @@ class Joiner:
 
     @property
     def events(self) -> int:
-        """How many there are."""
+        """How many there are; of a recording that grows about as many as no slice has told yet."""
         return sum(int(file.batches["count"].sum()) for file in self._files)
+
+    @property
+    def told(self) -> int:
+        """How many events slices have told so far."""
+        return self._count
 
     def slices(self, size: int | None, *, beside: bool = False) -> Iterator[Log]:
         """The log in slices of about `size` events (None: all), cut where the time changes; at least one. Once only.
@@ -180,8 +189,8 @@ class Joiner:
         for file in read:
             if file.header is None:
                 continue
-            for times in file.times(before[file.name]):
-                late += int((times < _own(self._cut, self._shift(file))).sum())
+            for times in file.times(before[file.name], _own(self._cut, self._shift(file))):
+                late += len(times)
             if file.written is not None and file.written <= now:  # else the clock was set
                 delay.append(file.written - self._shift(file) - int(file.batches["first"][-1]))
         return Grown(late, max(delay, default=None))
@@ -202,18 +211,49 @@ class Joiner:
                 yield self.until(bound)
         yield self.until(time)
 
+    def rest(self, size: int) -> Iterator[Log]:
+        """As `parts_until`, of a recording that has ended: the last one has all that is known of it."""
+        return self.parts_until(_EVER, size)
+
+    def outdated(self) -> str | None:
+        """Why one that begins anew would not give the slices that this one gave; None: it would. Of events that came
+        too late `grow` tells."""
+        if self._compared != (compared := (len(self._files), *self._described)):
+            self._compared, self._outdated = compared, self._compare(Joiner(sorted(self._files, key=lambda f: f.path)))
+        return self._outdated
+
+    def _compare(self, anew: Joiner) -> str | None:
+        if self._guessed:
+            return "code was described after it had run"
+        if [file.name for file in anew._files] != [
+            file.name for file in self._files
+        ] or anew._vms.told != self._vms.told:
+            return "what came later would have been first"
+        if anew._sites != {number: self._sites.get(number) for number in anew._sites}:
+            return "modules of several VMs were described in turns"
+        return None
+
+    def unread(self, raw: dict[str, int]) -> str | None:
+        """Why this has not read the raw files with these names and sizes whole, to their ends; None: it has."""
+        if any(file.is_rewritten for file in self._files):
+            return "a file was written anew"
+        damaged = any(file.gaps or file.unknown_losses for file in self._files)
+        return "a file is not whole" if damaged or {file.name: file.read for file in self._files} != raw else None
+
     def _earliest(self) -> int:
         times = [int(file.batches["first"].min()) + self._shift(file) for file in self._files if len(file.batches)]
         return min(times, default=self._vms.earliest)
 
     def _describe_sites(self) -> None:
-        """Number all sites that are described and have no number yet, VM by VM in order of their ids."""
+        """Number all sites that are described and have no number yet, VM by VM in the order of their descriptions."""
         self._site_numbers += [{} for _ in self._vms.files[len(self._site_numbers) :]]
         for own, group in zip(self._site_numbers, self._vms.files, strict=True):
-            for captured, make in sorted(vm_sites(file.modules for file in group).items()):
+            for captured, make in vm_sites(file.modules for file in group).items():
                 number = own.setdefault(captured, len(self._sites) + 1)
                 if number not in self._sites or self._sites[number].kind == "unknown":
-                    self._sites[number] = make(number)
+                    site = make(number)
+                    self._guessed |= self._sites.setdefault(number, site) != site
+                    self._sites[number] = site
 
     def _bounds(self, size: int | None) -> list[int]:
         """Times (Unix ns) at which to cut."""
@@ -244,6 +284,7 @@ class Joiner:
         rows["at"][:] -= self._start
         rows["event"][:] = np.arange(self._count, self._count + len(rows))
         self._count += len(rows)
+        self._last = int(rows["at"][-1]) if len(rows) else self._last
         return Log(
             rows=rows,
             processes=list(self._keys),
@@ -254,7 +295,7 @@ class Joiner:
             gaps=[gap for file in files for gap in file.gaps],
             complete=bool(files) and all(file.ended and not file.gaps for file in files),
             start_unix_ns=self._start,
-            duration_ns=int(rows["at"][-1]) if len(rows) else 0,
+            duration_ns=self._last,
             unfinished=[file.name for file in files if not file.ended],
             bytes=sum(len(file.data) for file in files),
             samples=self._samples,
@@ -323,16 +364,19 @@ class Joiner:
         self._keys += [self._processes.keys[number] for number in fresh[:found].tolist()]
 
     def _number_rest(self) -> None:
-        """Processes that appear in no event, for they lost all they did, come last."""
-        for file in self._files:
-            for pid, *_ in file.losses:
-                if pid is not None:
-                    self._processes.of(pid, self._vms.number(file))
+        """Processes that appear in no event, for they lost all they did, come last, in the order of their losses."""
+        lost = [
+            self._processes.of(loss[0], self._vms.number(file))
+            for file in self._files
+            for loss in file.losses
+            if loss[0]
+        ]
         count = len(self._processes.keys)
         self._final = np.concatenate([self._final, np.full(count - len(self._final), -1, np.int32)])
-        fresh = np.flatnonzero(self._final < 0)
-        self._final[fresh] = np.arange(len(self._keys), len(self._keys) + len(fresh))
-        self._keys += [self._processes.keys[number] for number in fresh.tolist()]
+        for number in [*lost, *np.flatnonzero(self._final < 0).tolist()]:
+            if self._final[number] < 0:
+                self._final[number] = len(self._keys)
+                self._keys.append(self._processes.keys[number])
 
     def _samples(self) -> npt.NDArray[np.void]:
         """All samples of the memory of processes that have a number, as they were written."""

@@ -25,7 +25,8 @@ from elixirscope.recording.manifest import Manifest
 from elixirscope.recording.memory import MemoryTables
 from elixirscope.recording.recording import Recording
 from elixirscope.recording.schema import TABLES
-from elixirscope.recording.sealer import SLICE, Built, Correlate, facts_of, raw_sizes, truncated_in
+from elixirscope.recording.seal import facts_of, raw_sizes, truncated_in
+from elixirscope.recording.sealer import SLICE, Built, Correlate
 from elixirscope.recording.slices import Slices
 from elixirscope.recording.sources import copy_sources, files_of, relative_files
 from elixirscope.recording.values import RawValues

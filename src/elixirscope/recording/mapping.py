@@ -5,8 +5,6 @@ Small recordings are read from Parquet faster than two hundred files are mapped,
 
 from __future__ import annotations
 
-import os
-import shutil
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -16,7 +14,9 @@ import pyarrow as pa
 from elixirscope.errors import NotFoundError
 from elixirscope.recording.columns import COLUMNS, ColumnStore
 from elixirscope.recording.derived import Completion
-from elixirscope.recording.sealer import SEGMENTS, Progress, Seal, identity
+from elixirscope.recording.seal import SEGMENTS, Seal, identity
+from elixirscope.recording.sealing import Progress
+from elixirscope.recording.workplace import placed
 
 _BATCH: Final = 1 << 17  # rows held at once
 
@@ -40,10 +40,8 @@ def make(recording: Path, seal: Seal, progress: Progress | None = None) -> Colum
 
     if progress is not None:
         progress(f"mapping {seal.events:,} events")
-    columns = recording / COLUMNS
-    fresh, old = (recording / f".{COLUMNS}.{os.getpid()}.{end}" for end in ("new", "old"))
-    try:
-        store = ColumnStore.create(fresh)
+    with placed(recording) as place:
+        store = ColumnStore.create(place.columns)
         for table in seal.rows:
             whole = Completion(table, partial(store.numbers, "events"))
             with pq.ParquetFile(recording / SEGMENTS / f"{table}.parquet") as file:
@@ -52,10 +50,4 @@ def make(recording: Path, seal: Seal, progress: Progress | None = None) -> Colum
             store.commit()  # what other tables take from events is read from there
         store.commit(identity(seal), sync=True)
         store.close()
-        if columns.exists():
-            columns.replace(old)
-        fresh.replace(columns)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
-    return ColumnStore.open(columns)
+    return ColumnStore.open(recording / COLUMNS)

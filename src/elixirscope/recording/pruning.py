@@ -27,7 +27,7 @@ from elixirscope.recording.joiner import raw_paths
 from elixirscope.recording.manifest import Manifest
 from elixirscope.recording.packed import is_packed
 from elixirscope.recording.rawfile import RawFile, read_raw_file
-from elixirscope.recording.sealer import SEGMENTS
+from elixirscope.recording.seal import SEGMENTS
 from elixirscope.recording.terms import NIL, Atom
 
 _LIVES: Final = (

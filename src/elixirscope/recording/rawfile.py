@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import os
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import suppress
@@ -81,6 +82,7 @@ class RawFile:
     latest: int = 0  # when the last of `batches` so far ended, else when the file began; 0: not known
     written: int | None = None  # Unix ns, when the last of `batches` was; None: not known
     reader: DirectReader | None = None  # who reads events, instead of having `data` mapped
+    _last: tuple[int, bytes] = (0, b"")  # where the frame begins that was read last, and its header
     _coming: dict[tuple[int, int], Future[Fetched]] = field(default_factory=dict)
 
     @property
@@ -158,10 +160,24 @@ class RawFile:
         begins = np.repeat(run["start"] + counts * EVENT.itemsize, counts)
         return begins + into["value_offset"], np.repeat(run["end"], counts)
 
-    def times(self, first: int) -> Iterator[npt.NDArray[np.int64]]:
-        """The times of the events of each batch from number `first` on."""
-        for start, count, *_ in self.batches[first:].tolist():
-            yield np.frombuffer(self.data, EVENT, count, start)["ts"]
+    def times(self, first: int, until: int) -> Iterator[npt.NDArray[np.int64]]:
+        """The times before `until` of the events of each batch from number `first` on."""
+        batches = self.batches[first:]
+        for start, count, *_ in batches[batches["first"] < until].tolist():
+            times = np.frombuffer(self.data, EVENT, count, start)["ts"]
+            yield times[times < until]
+
+    @property
+    def is_rewritten(self) -> bool:
+        """Whether the frame that was read last is no longer there: rings of a VM that was killed end so."""
+        at, head = self._last
+        with self.path.open("rb") as file:
+            return os.pread(file.fileno(), len(head), at) != head
+
+    @property
+    def unknown_losses(self) -> int:
+        """Dropped events that the file counts beyond those whose losses it tells: that frame is itself gone."""
+        return max(self.told_lost - sum(loss[1] for loss in self.losses), 0)
 
     def forget(self, until: int) -> None:
         """Keep no account of batches of which all was before `until`: nobody asks for their events again."""
@@ -222,9 +238,8 @@ def read_raw_file(path: Path, *, trusting: bool = False) -> RawFile:
     file = unread(path)
     file.trusting = trusting
     read_on(file)
-    lost = sum(loss[1] for loss in file.losses)
-    if file.told_lost > lost:  # the frame that said whose they were is itself gone
-        file.losses.append((None, file.told_lost - lost, "not known: the record of this loss is damaged", 0, 0))
+    if lost := file.unknown_losses:
+        file.losses.append((None, lost, "not known: the record of this loss is damaged", 0, 0))
     return file
 
 
@@ -239,6 +254,7 @@ def read_on(file: RawFile, *, growing: bool = False) -> bool:
     file.header = file.header or read_header(data)
     file.latest = file.latest or (file.header.monotonic_ns if file.header is not None else 0)
     batches: list[tuple[int, int, int, int, int]] = []
+    last = file._last[0]
     if file.trusting:
         file.advise("MADV_RANDOM")  # only headers are read
     for item in scan(data, path.name, file.read, trusting=file.trusting):
@@ -249,6 +265,7 @@ def read_on(file: RawFile, *, growing: bool = False) -> bool:
             file.read = item.end
             continue
         file.read = item.offset + FRAME_OVERHEAD + len(item.payload)
+        last = item.offset
         file.told_lost += item.loss
         start, end = item.offset + FRAME_OVERHEAD, item.offset + FRAME_OVERHEAD + len(item.payload)
         try:
@@ -268,6 +285,7 @@ def read_on(file: RawFile, *, growing: bool = False) -> bool:
             # The sum holds but the content does not: the same to us as damage.
             file.gaps.append(Gap(path.name, item.offset, end))
     file.batches = np.concatenate([file.batches, np.array(batches, BATCH)])
+    file._last = (last, bytes(data[last : last + FRAME_OVERHEAD]))
     if growing:
         about = path.stat()
         file.written = about.st_mtime_ns if batches and about.st_size == file.read else None

@@ -24,7 +24,9 @@ from elixirscope.recording.manifest import Manifest
 from elixirscope.recording.memory import Piece
 from elixirscope.recording.packed import is_packed, located, packed_content
 from elixirscope.recording.schema import TABLES
-from elixirscope.recording.sealer import SEGMENTS, VALUES, Built, Correlate, Progress, Seal
+from elixirscope.recording.seal import SEGMENTS, VALUES, Seal, identity, sealed
+from elixirscope.recording.sealer import Built, Correlate
+from elixirscope.recording.sealing import Progress
 from elixirscope.recording.sources import read_source
 from elixirscope.recording.terms import Term, Truncated, inspect
 from elixirscope.recording.values import SealedValues, Values
@@ -75,11 +77,11 @@ class Recording:
         """
         path = located(path)
         manifest = _check(path)
-        seal = sealer.sealed(path)
+        seal = sealed(path)
         if seal is not None and (seal.events < sealer.LARGE or mapping.mapped(path, seal) is not None):
             return cls(path, manifest, seal, None, mapping.mapped(path, seal))
         with locked(path):  # a second reader waits here, then finds it sealed
-            seal = sealer.sealed(path)
+            seal = sealed(path)
             if seal is None and is_packed(path):
                 why = "this pack has none that this ElixirScope can use; `elixirscope unpack` it to have them made once"
                 return cls._in_memory(path, manifest, why, progress, correlate)
@@ -150,7 +152,7 @@ class Recording:
     def arrays(self) -> Arrays:
         """What is derived from this recording and takes time: kept beside it where it is large."""
         kept = self._columns is not None
-        return Arrays(self.path if kept else None, sealer.identity(self._seal))
+        return Arrays(self.path if kept else None, identity(self._seal))
 
     def parquet(self, name: str) -> list[Path]:
         """The Parquet files of a table, without what events tell (see `derived`); none when the recording could not be

@@ -45,12 +45,14 @@ class _Own(threading.local):
 
 
 class ValueWriter:
-    """Takes values slice by slice. Where there are cores for it, a few threads compress
+    """Takes values slice by slice. Where there may be several `threads`, a few compress
     them meanwhile; leaving the `with` block ends them."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, *, threads: int | None = None) -> None:
+        """`threads`: as many as there are cores, unless given."""
         self._file = file
-        self._pool = ThreadPoolExecutor(_COMPRESSORS, thread_name_prefix="values") if cores() > 1 else None
+        several = (cores() if threads is None else threads) > 1
+        self._pool = ThreadPoolExecutor(_COMPRESSORS, thread_name_prefix="values") if several else None
         self._packing: list[Callable[[], list[Raw]]] = []
         self._own = _Own()
         self._count = 0

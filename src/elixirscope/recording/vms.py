@@ -34,6 +34,11 @@ class Vms:
         for file in files:
             self.files[self.number(file)].append(file)
 
+    @property
+    def told(self) -> tuple[dict[str, int], list[int], list[str]]:
+        """All that they are known by."""
+        return self._numbers, self.shifts, self.nodes
+
     def number(self, file: RawFile) -> int:
         return self._numbers[file.vm_name]
 

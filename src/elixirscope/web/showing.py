@@ -14,8 +14,8 @@ import msgspec
 
 from elixirscope.errors import ElixirScopeError, NotFoundError
 from elixirscope.film import Film
-from elixirscope.recording import sealer
 from elixirscope.recording.packed import is_packed
+from elixirscope.recording.seal import SEGMENTS, sealed
 from elixirscope.web.census import Census
 
 State = Literal["recording", "sealing", "sealed"]
@@ -145,7 +145,7 @@ class Showing:
             return  # opening may take a while: other questions do not wait for it
         try:
             now = _stamp(path)
-            if now != self._tried and (now != self._damaged or sealer.sealed(path) is None):
+            if now != self._tried and (now != self._damaged or sealed(path) is None):
                 self._tried = now
                 with suppress(ElixirScopeError):  # then the page goes on saying what could not be read
                     self.show(Film.open(path), "sealed")
@@ -166,7 +166,7 @@ def _stamp(path: Path) -> _Stamp:
     """What the files of the segments are now: others have another inode, size or time."""
     found = []
     with suppress(OSError):  # removed, or being made
-        for file in sorted((path / sealer.SEGMENTS).iterdir()):
+        for file in sorted((path / SEGMENTS).iterdir()):
             seen = file.stat()
             found.append((file.name, seen.st_ino, seen.st_size, seen.st_mtime_ns))
     return found

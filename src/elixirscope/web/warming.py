@@ -20,7 +20,7 @@ from elixirscope.query.timeline import overview, timeline
 from elixirscope.recording.arrays import INDEX
 from elixirscope.recording.columns import COLUMNS
 from elixirscope.recording.heap import machine
-from elixirscope.recording.sealer import SEGMENTS, VALUES
+from elixirscope.recording.seal import SEGMENTS, VALUES
 from elixirscope.web import questions
 from elixirscope.web.showing import Showing
 

@@ -1,0 +1,96 @@
+"""A recording that grows large is sealed while it is made, and is what sealing it anew gives."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from elixirscope.cli.beside import BYTES
+from tests.conftest import environment
+from tests.recording.test_beside import anew, content, left_over
+
+pytestmark = pytest.mark.beam
+
+# Some ten thousand events a second, so that two processors have time left.
+SELLS = """\
+defmodule Seats do
+  use GenServer
+  def init(seats), do: {:ok, seats}
+  def handle_call({:sell, who}, _from, seats), do: {:reply, :ok, [who | Enum.take(seats, 3)]}
+end
+
+defmodule Desk do
+  def run(seats, stop, count) do
+    for number <- 1..20, do: :ok = GenServer.call(seats, {:sell, count + number})
+    Process.sleep(10)
+    unless File.exists?(stop), do: run(seats, stop, count + 20)
+  end
+end
+
+{:ok, seats} = GenServer.start_link(Seats, [], name: Seats)
+Desk.run(seats, hd(System.argv()), 0)
+"""
+
+
+class Recorder:
+    """The program, recorded until it is told to end."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir()
+        script, self._stop, self.recording = folder / "sells.exs", folder / "stop", folder / "sells.scope"
+        script.write_text(SELLS)
+        command: list[str | Path] = [sys.executable, "-m", "elixirscope.cli.main", "record", "-o", self.recording]
+        self._process = subprocess.Popen(
+            [*command, "--", "elixir", script, self._stop],
+            cwd=folder,
+            env=environment() | {BYTES: "1"},
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def wait_for(self, condition: Callable[[], bool]) -> None:
+        until = time.monotonic() + 120
+        while not condition():
+            assert self._process.poll() is None
+            assert time.monotonic() < until
+            time.sleep(0.1)
+
+    def sealed(self) -> int:
+        """Bytes of events in columns that are made beside."""
+        return sum(path.stat().st_size for path in self.recording.glob(".seal.*/columns/events.at.data"))
+
+    def end(self) -> str:
+        self._stop.touch()
+        _, told = self._process.communicate(timeout=120)
+        assert self._process.returncode == 0, told
+        return told
+
+
+def test_it_is_sealed_when_the_program_ends(tmp_path: Path) -> None:
+    for attempt in range(4):  # where a machine is very busy it may be quicker to seal anew
+        recorder = Recorder(tmp_path / str(attempt))
+        recorder.wait_for(lambda: recorder.sealed() > 0)  # noqa: B023
+        told = recorder.end()
+        assert " events · " in told
+        assert not left_over(recorder.recording)
+        beside = (recorder.recording / "columns").exists()  # a recording of this size has none otherwise
+        assert content(recorder.recording) == anew(recorder.recording)
+        if beside:
+            return
+    raise AssertionError("four recordings, and all of them were sealed anew")
+
+
+def test_a_sealer_that_is_killed_costs_nothing_but_its_time(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path / "killed")
+    recorder.wait_for(lambda: recorder.sealed() > 0)
+    (place,) = recorder.recording.glob(".seal.*")
+    subprocess.run(["kill", "-9", place.name.removeprefix(".seal.")], check=True)
+    assert " events · " in recorder.end()
+    assert not left_over(recorder.recording)
+    assert (recorder.recording / "segments").exists()
