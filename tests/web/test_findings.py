@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 from elixirscope.film import Film
 from elixirscope.pictures import record
 from elixirscope.web.server import serving
-from tests.web.pages import open_page, settled
+from tests.web.pages import go, open_page, settled
 
 pytestmark = [pytest.mark.browser]
 
@@ -65,6 +65,11 @@ def test_without_a_finding_it_opens_where_code_runs_and_tells_of_exceptions(
         expect(page.get_by_test_id("findings")).to_contain_text("Nothing suspicious")
         expect(page.get_by_test_id("findings")).to_contain_text("1 exception came up")
         expect(page.get_by_test_id("moment")).to_contain_text("Box calls Box.handle_cast")  # the next after its middle
+        second = page.get_by_test_id("moment").inner_text()
+        go(page, 6)  # its state: between two calls
+        page.get_by_test_id("call-previous").click()
+        expect(page.get_by_test_id("moment")).to_contain_text("Box calls Box.handle_cast")
+        expect(page.get_by_test_id("moment")).not_to_have_text(second)
         page.close()
     assert complaints == []
 
