@@ -154,6 +154,14 @@ defmodule ElixirScope.AST.TransformerTest do
     assert [:call, :call, :tail, :tail] = kinds(events)
   end
 
+  test "what Elixir compiles as a call of the VM is watched by the VM's name" do
+    subject = subject("def later(x), do: {Process.send_after(self(), x, 60_000), self()}")
+    watched = &(&1 == :erlang and &2 == :send_after)
+    {_, events} = record(subject, fn -> Subject.later(:tick) end, watched: watched)
+    assert [:call, :call, :return, :return] = kinds(events)
+    assert {:call, _, {_, :external, :later, 1, _, _, %{callee: {:erlang, :send_after, 3}}}, _} = Enum.at(events, 1)
+  end
+
   test "levels: what each of them says" do
     subject = subject("use GenServer\ndef init(x), do: (y = x; {:ok, y})\ndef f(x), do: (y = x; {y})")
     run = fn level -> record(subject, fn -> {Subject.init(1), Subject.f(2)} end, level: level) |> elem(1) end

@@ -53,7 +53,7 @@ class Preset(msgspec.Struct, frozen=True):
 
 
 _ENVIRONMENT = tuple(f"Application.{name}" for name in ("put_env", "delete_env", "get_env", "fetch_env", "fetch_env!"))
-_WATCHED = (":ets", "Registry", *_ENVIRONMENT)
+_WATCHED = (":ets", "Registry", *_ENVIRONMENT, "Process.send_after", ":erlang.send_after")
 
 PRESETS: Final[dict[Intent, Preset]] = {
     "debug": Preset(

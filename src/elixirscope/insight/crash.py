@@ -239,7 +239,7 @@ def _location(history: History, frame: Row | None, exception: Row | None, origin
     if origin is not None and origin.location is not None:
         return origin.location
     if frame is not None:
-        line = (exception or {}).get("line")
+        line = exception["line"] if exception is not None and exception["module"] == frame["module"] else None
         if exception is not None and (head := _head(history, frame, exception)) is not None:
             return head
         return history.place(frame, line) if line else history.clause(frame)
@@ -365,7 +365,8 @@ def _apart(history: History, collapse: Collapse) -> str:
     """How the process that started the one that died could have outlived it, where a link took it along."""
     life = history.processes[collapse.process]
     taken = any(process == life["parent"] for process, _, _ in collapse.followers)
-    if not taken or life["parent"] in collapse.gave_up:
+    tested = any(test["process"] == life["parent"] for test in history.tests)
+    if not taken or tested or life["parent"] in collapse.gave_up:
         return ""
     starter = history.label(life["parent"])
     return (

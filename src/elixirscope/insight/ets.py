@@ -110,6 +110,7 @@ def _told(history: History, accesses: list[Access], check: Access, other: Access
         None,
     )
     frame = history.call(common)
+    lost = _same_count(act, other)
     return Race(
         key=(frame["site"] if frame else None, check.row["site"], act.row["site"]),
         where=f"the ETS table {short(act.table, 40)}",
@@ -119,10 +120,20 @@ def _told(history: History, accesses: list[Access], check: Access, other: Access
         rival=_act(history, rival) if rival else None,
         other=_act(history, other),
         act=_act(history, act),
-        overwrote=act.written is not None and other.written is not None and not same(act.written, other.written),
+        overwrote=act.written is not None
+        and other.written is not None
+        and (lost or not same(act.written, other.written)),
+        lost_update=lost,
         confidence=0.85 if act.written is not None else 0.65,
         advice=_ADVICE,
     )
+
+
+def _same_count(act: Access, other: Access) -> bool:
+    """Whether both wrote the same number: each made it of what both had read, and one of the two is lost."""
+    if not isinstance(act.written, tuple) or not same(act.written, other.written):
+        return False
+    return any(isinstance(each, int | float) and not isinstance(each, bool) for each in act.written[1:])
 
 
 def _act(history: History, access: Access) -> Act:

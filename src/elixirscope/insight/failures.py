@@ -12,8 +12,10 @@ from elixirscope.insight.assertion import Assertion, awaited, line_of, refused
 from elixirscope.insight.changes import told
 from elixirscope.insight.complaint import bad_values
 from elixirscope.insight.findings import Evidence, Finding, Location
+from elixirscope.insight.hints import hint
 from elixirscope.insight.history import History
 from elixirscope.insight.leftover import Leftover, leftover
+from elixirscope.insight.lookups import Missing, literal, missing
 from elixirscope.insight.origin import Origin, Tracer
 from elixirscope.insight.outdated import Outdated, outdated
 from elixirscope.insight.sightings import received
@@ -52,7 +54,7 @@ def _finding(history: History, test: Row) -> Finding:
     exception = _exception(history, test, raised)
     origin = _origin(history, test, raised, exception)
     by = f", by a {short(origin.value, 30)} from {history.name(origin.maker)}" if origin and origin.maker else ""
-    line = exception["line"] if exception else None
+    line = exception["line"] if exception and exception["module"] == raised["module"] else None
     evidence = list(reversed(origin.steps)) if origin else []
     evidence.append(history.evidence(raised["end_event"], f"{history.shown(raised)} raised", call=raised["call"]))
     evidence.append(tests.failure(history, test))
@@ -118,7 +120,10 @@ def _untold(history: History, test: Row) -> Finding:
     unseen = [frame for frame in calls if frame["result"] is None]
     compared = ", ".join(f"{side} {_cut(said[side])}" for side in ("left", "right") if side in said)
     text = f"No crash, race, or timeout explains it. {tests.summary(test)}."
-    if unseen:
+    sought = _sought(history, unseen, said)
+    if sought is not None:
+        text += f" {sought[1].explained(history, sought[0])}"
+    elif unseen:
         text += f" What {history.name(unseen[-1])} returned was not seen: it ended in {_end_of(history, unseen[-1])}."
     return Finding(
         kind="test",
@@ -130,8 +135,21 @@ def _untold(history: History, test: Row) -> Finding:
             tests.failure(history, test),
         ],
         explanation=text,
-        suggestion="Open the Cinema at its end and step back to the first value that you did not expect.",
+        suggestion=sought[1].advice(history)
+        if sought is not None
+        else "Open the Cinema at its end and step back to the first value that you did not expect.",
     )
+
+
+def _sought(history: History, unseen: list[Row], said: dict[str, str]) -> tuple[Any, Missing] | None:
+    """The lookup in a function whose result nobody saw that gave one side of the assertion for want of a key."""
+    for frame in reversed(unseen):
+        for side in ("left", "right"):
+            value = literal(said.get(side, ""))
+            found = missing(history, frame, value) if value is not None else None
+            if found is not None:
+                return value, found
+    return None
 
 
 def _called(history: History, test: Row, code: str) -> list[Row]:
@@ -164,21 +182,29 @@ def _asserted(history: History, test: Row, assertion: Assertion) -> Finding:
     text = f"{tests.summary(test)}{at}. What was not expected is {value}, on the {assertion.side}"
     text += f": {'made in' if origin.made else origin.terminator + ' by'} {maker}." if maker else "."
     suggestion = f"Look at what {maker or 'it'} made {value} of"
+    more: list[Evidence] = []
+    brief = ""
     if origin.missing is not None:
         text = text.rpartition(":")[0] + f". {origin.missing.explained(history, assertion.value)}"
         suggestion = origin.missing.advice(history).removesuffix(".")
+    elif (found_hint := hint(history, test, assertion)) is not None:
+        text += f" {found_hint.why}"
+        suggestion = found_hint.advice.removesuffix(".")
+        more, brief = _unlike(found_hint.steps, assertion.steps), found_hint.brief
     elif assertion.changed:
         text += f" It was made of a state that {assertion.changed} had changed last."
         suggestion += f", and at what {assertion.changed} did to the state before"
     return Finding(
         kind="test",
-        title=f"Failed: {tests.title(test)}: {value}" + (f" from {maker}" if maker else ""),
+        title=f"Failed: {tests.title(test)}: {value}" + (f" from {maker}" if maker else "") + brief,
         confidence=round(0.7 * origin.confidence, 2),
         location=origin.location
         or Location(
             test["module"] or "", test["name"] or "", 1, test["file"] or "", assertion.line or test["line"] or 0
         ),
-        evidence=sorted([*assertion.steps, tests.failure(history, test)], key=lambda step: step.moment.event or 0),
+        evidence=sorted(
+            [*assertion.steps, *more, tests.failure(history, test)], key=lambda step: step.moment.event or 0
+        ),
         explanation=text,
         suggestion=f"{suggestion}.",
     )

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from elixirscope.insight.bottleneck import bottlenecks
 from elixirscope.insight.findings import Finding, Location
 from elixirscope.insight.history import History
+from elixirscope.insight.timers import pile_ups
 from elixirscope.insight.values import duration, requested, short
 from elixirscope.query.cancellation import checkpoint
 from elixirscope.query.row import Row
@@ -36,7 +38,7 @@ def loads(history: History) -> Iterator[Finding]:
     """What costs time or memory; nothing where tests ran and none failed."""
     if history.tests and not any(test["result"] == "failed" for test in history.tests):
         return
-    for find in (_mailboxes, _repetitions, _leaks):
+    for find in (_mailboxes, bottlenecks, _repetitions, _leaks, pile_ups):
         yield from find(history)
         checkpoint()
 

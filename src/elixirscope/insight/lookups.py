@@ -46,7 +46,7 @@ class Lookup:
         other = self.alike()
         if other is None:
             return text
-        kinds = (_kind(self.key), _kind(other))
+        kinds = (kind_of(self.key), kind_of(other))
         return (
             f"{text}, {kinds[0]}, but {short(other)}, {kinds[1]}"
             if kinds[0] != kinds[1]
@@ -56,11 +56,11 @@ class Lookup:
     def alike(self) -> Any | None:
         """The key that is there and most likely was meant; None where none is like it."""
         keys = [key for key, _ in _entries(self.container)]
-        by_name = {_name(key): key for key in keys}
-        if (same_name := by_name.get(_name(self.key))) is not None:
+        by_name = {name_of(key): key for key in keys}
+        if (same_name := by_name.get(name_of(self.key))) is not None:
             return same_name
-        alike = {name: key for name, key in by_name.items() if _kind(key) == _kind(self.key)}
-        close = get_close_matches(_name(self.key), alike, 1, 0.7) if len(_name(self.key)) > 2 else []
+        alike = {name: key for name, key in by_name.items() if kind_of(key) == kind_of(self.key)}
+        close = get_close_matches(name_of(self.key), alike, 1, 0.7) if len(name_of(self.key)) > 2 else []
         return alike[close[0]] if close else None
 
 
@@ -263,6 +263,14 @@ def _parameter(node: Node) -> str:
     return syntax.text(node) if node.type == "identifier" else ""
 
 
+def literal(text: str) -> Any | None:
+    """The term of a literal without parts; None where the text is none."""
+    try:
+        return literals.scalar(literals.parse_one(text, "value"), "value")
+    except UsageError:
+        return None
+
+
 def _literal(node: Node) -> Any:
     try:
         return literals.scalar(node, "lookup")
@@ -276,13 +284,15 @@ def _entries(container: Any) -> list[tuple[Any, Any]]:
     return [(step.key, value) for step, value in parts(container) if isinstance(step, Key)]
 
 
-def _name(key: Any) -> str:
+def name_of(key: Any) -> str:
+    """What a key is called, of whatever kind it is."""
     if isinstance(key, bytes):
         return key.decode(errors="replace")
     return str(int(key)) if isinstance(key, float) and key.is_integer() else str(key)
 
 
-def _kind(key: Any) -> str:
+def kind_of(key: Any) -> str:
+    """`an atom`, `a text`, …"""
     if isinstance(key, Atom):
         return "an atom"
     kinds = {bytes: "a text", int: "an integer", float: "a float"}

@@ -14,7 +14,7 @@ defmodule ElixirScope.AST.Calls do
     arity = length(args)
 
     cond do
-      module == :erlang -> erlang(function, args, arity)
+      module == :erlang -> erlang(function, args, arity) |> watched(function, arity, env)
       module == env.runtime -> :builtin
       env.watched.(module, function) -> {:watched, {module, function, arity}}
       true -> {:call, {module, function, arity}}
@@ -32,6 +32,12 @@ defmodule ElixirScope.AST.Calls do
   end
 
   def classify(_fun, _args, _env), do: {:call, :fun}
+
+  # Elixir's own functions are often the VM's by another name: `Process.send_after/3` is compiled as `:erlang.send_after/3`.
+  defp watched(:builtin, function, arity, env),
+    do: if(env.watched.(:erlang, function), do: {:watched, {:erlang, function, arity}}, else: :builtin)
+
+  defp watched(other, _function, _arity, _env), do: other
 
   defp erlang(:error, _, arity) when arity in 1..3, do: {:raise, :error}
   defp erlang(:exit, _, 1), do: {:raise, :exit}
