@@ -121,7 +121,9 @@ def messages_page(
     values = len(query.recording.values)
     searched = min((one.searched for one in scans), default=values)
     same = len(page) > 0 and held == (int(query.column("messages", "message")[page[0]]), len(page))
-    shown = [] if same else [message_row(query, row) for row in query.indexes.take("messages", page)]
+    rows = [] if same else query.indexes.take("messages", page)
+    query.values.soon(row["value"] for row in rows)
+    shown = [message_row(query, row) for row in rows]
     return MessagePage(max(0, last - first), max(0, offset), shown, searched >= values, searched, values, same)
 
 

@@ -17,7 +17,7 @@ from elixirscope.query.cancellation import checkpoint
 from elixirscope.query.grouping import Chosen, Grouped, Groups, ascends, group, parts, regroup, shift_of
 from elixirscope.query.row import Lazy, Row
 from elixirscope.recording.schema import TABLES
-from elixirscope.recording.view import will_need
+from elixirscope.recording.view import will_need, will_need_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -333,6 +333,7 @@ class Rows:
         chunk of a large table.
         """
         numbers, schema = numbers.astype(np.int64), TABLES[table]
+        self._soon(table, numbers, names)
         if len(numbers) and int(numbers.max()) - int(numbers.min()) > _APART * len(numbers):
             fields = self.fields(table)
             if all(isinstance(field, pa.Array) for field in fields.values()):
@@ -353,6 +354,13 @@ class Rows:
             parts.append(batches[number].take(pa.array(ascending[low:high] - start)))
         found = pa.Table.from_batches(parts, schema=schema)
         return found if (np.diff(order) == 1).all() else found.take(pa.array(np.argsort(order)))
+
+    def _soon(self, table: str, numbers: NDArray[Any], names: list[str] | None) -> None:
+        """Have rows that lie close to each other read from all columns at once."""
+        if len(numbers) > 1 and (high := int(numbers.max()) + 1) - (low := int(numbers.min())) <= _STEP:
+            for name, field in self.fields(table).items():
+                if isinstance(field, pa.Array) and (names is None or name in names):
+                    will_need_rows(field, low, high)
 
     def _batched(self, table: str) -> tuple[list[pa.RecordBatch], NDArray[np.int64]]:
         """A table in batches, and the row behind the last of each."""

@@ -6,9 +6,11 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import numpy as np
 
 from elixirscope.errors import RecordingError
 from elixirscope.recording.terms import MARKER, ElixirMap, ImproperList, Redacted, Truncated, inspect
+from elixirscope.recording.values import SealedValues
 
 if TYPE_CHECKING:
     from elixirscope.recording.recording import Recording
@@ -75,6 +77,12 @@ class Values:
         """`Value` of a decoded term, for instance a part of a recorded value."""
         truncated, redacted = marks(term)
         return Value(value, inspect(term, limit=TEXT_LIMIT), truncated, redacted)
+
+    def soon(self, values: Iterable[int | None]) -> None:
+        """Have what these values are made of read, as far as it is only on disk: they are about to be asked for."""
+        held = self._recording.values
+        if isinstance(held, SealedValues):
+            held.will_need(np.array([value for value in values if value is not None], np.int64))
 
     def elements(self, value: int | None) -> tuple[Any, ...]:
         """The parts of an arguments or bindings tuple; empty when there is none or it cannot be read."""

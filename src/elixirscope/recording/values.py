@@ -18,7 +18,7 @@ import numpy.typing as npt
 import zstandard
 
 from elixirscope.errors import RecordingError
-from elixirscope.recording import etf
+from elixirscope.recording import etf, view
 from elixirscope.recording.frames import map_file
 from elixirscope.recording.slices import Numbers, Slices, no_value
 from elixirscope.recording.terms import Term
@@ -121,6 +121,18 @@ class SealedValues:
         block = self._block_of(value_id)
         start = int(self._ends[value_id - 1]) if value_id > self._firsts[block] else 0
         return self._block(block)[start : int(self._ends[value_id])]
+
+    def will_need(self, ids: Numbers) -> None:
+        """Have the system begin to read what these values are made of, all at once: one after the other, each would be
+        waited for three times."""
+        ids = ids[(ids >= 0) & (ids < len(self))]
+        if not len(ids):
+            return
+        view.will_need(self._ends, np.maximum(ids - 1, 0), ids + 1)
+        blocks = np.unique(self._first_ids.searchsorted(ids.astype(np.uint32), "right")) - 1
+        view.will_need(self._blocks, blocks, blocks + 2)
+        starts, ends = (self._blocks[part].astype(np.int64) for part in (blocks, blocks + 1))
+        view.will_need(np.frombuffer(self._data, np.uint8), starts, ends)
 
     def blocks(self, first: int = 0) -> Iterator[tuple[int, Raw, npt.NDArray[np.uint32]]]:
         """All values from the block of `first` on, a block at a time: (id of its first, bytes, ends of its values)."""

@@ -65,6 +65,17 @@ def will_need(array: npt.NDArray[Any], first: npt.NDArray[Any], behind: npt.NDAr
         _libc.madvise(page * mmap.PAGESIZE, (behind_it - page) * mmap.PAGESIZE, _WILLNEED)
 
 
+def will_need_rows(column: pa.Array, low: int, high: int) -> None:
+    """The same of the rows [low, high) of a column of numbers, truth values, or words by their numbers."""
+    plain = column.indices if pa.types.is_dictionary(column.type) else column
+    if _libc is None or not pa.types.is_primitive(plain.type):
+        return
+    for buffer, bits in zip(plain.buffers(), (1, plain.type.bit_width), strict=True):
+        if buffer is not None and buffer.size:
+            first = (buffer.address + low * bits // 8) // mmap.PAGESIZE * mmap.PAGESIZE
+            _libc.madvise(first, buffer.address + min(-(-high * bits // 8), buffer.size) - first, _WILLNEED)
+
+
 def pages(address: int, size: int, first: npt.NDArray[Any], behind: npt.NDArray[Any]) -> Iterator[tuple[int, int]]:
     """The runs [page, page behind) of the system's pages on which the parts [first, behind) of an array lie whose items
     have `size` bytes, as few runs as there are."""

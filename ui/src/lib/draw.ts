@@ -1,7 +1,7 @@
 import { arrows } from './arrows'
 import { bars } from './bars'
 import { HEAD, type Head, type LaneBox, PAD, spanTop } from './lanes'
-import { marks } from './marks'
+import { marks, onCanvas, onSheet } from './marks'
 import type { Hue } from './names'
 import { toX, type Viewport } from './scale'
 import { sheet } from './sheet'
@@ -50,15 +50,19 @@ export function draw(pen: Pen, scene: Scene): void {
   const shown = scene.boxes.filter((box) => inSight(box, box.height))
   for (const head of scene.heads) if (inSight(head, HEAD)) heading(pen, scene, head)
   for (const box of shown) ground(pen, scene, box, hatch)
-  density(pen, scene, shown)
+  // Where nothing comes between bars and marks, thousands of marks are pixels of the same image.
+  const plain = scene.messages.length === 0 && !shown.some((box) => laneOf(scene, box)?.spans?.length)
+  const marked = density(pen, scene, shown, plain)
   for (const box of shown) {
-    const found = scene.lanes.get(box.process.process)?.spans
+    const found = laneOf(scene, box)?.spans
     if (found) spans(pen, scene, box, found, hatch)
   }
   arrows(pen, scene)
-  for (const box of shown) marks(pen, scene, box, scene.lanes.get(box.process.process)?.marks ?? [])
+  if (!marked) for (const box of shown) marks(onCanvas(pen), scene, box, laneOf(scene, box)?.marks ?? [])
   pen.restore()
 }
+
+const laneOf = (scene: Scene, box: LaneBox): Lane | undefined => scene.lanes.get(box.process.process)
 
 interface Found {
   box: LaneBox | undefined
@@ -145,16 +149,16 @@ function ground(pen: Pen, scene: Scene, box: LaneBox, hatch: Fill): void {
   }
 }
 
-/** The bars of all lanes in sight, as one image over them. */
-function density(pen: Pen, scene: Scene, boxes: LaneBox[]): void {
+/** The bars of all lanes in sight, as one image over them; with their marks if so wanted. Whether those were drawn. */
+function density(pen: Pen, scene: Scene, boxes: LaneBox[], marked: boolean): boolean {
   const { view, width, height, scale, scroll, start, colours } = scene
   const dense = boxes.flatMap((box) => {
-    const found = scene.lanes.get(box.process.process)?.density
+    const found = laneOf(scene, box)?.density
     return found ? [{ box, found }] : []
   })
-  if (dense.length === 0) return
+  if (dense.length === 0) return false
   const image = sheet(Math.round(width * scale), Math.round(height * scale))
-  if (!image) return
+  if (!image) return false
   const inks = {
     call: image.ink(colours.call, 0.85),
     message: image.ink(colours.message, 0.85),
@@ -172,7 +176,10 @@ function density(pen: Pen, scene: Scene, boxes: LaneBox[]): void {
     }
     bars(image.pixels, found, place, inks)
   }
+  if (marked)
+    for (const box of boxes) marks(onSheet(image, scene), scene, box, laneOf(scene, box)?.marks ?? [])
   pen.drawImage(image.finish(), 0, scroll, width, height)
+  return marked
 }
 
 function spans(pen: Pen, scene: Scene, box: LaneBox, all: Span[], hatch: Fill, focused = false): void {

@@ -1,7 +1,9 @@
+import { lay, wash } from './blend'
 import type { Pen, Scene } from './draw'
 import type { LaneBox } from './lanes'
 import type { Hue } from './names'
 import { toX } from './scale'
+import { pixelsOf, type Sheet } from './sheet'
 import type { Mark } from './types'
 
 const MARKS: Record<string, Hue> = {
@@ -23,22 +25,56 @@ interface Run {
 
 const CLOSE = 9 // px
 
+/** Where marks are put: their middle, and the bar of a run, in px of the lanes. */
+interface Press {
+  stamp: (image: HTMLCanvasElement, x: number, y: number) => void
+  bar: (colour: string, left: number, y: number, right: number) => void
+}
+
+const THICK = 3 // px of a bar
+const BAR_ALPHA = 0.75
+
+/** As shapes of the canvas. */
+export const onCanvas = (pen: Pen): Press => ({
+  stamp: (image, x, y) => pen.drawImage(image, x - STAMP / 2, y - STAMP / 2, STAMP, STAMP),
+  bar: (colour, left, y, right) => {
+    pen.fillStyle = colour
+    pen.globalAlpha = BAR_ALPHA
+    pen.fillRect(left, y - THICK / 2, right - left, THICK)
+    pen.globalAlpha = 1
+  },
+})
+
+/** As pixels of a sheet that covers what is in sight of the lanes. */
+export const onSheet = ({ pixels, ink }: Sheet, { scroll, scale }: Scene): Press => ({
+  stamp: (image, x, y) =>
+    lay(
+      pixels,
+      pixelsOf(image),
+      Math.round((x - STAMP / 2) * scale),
+      Math.round((y - scroll - STAMP / 2) * scale),
+    ),
+  bar: (colour, left, y, right) =>
+    wash(
+      pixels,
+      Math.round(left * scale),
+      Math.round((y - scroll - THICK / 2) * scale),
+      Math.round((right - left) * scale),
+      Math.round(THICK * scale),
+      ink(colour, BAR_ALPHA),
+    ),
+})
+
 /** Shape says what hue says: diamond, cross, dot, ring, flag. What went wrong is always drawn as itself. */
-export function marks(pen: Pen, scene: Scene, box: LaneBox, all: Mark[]): void {
+export function marks(press: Press, scene: Scene, box: LaneBox, all: Mark[]): void {
   const { view, width, colours } = scene
   const y = box.top + box.height / 2
   const put = (mark: Mark, x: number): void => {
     const colour = mark.calm ? colours.faint : colours[MARKS[mark.kind] ?? 'mark']
-    const image = stamp(mark.kind, colour, colours.ground, scene.scale)
-    pen.drawImage(image, x - STAMP / 2, y - STAMP / 2, STAMP, STAMP)
+    press.stamp(stamp(mark.kind, colour, colours.ground, scene.scale), x, y)
   }
   const finish = ({ mark, first, last }: Run): void => {
-    if (last > first) {
-      pen.fillStyle = colours[MARKS[mark.kind] ?? 'mark']
-      pen.globalAlpha = 0.75
-      pen.fillRect(first, y - 1.5, last - first, 3)
-      pen.globalAlpha = 1
-    }
+    if (last > first) press.bar(colours[MARKS[mark.kind] ?? 'mark'], first, y, last)
     put(mark, first)
     if (last - first >= CLOSE) put(mark, last)
   }

@@ -1,7 +1,7 @@
 import type { Pixels } from './bars'
 
 /** An image that is written pixel by pixel, then copied onto a canvas. */
-interface Sheet {
+export interface Sheet {
   pixels: Pixels
   /** A colour of the theme as a pixel. */
   ink: (colour: string, alpha: number) => number
@@ -46,4 +46,21 @@ function make(width: number, height: number): typeof made {
     return surface
   }
   return { width, height, pixels: { data: new Uint32Array(image.data.buffer), width, height }, ink, finish }
+}
+
+const read = new WeakMap<HTMLCanvasElement, Pixels>()
+
+/** What is drawn on a small canvas that stays as it is: it is read once. */
+export function pixelsOf(canvas: HTMLCanvasElement): Pixels {
+  const known = read.get(canvas)
+  if (known) return known
+  const { width, height } = canvas
+  const image = canvas.getContext('2d')?.getImageData(0, 0, width, height)
+  const found = {
+    data: image ? new Uint32Array(image.data.buffer) : new Uint32Array(width * height),
+    width,
+    height,
+  }
+  read.set(canvas, found)
+  return found
 }
