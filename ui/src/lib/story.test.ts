@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { cast, keep, payload, stretch, crux } from './story'
+import { cast, closeUp, crux, keep, payload, stretch } from './story'
 import type { Finding, Process } from './types'
 
 const process = (id: number, depth: number, kind = 'gen_server', module: string | null = 'M'): Process =>
@@ -52,5 +52,24 @@ describe('what a message says', () => {
     expect(payload('{#Reference<0.1.2.3>, :ok}')).toBe(':ok')
     expect(payload('{:"$gen_cast", {:sold, … 12 more bytes')).toBe('{:sold, … 12 more bytes')
     for (const plain of ['{:a, 1}', ':ok', '', '{#PID<0.1.0>, 1}']) expect(payload(plain)).toBe(plain)
+  })
+})
+
+describe('a step of a story', () => {
+  // A value is made, passed on twice within microseconds, and does its harm much later.
+  const times = [1_000, 2_000, 5_000, 83_000_000, 83_014_000]
+
+  it('is shown close enough to tell it from the one nearest to it, with those that have room', () => {
+    expect(closeUp(times, 2_000, 100_000_000, 600)).toEqual([1_000, 5_000])
+    expect(closeUp(times, 83_000_000, 100_000_000, 600)).toEqual([83_000_000, 83_014_000])
+  })
+
+  it('is shown with its neighbour when the view was too close for that', () => {
+    expect(closeUp(times, 83_014_000, 17_000, 600)).toEqual([83_000_000, 83_014_000])
+  })
+
+  it('leaves a view that does', () => {
+    expect(closeUp(times, 2_000, 6_000, 600)).toBeNull()
+    expect(closeUp([7, 7], 7, 100, 600)).toBeNull()
   })
 })

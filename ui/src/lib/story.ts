@@ -27,6 +27,31 @@ export function stretch(finding: Finding, end: Moment): [number, number] | null 
   return end.at > first ? [first, end.at] : null
 }
 
+const APART = 12 // px: what is nearer cannot be told from its neighbour
+const AIR = 1.4 // of a stretch that is framed, its margins included
+
+/**
+ * The stretch to show a step of a story in, so that it stands apart from the step nearest to it, with as many of the others as
+ * then still have room. Null when a view of `span` (ns) over `width` (px) around it does that already, or when there is no other.
+ */
+export function closeUp(times: number[], at: number, span: number, width: number): [number, number] | null {
+  const others = [...new Set(times)].filter((time) => time !== at).sort((a, b) => a - b)
+  const gap = Math.min(...others.map((time) => Math.abs(time - at)))
+  if (others.length === 0 || (gap <= span * 0.4 && (gap / span) * width >= APART)) return null
+  const room = Math.max(gap, (gap * width) / (APART * AIR))
+  let [from, to] = [at, at]
+  for (;;) {
+    const before = others.findLast((time) => time < from)
+    const after = others.find((time) => time > to)
+    const wider = [
+      ...(before === undefined ? [] : [[before, to] as [number, number]]),
+      ...(after === undefined ? [] : [[from, after] as [number, number]]),
+    ].sort((a, b) => a[1] - a[0] - (b[1] - b[0]))[0]
+    if (!wider || wider[1] - wider[0] > room) return [from, to]
+    ;[from, to] = wider
+  }
+}
+
 /** The processes that a finding's evidence names. */
 export function cast(finding: Finding): Set<number> {
   return new Set(finding.evidence.flatMap((one) => (one.moment.process === null ? [] : [one.moment.process])))

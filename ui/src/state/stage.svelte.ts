@@ -1,7 +1,7 @@
 import { applications } from '../lib/roster'
 import { untrack } from 'svelte'
 import { type Panel, telling } from '../lib/panels'
-import { cast, crux, keep, stretch } from '../lib/story'
+import { cast, closeUp, crux, keep, stretch } from '../lib/story'
 import type { Finding, Moment, Process } from '../lib/types'
 import { desk } from './desk.svelte'
 import { focus } from './focus.svelte'
@@ -95,10 +95,13 @@ class Stage {
     })
   }
 
-  /** Goes to a step of the open story. */
+  /** Goes to a step of the open story, and as close as tells it from its neighbours. */
   tell(moment: Moment): void {
     focus.go({ ...moment, call: null })
-    viewport.reveal(moment.at)
+    const times = this.told?.evidence.map((one) => one.moment.at) ?? []
+    const close = closeUp(times, moment.at, viewport.span, viewport.width)
+    if (close) viewport.frame(...close)
+    else viewport.reveal(moment.at)
   }
 
   /** The next or the previous step of the story; opens the first finding when none is open. */
