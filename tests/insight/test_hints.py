@@ -84,6 +84,34 @@ defmodule Sampler do
   defp schedule(ms), do: Process.send_after(self(), :sample, ms)
 end
 
+defmodule View do
+  def mount(stock), do: {:ok, %{stock: stock, total: sum(stock)}}
+  def handle({:stock, item, left}, view), do: {:noreply, %{view | stock: Map.put(view.stock, item, left)}}
+  def sum(stock), do: stock |> Map.values() |> Enum.sum()
+end
+
+defmodule Till do
+  def pay(params), do: reduced(450, coupon(params))
+  defp coupon(params), do: Map.get(params, :coupon)
+  defp reduced(price, "HALF"), do: div(price, 2)
+  defp reduced(price, _none), do: price + 0
+end
+
+defmodule AlreadySentError do
+  defexception message: "the response was already sent"
+end
+
+defmodule Guard do
+  def call(%{user: nil} = conn), do: %{conn | status: 401}
+  def call(conn), do: conn
+end
+
+defmodule Page do
+  def run(conn), do: show(Guard.call(conn))
+  defp show(%{status: nil} = conn), do: %{conn | status: 200}
+  defp show(_conn), do: raise(AlreadySentError)
+end
+
 ExUnit.start(seed: 0, autorun: false)
 
 defmodule ShopTest do
@@ -128,6 +156,21 @@ defmodule ShopTest do
     receive do :busy -> :ok end
     rest = for n <- 2..12, do: ask.(n)
     Task.await_many([first | rest], 60_000)
+  end
+
+  test "the total follows" do
+    {:ok, view} = View.mount(%{"cup" => 5, "tea" => 2})
+    {:noreply, view} = View.handle({:stock, "cup", 1}, view)
+    assert view.total == 3
+  end
+
+  test "half price" do
+    assert Till.pay(%{"coupon" => "HALF"}) == 225
+  end
+
+  test "a page for members" do
+    conn = Page.run(%{user: nil, status: nil})
+    assert conn.status == 401
   end
 
   test "pokes" do
@@ -191,6 +234,24 @@ def test_two_keys_of_one_name(findings: list[Finding]) -> None:
 def test_a_lookup_whose_result_nobody_saw(findings: list[Finding]) -> None:
     price = the(findings, "a price by weight")
     assert "has no 10.0, a float, but 10, an integer" in price.explanation
+
+
+def test_a_place_that_was_left_as_it_was(findings: list[Finding]) -> None:
+    total = the(findings, "the total follows")
+    assert place(total) == ("handle", line_of("def handle({:stock"))
+    assert 'View.handle/2 changed .stock["cup"] beside it, and left .total as it was' in total.explanation
+
+
+def test_a_lookup_on_the_way_that_found_nothing(findings: list[Finding]) -> None:
+    price = the(findings, "half price")
+    assert place(price) == ("coupon", line_of("defp coupon"))
+    assert 'has no :coupon, an atom, but "coupon", a text' in price.explanation
+
+
+def test_a_response_that_was_sent_twice(findings: list[Finding]) -> None:
+    twice = the(findings, "Guard.call/1 had answered 401, and did not halt")
+    assert place(twice) == ("call", line_of("defmodule Guard") + 1)
+    assert "Plug.Conn.halt/1" in twice.suggestion
 
 
 def test_the_same_count_written_twice_to_a_table(findings: list[Finding]) -> None:

@@ -350,6 +350,9 @@ def _suggestion(history: History, frame: Row | None, origin: Origin | None, what
         return origin.missing.advice(history)
     if origin is not None and origin.maker is not None and frame is not None and _elsewhere(frame, origin):
         maker, user, value = history.name(origin.maker), where or history.name(frame), short(origin.value, 40)
+        tested = any(test["call"] == origin.maker["call"] for test in history.tests)
+        if tested and what == "FunctionClauseError":
+            return f"Give {user} a clause for {value}, or let whoever calls it answer with an error for such."
         if what in _UNMATCHED and suspect(origin.value):
             return f"Let {user} expect {value}, or find out in {maker} why it came to that."
         instead = f"Let {maker} refuse what it cannot answer, instead of passing {value} on to {user}"

@@ -18,6 +18,7 @@ from elixirscope.insight.leftover import Leftover, leftover
 from elixirscope.insight.lookups import Missing, literal, missing
 from elixirscope.insight.origin import Origin, Tracer
 from elixirscope.insight.outdated import Outdated, outdated
+from elixirscope.insight.plugs import ALREADY_SENT, first_answer
 from elixirscope.insight.sightings import received
 from elixirscope.insight.started import named_in, taken
 from elixirscope.insight.values import answered, path_text, short, suspect
@@ -51,6 +52,8 @@ def _finding(history: History, test: Row) -> Finding:
         return _awaiting(history, test, pattern)
     if raised is None:
         return _named(history, test) or _untold(history, test)
+    if ALREADY_SENT in _said(test) and (twice := _sent_twice(history, test, raised)) is not None:
+        return twice
     exception = _exception(history, test, raised)
     origin = _origin(history, test, raised, exception)
     by = f", by a {short(origin.value, 30)} from {history.name(origin.maker)}" if origin and origin.maker else ""
@@ -68,6 +71,31 @@ def _finding(history: History, test: Row) -> Finding:
         suggestion=origin.missing.advice(history)
         if origin is not None and origin.missing is not None
         else f"Decide in {history.name((origin and origin.maker) or raised)} what should happen then.",
+    )
+
+
+def _sent_twice(history: History, test: Row, raised: Row) -> Finding | None:
+    """A response that was sent though another function had answered already."""
+    first = first_answer(history, raised)
+    if first is None:
+        return None
+    frame, status = first
+    name, second = history.name(frame), history.name(raised)
+    return Finding(
+        kind="test",
+        title=f"Failed: {tests.title(test)}: {name} had answered {status}, and did not halt",
+        confidence=0.8,
+        location=history.clause(frame),
+        evidence=[
+            history.evidence(
+                frame["end_event"], f"{name} returned a connection with status {status}", call=frame["call"]
+            ),
+            history.evidence(raised["end_event"], f"{second} was to answer as well", call=raised["call"]),
+            tests.failure(history, test),
+        ],
+        explanation=f"{tests.summary(test)}. {name} had answered {status}, but the connection was not halted: the plugs"
+        f" and the controller behind it still ran, and {second} was to answer once more.",
+        suggestion=f"Let {name} call Plug.Conn.halt/1 on the connection that it has answered.",
     )
 
 
@@ -183,7 +211,7 @@ def _asserted(history: History, test: Row, assertion: Assertion) -> Finding:
     text += f": {'made in' if origin.made else origin.terminator + ' by'} {maker}." if maker else "."
     suggestion = f"Look at what {maker or 'it'} made {value} of"
     more: list[Evidence] = []
-    brief = ""
+    brief, place = "", origin.location
     if origin.missing is not None:
         text = text.rpartition(":")[0] + f". {origin.missing.explained(history, assertion.value)}"
         suggestion = origin.missing.advice(history).removesuffix(".")
@@ -191,6 +219,7 @@ def _asserted(history: History, test: Row, assertion: Assertion) -> Finding:
         text += f" {found_hint.why}"
         suggestion = found_hint.advice.removesuffix(".")
         more, brief = _unlike(found_hint.steps, assertion.steps), found_hint.brief
+        place = found_hint.location or place
     elif assertion.changed:
         text += f" It was made of a state that {assertion.changed} had changed last."
         suggestion += f", and at what {assertion.changed} did to the state before"
@@ -198,7 +227,7 @@ def _asserted(history: History, test: Row, assertion: Assertion) -> Finding:
         kind="test",
         title=f"Failed: {tests.title(test)}: {value}" + (f" from {maker}" if maker else "") + brief,
         confidence=round(0.7 * origin.confidence, 2),
-        location=origin.location
+        location=place
         or Location(
             test["module"] or "", test["name"] or "", 1, test["file"] or "", assertion.line or test["line"] or 0
         ),

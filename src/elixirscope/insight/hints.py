@@ -8,14 +8,17 @@ from typing import Any
 
 from elixirscope.insight.assertion import Assertion, names, prints
 from elixirscope.insight.changes import last_changes
-from elixirscope.insight.findings import Evidence
+from elixirscope.insight.findings import Evidence, Location
 from elixirscope.insight.history import History
-from elixirscope.insight.lookups import kind_of, name_of
+from elixirscope.insight.lookups import kind_of, name_of, overlooked
 from elixirscope.insight.tests import sides
 from elixirscope.insight.timers import Timer, timer_of
-from elixirscope.insight.values import Key, duration, pairs, parts, requested, same, short
+from elixirscope.insight.values import Key, Path, diff, duration, pairs, parts, path_text, requested, same, short
 from elixirscope.query.row import Row
 from elixirscope.recording.terms import Atom
+
+FRAMES = 300
+"""Frames of a test's process that are looked at, the last ones."""
 
 RESULTS = 500
 """Results before a value was replaced among which that is sought which it had replaced."""
@@ -23,19 +26,23 @@ RESULTS = 500
 
 @dataclass(frozen=True)
 class Hint:
-    """`brief` for a title, `why` for the explanation, what to do, and the moments that show it."""
+    """`brief` for a title, `why` for the explanation, what to do, the moments that show it, and the place to change
+    where that is not the one that made the value."""
 
     brief: str
     why: str
     advice: str
     steps: list[Evidence]
+    location: Location | None = None
 
 
 def hint(history: History, test: Row, assertion: Assertion) -> Hint | None:
     """The most telling of them; None where there is none."""
-    return (
-        _replaced(history, test, assertion) or _outlived(history, test, assertion) or _twins(history, test, assertion)
-    )
+    for find in (_replaced, _outlived, _left_alone, _overlooked, _twins):
+        found = find(history, test, assertion)
+        if found is not None:
+            return found
+    return None
 
 
 # What was wanted had been there, and was replaced
@@ -179,3 +186,81 @@ def _twin_keys(term: Any) -> Iterator[tuple[Any, Any]]:
             other = seen.setdefault(name_of(step.key), step.key)
             if kind_of(other) != kind_of(step.key):
                 yield other, step.key
+
+
+# What else changed beside it, or was sought in vain on the way
+
+
+def _left_alone(history: History, test: Row, assertion: Assertion) -> Hint | None:
+    """The last function that was given the value within a map, and returned that map with other places changed."""
+    said = sides(test)
+    for row in reversed(_own(history, test)):
+        kept = _kept(history.term(row["args"]), history.term(row["result"]), said, assertion.value)
+        if kept is None:
+            continue
+        key, changed = kept
+        name = history.name(row)
+        others = " and ".join(path_text(path) for path in changed[:2]) + (" and more" if len(changed) > 2 else "")
+        return Hint(
+            brief=f", which {history.name(row)} left as it was",
+            why=f"{name} changed {others} beside it, and left {_dotted(key)} as it was.",
+            advice=f"Let {name} make {_dotted(key)} anew as well, or compute it where it is used instead.",
+            steps=[history.evidence(row["end_event"], f"{name} changed {others} alone", call=row["call"])],
+            location=history.clause(row),
+        )
+    return None
+
+
+def _kept(given: Any, result: Any, said: dict[str, str], value: Any) -> tuple[Key, list[Path]] | None:
+    """The key of the value, and what changed beside it from the map that was given to the one that was returned."""
+    before, after = (
+        [here for here in [term, *(inner for _, inner in pairs(term))] if _holds(here, said, value) is not None]
+        for term in (given, result)
+    )
+    if not before or not after:
+        return None
+    key = _holds(after[0], said, value)
+    changed = [change.path for change in diff(before[0], after[0]) if not _private(change.path)]
+    return (key, changed) if key is not None and changed and all(path for path in changed) else None
+
+
+def _holds(term: Any, said: dict[str, str], value: Any) -> Key | None:
+    """The key, named by the assertion, under which a map keeps the value."""
+    for step, inner in parts(term):
+        if isinstance(step, Key) and isinstance(step.key, Atom) and same(inner, value) and names(step.key, said):
+            return step
+    return None
+
+
+def _private(path: Path) -> bool:
+    return any(isinstance(step, Key) and str(step.key).startswith("_") for step in path)
+
+
+def _overlooked(history: History, test: Row, assertion: Assertion) -> Hint | None:
+    """A lookup of the test's own functions for a key that was there by another kind: `:coupon` for `"coupon"`."""
+    for row in _own(history, test):
+        found = overlooked(history, row)
+        if found is None:
+            continue
+        name = history.name(row)
+        return Hint(
+            brief=f"; {name} found no {short(found.key)}",
+            why=f"On the way {name} looked up {found.text}: {found.told()}.",
+            advice=f"Let {name} look up {short(found.alike())}.",
+            steps=[history.evidence(row["call"], f"{name}: {found.told()}", call=row["call"])],
+            location=history.place(row, found.line),
+        )
+    return None
+
+
+def _own(history: History, test: Row) -> list[Row]:
+    """The last frames of a test's own process."""
+    frame = history.call(test["call"])
+    if frame is None:
+        return []
+    rows = history.query.rows(
+        "select * from raw.calls where process = ? and call > ? and call < ? and not external and args is not null"
+        " order by call desc limit ?",
+        [test["process"], frame["call"], int(frame["end_event"] or test["end_event"]), FRAMES],
+    )
+    return [row for row in reversed(rows) if history.written(row)]

@@ -60,17 +60,28 @@ def leftover(history: History, test: Row, assertion: Assertion) -> Leftover | No
 
 
 def _of_state(history: History, test: Row, assertion: Assertion) -> Leftover | None:
-    for step in sorted(assertion.steps, key=lambda step: -(step.moment.event or 0)):
-        process, event = step.moment.process, step.moment.event
+    steps = sorted(assertion.steps, key=lambda step: -(step.moment.event or 0))
+    for process in dict.fromkeys(step.moment.process for step in steps):
         life = history.processes.get(process) if process is not None else None
-        if life is None or event is None or process == test["process"] or life["start"] is None:
+        if life is None or process is None or process == test["process"] or life["start"] is None:
             continue
         if life["start"] >= test["start"] or process in history.ancestors(test["process"]):
             continue
-        found = _changed_by_another(history, test, life, event)
+        found = _changed_by_another(history, test, life, _used(history, test, assertion, process))
         if found is not None:
             return found
     return None
+
+
+def _used(history: History, test: Row, assertion: Assertion, process: int) -> int:
+    """The event before which a process's state is the one that the value came of: what this test asked for may have
+    changed it in its turn."""
+    maker = assertion.origin.maker
+    frames = history.enclosing(maker["call"]) if maker is not None and maker["process"] == process else []
+    outer = history.call(frames[-1]) if frames else None
+    if outer is not None and outer["start"] >= test["start"]:
+        return int(outer["call"])
+    return 1 + max((step.moment.event or 0 for step in assertion.steps), default=0)
 
 
 def _changed_by_another(history: History, test: Row, life: Row, event: int) -> Leftover | None:
@@ -81,25 +92,34 @@ def _changed_by_another(history: History, test: Row, life: Row, event: int) -> L
         return None
     label, meanwhile = history.label(life["process"]), change.state["at"] >= test["start"]
     started = history.event(life["spawn_event"])
-    frame = history.call(started["call"]) if started is not None else None
+    frame, owner = history.call(started["call"]) if started is not None else None, _owner(history, life)
     steps = [changed(history, change)]
     if life["spawn_event"] is not None:
-        by = f", in {tests.title(owner)}" if (owner := _owner(history, life)) is not None else ""
+        by = f", in {tests.title(owner)}" if owner is not None else ", before any test"
         steps.insert(0, history.evidence(life["spawn_event"], f"{label} was started{by}"))
     return Leftover(
         other=other,
         place=f"the state of {label}",
-        what=changed(history, change).text,
+        what=steps[-1].text,
         meanwhile=meanwhile,
-        location=history.place(frame) if frame is not None else None,
+        location=_line_of(other) if owner is None else history.place(frame) if frame is not None else None,
         steps=steps,
-        advice=f"Start {label} anew for each test (start_supervised!/1 in `setup` ends it with the test)"
-        + (
-            ", under a name of its own, or let these tests not run at the same time (async: false)."
-            if meanwhile
-            else "."
-        ),
+        advice=_advice(label, owner is None, meanwhile),
     )
+
+
+def _line_of(test: Row) -> Location:
+    return Location(test["module"] or "", test["name"] or "", 1, test["file"] or "", test["line"] or 0)
+
+
+def _advice(label: str, application: bool, meanwhile: bool) -> str:
+    beside = ", and do not run them at the same time (async: false)" if meanwhile else ""
+    if application:
+        return (
+            f"Let each test put {label} back to what it was (on_exit/1), or test one that it starts itself under"
+            f" another name{beside}."
+        )
+    return f"Start {label} anew for each test (start_supervised!/1 in `setup` ends it with the test){beside}."
 
 
 def _asked_by(history: History, change: Changed) -> Row | None:

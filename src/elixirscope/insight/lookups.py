@@ -6,6 +6,7 @@ nobody saw. A key that is like the one that was sought, of another kind or by an
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -25,19 +26,21 @@ from elixirscope.recording.terms import NIL, Atom, ElixirMap, Truncated
 AFTER = 50
 """States after a lookup in which the key is sought."""
 
+_LOOKS = re.compile(r"\.get\(|\w\[")
 _MODULES = ("Map", "Keyword", "Access")
 _UNKNOWN = Truncated("unrecorded", None, None)
 
 
 @dataclass(frozen=True)
 class Lookup:
-    """A lookup as written, of a `container` that has not the `key`; `path`: the container's place in the state of the
-    process, when it is of that."""
+    """A lookup as written, of a `container` that has not the `key`, and the `default` that it gave instead; `path`: the
+    container's place in the state of the process, when it is of that."""
 
     text: str
     line: int
     container: Any
     key: Any
+    default: Any
     path: Path | None
 
     def told(self) -> str:
@@ -139,31 +142,45 @@ def _later(history: History, frame: Row, lookup: Lookup) -> Row | None:
     return None
 
 
-def _missed(history: History, frame: Row, value: Any, line: int | None = None) -> Lookup | None:
-    """The only lookup in the clause that a frame ran (on a line, if one is given) which gave `value` for want of a key;
-    None where there is none, or several."""
-    site = history.site(frame["site"])
-    source = history.recording.source(site["file"]) if site and site["file"] and site["line"] else None
-    if site is None or source is None:
-        return None
-    first, last = (
-        (line, line) if line else (history.clause(frame).line or site["line"], site["end_line"] or site["line"])
-    )
+def overlooked(history: History, frame: Row) -> Lookup | None:
+    """The only lookup of a frame for a key that is there by another kind: `:id` where the map has `"id"`."""
     found = [
         lookup
-        for node in syntax.walk(syntax.parse("\n".join(source).encode()))
-        if first <= syntax.line(node) <= last and (lookup := _lookup(history, frame, node, value)) is not None
+        for lookup in _all_missed(history, frame)
+        if (other := lookup.alike()) is not None and kind_of(other) != kind_of(lookup.key)
     ]
     return found[0] if len(found) == 1 else None
 
 
-def _lookup(history: History, frame: Row, node: Node, value: Any) -> Lookup | None:
+def _missed(history: History, frame: Row, value: Any, line: int | None = None) -> Lookup | None:
+    """The only lookup in the clause that a frame ran (on a line, if one is given) which gave `value` for want of a key;
+    None where there is none, or several."""
+    found = [lookup for lookup in _all_missed(history, frame, line) if same(lookup.default, value)]
+    return found[0] if len(found) == 1 else None
+
+
+def _all_missed(history: History, frame: Row, line: int | None = None) -> list[Lookup]:
+    """The lookups in the clause that a frame ran (on a line, if one is given) that did not find their key."""
+    site = history.site(frame["site"])
+    source = history.recording.source(site["file"]) if site and site["file"] and site["line"] else None
+    if site is None or source is None:
+        return []
+    first, last = line or site["line"], line or site["end_line"] or site["line"]
+    if not any(_LOOKS.search(text) for text in source[first - 1 : last]):
+        return []  # most functions look nothing up: their files need not be parsed
+    first = line or history.clause(frame).line or first
+    return [
+        lookup
+        for node in syntax.walk(syntax.parse("\n".join(source).encode()))
+        if first <= syntax.line(node) <= last and (lookup := _lookup(history, frame, node)) is not None
+    ]
+
+
+def _lookup(history: History, frame: Row, node: Node) -> Lookup | None:
     taken = _taken_apart(node)
     if taken is None:
         return None
     container_node, key_node, default_node = taken
-    if not same(_literal(default_node) if default_node is not None else NIL, value):
-        return None
     names = _Names(history, frame, node)
     key = _literal(key_node)
     key = names.value(key_node)[0] if isinstance(key, Truncated) else key
@@ -173,7 +190,8 @@ def _lookup(history: History, frame: Row, node: Node, value: Any) -> Lookup | No
         return None
     if isinstance(container, list) and len(_entries(container)) != len(container):
         return None
-    return Lookup(syntax.one_line(node, 60), syntax.line(node), container, key, path)
+    default = _literal(default_node) if default_node is not None else NIL
+    return Lookup(syntax.one_line(node, 60), syntax.line(node), container, key, default, path)
 
 
 def _taken_apart(node: Node) -> tuple[Node, Node, Node | None] | None:

@@ -376,7 +376,7 @@ class Tracer:
             (each, each.term if each.kind == "result" else answered(each.term))
             for each in received(self.history, frame, before)
         ]
-        for sighting, term in [each for each in given if not isinstance(each[1], Atom)][:INGREDIENTS]:
+        for sighting, term in [each for each in given if not isinstance(each[1], Atom) and each[1] != []][:INGREDIENTS]:
             who = (
                 self.history.shown(sighting.row)
                 if sighting.kind == "result"
@@ -418,6 +418,9 @@ class Tracer:
         self._step(event, f"{self.history.shown(frame)}{where}: {short(self.value)} {terminator}", frame["call"])
 
     def _step(self, event: int, text: str, call: int | None = None) -> None:
+        frame = self.history.call(call)
+        if frame is not None and not frame["external"] and not self.history.written(frame):
+            return  # a macro's own way from function to function tells a person nothing
         self.origin.steps.append(self.history.evidence(event, text, call=call))
 
     def _trust(self, message: Row) -> None:
