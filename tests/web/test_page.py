@@ -11,8 +11,9 @@ from playwright.sync_api import Browser, Page, expect
 
 from elixirscope.film import Film
 from elixirscope.pictures import record
+from elixirscope.query.tree import supervision_order
 from elixirscope.web.server import Server, serving
-from tests.web.pages import go, named
+from tests.web.pages import go, named, open_page
 
 pytestmark = [pytest.mark.beam, pytest.mark.browser]
 
@@ -155,3 +156,33 @@ def test_recorded_markup_stays_text(browser: Browser, tmp_path: Path) -> None:
         page.get_by_test_id("tab-messages").click()
         expect(page.get_by_test_id("messages")).to_contain_text("<script>")
         page.close()
+
+
+def test_every_one_of_hundreds_of_processes_has_its_row(
+    browser: Browser, tmp_path: Path, complaints: list[str]
+) -> None:
+    names = [f"w{number}" for number in range(300)]
+    lines = [
+        f"processes: {', '.join(names)}",
+        *(f" {number + 1} {name} exits :normal" for number, name in enumerate(names)),
+    ]
+    film = Film.open(record("\n".join(lines) + "\n", tmp_path / "many.scope"))
+    order = [row["process"] for row, _ in supervision_order(film.query.processes)]
+    with serving(film) as server:
+        page = open_page(browser, server.url, complaints)
+        rows = page.get_by_test_id("processes")
+        expect(rows.locator("[data-testid^=process-]").first).to_be_visible()
+        assert rows.locator("[data-testid^=process-]").count() < 100  # only those in sight are made
+        rows.evaluate("list => { list.scrollTop = list.scrollHeight }")
+        last = page.get_by_test_id(f"process-{order[-1]}")
+        expect(last).to_be_in_viewport()
+        last.click()
+        expect(last).to_have_attribute("aria-current", "true")
+        rows.evaluate("list => { list.scrollTop = 0 }")  # whoever scrolls away is let go
+        expect(page.get_by_test_id(f"process-{order[0]}")).to_be_in_viewport()
+        middle = page.get_by_test_id(f"process-{order[150]}")
+        page.evaluate("at => { location.hash = at }", f"#/100ns@{order[150]}")
+        expect(middle).to_be_in_viewport()
+        expect(middle).to_have_attribute("aria-current", "true")
+        page.close()
+    assert complaints == []
