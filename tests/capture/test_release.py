@@ -13,7 +13,9 @@ import msgspec
 import pytest
 
 import elixirscope as library
+from elixirscope.brain.plan import Plan
 from elixirscope.capture.agent import compiled_agent
+from elixirscope.capture.launcher import target_environment
 from elixirscope.capture.release import find_release, toolchain_of, write_boot_script
 from elixirscope.capture.toolchain import find_toolchain
 from elixirscope.errors import TargetError
@@ -109,10 +111,11 @@ def test_a_release_is_recorded_from_its_start_and_left_as_it_was(
 ) -> None:
     before = contents(release)
     command = ("env", "TINY=1", release / "bin" / "tiny", "start")
-    run = elixirscope("record", "-o", tmp_path / "a b.scope", "--", *command, cwd=project, env=settings(tmp_path))
+    odd = tmp_path / 'it\'s an "odd" $(name).scope'
+    run = elixirscope("record", "-o", odd, "--", *command, cwd=project, env=settings(tmp_path))
     assert run.returncode == 7, run.stderr
     assert contents(release) == before
-    recording = library.open(tmp_path / "a b.scope")
+    recording = library.open(odd)
     assert recording.info.complete
     assert {*calls(recording)} == {f"Tiny.App.{name}" for name in ("start", "work", "await", "stop")} | COUNTING
     assert recording.info.states > 0
@@ -207,20 +210,42 @@ def test_a_daemon_is_recorded_until_it_ends(
     assert "Tiny.Counter.add" in calls(recording)
 
 
-@pytest.mark.beam
-def test_an_escript_is_recorded(elixirscope: Run, tmp_path: Path) -> None:
-    project = tiny_project(tmp_path / "tiny", {"lib/main.ex": MAIN})
+@pytest.fixture(scope="module")
+def escript(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with the escript `tiny` in it."""
+    project = tiny_project(tmp_path_factory.mktemp("escript") / "tiny", {"lib/main.ex": MAIN})
     mix = project / "mix.exs"
     mix.write_text(mix.read_text().replace("deps: []", "deps: [], escript: [main_module: Tiny.Main]"))
     built(project, "mix", "escript.build")
-    before = contents(project)
-    run = elixirscope("record", "-o", tmp_path / "r.scope", "--", "./tiny", "a", "b", "c", cwd=project)
+    return project
+
+
+@pytest.mark.beam
+def test_an_escript_is_recorded(elixirscope: Run, escript: Path, tmp_path: Path) -> None:
+    before = contents(escript)
+    run = elixirscope("record", "-o", tmp_path / "r.scope", "--", "./tiny", "a", "b", "c", cwd=escript)
     assert (run.returncode, run.stdout) == (5, "5\n")
-    assert contents(project) == before
+    assert contents(escript) == before
     recording = library.open(tmp_path / "r.scope")
     assert recording.info.complete
     assert {*calls(recording)} == {"Tiny.Main.main"} | COUNTING
     assert [row.subject for row in recording.info.coverage] == ["Elixir's compiler"]
+
+
+@pytest.mark.beam
+def test_an_escript_with_another_elixir_runs_unrecorded_and_says_so(escript: Path, tmp_path: Path) -> None:
+    machine = find_toolchain()
+    ebin = shutil.copytree(compiled_agent(machine).resolve(), tmp_path / "agent")
+    bundle = ebin / "elixir_scope.bundle"
+    version = machine.elixir_version.encode()
+    other = b"0" + version[1:]
+    bundle.write_bytes(bundle.read_bytes().replace(b"-" + version + b"-", b"-" + other + b"-", 1))
+    (tmp_path / "plan.terms").write_text(Plan().terms())
+    done = subprocess.run(
+        ["./tiny"], cwd=escript, env=target_environment(ebin, tmp_path), capture_output=True, text=True, timeout=150
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (5, "2\n")
+    assert f"elixirscope: not recording: it runs Elixir {machine.elixir_version}, and the recorder found" in done.stderr
 
 
 # Which release
@@ -285,6 +310,13 @@ def test_of_several_releases_none_is_guessed(tmp_path: Path) -> None:
     assert find_release(["sh", "-c", f"{both[0]} & {both[1]}"], said.append) is None
     assert len(said) == 1
     assert said[0].startswith("the command names 2 releases")
+
+
+def test_one_that_may_not_read_its_boot_script_starts_from_its_own(tmp_path: Path) -> None:
+    said: list[str] = []
+    program = fake_release(tmp_path / "app")
+    assert find_release(["/usr/bin/sudo", "-E", "-u", "app", str(program), "start"], said.append) is None
+    assert said == ["sudo may hide the recording from the release: to have what happens while it starts, leave it out"]
 
 
 def test_its_boot_script_gets_one_step_after_elixirs_start(tmp_path: Path) -> None:

@@ -119,7 +119,8 @@ defmodule ElixirScope.Boot do
     library = System.get_env("ELIXIRSCOPE_NATIVE", "")
     load(agent, &(not belongs?(&1, @transforming ++ @code ++ if(library == "", do: @events, else: []))))
 
-    with {:ok, plan} <- Plan.load(Path.join(dir, "plan.terms")),
+    with :ok <- fitting(agent.build),
+         {:ok, plan} <- Plan.load(Path.join(dir, "plan.terms")),
          :ok <- if(Plan.lives_only?(plan), do: :ok, else: load(agent, &belongs?(&1, @events))),
          :ok <- writable(raw),
          :ok <- start_application(raw, plan, agent, library) do
@@ -193,6 +194,23 @@ defmodule ElixirScope.Boot do
   defp done({pid, ref}) do
     receive do
       {:DOWN, ^ref, :process, ^pid, _} -> :ok
+    end
+  end
+
+  # An escript brings the Elixir that it was built with; the agent was compiled by the one on PATH.
+  defp fitting(nil), do: :ok
+
+  defp fitting(build) do
+    [major, minor | _] = :binary.split(System.version(), ".", [:global])
+
+    if :binary.match(build, "-#{major}.#{minor}.") != :nomatch do
+      :ok
+    else
+      [_, made_for | _] = :binary.split(build, "-", [:global])
+
+      {:error,
+       "it runs Elixir #{System.version()}, and the recorder found Elixir #{made_for}. Build it again, or put the Elixir " <>
+         "that it was built with on PATH"}
     end
   end
 

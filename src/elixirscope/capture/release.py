@@ -25,6 +25,11 @@ from elixirscope.recording.terms import Atom, Term
 
 # ERTS 13 came with OTP 25, and each major version since with the next.
 _OTP_OF_ERTS: Final = 12
+# Start a program as another user, or within other folders: it does not boot where its script cannot be read.
+_OTHERS: Final = (
+    *("chroot", "doas", "docker", "gosu", "nsenter", "podman"),
+    *("runuser", "setpriv", "su", "sudo", "systemd-run", "unshare"),
+)
 _STARTS: Final = [
     (Atom("apply"), (Atom("application"), Atom("start_boot"), [Atom("elixir"), Atom(mode)]))
     for mode in ("permanent", "transient", "temporary")
@@ -61,12 +66,17 @@ class Release(msgspec.Struct, frozen=True):
 def find_release(command: Sequence[str], announce: Callable[[str], None] = lambda _: None) -> Release | None:
     """The release that `command` starts: it is, or names, a program in a release's `bin`.
 
-    None when there is none, when it has no Elixir or cannot be read (the command will say why), and when there are
-    several, of which one cannot tell them apart when they start: `announce` is told.
+    None when there is none, when it has no Elixir or cannot be read (the command will say why), and when it would not
+    start from a script of ours: `announce` is told.
     """
     roots = {root for path in _programs(command) if (root := _root(path)) is not None}
     if len(roots) > 1:
         announce(f"the command names {len(roots)} releases; to have what happens while one starts, record it alone")
+        return None
+    words = (word for argument in command for word in _words(argument))
+    other = next((name for word in words if (name := Path(word).name) in _OTHERS), None)
+    if roots and other:
+        announce(f"{other} may hide the recording from the release: to have what happens while it starts, leave it out")
         return None
     return _read(roots.pop()) if roots else None
 

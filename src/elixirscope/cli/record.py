@@ -60,7 +60,7 @@ def command(
     json_file: Path | None,
     command_line: tuple[str, ...],
 ) -> None:
-    """Run COMMAND (mix test, iex -S mix, elixir script.exs, …) and record every Erlang VM it starts.
+    """Run COMMAND and record every Erlang VM it starts: mix test, iex -S mix, a script, a release's bin/app start, …
 
     Its input, output, signals and exit status are its own, and nothing is written into its project.
     The last line on stderr says what was recorded and where.

@@ -37,6 +37,7 @@ defmodule ElixirScope.Compiler.Beam do
       {:ok, %{module: module, forms: forms, options: options, source: compile[:source] || ~c""}}
     else
       {:error, :beam_lib, {:key_missing_or_invalid, _, _}} -> {:error, :encrypted}
+      {:error, :beam_lib, {:missing_chunk, _, _}} -> {:error, :no_debug_info}
       {:error, :beam_lib, _} -> {:error, :not_a_beam}
       {:error, reason} -> {:error, reason}
     end

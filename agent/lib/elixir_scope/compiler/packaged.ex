@@ -45,8 +45,7 @@ defmodule ElixirScope.Compiler.Packaged do
   defp applications do
     loaded = loaded()
     known = for {app, _, _} <- loaded, do: app
-    files = if escript?(), do: in_folder(:escript.script_name()), else: in_release()
-    found = for file <- files, app(file) not in known, do: specification(file)
+    found = for file <- files(root()), app(file) not in known, do: specification(file)
     for {app, needs, _} = one <- loaded ++ found, app not in @elixir, :elixir in needs, do: one
   end
 
@@ -58,19 +57,25 @@ defmodule ElixirScope.Compiler.Packaged do
     end
   end
 
-  # An escript loads them as its program goes on, and `bin/app eval` none.
-  defp escript?, do: :init.get_argument(:escript) != :error
+  # An escript loads them as its program goes on, and `bin/app eval` none: they are on the path.
+  defp files(nil), do: []
 
-  defp in_release do
-    root = :os.getenv(~c"RELEASE_ROOT", ~c"")
-    for folder <- :code.get_path(), root != ~c"", :lists.prefix(root, folder), file <- in_folder(folder), do: file
+  defp files(root) do
+    for folder <- :code.get_path(),
+        :lists.prefix(root, folder),
+        {:ok, names} <- [:erl_prim_loader.list_dir(folder)],
+        name <- names,
+        :filename.extension(name) == ~c".app",
+        do: :filename.join(folder, name)
   end
 
-  defp in_folder(folder) do
-    with {:ok, names} <- :erl_prim_loader.list_dir(folder) do
-      for name <- names, :filename.extension(name) == ~c".app", do: :filename.join(folder, name)
+  # What all that was packed lies in: an archive, or a folder.
+  defp root do
+    with {:ok, [[~c"main", name]]} <- :init.get_argument(:escript),
+         path when is_list(path) <- :code.which(List.to_atom(name)) do
+      :filename.dirname(path)
     else
-      _ -> []
+      _ -> with false <- :os.getenv(~c"RELEASE_ROOT"), do: nil
     end
   end
 
