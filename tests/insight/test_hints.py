@@ -97,6 +97,22 @@ defmodule Till do
   defp reduced(price, _none), do: price + 0
 end
 
+defmodule Prefs do
+  def open, do: :ets.new(:prefs, [:named_table, :public])
+  def set(key, n) do
+    :ets.insert(:prefs, {key, n + 1})
+    :ok
+  end
+  def keep(key, n) do
+    :ets.insert(:prefs, {key, n})
+    :ok
+  end
+  def get(key) do
+    [{_, n}] = :ets.lookup(:prefs, key)
+    n
+  end
+end
+
 defmodule AlreadySentError do
   defexception message: "the response was already sent"
 end
@@ -173,6 +189,20 @@ defmodule ShopTest do
     assert conn.status == 401
   end
 
+  test "what a table keeps" do
+    Prefs.open()
+    Prefs.set("size", 2)
+    Prefs.set("rows", 7)
+    assert Prefs.get("size") == 2
+  end
+
+  test "what the test gave" do
+    Prefs.open()
+    Prefs.keep("rows", 6)
+    Prefs.keep("size", 6 + 0)
+    assert Prefs.get("rows") == 7
+  end
+
   test "pokes" do
     {:ok, sampler} = GenServer.start(Sampler, nil, name: Sampler)
     sampled(sampler)
@@ -246,6 +276,19 @@ def test_a_lookup_on_the_way_that_found_nothing(findings: list[Finding]) -> None
     price = the(findings, "half price")
     assert place(price) == ("coupon", line_of("defp coupon"))
     assert 'has no :coupon, an atom, but "coupon", a text' in price.explanation
+
+
+def test_a_value_is_followed_through_a_table(findings: list[Finding]) -> None:
+    kept = the(findings, "what a table keeps")
+    assert place(kept)[0] == "set"
+    assert any('had written it: :ets.insert(:prefs, {"size", 3})' in step.text for step in kept.evidence)
+
+
+def test_a_literal_of_the_test_is_its_own(findings: list[Finding]) -> None:
+    own = the(findings, "what the test gave")
+    assert place(own)[1] == line_of('Prefs.keep("rows", 6)')
+    assert any("6 was made here: it stands in the source" in step.text for step in own.evidence)
+    assert "the test itself put in" in own.suggestion
 
 
 def test_a_response_that_was_sent_twice(findings: list[Finding]) -> None:

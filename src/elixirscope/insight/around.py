@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from elixirscope.insight.history import History
-from elixirscope.insight.values import contains, distinctive
+from elixirscope.insight.values import contains, distinctive, short
 from elixirscope.query.row import Row
 
 
@@ -43,3 +44,19 @@ def prepared(history: History, frame: Row, needle: Any) -> Row | None:
     setups = " and starts_with(function, '__ex_unit_setup') order by call desc"
     rows = history.query.rows(returned + setups, [frame["process"], frame["call"]])
     return next((row for row in rows if contains(history.term(row["result"]), needle)), None)
+
+
+def literal(history: History, frame: Row, callee: Row, value: Any) -> int | None:
+    """The line on which a frame gave a value that is everywhere, such as 2, to what it called, where it stands there as
+    a literal: an equal one elsewhere says nothing then."""
+    if distinctive(value) or frame["call"] == callee["call"] or history.is_fn(callee):
+        return None
+    site = history.site(frame["site"]) or {}
+    source = history.recording.source(site["file"]) if site.get("file") and site.get("line") else None
+    if source is None:
+        return None
+    token = re.compile(rf"(?<![\w.:\"]){re.escape(short(value))}(?![\w.\"])")
+    call = re.compile(rf"(?<![\w?!]){re.escape(callee['function'])}\s?\(")
+    first, last = site["line"] + 1, min(site["end_line"] or site["line"] + 60, len(source))
+    lines = ((number, source[number - 1].split("#")[0]) for number in range(first, last + 1))
+    return next((number for number, text in lines if call.search(text) and token.search(text)), None)

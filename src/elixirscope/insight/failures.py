@@ -210,6 +210,10 @@ def _asserted(history: History, test: Row, assertion: Assertion) -> Finding:
     text = f"{tests.summary(test)}{at}. What was not expected is {value}, on the {assertion.side}"
     text += f": {'made in' if origin.made else origin.terminator + ' by'} {maker}." if maker else "."
     suggestion = f"Look at what {maker or 'it'} made {value} of"
+    if origin.maker is not None and origin.maker["call"] == test["call"]:
+        suggestion = (
+            f"{value} is what the test itself put in: see who was to make another of it, or what it should expect"
+        )
     more: list[Evidence] = []
     brief, place = "", origin.location
     if origin.missing is not None:

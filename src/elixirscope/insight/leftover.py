@@ -7,35 +7,15 @@ of an entry whose last writer was another test.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
-from elixirscope.insight import tests
+from elixirscope.insight import stores, tests
 from elixirscope.insight.assertion import Assertion
 from elixirscope.insight.changes import Changed, last_changes
 from elixirscope.insight.changes import told as changed
 from elixirscope.insight.findings import Evidence, Location
 from elixirscope.insight.history import History
-from elixirscope.insight.values import same, short
 from elixirscope.query.row import Row
-
-_READS = {
-    "Application": ("get_env", "fetch_env", "fetch_env!"),
-    ":ets": ("lookup", "lookup_element", "member"),
-    ":persistent_term": ("get",),
-}
-_WRITES = {
-    "Application": ("put_env", "delete_env"),
-    ":ets": ("insert", "insert_new", "delete", "update_element", "update_counter"),
-    ":persistent_term": ("put", "erase"),
-}
-_EXTERNAL = """
-select * from raw.calls where external and module = ? and list_contains(?, function) and call < ? order by call desc
-limit ?
-"""
-LAST = 2_000
-"""Reads or writes of a kind that are looked back through."""
 
 
 @dataclass(frozen=True)
@@ -142,40 +122,29 @@ def _of_globals(history: History, test: Row, assertion: Assertion) -> Leftover |
     if maker is None or frame is None or maker["process"] != test["process"]:
         return None
     until = int(frame["end_event"] or test["end_event"])
-    for module, names in _READS.items():
-        for read in history.query.rows(_EXTERNAL, [module, list(names), until, LAST]):
+    for module in stores.READS:
+        for read in stores.reads(history, module, until):
             if read["process"] != test["process"] or read["call"] < frame["call"]:
                 continue
             if maker["call"] not in history.enclosing(read["parent"]):
                 continue
-            found = _written_by_another(history, test, module, read)
+            found = _written_by_another(history, test, read)
             if found is not None:
                 return found
     return None
 
 
-def _written_by_another(history: History, test: Row, module: str, read: Row) -> Leftover | None:
-    sought = _entry(module, history.term(read["args"]))
-    if sought is None:
-        return None
-    write = next(
-        (
-            row
-            for row in history.query.rows(_EXTERNAL, [module, list(_WRITES[module]), read["call"], LAST])
-            if any(same(sought, entry) for entry in _written(module, history.term(row["args"])))
-        ),
-        None,
-    )
+def _written_by_another(history: History, test: Row, read: Row) -> Leftover | None:
+    write = stores.last_write(history, read)
     ran = tests.ran_in(history, write["process"], write["start"]) if write is not None else []
     if write is None or not ran or ran[-1]["event"] == test["event"]:
         return None
     writer = history.call(write["parent"])
     meanwhile = write["start"] >= test["start"]
-    place = _place(module, sought)
-    shown = history.shown(write)
+    shown, named = history.shown(write), stores.entry(read["module"], history.term(read["args"])) or ()
     return Leftover(
         other=ran[-1],
-        place=place,
+        place=stores.place(read["module"], named),
         what=shown,
         meanwhile=meanwhile,
         location=history.place(writer, history.event_line(write["call"])) if writer is not None else None,
@@ -186,29 +155,3 @@ def _written_by_another(history: History, test: Row, module: str, read: Row) -> 
         advice="Put back in on_exit/1 what a test changes there; and let tests that do so not run at the same time as"
         " others (async: false).",
     )
-
-
-def _entry(module: str, arguments: Any) -> tuple[Any, ...] | None:
-    """What names an entry: application and key, table and key."""
-    if not isinstance(arguments, tuple) or len(arguments) < (1 if module == ":persistent_term" else 2):
-        return None
-    return tuple(arguments[:1]) if module == ":persistent_term" else tuple(arguments[:2])
-
-
-def _written(module: str, arguments: Any) -> Iterator[tuple[Any, ...]]:
-    entry = _entry(module, arguments)
-    if entry is None:
-        return
-    if module == ":ets" and isinstance(entry[1], tuple | list):
-        for record in entry[1] if isinstance(entry[1], list) else [entry[1]]:
-            if isinstance(record, tuple) and record:
-                yield entry[0], record[0]
-    yield entry
-
-
-def _place(module: str, entry: tuple[Any, ...]) -> str:
-    if module == "Application":
-        return f"{short(entry[1], 40)} in the environment of {short(entry[0], 40)}"
-    if module == ":ets":
-        return f"{short(entry[1], 40)} in the table {short(entry[0], 40)}"
-    return f"the persistent term {short(entry[0], 40)}"

@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from elixirscope.insight.around import prepared, written_in
+from elixirscope.insight.around import literal, prepared, written_in
 from elixirscope.insight.changes import VERSIONS
 from elixirscope.insight.changes import told as changed
 from elixirscope.insight.findings import Evidence, Location
 from elixirscope.insight.history import History
 from elixirscope.insight.lookups import Missing, missing
-from elixirscope.insight.sightings import Sighting, answers, left_by, received, sightings
+from elixirscope.insight.sightings import Sighting, answers, ingredients, left_by, sightings
+from elixirscope.insight.stores import last_write
 from elixirscope.insight.values import (
     Key,
     Path,
@@ -36,13 +37,9 @@ from elixirscope.insight.values import (
     short,
 )
 from elixirscope.query.row import Row
-from elixirscope.recording.terms import Atom
 
 HOPS = 64
 """Steps after which a chain ends as "too long to follow"."""
-
-INGREDIENTS = 3
-"""Answers that are told of what a number was computed of."""
 
 INFERRED = 0.85
 """What a step that was reasoned, not seen, leaves of the confidence."""
@@ -71,6 +68,7 @@ class Tracer:
         self.needle = value
         self.origin = Origin(value)
         self.hint: str | None = None  # the parameter that held the bare value, to choose among equal ones
+        self.callee: Row | None = None  # what the frame that is looked in next had called with the value
         self.seen: set[tuple[int, int]] = set()
         self.given: list[tuple[Row, int]] = []  # frames that had the value as an argument, and the steps before each
 
@@ -81,6 +79,10 @@ class Tracer:
                 return self.origin
             self.seen.add((frame["call"], before))
             wide = self.needle
+            if self.callee is not None and (line := literal(self.history, frame, self.callee, self.value)) is not None:
+                self.origin.made = True
+                self._end(frame, before, "was made here: it stands in the source", line)
+                return self.origin
             sighting = self._find(frame, before)
             unseen = sighting is None or self.needle is not wide
             if unseen and (around := self._closed_over(frame, wide)) is not None:
@@ -130,7 +132,9 @@ class Tracer:
         if around is None:
             return None
         before = int(frame["call"])
-        seen = any(contains(sighting.term, needle) for sighting in sightings(self.history, around, before))
+        given = sightings(self.history, around, before)
+        sure = distinctive(needle)  # an answer that happens to hold a 2 says nothing
+        seen = any(contains(each.term, needle) for each in given if sure or each.kind in ("arguments", "state"))
         if not seen and self._bound(around, before, needle) is None:
             return None
         name = self.history.name(around)
@@ -208,9 +212,22 @@ class Tracer:
             for answer in answers(self.history, asked, sighting.event):
                 if contains(answer.term, self.needle):
                     return self._into_reply(answer)
+            if (write := last_write(self.history, call)) is not None:
+                return self._from_store(write)
             self._end(call, sighting.event, "came from code that is not recorded")
             return None
         return call, sighting.event
+
+    def _from_store(self, write: Row) -> tuple[Row, int] | None:
+        """Into who had written what was read from a table, or from the environment."""
+        writer = self.history.call(write["parent"])
+        if writer is None or not contains(self.history.term(write["args"]), self.value):
+            self._end(write, int(write["call"]), "was written by code that is not recorded")
+            return None
+        label = self.history.label(write["process"])
+        self._step(int(write["call"]), f"{label} had written it: {self.history.shown(write)}", write["call"])
+        self.needle = self.value
+        return writer, int(write["call"])
 
     def _into_reply(self, sighting: Sighting) -> tuple[Row, int] | None:
         reply = sighting.row
@@ -322,7 +339,8 @@ class Tracer:
             unless = ", unless it closes over it"
         self._end(frame, before, f"was made here: nothing that the function was given contains it{unless}", line)
         if isinstance(self.value, int | float | bytes) and not isinstance(self.value, bool):
-            self._ingredients(frame, before)
+            for sighting, text in ingredients(self.history, frame, before):
+                self._step(sighting.event, text)
 
     def _missing(self, found: Missing, before: int) -> None:
         """A key was missing: on to who had last taken it out of the state, if that is where it was sought."""
@@ -369,20 +387,6 @@ class Tracer:
             if self.history.written(callee):
                 return callee, steps, f" through code that macros wrote, from {name}"
         return None
-
-    def _ingredients(self, frame: Row, before: int) -> None:
-        """What a number or a text may have been computed of: the last answers that the function got."""
-        given = [
-            (each, each.term if each.kind == "result" else answered(each.term))
-            for each in received(self.history, frame, before)
-        ]
-        for sighting, term in [each for each in given if not isinstance(each[1], Atom) and each[1] != []][:INGREDIENTS]:
-            who = (
-                self.history.shown(sighting.row)
-                if sighting.kind == "result"
-                else (self.history.label(sighting.row["from_process"]))
-            )
-            self._step(sighting.event, f"{who} had {'returned' if sighting.kind == 'result' else 'sent'} {short(term)}")
 
     def _returned_on(self, frame: Row) -> int | None:
         """The line on which the frame returned the value."""

@@ -7,13 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from elixirscope.insight.history import History
+from elixirscope.insight.values import answered, short
 from elixirscope.query.row import Row
+from elixirscope.recording.terms import Atom
 
 HOPS = 64
 """Calls in tail position that a result is followed through."""
 
 MAIL = 64
 """Messages of a frame that are looked at, the last ones."""
+
+INGREDIENTS = 3
+"""Answers that are told of what a number was computed of."""
 
 FRAMES = 8
 """Frames that are looked at of a process whose own code is not recorded, the last ones."""
@@ -51,6 +56,17 @@ def received(history: History, frame: Row, before: int) -> list[Sighting]:
     told = {reply.row["message"] for reply in replies}
     mail = (letter for letter in _mail(history, frame, before) if letter.row["message"] not in told)
     return sorted([*found, *replies, *mail], key=lambda sighting: -sighting.event)
+
+
+def ingredients(history: History, frame: Row, before: int) -> Iterator[tuple[Sighting, str]]:
+    """What a number or a text may have been computed of, and how that is told: the last answers that the frame got."""
+    given = [
+        (each, each.term if each.kind == "result" else answered(each.term)) for each in received(history, frame, before)
+    ]
+    for sighting, term in [each for each in given if not isinstance(each[1], Atom) and each[1] != []][:INGREDIENTS]:
+        made = sighting.kind == "result"
+        who = history.shown(sighting.row) if made else history.label(sighting.row["from_process"])
+        yield sighting, f"{who} had {'returned' if made else 'sent'} {short(term)}"
 
 
 def answers(history: History, frames: list[Row], before: int) -> Iterator[Sighting]:
