@@ -225,7 +225,8 @@ class Tracer:
             self._end(write, int(write["call"]), "was written by code that is not recorded")
             return None
         label = self.history.label(write["process"])
-        self._step(int(write["call"]), f"{label} had written it: {self.history.shown(write)}", write["call"])
+        event = int(write["end_event"] or write["call"])
+        self._step(event, f"{label} had written it: {self.history.shown(write)}", write["call"])
         self.needle = self.value
         return writer, int(write["call"])
 
