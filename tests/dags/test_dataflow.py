@@ -2,8 +2,10 @@
 
 import pytest
 
+from elixirscope.dags.occurrences import _holds
 from elixirscope.errors import NotFoundError
 from elixirscope.recording.format import Kind
+from elixirscope.recording.terms import Atom, Term
 from tests.dags.conftest import Draw
 from tests.dags.drawn import Drawn
 
@@ -131,3 +133,9 @@ def test_every_edge_joins_nodes(sale: Drawn) -> None:
 def test_an_unknown_variable(sale: Drawn) -> None:
     with pytest.raises(NotFoundError, match="no variable 'nobody'"):
         sale.dags.dataflow.flow(sale.event("seats", Kind.BIND), "nobody")
+
+
+def test_a_value_is_found_however_deep_it_is_in_a_large_one() -> None:
+    many: list[Term] = [[number, [b"x"]] for number in range(30_000)]
+    assert _holds([(Atom("deep"), [b"seat A1"]), *many], b"seat A1", None) == ("part of a value", b"seat A1")
+    assert _holds(many, b"seat A1", None) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -22,7 +23,8 @@ from elixirscope.recording.terms import Atom, Pid, Term, make_map
 
 START = 1_700_000_000_000_000_000
 NODE = "nonode@nohost"
-QUICK = "/dev/shm" if Path("/dev/shm").is_dir() else None
+_SHARED = Path("/dev/shm")
+QUICK = str(_SHARED) if _SHARED.is_dir() and shutil.disk_usage(_SHARED).free > 1 << 30 else None
 """A folder for what has hundreds of files again and again; None: that for temporary ones."""
 
 

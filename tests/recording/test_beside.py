@@ -27,7 +27,7 @@ from elixirscope.recording.recording import Recording
 from elixirscope.recording.schema import TABLES
 from elixirscope.recording.terms import Atom, Term
 from tests.correlate.test_slices import NODE, PIDS, SITES, recording
-from tests.recording.samples import QUICK, START, pid, write_events, writer_of
+from tests.recording.samples import QUICK, START, make_recording, pid, write_events, writer_of
 
 ANEW = "it has not begun"
 SHARDS = 3
@@ -193,7 +193,7 @@ def test_it_is_what_sealing_anew_gives(seed: int, steps: list[int]) -> None:
         program.describe(99)
         for loss in log.losses:
             program.lose(loss.process or 0)
-        with Beside(folder, correlate=EventCorrelator, now=lambda: program.now, enough=1) as sealing:
+        with Beside(folder, correlate=EventCorrelator, now=lambda: program.now, enough=1, spare=0) as sealing:
             for step in steps:
                 program.go_on(step)
                 sealing.look()
@@ -213,7 +213,7 @@ def test_nor_does_what_becomes_known_too_late_make_it_another(seed: int, steps: 
         patched.setattr(module, "SLICE", random.choice([25, 60, 1000]))
         folder = Path(name) / "r.scope"
         program = Program(folder, log)
-        with Beside(folder, correlate=EventCorrelator, now=lambda: program.now, enough=1) as sealing:
+        with Beside(folder, correlate=EventCorrelator, now=lambda: program.now, enough=1, spare=0) as sealing:
             for step in steps:
                 act: Callable[[], None] = random.choice([
                     lambda: program.describe(random.randint(1, 3)),
@@ -249,7 +249,7 @@ class Grown:
             writer.flush()
         self.now = START
         self.write(1, 2, 3)
-        self.sealing = Beside(folder, correlate=EventCorrelator, now=lambda: self.now, enough=1)
+        self.sealing = Beside(folder, correlate=EventCorrelator, now=lambda: self.now, enough=1, spare=0)
 
     def __enter__(self) -> Self:
         return self
@@ -365,6 +365,13 @@ def test_a_disk_that_is_full_has_it_give_up_its_folder_at_once(tmp_path: Path) -
         grown.end()
         assert "No space left on device" in str(grown.sealing.finish(untold))
         assert grown.sealing.attempts == 1
+
+
+def test_a_disk_that_is_nearly_full_is_left_to_the_recording(tmp_path: Path) -> None:
+    with Beside(make_recording(tmp_path / "r.scope"), correlate=EventCorrelator, spare=2**62) as sealing:
+        sealing.look()
+        assert not left_over(tmp_path / "r.scope")
+        assert "No space left on device" in str(sealing.finish(untold))
 
 
 def test_who_seals_meanwhile_does_not_wait_and_leaves_it_its_folder(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def seal():
     sealer.seal(folder, correlate=EventCorrelator)
 
 def seal_beside():
-    with beside.Beside(folder, correlate=EventCorrelator) as sealing:
+    with beside.Beside(folder, correlate=EventCorrelator, spare=0) as sealing:
         sealing.look()
         assert sealing.finish(lambda _: None) is None
 

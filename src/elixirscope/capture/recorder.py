@@ -51,12 +51,14 @@ def record(
     engine: Engine = "auto",
     meanwhile: Callable[[], None] = lambda: None,
     begun: Callable[[Path], None] = lambda _: None,
+    ended: Callable[[], None] = lambda: None,
 ) -> Outcome:
     """Run `command` recorded under `plan` into the folder `output` (by default a new one of ours).
 
     `engine` says how events leave the program: see `native.choose_library`. `meanwhile` is called in a thread of its
     own when the command has started, to prepare what comes after it; it has returned when this does. `begun` is told
-    the folder when it is there, before the command starts.
+    the folder when it is there, before the command starts; `ended` is called when nothing more comes into it, while
+    others still take it for being recorded.
 
     Everything that can be wrong is found before the command starts and raised as `TargetError`,
     `UsageError` or `EnvironmentProblem`. Once it has started, its exit status is returned whatever
@@ -104,6 +106,7 @@ def record(
         try:
             _collect(path)
             msgspec.structs.replace(manifest, exit_status=status, state="finished").save(path)
+            ended()
         except Exception as error:  # noqa: BLE001 - told, but never instead of the command's own exit status
             return Outcome(path, status, f"the recording could not be finished: {error}")
     return Outcome(path, status, running=_running(path / "raw"))

@@ -35,6 +35,7 @@ class Beside:
         self._ended = threading.Event()
         self._watching: threading.Thread | None = None
         self._process: subprocess.Popen[str] | None = None
+        self.stopped = False  # by Ctrl-C, before it was sealed
 
     def __enter__(self) -> Beside:
         return self
@@ -62,9 +63,12 @@ class Beside:
         with suppress(OSError):  # it is gone
             process.stdin.write(_FINISH)
             process.stdin.close()
-        for line in process.stdout:
-            tell(line.rstrip())
-        process.wait()
+        try:
+            for line in process.stdout:
+                tell(line.rstrip())
+            process.wait()
+        except KeyboardInterrupt:
+            self.stopped = True
 
     def _end(self) -> None:
         self._ended.set()

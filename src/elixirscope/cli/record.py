@@ -76,8 +76,14 @@ def command(
             start(path)
             beside.watch(path)
 
-        outcome = record(command_line, plan, output, announce=_say, engine=engine, meanwhile=_prepare, begun=begun)
-        _close(outcome, json_file, beside)
+        def ended() -> None:
+            with progress("elixirscope: sealing the recording") as tell:
+                beside.finish(tell)
+
+        outcome = record(
+            command_line, plan, output, announce=_say, engine=engine, meanwhile=_prepare, begun=begun, ended=ended
+        )
+        _close(outcome, json_file, stopped=beside.stopped)
     context.exit(outcome.exit_status)
 
 
@@ -122,8 +128,9 @@ def _prepare() -> None:
     import elixirscope.recording.recording  # noqa: F401
 
 
-def _close(outcome: Outcome, json_file: Path | None, beside: Beside) -> None:
-    """Seal the recording and say what it holds. The command has run: whatever fails here is only told."""
+def _close(outcome: Outcome, json_file: Path | None, *, stopped: bool) -> None:
+    """Seal the recording, unless somebody `stopped` that, and say what it holds. The command has run: whatever fails
+    here is only told."""
     if outcome.problem:
         _say(f"{outcome.problem}; everything written until then is in {outcome.path}")
     if not any((outcome.path / "raw").glob("*.frames")):
@@ -137,8 +144,9 @@ def _close(outcome: Outcome, json_file: Path | None, beside: Beside) -> None:
         from elixirscope.correlate.correlator import EventCorrelator
         from elixirscope.recording.recording import Recording
 
+        if stopped:
+            raise KeyboardInterrupt
         with progress("elixirscope: reading the recording") as tell:
-            beside.finish(tell)
             recording = Recording.open(outcome.path, correlate=EventCorrelator.on_all_cores, progress=tell)
         info = recording.info
         if json_file:

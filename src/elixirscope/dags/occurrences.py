@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from elixirscope.dags.code import CodeDag
 from elixirscope.dags.ets import writes_before
+from elixirscope.query.cancellation import checkpoint
 from elixirscope.query.coordinator import QueryCoordinator
 from elixirscope.query.equality import pairs, same
 from elixirscope.query.names import mfa
@@ -14,7 +15,7 @@ from elixirscope.query.row import Row
 from elixirscope.query.values import parts
 from elixirscope.recording.terms import Atom
 
-_LOOK = 20_000  # terms looked at inside one value
+_AT_ONCE = 4_096  # terms inside a value, between two chances to be cancelled
 _COMMON: tuple[Any, ...] = (0, 1, b"", [], {}, ())
 
 
@@ -257,8 +258,10 @@ def _holds(term: Any, wanted: Any, name: str | None) -> tuple[str, Any] | None:
     if _common(wanted) and name is None:
         return None
     stack, looked = [term], 0
-    while stack and looked < _LOOK:
+    while stack:
         looked += 1
+        if looked % _AT_ONCE == 0:
+            checkpoint()
         part = stack.pop()
         if _common(wanted):
             if any(str(key) == name and same(value, wanted) for key, value in pairs(part) or ()):

@@ -7,6 +7,9 @@ who opens the recording.
 
 from __future__ import annotations
 
+import errno
+import os
+import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -21,6 +24,7 @@ from elixirscope.recording.log import Log
 from elixirscope.recording.seal import raw_sizes, sealed
 from elixirscope.recording.sealer import LARGE, SLICE, Correlate, root_of
 from elixirscope.recording.sealing import Progress, Sealing
+from elixirscope.recording.warm import SPARE
 from elixirscope.recording.workplace import Workplace
 
 WAITS: Final = 3_000_000_000
@@ -38,10 +42,17 @@ class Beside:
     """Seals a recording that is being made: `look` now and then until it has ended, then `finish`."""
 
     def __init__(
-        self, path: Path, *, correlate: Correlate, now: Callable[[], int] = time.time_ns, enough: int = ENOUGH
+        self,
+        path: Path,
+        *,
+        correlate: Correlate,
+        now: Callable[[], int] = time.time_ns,
+        enough: int = ENOUGH,
+        spare: int = SPARE,
     ) -> None:
-        """`now`: Unix time in ns. `enough`: events that are worth a slice."""
-        self._path, self._correlate, self._now, self._enough = path, correlate, now, enough
+        """`now`: Unix time in ns. `enough`: events that are worth a slice. `spare`: bytes to stay free."""
+        self._path, self._correlate, self._now = path, correlate, now
+        self._enough, self._spare = enough, spare
         self._attempt: _Attempt | None = None
         self.attempts = 0  # begun so far
         self._slowest = 0
@@ -58,6 +69,8 @@ class Beside:
         if self.why is not None:
             return
         with self._unless_outdated():
+            if shutil.disk_usage(self._path).free < self._spare:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # what is left is the recording's
             if self._attempt is None:
                 self.attempts += 1
                 self._attempt = _Attempt(self._path, self._correlate())

@@ -56,8 +56,8 @@ class Sealing:
     """Takes all slices of a recording, one after the other, and then tells the rest.
 
     What is in memory does not grow with the recording, save for what can still matter. Tables whose rows never change
-    are written to Parquet as they come, and so are values; others are when all is known. On several `threads` values
-    are compressed meanwhile.
+    are written to Parquet as they come, and so are values; others are when all is known. On several `threads` both is
+    done meanwhile.
     """
 
     def __init__(self, place: Workplace, correlator: Correlator, root: str, *, threads: int) -> None:
@@ -74,6 +74,8 @@ class Sealing:
                 name: opened.enter_context(TableWriter(name, self._open(f"{name}.parquet", opened)))
                 for name in UNCHANGED
             }
+            self._writing: Future[None] | None = None
+            self._pool = opened.enter_context(ThreadPoolExecutor(1, "parquet")) if threads > 1 else None
             self._opened = opened.pop_all()
 
     def _open(self, name: str, opened: ExitStack) -> BinaryIO:
@@ -116,6 +118,7 @@ class Sealing:
         with AsyncWriterPool(workers=2) as pool:  # each holds a million rows of a table
             for name in TABLES.keys() - UNCHANGED.keys():
                 pool.write(self._segments / f"{name}.parquet", whole(stored(name, self._store.table(name), numbers)))
+            self._write({})
             for writer in self._writers.values():
                 writer.finish()
             for file in self._files:
@@ -130,10 +133,23 @@ class Sealing:
         rows = checked(changes, self._root).rows
         for name, table in rows.items():
             self._store.append(name, table)
-            if name in self._writers:
-                self._writers[name].append(table)
+        self._write({name: table for name, table in rows.items() if name in UNCHANGED})
         for patch in changes.patches:
             self._store.patch(*patch)
+
+    def _write(self, rows: dict[str, pa.Table]) -> None:
+        """Have rows written that never change; those before are."""
+
+        def append() -> None:
+            for name, table in rows.items():
+                self._writers[name].append(table)
+
+        if self._pool is None:
+            append()
+            return
+        if self._writing is not None:
+            self._writing.result()
+        self._writing = self._pool.submit(append) if rows else None
 
 
 def checked(changes: Changes, root: str) -> Changes:
