@@ -132,12 +132,21 @@ def live(browser: Browser, work: Path) -> None:
         page.get_by_test_id("live").wait_for()
         events = "+document.querySelector('header .facts span').innerText.replace(/\\D/g, '')"
         page.wait_for_function(f"() => {events} > 12000")
-        for _ in range(6):
+        for _ in range(12):
+            if _in_view_ms(page) < 80:
+                break
             page.keyboard.press("w")
+            page.wait_for_timeout(200)
         page.wait_for_timeout(1_000)  # it never settles: the next edition is always on its way
         page.screenshot(path=TARGET / "live.png")
         page.close()
         _kill(target, recorder)
+
+
+def _in_view_ms(page: Page) -> float:
+    """How much time the timeline shows."""
+    amount, unit = page.locator(".overview > span").inner_text().split(" ")[:2]
+    return float(amount.replace(",", "")) * {"s": 1e3, "ms": 1.0, "µs": 1e-3, "ns": 1e-6}[unit]
 
 
 def _kill(recording: Path, recorder: subprocess.Popen[bytes]) -> None:
@@ -174,6 +183,28 @@ def tall(page: Page, name: str) -> None:
 def cinema(page: Page) -> None:
     """The whole desk at the moment when the seat is sold again."""
     tab(page, "messages")
+
+
+def story(page: Page) -> None:
+    """The first step of a crash's story: where the value was made that is fatal much later."""
+    crash = page.get_by_test_id("finding").filter(has_text="Crash").first
+    crash.locator(".head").click()
+    crash.get_by_test_id("evidence").first.wait_for()
+    settle(page)
+    page.get_by_test_id("explain-first").click()
+
+
+def menu(page: Page) -> None:
+    """What can be asked about a call, where it is drawn: the one that crashed."""
+    page.get_by_test_id("finding").filter(has_text="Crash").first.locator(".head").click()
+    page.locator("[data-testid^=lane-].on").filter(has_text="Till").wait_for()
+    settle(page)
+    lane = page.locator("[data-testid^=lane-].on").bounding_box()
+    head = page.get_by_test_id("playhead").bounding_box()
+    assert lane
+    assert head
+    page.mouse.click(head["x"] - 120, lane["y"] + lane["height"] / 2, button="right")
+    page.get_by_test_id("menu-item").filter(has_text="Go to the call").wait_for()
 
 
 def sequence(page: Page) -> None:
@@ -355,6 +386,8 @@ def notebook(page: Page) -> None:
 
 SCENES: dict[str, Callable[[Page], None]] = {
     "cinema": cinema,
+    "story": story,
+    "menu": menu,
     "sequence": sequence,
     "calls": lambda page: tall(page, "calls"),
     "flame": flame,
