@@ -21,14 +21,21 @@ QUEUED = 0.8
 BUSY = 0.9
 """The part of the time from the first request to the last answer in which the server was at work."""
 
+SERVERS = 8
+"""Servers that are looked at, those at which one waited longest."""
+
+_SLOW = """
+select to_process as process from raw.messages where kind = 'call' and handled_at - received_at >= ?
+group by all order by max(handled_at - received_at) desc limit ?
+"""
 _ASKED = """
 select m.to_process as process, count(*) as times, count(distinct m.from_process) as callers,
        sum(m.handled_at - m.received_at) as queued, sum(r.sent_at - m.received_at) as waited,
        sum(r.sent_at - m.handled_at) as worked, max(r.sent_at) - min(m.received_at) as span,
        max(m.handled_at - m.received_at) as longest
 from raw.messages m join raw.messages r on r.message = m.reply
-where m.kind = 'call' and m.handled_at is not null and m.received_at is not null and r.sent_at is not null
-group by all having callers >= ? and longest >= ? order by queued desc limit 8
+where m.to_process = ? and m.kind = 'call' and m.handled_at is not null and m.received_at is not null and r.sent_at is not null
+group by all having callers >= ?
 """
 _LAST = """
 select * from raw.messages where to_process = ? and kind = 'call' and handled_at is not null
@@ -38,7 +45,8 @@ order by handled_at - received_at desc limit 1
 
 def bottlenecks(history: History) -> Iterator[Finding]:
     """The servers of which it is so, the one that was waited for most first."""
-    for row in history.query.rows(_ASKED, [CALLERS, LEAST]):
+    slow = [row["process"] for row in history.query.rows(_SLOW, [LEAST, SERVERS])]
+    for row in (row for process in slow for row in history.query.rows(_ASKED, [process, CALLERS])):
         if row["queued"] >= QUEUED * row["waited"] and row["worked"] >= BUSY * row["span"]:
             yield _told(history, row)
 

@@ -25,8 +25,9 @@ GIVEN_UP = 20
 """Those among them that were given up, of which the answer is sought."""
 
 _ASKED = """
-select * from raw.messages where kind = 'info' and sender_call is not null and receive_event is not null
-  and send_event is not null and from_process <> to_process
+select m.* from raw.messages m join raw.processes p on p.process = m.to_process
+where m.kind = 'info' and sender_call is not null and receive_event is not null and send_event is not null
+  and from_process <> to_process and p.kind in ('process', 'task')
 qualify row_number() over (partition by from_process, to_process, tag order by message) <= 20
 order by message limit ?
 """
