@@ -34,7 +34,8 @@ select m.to_process as process, count(*) as times, count(distinct m.from_process
        sum(r.sent_at - m.handled_at) as worked, max(r.sent_at) - min(m.received_at) as span,
        max(m.handled_at - m.received_at) as longest
 from raw.messages m join raw.messages r on r.message = m.reply
-where m.to_process = ? and m.kind = 'call' and m.handled_at is not null and m.received_at is not null and r.sent_at is not null
+where m.to_process = ? and m.kind = 'call' and m.handled_at is not null and m.received_at is not null
+  and r.sent_at is not null
 group by all having callers >= ?
 """
 _LAST = """
