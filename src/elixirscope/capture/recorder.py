@@ -27,7 +27,7 @@ from elixirscope.recording.presence import recorder_of
 from elixirscope.recording.version import FORMAT_VERSION
 
 _PRIVATE = 0o700  # a recording holds what the program held: data of its users, perhaps
-_VM_STARTS_S = 15.0
+_VM_STARTS_S = 30.0
 _LEAST_FREE_BYTES = 16 * 1024 * 1024
 
 
