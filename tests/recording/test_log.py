@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from elixirscope.errors import NotFoundError, RecordingError
 from elixirscope.recording import etf
 from elixirscope.recording.format import EVENT, FILE_HEADER, META_SHARD, FrameType, Kind
+from elixirscope.recording.frames import vm_of
 from elixirscope.recording.log import Callee, ProcessKey, Site, read_log
 from elixirscope.recording.terms import Atom
 from tests.recording.samples import NODE, START, make_recording, pid, value_of, vm_writer, write_events, writer_of
@@ -50,6 +51,33 @@ def test_one_process_in_two_files_is_one_process(tmp_path: Path) -> None:
     log = read_log(tmp_path)
     assert len(log.processes) == 1
     assert log.rows["process"].tolist() == [0, 0]
+
+
+def test_a_writer_that_was_started_again_is_of_the_same_vm(tmp_path: Path) -> None:
+    raw = make_recording(tmp_path / "r") / "raw"
+    with writer_of(raw, "1-1", 1) as again:
+        again.term(FrameType.PROCESSES, [(0, pid(101))])
+        write_events(again, [25], site=7)
+        again.end()
+    log = read_log(raw)
+    assert {key.vm for key in log.processes} == {0}
+    assert len(log.processes) == 2
+    last = log.sites[int(log.rows["site"][24])]
+    assert (last.function, log.rows["ref"][24]) == ("put", 25)
+
+
+@pytest.mark.parametrize(
+    ("name", "vm"),
+    [
+        ("nonode@nohost.13430-0.frames", "nonode@nohost.13430"),
+        ("nonode@nohost.13430-vm-1.frames", "nonode@nohost.13430"),
+        ("my-app@ho-st.9+1-meta-12.frames", "my-app@ho-st.9+1"),
+        ("my-1.2@h.77-256.frames", "my-1.2@h.77"),
+        ("x-0.frames", "x"),
+    ],
+)
+def test_the_name_of_a_file_tells_its_vm(name: str, vm: str) -> None:
+    assert vm_of(name) == vm
 
 
 def test_the_same_pid_in_two_vms_is_two_processes_unless_nodes_have_names(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from elixirscope.recording.counted import counted
+from elixirscope.recording.frames import vm_of
 from elixirscope.recording.log import Log
 from elixirscope.recording.omissions import omissions
 from elixirscope.recording.terms import Atom, Term, inspect, module_name
@@ -60,7 +61,7 @@ def _gaps(log: Log) -> Iterator[Uncovered]:
 def _unfinished(log: Log) -> Iterator[Uncovered]:
     vms: defaultdict[str, int] = defaultdict(int)
     for name in log.unfinished:
-        vms[name.rpartition("-")[0] or name] += 1
+        vms[vm_of(name)] += 1
     for vm, files in vms.items():
         node, _, os_pid = vm.rpartition(".")
         yield Uncovered(

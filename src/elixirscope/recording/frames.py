@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -36,7 +37,15 @@ from elixirscope.recording.terms import Atom, Term
 
 FRAME_OVERHEAD: Final = FRAME_PREFIX.size + FRAME_HEADER.size
 _LATEST: Final = 1 << 62  # ns
+# A writer that was started again has a file of its own, with one more number.
+_NAME: Final = re.compile(r"(.+\.\d+(?:\+\d+)?)-(?:meta|vm|\d+)(?:-\d+)?\.frames")
 _TYPES = frozenset(int(kind) for kind in FrameType)
+
+
+def vm_of(name: str) -> str:
+    """The VM (NODE.OSPID) that wrote the raw file called `name`."""
+    found = _NAME.fullmatch(name)
+    return found[1] if found else name.removesuffix(".frames").rpartition("-")[0] or name.removesuffix(".frames")
 
 
 class FileHeader(NamedTuple):

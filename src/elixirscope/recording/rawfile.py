@@ -19,7 +19,17 @@ from elixirscope.errors import RecordingError
 from elixirscope.recording import etf
 from elixirscope.recording.direct import DirectReader, Fetched
 from elixirscope.recording.format import EVENT, FILE_HEADER, SAMPLE, FrameType
-from elixirscope.recording.frames import FRAME_OVERHEAD, FileHeader, Frame, Gap, is_whole, map_file, read_header, scan
+from elixirscope.recording.frames import (
+    FRAME_OVERHEAD,
+    FileHeader,
+    Frame,
+    Gap,
+    is_whole,
+    map_file,
+    read_header,
+    scan,
+    vm_of,
+)
 from elixirscope.recording.slices import digests
 from elixirscope.recording.terms import Atom, Pid, Term
 
@@ -228,7 +238,7 @@ def _parts(batches: Batches) -> list[Batches]:
 
 def unread(path: Path) -> RawFile:
     """The file at `path`, of which nothing was read."""
-    return RawFile(path, path.stem.rpartition("-")[0] or path.stem, memoryview(b""), None)
+    return RawFile(path, vm_of(path.name), memoryview(b""), None)
 
 
 def read_raw_file(path: Path, *, trusting: bool = False) -> RawFile:
