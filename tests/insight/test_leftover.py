@@ -40,7 +40,31 @@ defmodule Room do
 end
 
 {:ok, _} = Registry.start_link(keys: :unique, name: Rooms)
-ExUnit.start(seed: 0, autorun: false)
+{:ok, _} = Agent.start(fn -> [] end, name: Basket)
+ExUnit.start(seed: 0, autorun: false, max_cases: 4)
+
+defmodule Basket do
+  def add(item), do: Agent.update(Basket, &[item | &1])
+  def all, do: Agent.get(Basket, & &1)
+  def await(count), do: unless(length(all()) == count, do: (Process.sleep(5); await(count)))
+end
+
+defmodule TeaTest do
+  use ExUnit.Case, async: true
+  test "tea alone" do
+    Basket.add(:tea)
+    Basket.await(2)
+    assert Basket.all() == [:tea]
+  end
+end
+
+defmodule CakeTest do
+  use ExUnit.Case, async: true
+  test "cake" do
+    Basket.await(1)
+    Basket.add(:cake)
+  end
+end
 
 defmodule ShopTest do
   use ExUnit.Case
@@ -128,6 +152,12 @@ def test_a_process_that_outlived_the_test_that_had_changed_it(findings: list[Fin
     assert left.title.endswith("2 came of what test b first number (ShopTest) had left")
     assert place(left) == ("start", line_of("def start"))
     assert "start_supervised!/1" in left.suggestion
+
+
+def test_what_a_test_beside_it_did(findings: list[Finding]) -> None:
+    beside = the(findings, "test tea alone (TeaTest)")
+    assert beside.title.endswith("[:cake, :tea] came of what test cake (CakeTest) did")
+    assert "async: false" in beside.suggestion
 
 
 def test_a_name_that_was_taken(findings: list[Finding]) -> None:

@@ -59,9 +59,11 @@ def _used(history: History, test: Row, assertion: Assertion, process: int) -> in
     maker = assertion.origin.maker
     frames = history.enclosing(maker["call"]) if maker is not None and maker["process"] == process else []
     outer = history.call(frames[-1]) if frames else None
-    if outer is not None and outer["start"] >= test["start"]:
-        return int(outer["call"])
-    return 1 + max((step.moment.event or 0 for step in assertion.steps), default=0)
+    if outer is None:
+        return 1 + max((step.moment.event or 0 for step in assertion.steps), default=0)
+    message = history.message(outer["message"])
+    own = message is None or test["process"] in history.ancestors(message["from_process"])
+    return int(outer["call"] if own and outer["start"] >= test["start"] else 1 + (outer["end_event"] or outer["call"]))
 
 
 def _changed_by_another(history: History, test: Row, life: Row, event: int) -> Leftover | None:
