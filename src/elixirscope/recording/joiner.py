@@ -324,14 +324,16 @@ class Joiner:
 
     def _look_up(self, rows: Rows, origin: Origin) -> None:
         """The numbers of what has ids that are too large for tables."""
-        for place in np.flatnonzero((rows["process"] == FAR) | (rows["peer"] == FAR) | (rows["site"] == FAR)).tolist():
+        far = np.flatnonzero(rows["site"] == FAR)  # often: modules whose instrumented code is kept have such ids
+        ids, which = np.unique(rows["vm"][far].astype(np.int64) << 32 | origin.field("site", far), return_inverse=True)
+        numbers = [self._site(each >> 32, each & 0xFFFFFFFF)[0] for each in ids.tolist()]
+        rows["site"][far] = np.array(numbers, np.int32)[which]
+        for place in np.flatnonzero((rows["process"] == FAR) | (rows["peer"] == FAR)).tolist():
             number, event = origin.of(place)
             file, vm = self._files[number], int(rows["vm"][place])
             for name, own in (("process", int(event["pid"])), ("peer", int(event["peer"]))):
                 if rows[name][place] == FAR:
                     rows[name][place], _ = self._process(file, vm, own)
-            if rows["site"][place] == FAR:
-                rows["site"][place], _ = self._site(vm, int(event["site"]))
 
     def _site(self, vm: int, captured: int) -> tuple[int, bool]:
         """The number of a site, -1 while nothing describes it, and whether something does."""
