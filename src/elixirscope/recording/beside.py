@@ -28,7 +28,7 @@ from elixirscope.recording.warm import SPARE
 from elixirscope.recording.workplace import Workplace
 
 WAITS: Final = 3_000_000_000
-"""ns after which an event is taken to be in its file, or twice as long as the slowest took."""
+"""ns after which an event is taken to be in its file; as many times that as it was begun."""
 ENOUGH: Final = 1 << 16
 """Events that are worth a slice."""
 _ATTEMPTS: Final = 4
@@ -55,7 +55,6 @@ class Beside:
         self._enough, self._spare = enough, spare
         self._attempt: _Attempt | None = None
         self.attempts = 0  # begun so far
-        self._slowest = 0
         self.why: str | None = None  # why it was given up
 
     def __enter__(self) -> Beside:
@@ -74,8 +73,8 @@ class Beside:
             if self._attempt is None:
                 self.attempts += 1
                 self._attempt = _Attempt(self._path, self._correlate())
-            self._slowest = max(self._slowest, self._attempt.grow(self._now()))
-            self._attempt.take(self._now() - max(WAITS, 2 * self._slowest), self._enough, ended)
+            self._attempt.grow(self._now())
+            self._attempt.take(self._now() - self.attempts * WAITS, self._enough, ended)
 
     def finish(self, tell: Progress) -> str | None:
         """Take in the rest of a recording that has ended, and put all in place. Gives why not; None: it is sealed."""
@@ -121,15 +120,13 @@ class _Attempt:
         """Remove what is not in place."""
         self._opened.close()
 
-    def grow(self, now: int) -> int:
-        """Read what was written since. Gives how many ns an event took to be in its file, at most. Raises `_Outdated`,
-        and what reading raises."""
+    def grow(self, now: int) -> None:
+        """Read what was written since. Raises `_Outdated`, and what reading raises."""
         grown = self._joiner.grow(self._path / "raw", now)
         if grown.late:
             raise _Outdated(f"{grown.late:,} events were written too late")
         if why := self._joiner.outdated():
             raise _Outdated(why)
-        return grown.delay or 0
 
     def take(self, until: int, enough: int, ended: Event | None) -> None:
         """Take in what happened before `until`, where that may be `enough` events."""
