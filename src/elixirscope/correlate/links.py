@@ -112,17 +112,20 @@ class Links:
     def _downs(self, log: Log, messages: Messages, pids: Pids) -> list[Tie]:
         """Monitors that follow from the DOWN they ended with. One of a process that appears only later is none: it
         would depend on how much of what comes later is known."""
-        highest = np.maximum.accumulate(np.maximum(log.column("process"), log.column("peer")))
-        met, self._met = np.maximum(highest, self._met), max(int(highest[-1]), self._met)
+        downs = [number for number in messages.of_kind("down").tolist() if messages.receive[number] != NONE]
+        process, peer = log.column("process"), log.column("peer")
+        before, self._met = self._met, max(int(process.max()), int(peer.max()), self._met)
+        if not downs:
+            return []
+        met = np.maximum(np.maximum.accumulate(np.maximum(process, peer)), before)
         found: list[Tie] = []
-        for number in messages.of_kind("down").tolist():
-            if messages.receive[number] != NONE:
-                event, receiver = int(messages.receive[number]), int(messages.receiver[number])
-                place = event - log.first
-                peer = pids.of_bytes(messages.subjects.get(number), int(log.column("vm")[place]))
-                if NONE != peer <= met[place]:
-                    time = int(messages.received_at[number])
-                    found.append(Tie(event, time, time, "monitor", receiver, peer, OF_DOWN))
+        for number in downs:
+            event, receiver = int(messages.receive[number]), int(messages.receiver[number])
+            place = event - log.first
+            peer_number = pids.of_bytes(messages.subjects.get(number), int(log.column("vm")[place]))
+            if NONE != peer_number <= met[place]:
+                time = int(messages.received_at[number])
+                found.append(Tie(event, time, time, "monitor", receiver, peer_number, OF_DOWN))
         return found
 
 
