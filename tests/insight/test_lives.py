@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
-import elixirscope as library
 from elixirscope.insight import Finding
 from tests.conftest import Run
+from tests.insight.planting import findings_of, line_in, place, the
 
 pytestmark = pytest.mark.beam
 
@@ -97,33 +99,19 @@ stopped.(import)
 mailer = Process.whereis(Mailer)
 GenServer.cast(Mailer, :close)
 stopped.(mailer)
+# Time in which a supervisor would have started it again: none does.
 Process.sleep(50)
 ended.(spawn_monitor(fn -> Mailer.sent() end))
 ended.(spawn_monitor(fn -> GenServer.call(Maler, :sent) end))
 """
 
 
-def line_of(text: str) -> int:
-    return next(number for number, line in enumerate(SCRIPT.splitlines(), 1) if text in line)
+line_of = partial(line_in, SCRIPT)
 
 
 @pytest.fixture(scope="module")
 def findings(elixirscope: Run, tmp_path_factory: pytest.TempPathFactory) -> list[Finding]:
-    folder = tmp_path_factory.mktemp("lives")
-    script = folder / "lives.exs"
-    script.write_text(SCRIPT)
-    elixirscope("record", "-o", folder / "lives.scope", "--", "elixir", script, cwd=folder)
-    return library.open(folder / "lives.scope").findings
-
-
-def the(findings: list[Finding], title: str) -> Finding:
-    (finding,) = [finding for finding in findings if title in finding.title]
-    return finding
-
-
-def place(finding: Finding) -> tuple[str, int]:
-    assert finding.location is not None
-    return finding.location.function, finding.location.line
+    return findings_of(SCRIPT, elixirscope, tmp_path_factory.mktemp("lives"))
 
 
 def test_who_was_told_of_a_death_and_kept_the_dead(findings: list[Finding]) -> None:

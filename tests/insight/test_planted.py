@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
-import elixirscope as library
 from elixirscope.insight import Finding
 from tests.conftest import Run
+from tests.insight.planting import findings_of, line_in, place, the
 
 pytestmark = pytest.mark.beam
 
@@ -123,27 +125,12 @@ send(courses, {:loaded, %{"EUR" => 1.1}})
 """
 
 
-def line_of(text: str) -> int:
-    return next(number for number, line in enumerate(SCRIPT.splitlines(), 1) if text in line)
+line_of = partial(line_in, SCRIPT)
 
 
 @pytest.fixture(scope="module")
 def findings(elixirscope: Run, tmp_path_factory: pytest.TempPathFactory) -> list[Finding]:
-    folder = tmp_path_factory.mktemp("planted")
-    script = folder / "shop.exs"
-    script.write_text(SCRIPT)
-    elixirscope("record", "-o", folder / "shop.scope", "--", "elixir", script, cwd=folder)
-    return library.open(folder / "shop.scope").findings
-
-
-def the(findings: list[Finding], title: str) -> Finding:
-    (finding,) = [finding for finding in findings if title in finding.title]
-    return finding
-
-
-def place(finding: Finding) -> tuple[str, int]:
-    assert finding.location is not None
-    return finding.location.function, finding.location.line
+    return findings_of(SCRIPT, elixirscope, tmp_path_factory.mktemp("planted"))
 
 
 def test_the_line_that_closes_a_circle_of_calls(findings: list[Finding]) -> None:
