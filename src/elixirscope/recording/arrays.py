@@ -15,6 +15,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from elixirscope.recording.durable import remove_unheld
+
 INDEX: Final = "index"
 _VERSION: Final = 1  # of what the arrays mean: a new one makes all of them again
 _SMALL: Final = 1 << 16  # bytes
@@ -114,7 +116,7 @@ def _begin(folder: Path, work: Path) -> int:
         with suppress(OSError):  # where folders cannot be locked nothing is removed
             fcntl.flock(door, fcntl.LOCK_EX)  # one at a time: what was made a moment ago may not be held yet
             for other in [each for each in folder.iterdir() if each.name.startswith(".") and each != work]:
-                _sweep(other)
+                remove_unheld(other)
         work.mkdir(exist_ok=True)
         held = os.open(work, os.O_RDONLY)
         with suppress(OSError):
@@ -122,17 +124,6 @@ def _begin(folder: Path, work: Path) -> int:
         return held
     finally:
         os.close(door)
-
-
-def _sweep(work: Path) -> None:
-    held = os.open(work, os.O_RDONLY)
-    try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        shutil.rmtree(work, ignore_errors=True)
-    except BlockingIOError:
-        pass  # its maker is at work
-    finally:
-        os.close(held)
 
 
 class _Files:

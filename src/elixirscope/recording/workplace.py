@@ -12,7 +12,7 @@ from typing import Final
 
 from elixirscope.errors import EnvironmentProblem
 from elixirscope.recording.columns import COLUMNS
-from elixirscope.recording.durable import sync_folder
+from elixirscope.recording.durable import remove_unheld, sync_folder
 from elixirscope.recording.seal import SEGMENTS
 
 _PREFIX: Final = ".seal."
@@ -80,11 +80,4 @@ def clear(recording: Path) -> None:
     """Remove the workplaces whose owners were killed; the caller holds the recording's lock. Raises `OSError`."""
     for path in recording.iterdir():
         if path.name.startswith((_PREFIX, f".{SEGMENTS}.", f".{COLUMNS}.")):  # the latter two of earlier versions
-            held = os.open(path, os.O_RDONLY)
-            try:
-                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(path, ignore_errors=True)
-            except OSError:
-                pass  # its owner is at work
-            finally:
-                os.close(held)
+            remove_unheld(path)
