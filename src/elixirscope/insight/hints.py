@@ -86,11 +86,7 @@ def _kept_under(arguments: Any, said: dict[str, str], wanted: str | None) -> tup
 
 def _maker_of(history: History, maker: Row, key: Key, value: Any) -> Row | None:
     """The first of the last functions that had returned the value under the key, before it was replaced."""
-    rows = history.query.rows(
-        "select * from raw.calls where process = ? and end_event < ? and outcome = 'returned' and not external"
-        " order by end_event desc limit ?",
-        [maker["process"], maker["call"], RESULTS],
-    )
+    rows = history.returned_before(maker["process"], maker["call"], RESULTS)
     found = None
     for row in rows:
         held = [inner for step, inner in pairs((history.term(row["result"]),)) if step == key]

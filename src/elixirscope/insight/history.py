@@ -128,6 +128,14 @@ class History:
             yield state
             state = self.query.find("states", "state", state["previous"])
 
+    def returned_before(self, process: int, event: int, most: int) -> Sequence[Row]:
+        """The last `most` frames of recorded code that a process returned from before an event, newest first."""
+        return self.query.rows(
+            "select * from raw.calls where process = ? and end_event < ? and outcome = 'returned' and not external"
+            " order by end_event desc limit ?",
+            [process, event, most],
+        )
+
     def place(self, frame: Row, line: int | None = None) -> Location:
         """Where a frame's function is, at `line` or at its head."""
         site = self.site(frame["site"])

@@ -20,11 +20,7 @@ _STATUS = Key(Atom("status"))
 def first_answer(history: History, raised: Row) -> tuple[Row, str] | None:
     """The first function of a process, written by a person, that returned a connection with a status before `raised`
     was to answer; and the status."""
-    rows = history.query.rows(
-        "select * from raw.calls where process = ? and end_event < ? and outcome = 'returned' and not external"
-        " order by end_event desc limit ?",
-        [raised["process"], raised["end_event"], FRAMES],
-    )
+    rows = history.returned_before(raised["process"], raised["end_event"], FRAMES)
     found = None
     for row in rows:
         status = _status(history.term(row["result"]))
