@@ -149,6 +149,18 @@ defmodule ElixirScope.AST.ConstructsTest do
           note(:after)
         end
       end
+      def otherwise(f) do
+        try do
+          f.()
+        rescue
+          e in ArgumentError -> g({:arg, e.message})
+        catch
+          :throw, t -> g(t)
+        else
+          :ok -> g(:fine)
+          x when is_integer(x) -> x
+        end
+      end
       def implicit(x) do
         g(hd(x))
       rescue
@@ -173,7 +185,7 @@ defmodule ElixirScope.AST.ConstructsTest do
       defp g(x), do: x
       defp note(x), do: (send(self(), x); Process.put(:last, x); x)
       """,
-      Enum.map(
+      Enum.flat_map(
         [
           fn -> :ok end,
           fn -> 4 end,
@@ -185,7 +197,7 @@ defmodule ElixirScope.AST.ConstructsTest do
           fn -> exit(:other) end,
           fn -> :erlang.error(:badarith) end
         ],
-        &{:r, [&1]}
+        &[r: [&1], otherwise: [&1]]
       ) ++
         [
           implicit: [[1]],

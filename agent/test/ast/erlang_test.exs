@@ -37,6 +37,7 @@ defmodule ElixirScope.AST.ErlangTest do
       dyn(M, F) -> M:F([3]).
       tr(X) -> try g(X) of 1 -> one; Y -> g(Y) catch throw:T -> T; error:{E, _}:St -> {E, is_list(St)}; _:_ -> any
                after self() ! done end.
+      of_only(X) -> try g(X) of 1 -> one; Y when Y > 1 -> g(Y) catch throw:T -> T; error:{E, _} -> E end.
       ao(X) -> (X > 1) andalso g(X) orelse g(none).
       blk(X) -> begin Y = g(X), Y end.
       rcv() -> self() ! a, receive a -> g(got); _ -> no after 10 -> late end.
@@ -74,6 +75,9 @@ defmodule ElixirScope.AST.ErlangTest do
       dyn: [:lists, :nope],
       tr: [1],
       tr: [2],
+      of_only: [1],
+      of_only: [2],
+      of_only: [0],
       ao: [2],
       ao: [0],
       blk: [1],
@@ -84,6 +88,32 @@ defmodule ElixirScope.AST.ErlangTest do
       nested: [1],
       shadow: [1]
     )
+  end
+
+  # OTP 26's. Before, there are none to be parsed.
+  test "comprehensions of maps", %{engines: engines} do
+    if maps?() do
+      check(
+        engines,
+        ~S"""
+        made(L) -> #{g(X) => {X, g(X)} || {ok, X} <- L, X > 1, g(X) < 9}.
+        over(M) -> [{K, g(V)} || K := V <- M, V =/= 2, g(K) =/= c].
+        both(M) -> #{g(V) => K || K := {ok, V} <- M}.
+        bits(M) -> << <<(g(V))>> || _ := V <- M >>.
+        crossed(M, L) -> #{{K, X} => [g(Y) || Y <- lists:seq(1, X)] || K := _ <- M, X <- L}.
+        g(X) -> X.
+        """,
+        made: [[{:ok, 1}, {:ok, 2}, :no, {:ok, 10}]],
+        made: [:none],
+        over: [%{a: 1, b: 2, c: 3}],
+        over: [%{}],
+        over: [[1]],
+        both: [%{a: {:ok, 1}, b: :no}],
+        bits: [%{a: 97, b: 98}],
+        bits: [%{a: :x}],
+        crossed: [%{a: 1, b: 2}, [1, 2]]
+      )
+    end
   end
 
   test "maybe", %{engines: engines} do

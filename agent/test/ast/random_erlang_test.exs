@@ -221,7 +221,7 @@ defmodule ElixirScope.AST.RandomErlangTest do
 
   # Comprehensions of maps are OTP 26's.
   defp of_maps(v, w, sub) do
-    if parses?("\#{K => V || K := V <- M}"),
+    if maps?(),
       do:
         pick([
           "\#{#{v} => #{sub.()} || #{v} <- list(#{sub.()})}",
@@ -236,13 +236,6 @@ defmodule ElixirScope.AST.RandomErlangTest do
     if maybe?(),
       do: "maybe {ok, #{v}} ?= #{sub.()}, #{w} = e(#{v}), ok ?= ok, #{inner.([v, w])} #{otherwise} end",
       else: literal()
-  end
-
-  defp parses?(text) do
-    with {:ok, tokens, _} <- :erl_scan.string(String.to_charlist(text <> ".")),
-         {:ok, _} <- :erl_parse.parse_exprs(tokens),
-         do: true,
-         else: (_ -> false)
   end
 
   defp guard(vars) do

@@ -16,6 +16,12 @@ unless Code.ensure_loaded?(ElixirScope.AST.Support) do
     end
 
     def return0(frame, site), do: put({:return, frame, site, nil})
+
+    def return0(frame, site, value) do
+      return0(frame, site)
+      value
+    end
+
     def tail(frame, site), do: put({:tail, frame, site})
     def bind(frame, site, values), do: put({:bind, frame, site, values})
     def caught(frame, site, class, reason, stack), do: put({:caught, frame, site, class, reason, stack})
@@ -93,6 +99,12 @@ unless Code.ensure_loaded?(ElixirScope.AST.Support) do
 
     @doc "Whether this OTP has `maybe`."
     def maybe?, do: Code.ensure_loaded?(:erl_features) and :maybe_expr in :erl_features.all()
+
+    @doc "Whether this OTP has comprehensions of maps."
+    def maps? do
+      {:ok, tokens, _} = :erl_scan.string(~c"\#{K => V || K := V <- M}.")
+      match?({:ok, _}, :erl_parse.parse_exprs(tokens))
+    end
 
     defp chunk({:dot, _} = dot, acc), do: {:cont, Enum.reverse([dot | acc]), []}
     defp chunk(token, acc), do: {:cont, [token | acc]}

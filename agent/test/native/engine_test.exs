@@ -278,6 +278,28 @@ defmodule ElixirScope.Native.EngineTest do
     end
   end
 
+  test "all blocks of a ring are there before it is used; without room for them there is none", %{tmp_dir: dir} do
+    on_exit(&NativeRuntime.discard/0)
+    path = Path.join(dir, "a.ring")
+    assert NativeRuntime.create(path, 1_048_576, 300, path) == :ok
+    {blocks, 0} = System.cmd("stat", ["-c", "%b %B", path])
+    [count, bytes] = blocks |> String.split() |> Enum.map(&String.to_integer/1)
+    # Else a disk that is full later would end the VM with SIGBUS.
+    assert count * bytes >= 1_048_576
+
+    small = Path.join(dir, "small")
+    File.mkdir_p!(small)
+
+    # Where a small file system may be mounted.
+    if match?({_, 0}, System.cmd("mount", ~w(-t tmpfs -o size=2m tmpfs) ++ [small], stderr_to_stdout: true)) do
+      on_exit(fn -> System.cmd("umount", [small]) end)
+      path = Path.join(small, "a.ring")
+      no_space = 28
+      assert NativeRuntime.create(path, 4_194_304, 301, path) == {:error, no_space}
+      assert File.ls!(small) == []
+    end
+  end
+
   test "rings that cannot be made are a reason in the recording, and the portable engine records", %{tmp_dir: dir} do
     folder = Path.join(dir, "raw")
     File.mkdir_p!(folder)
