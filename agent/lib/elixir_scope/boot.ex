@@ -7,7 +7,7 @@ defmodule ElixirScope.Boot do
 
   alias ElixirScope.Capture.{Native, PipelineManager, VMTracer}
   alias ElixirScope.Compiler.{Hooks, Loader}
-  alias ElixirScope.{Escript, Once, Plan}
+  alias ElixirScope.{Escript, Plan}
 
   @version "0.1.0"
   # Options of `elixir` and `iex` that another argument belongs to.
@@ -135,9 +135,14 @@ defmodule ElixirScope.Boot do
   @doc "Loads what transforming a module takes, when that is needed: most recordings find all in the cache."
   @spec transforming() :: :ok
   def transforming do
-    if :erlang.module_loaded(ElixirScope.AST.Transformer),
-      do: :ok,
-      else: Once.run(__MODULE__, fn -> load(agent(), &belongs?(&1, @transforming)) end)
+    unless :erlang.module_loaded(ElixirScope.AST.Transformer) do
+      # Whoever comes second waits.
+      :global.trans({{__MODULE__, :transforming}, self()}, fn -> load(agent(), &belongs?(&1, @transforming)) end, [
+        node()
+      ])
+    end
+
+    :ok
   end
 
   @doc "Loads what recording code takes."

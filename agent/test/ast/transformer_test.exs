@@ -162,6 +162,23 @@ defmodule ElixirScope.AST.TransformerTest do
     assert {:call, _, {_, :external, :later, 1, _, _, %{callee: {:erlang, :send_after, 3}}}, _} = Enum.at(events, 1)
   end
 
+  test "of a watched call that names a secret no values are told, of its neighbours all" do
+    subject =
+      subject("""
+      def put(x), do: Application.put_env(:elixir_scope_test, :api_token, x)
+      def get(), do: {Application.get_env(:elixir_scope_test, :api_token), Application.get_env(:elixir_scope_test, :other, 1)}
+      """)
+
+    options = [watched: fn m, _ -> m == Application end, secret: &(&1 =~ "token")]
+    {outcome, events} = record(subject, fn -> {Subject.put("hunter2"), Subject.get()} end, options)
+    assert outcome.result == {:value, {:ok, {"hunter2", 1}}}
+    Application.delete_env(:elixir_scope_test, :api_token)
+    watched = for {:call, frame, {_, :external, _, _, _, _, _}, arguments} <- events, do: {frame, arguments}
+    assert [{_, nil}, {secret, nil}, {other, {:elixir_scope_test, :other, 1}}] = watched
+    assert [nil] = for({:return, ^secret, _, value} <- events, do: value)
+    assert [1] = for({:return, ^other, _, value} <- events, do: value)
+  end
+
   test "levels: what each of them says" do
     subject = subject("use GenServer\ndef init(x), do: (y = x; {:ok, y})\ndef f(x), do: (y = x; {y})")
     run = fn level -> record(subject, fn -> {Subject.init(1), Subject.f(2)} end, level: level) |> elem(1) end

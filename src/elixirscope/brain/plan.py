@@ -42,8 +42,13 @@ class Redact(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         "secret",
         "token",
         "api_key",
+        "api-key",
+        "apikey",
         "private_key",
+        "passphrase",
+        "credential",
         "authorization",
+        "cookie",
     )
     modules: tuple[str, ...] = ()
 

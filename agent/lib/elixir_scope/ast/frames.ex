@@ -110,21 +110,44 @@ defmodule ElixirScope.AST.Frames do
 
   @doc "A watched call of `callee` whose arguments are simple: `F2 = call(…), return(F2, …, Call)`."
   def external(call, callee, arguments, line, env, st) do
-    {site, st} = site(st, :external, env, line, [], %{callee: callee})
-    {frame, st} = fresh(st, line)
-    site = integer(site, line)
-    enter = match(frame, runtime(env, line, :call, [site, tuple(arguments, line)]), line)
-    {block([enter, runtime(env, line, :return, [frame, site, call])], line), st}
+    secret? = secret?(callee, arguments, env)
+    {site, frame, enter, st} = enter_external(callee, arguments, secret?, line, env, st)
+    leave = runtime(env, line, if(secret?, do: :return0, else: :return), [frame, integer(site, line), call])
+    {block([enter, leave], line), st}
   end
 
   @doc "A watched call in tail position: entered, and left by the call itself. A list of expressions."
   def external_tail(callee, arguments, line, env, st) do
-    {site, st} = site(st, :external, env, line, [], %{callee: callee})
-    {frame, st} = fresh(st, line)
-    enter = match(frame, runtime(env, line, :call, [integer(site, line), tuple(arguments, line)]), line)
+    {_site, frame, enter, st} = enter_external(callee, arguments, secret?(callee, arguments, env), line, env, st)
     {tail, st} = tail(callee, line, %{env | frame: frame}, st)
     {[enter, tail], st}
   end
+
+  defp enter_external(callee, arguments, secret?, line, env, st) do
+    {site, st} = site(st, :external, env, line, [], %{callee: callee})
+    {frame, st} = fresh(st, line)
+    id = integer(site, line)
+
+    call =
+      if secret?,
+        do: runtime(env, line, :call0, [id]),
+        else: runtime(env, line, :call, [id, tuple(arguments, line)])
+
+    {site, frame, match(frame, call, line), st}
+  end
+
+  # What is kept under a name, as `Application.fetch_env!(:shop, :secret_key_base)` has it, is known by that name alone:
+  # neither arguments nor result are recorded. (The first argument says where it is kept; timers keep nothing.)
+  defp secret?({:erlang, _, _}, _arguments, _env), do: false
+  defp secret?(_callee, [], _env), do: false
+  defp secret?(_callee, [_ | keys], env), do: Enum.any?(keys, &(literal(&1) != nil and env.secret.(literal(&1))))
+
+  defp literal({:atom, _, name}), do: Atom.to_string(name)
+
+  defp literal({:bin, _, [{:bin_element, _, {:string, _, text}, :default, _}]}),
+    do: :unicode.characters_to_binary(text)
+
+  defp literal(_), do: nil
 
   @doc """
   Entry of a catch clause, whose only pattern is `{Class, Reason, Stack}`: the changed pattern and the caught event.

@@ -8,6 +8,7 @@ defmodule ElixirScope.AST.Transformer do
   """
 
   alias ElixirScope.AST.{Callbacks, Forms, Patterns, Sites, Walker}
+  alias ElixirScope.Capture.Redaction
   import ElixirScope.AST.InjectorHelpers, only: [generated?: 1, line: 1, site: 6]
 
   # Made by the compilers, called by tools, of no interest to anybody who debugs a program.
@@ -42,6 +43,7 @@ defmodule ElixirScope.AST.Transformer do
   - `kind`: `:project` (default), `:dependency` or `:memory`, for the plan
   - `level`: `(function, arity -> level)` instead of the plan's word
   - `watched`: `(module, function -> boolean)` instead of the plan's word
+  - `secret`: `(name -> boolean)` instead of the plan's words
   - `runtime`: the module that the added code calls
   - `next_site`: `(() -> id)`, the allocator of site ids
   - `file`: absolute path of the source
@@ -78,12 +80,14 @@ defmodule ElixirScope.AST.Transformer do
   defp env(forms, module, plan, opts) do
     kind = opts[:kind] || :project
     exports = Forms.exports(forms)
+    rules = plan && Redaction.rules(plan)
 
     %{
       module: module,
       runtime: opts[:runtime] || ElixirScope.Capture.Native.runtime(),
       level_of: opts[:level] || (&ElixirScope.Plan.level(plan, module, &1, &2, kind)),
       watched: opts[:watched] || (&ElixirScope.Plan.watched?(plan, &1, &2)),
+      secret: opts[:secret] || (&Redaction.name?(&1, rules)),
       locals: MapSet.new(Forms.functions(forms)),
       callbacks: Callbacks.of(Forms.behaviours(forms), exports, Forms.state_functions?(forms)),
       test_module: {:__ex_unit__, 0} in exports,

@@ -1,6 +1,6 @@
 defmodule ElixirScope.Capture.Redaction do
   @moduledoc """
-  Replaces secrets before they are written: values under keys, struct fields, keyrules and variables whose name
+  Replaces secrets before they are written: values under keys, struct fields, keywords and variables whose name
   contains one of the plan's rules. Runs in the collector, inside the VM, on terms already cut to their budget.
   """
 
@@ -74,6 +74,14 @@ defmodule ElixirScope.Capture.Redaction do
   defp positions_of(vars, rules) do
     for {name, n} <- Enum.with_index(vars), secret?(lower(name), rules), do: n
   end
+
+  @doc "What stands for a secret."
+  def mark, do: @redacted
+
+  @doc "Whether it is the name of a secret."
+  @spec name?(binary, rules) :: boolean
+  def name?(_name, nil), do: false
+  def name?(name, rules), do: name |> lower() |> secret?(rules)
 
   @doc "The term without secrets, and whether there were any."
   @spec redact(term, non_neg_integer, rules) :: {term, boolean}

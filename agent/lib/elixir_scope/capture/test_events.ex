@@ -5,7 +5,10 @@ defmodule ElixirScope.Capture.TestEvents do
 
   use ElixirScope.Capture.Event
   import ElixirScope.Capture.Ingestor, only: [channel: 1]
-  alias ElixirScope.Capture.{Ingestor, Value}
+  alias ElixirScope.Capture.{Ingestor, Redaction, Value}
+  alias ElixirScope.Plan
+
+  @unknown "a failure whose message cannot be formatted"
 
   @doc "What `ExUnit.EventManager` was told. Anything but tests is ignored."
   def notify({:test_started, test}), do: emit(@test_start, describe(test))
@@ -39,10 +42,22 @@ defmodule ElixirScope.Capture.TestEvents do
   defp outcome({kind, reason}) when kind in [:skipped, :excluded] and is_binary(reason), do: {kind, reason}
   defp outcome({kind, _}) when kind in [:skipped, :excluded, :invalid], do: {kind, nil}
 
+  # Its text would tell the secrets among the values that it is about. To find them takes a dictionary and messages, of
+  # which the runner of tests is to have none.
+  defp banner(failure) do
+    {pid, monitor} = spawn_monitor(fn -> exit({:banner, format(failure)}) end)
+
+    receive do
+      {:DOWN, ^monitor, :process, ^pid, {:banner, text}} -> text
+      {:DOWN, ^monitor, :process, ^pid, _} -> @unknown
+    end
+  end
+
   # The message of an exception is the user's code: it may raise.
-  defp banner({kind, reason, stack}) do
-    Exception.format_banner(kind, reason, stack)
+  defp format({kind, reason, stack}) do
+    {reason, _} = Redaction.redact(reason, 0, Redaction.rules(Plan.current()))
+    kind |> Exception.format_banner(reason, stack) |> String.replace(inspect(Redaction.mark()), "[redacted]")
   rescue
-    _ -> "a failure whose message cannot be formatted"
+    _ -> @unknown
   end
 end

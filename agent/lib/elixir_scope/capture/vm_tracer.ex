@@ -50,7 +50,9 @@ defmodule ElixirScope.Capture.VMTracer do
       :persistent_term.put(@armed, List.delete(Process.list(), self()))
 
       if Plan.current().lifecycle or Plan.current().messages do
-        reason = "the processes that compile code, and the code server, are no part of the program"
+        reason =
+          "the processes that compile code, the code server and the application controller are no part of the program"
+
         Meta.write([%{what: :coverage, subject: "Elixir's compiler", reason: reason}, names()])
       else
         Meta.write(names())
@@ -105,10 +107,10 @@ defmodule ElixirScope.Capture.VMTracer do
     :ok
   end
 
-  @doc "Processes that only serve: the agent's own and the code server."
+  @doc "Processes that only serve: the agent's own, the code server, and who keeps the settings of applications."
   @spec serving() :: [pid]
   def serving do
-    names = [:code_server, :erl_prim_loader, :elixir_code_server]
+    names = [:code_server, :erl_prim_loader, :elixir_code_server, :application_controller]
     ours = [:elixir_scope_meta, :elixir_scope_pacer, :elixir_scope_pipeline]
     pids = for name <- names ++ ours, pid = Process.whereis(name), do: pid
     Enum.uniq(pids ++ List.wrap(:persistent_term.get(@collector, nil)) ++ Ingestor.collectors())

@@ -10,8 +10,6 @@ defmodule ElixirScope.Compiler.Cache do
   if there were no cache.
   """
 
-  alias ElixirScope.Once
-
   @block_bits 12
   @block 4096
   @blocks 131_072
@@ -61,8 +59,8 @@ defmodule ElixirScope.Compiler.Cache do
 
   defp context(plan) do
     agent = with nil <- Application.get_env(:elixir_scope, :build), do: digests()
-    plan = %{Map.drop(plan, @immaterial) | modules: sources(plan.modules), functions: sources(plan.functions)}
-    whole = {agent, plan, System.version(), :erlang.system_info(:otp_release)}
+    code = %{Map.drop(plan, @immaterial) | modules: sources(plan.modules), functions: sources(plan.functions)}
+    whole = {agent, code, plan.redact.keys, System.version(), :erlang.system_info(:otp_release)}
     :erlang.md5(:erlang.term_to_binary(whole, [:deterministic]))
   end
 
@@ -118,13 +116,17 @@ defmodule ElixirScope.Compiler.Cache do
 
   defp claims do
     with nil <- :persistent_term.get(@claims, nil) do
-      Once.run(__MODULE__, &create_claims/0)
-      :persistent_term.get(@claims)
+      :global.trans(
+        {@claims, self()},
+        fn ->
+          with nil <- :persistent_term.get(@claims, nil) do
+            :persistent_term.put(@claims, :atomics.new(@blocks + 1, []))
+            :persistent_term.get(@claims)
+          end
+        end,
+        [node()]
+      )
     end
-  end
-
-  defp create_claims do
-    with nil <- :persistent_term.get(@claims, nil), do: :persistent_term.put(@claims, :atomics.new(@blocks + 1, []))
   end
 
   defp read(path) do
