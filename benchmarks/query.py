@@ -85,13 +85,11 @@ import sys, time
 from itertools import islice
 from pathlib import Path
 from elixirscope.correlate.correlator import EventCorrelator
-from elixirscope.kernels import load_kept
 from elixirscope.recording.joiner import Joiner
 from elixirscope.recording.heap import kept
 from elixirscope.recording.sealer import SLICE
 keep = kept()
 keep.__enter__()  # as in the seal
-load_kept()
 slices = Joiner.open(Path(sys.argv[1]) / "raw").slices(SLICE)
 correlator, spent, used = EventCorrelator.on_all_cores(), 0.0, 0.0
 while group := list(islice(slices, 16)):  # joined before, so that only relating has the cores

@@ -5,7 +5,8 @@ from __future__ import annotations
 import gc
 import subprocess
 import sys
-import time
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ import pyarrow as pa
 import pytest
 
 from elixirscope import kernels
-from elixirscope.kernels import I64, R32, U8, Bits, Bytes, Kernel, kernel, run
+from elixirscope.kernels import I64, R32, S32, U8, Bits, Bytes, Kernel, kernel, run
+from elixirscope.machinecode import maker
 
 _STEP = 3
 
@@ -45,6 +47,10 @@ def _asked(loop: Kernel[..., int], data: bytes) -> tuple[int, list[int]]:
     return loop(np.frombuffer(data, np.uint8), odd, sums), sums.tolist()
 
 
+def _kept(cache: Path) -> list[Path]:
+    return sorted((cache / maker()).iterdir()) if cache.exists() else []
+
+
 def test_both_ways_do_the_same(cache: Path) -> None:
     with run("interpreted"):
         plain = _asked(kernel(_running_sum), bytes(range(10)))
@@ -52,7 +58,7 @@ def test_both_ways_do_the_same(cache: Path) -> None:
     with run("compiled"):
         assert _asked(kernel(_running_sum), bytes(range(10))) == plain
     assert plain[0] == 3 * (1 + 3 + 5 + 7 + 9) - (2 + 4 + 6 + 8)
-    assert {path.name.rpartition("-")[0] for path in cache.iterdir()} == {"_running_sum", "_of_byte"}
+    assert [path.name.rpartition("-")[0] for path in _kept(cache)] == ["_running_sum"]
 
 
 def test_a_kernel_is_compiled_when_there_is_enough_to_do(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,12 +71,12 @@ def test_a_kernel_is_compiled_when_there_is_enough_to_do(cache: Path, monkeypatc
         _asked(loop, bytes(10))
         assert not cache.exists()
     _asked(loop, bytes(10))
-    assert list(cache.glob("**/*.nbi"))
+    assert len(_kept(cache)) == 1
     assert not kernels.is_news(40)
-    again = kernel(_running_sum)  # what was compiled is there, and Numba is imported
+    again = kernel(_running_sum)  # what was compiled is there, and LLVM is imported
     loaded = [(_asked(again, bytes(10)), again._compiled is not None)[1] for _ in range(2)]
     assert loaded == [False, True]
-    monkeypatch.delitem(sys.modules, "numba")
+    monkeypatch.delitem(sys.modules, "llvmlite")
     other = kernel(_running_sum)  # as in another process, which has to import it first
     for _ in range(2):
         _asked(other, bytes(10))
@@ -83,50 +89,41 @@ def _twice(numbers: I64) -> None:
         numbers[place] *= 2
 
 
-def test_who_must_answer_soon_does_not_wait_for_machine_code(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kernels, "ENOUGH", 20)
-    monkeypatch.setattr(kernels, "ENOUGH_TO_LOAD", 20)
+def test_who_must_answer_soon_does_not_wait_for_a_compiler(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernels, "ENOUGH_TO_LOAD", 10)
     monkeypatch.setattr(kernels, "ENOUGH_TO_COMPILE", 20)
-    monkeypatch.setattr(kernels, "_machine", kernels._Beside())
-    monkeypatch.setattr(kernels._machine, "_tried", True)
-    loop, deadline = kernel(_running_sum), time.monotonic() + 120
+    loop = kernel(_running_sum)
+    compiler, asked = kernels._Compiler(), threading.Event()
+    monkeypatch.setattr(kernels, "_compiler", compiler)
+
+    def compile_elsewhere() -> None:  # as soon as it was seen that nobody waits for it
+        assert asked.wait(120)
+        kernel(_running_sum).ready()
+
+    monkeypatch.setattr(kernels, "_compile_elsewhere", compile_elsewhere)
     with kernels.beside():
         plain = [_asked(loop, bytes(range(10))) for _ in range(3)]
-        while loop._compiled is None:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        assert [_asked(loop, bytes(range(10)))] == plain[:1]
-    monkeypatch.setattr(kernels, "SOON", 20)
-    large = kernel(_running_sum)
-    with kernels.beside():
-        _asked(large, bytes(21))
-    assert large._compiled is not None, "what is kept is loaded at once for much work"
+        assert loop._compiled is None
+        assert compiler.is_at(loop)
+        asked.set()
+        for thread in threading.enumerate():
+            if thread.name == "kernels":
+                thread.join(120)
+        assert not compiler.is_at(loop)
+        assert _asked(loop, bytes(range(10))) == plain[0]
+    assert loop._compiled is not None
 
 
-def test_what_is_kept_is_loaded_ahead(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    kernel(_running_sum).ready()
-    kept, missing, deadline = kernel(_running_sum), kernel(_of_byte), time.monotonic() + 120
-    monkeypatch.setattr(kernels, "_all", [missing, kept])
-    monkeypatch.setattr(kernels, "_machine", kernels._Beside())
-    kernels.load_kept()
-    while kept._compiled is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    assert missing._compiled is None, "what nobody has compiled may not be needed"
-
-
-def test_loaded_here_it_is_there_at_once_and_not_taken_for_garbage(
-    cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_kept_is_loaded_and_not_taken_for_garbage(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kernel(_running_sum).ready()
     kept, missing = kernel(_running_sum), kernel(_of_byte)
     monkeypatch.setattr(kernels, "_all", [missing, kept])
     frozen = gc.get_freeze_count()
     try:
-        kernels.load_kept_here()
+        kernels.load_kept()
         assert gc.isenabled()
         assert kept._compiled is not None
-        assert missing._compiled is None
+        assert missing._compiled is None, "what nobody has compiled may not be needed"
         assert gc.get_freeze_count() > frozen
     finally:
         gc.unfreeze()
@@ -135,9 +132,60 @@ def test_loaded_here_it_is_there_at_once_and_not_taken_for_garbage(
 def test_another_process_can_compile_what_is_needed_here(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kernels, "_all", [_twice, kernel(_running_sum)])
     kernels._compile_elsewhere()
-    assert [path.name.rpartition("-")[0] for path in cache.iterdir()] == ["_twice"]
+    assert [path.name.rpartition("-")[0] for path in _kept(cache)] == ["_twice"]
     assert _twice.is_kept
     assert _twice._compiled is None
+
+
+def test_what_is_kept_is_loaded_without_numba(cache: Path) -> None:
+    _twice.ready()
+    script = (
+        "import sys, numpy as np; from elixirscope.kernels import load_kept; from tests.test_kernels import _twice\n"
+        "load_kept(); assert _twice._compiled; found = np.arange(4); _twice(found)\n"
+        "print(found.tolist(), 'numba' in sys.modules)"
+    )
+    told = subprocess.run([sys.executable, "-c", script], check=True, stdout=subprocess.PIPE, text=True)
+    assert told.stdout.strip() == "[0, 2, 4, 6] False"
+
+
+@pytest.mark.parametrize("damage", [lambda kept: kept[:-9], lambda kept: kept[:80] + b"?" + kept[81:], lambda _: b""])
+def test_what_is_not_whole_is_compiled_again(cache: Path, damage: Callable[[bytes], bytes]) -> None:
+    kernel(_running_sum).ready()
+    (file,) = _kept(cache)
+    file.write_bytes(damage(file.read_bytes()))
+    for _ in range(2):
+        again = kernel(_running_sum)
+        with run("compiled"):
+            assert _asked(again, b"\1\2")[0] == 1
+    assert "dispatched" not in vars(again), "what was compiled is kept"
+
+
+def _divided(numbers: I64, by: int) -> int:
+    return numbers[0] // by
+
+
+def test_an_exception_of_machine_code_is_told() -> None:
+    with run("compiled"):
+        assert kernel(_divided)(np.array([-7]), 2) == -4
+        with pytest.raises(ArithmeticError, match="_divided"):
+            kernel(_divided)(np.array([7]), 0)
+
+
+def _strided(numbers: S32, odd: Bits, found: I64) -> bool:
+    for place in range(len(numbers)):
+        found[place] = numbers[place]
+    return odd[len(odd) - 1]
+
+
+def test_a_field_of_records_is_read_where_it_lies() -> None:
+    records = np.zeros(5, np.dtype([("kind", "u1"), ("number", "u4")], align=True))
+    records["number"] = [1, 2, 3, 4, 2**32 - 1]
+    for way in ("interpreted", "compiled"):
+        found = np.zeros(3, np.int64)
+        with run(way):
+            assert kernel(_strided)(records["number"][::2], np.array([False, True]), found) is True
+            assert kernel(_strided)(records["number"][::2], np.array([True, False]), found) is False
+        assert found.tolist() == [1, 3, 2**32 - 1]
 
 
 def test_machine_code_is_that_of_this_source(monkeypatch: pytest.MonkeyPatch) -> None:

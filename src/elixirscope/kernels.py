@@ -6,10 +6,11 @@ given enough it runs as it is written, over `memoryview`s of its arrays: a small
 be imported nor for a compiler. Both ways do the same; a kernel must not rely on integers of 64 bits that wrap around,
 nor look beyond the end of an array, which nobody checks once it is compiled.
 
-Who must answer soon says so (`beside`): machine code is then made by others, and kernels are interpreted meanwhile.
+Who must answer soon says so (`beside`): kernels are then compiled by others, and interpreted meanwhile.
 
-What was compiled is kept in the user's cache folder, under a digest of the kernel, of the kernels it calls and of the
-constants it names. Any number of processes may compile the same at the same time: they write the same, whole.
+What was compiled is kept in the user's cache folder (`machinecode`), under a digest of the kernel, of the kernels it
+calls and of the constants it names, and is loaded without Numba. Any number of processes may compile the same at the
+same time: what they write takes its place whole.
 """
 
 from __future__ import annotations
@@ -21,12 +22,11 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import cached_property, update_wrapper
 from importlib import import_module
 from pathlib import Path
-from queue import SimpleQueue
 from threading import Lock, RLock, Thread
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, ParamSpec, Protocol, TypeAlias, TypeVar, get_type_hints
@@ -34,6 +34,7 @@ from weakref import WeakSet
 
 import numpy as np
 
+from elixirscope import machinecode
 from elixirscope.garbage import unsearched
 
 P = ParamSpec("P")
@@ -41,21 +42,17 @@ R = TypeVar("R", covariant=True)
 
 Way = Literal["by size", "interpreted", "compiled"]
 
-ENOUGH: Final = 50_000
-"""Elements from which on a kernel that was compiled before is loaded; importing Numba takes a quarter of a second."""
-ENOUGH_TO_LOAD: Final = 5_000
-"""The same once Numba is imported: loading a kernel takes about as long as looking at so many elements without."""
+ENOUGH: Final = 20_000
+"""Elements from which on a kernel that was compiled before is loaded; to import LLVM takes a twentieth of a second."""
+ENOUGH_TO_LOAD: Final = 500
+"""The same once LLVM is imported: to load a kernel takes about as long as looking at so many elements without."""
 ENOUGH_TO_COMPILE: Final = 300_000
 """Elements from which on one that nobody has compiled yet is compiled, which takes about a second."""
-
-SOON: Final = 20_000
-"""Elements up to which a call does not wait for machine code that is loaded `beside`; for a compiler none does."""
 
 _way: Way = "by size"
 _beside: Final = ContextVar("beside", default=False)
 _compiling: Final = RLock()
 _all: Final[WeakSet[Kernel[..., Any]]] = WeakSet()
-_SHORT_S: Final = 0.0005  # turns, while machine code is loaded beside a thread that must answer soon
 _LAST_S: Final = 5.0
 _LAST: Final = 19  # how nice a process is that gives way to any other
 
@@ -166,16 +163,17 @@ class Kernel(Generic[P, R]):
         self.plain = function
         update_wrapper(self, function)
         self._seen = 0
-        self._compiled: Callable[..., R] | None = None
+        self._compiled: machinecode.MachineCode | None = None
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         assert not kwargs, "a kernel's arguments are given in order"
+        self._check(args)
         if self._compiled is None or _way == "interpreted":
             work = next(len(each) for each in args if isinstance(each, np.ndarray))
             if not self.is_due(work):
-                self._check(args)
                 return self.interpreted(*(each.data if isinstance(each, np.ndarray) else each for each in args))
-        return self.ready()(*args)
+        result: R = self.ready()(*args)
+        return result
 
     def expect(self, work: int) -> None:
         """Say that a call will do more than its first array tells."""
@@ -190,33 +188,33 @@ class Kernel(Generic[P, R]):
         if self._compiled is not None:
             return True
         beside = _beside.get()
-        enough = ENOUGH_TO_LOAD if beside or "numba" in sys.modules else ENOUGH
-        if self._seen < enough:
+        if self._seen < (ENOUGH_TO_LOAD if "llvmlite" in sys.modules else ENOUGH):
             return False
-        if beside and work <= SOON and _machine.makes(self):
+        if beside and _compiler.is_at(self):
             return False  # without looking at the disk for each call until it is there
-        kept = self.is_kept
-        due = kept or self._seen >= ENOUGH_TO_COMPILE
-        if due and beside and (work <= SOON or not kept):
-            _machine.make(self)
+        if self.is_kept:
+            return True
+        due = self._seen >= ENOUGH_TO_COMPILE
+        if due and beside:
+            _compiler.compile(self)
             return False
         return due
 
     def _check(self, args: tuple[object, ...]) -> None:
-        """Raises `TypeError` for arrays that machine code would not take: a small recording shows it, too."""
-        for array, (name, fits) in zip(args, self._fitting.items(), strict=True):
-            if isinstance(array, np.ndarray) and not fits(array):
-                told = f"{array.dtype}, {'' if array.flags.writeable else 'not '}writeable"
-                raise TypeError(f"{self.plain.__name__}: {name} must be {self._hints[name].__doc__}, not {told}")
+        """Raises `TypeError` for what machine code was not made for; it would not look."""
+        for given, fits in zip(args, self._fitting, strict=True):
+            if not fits(given):
+                name, kind = list(self._hints.items())[self._fitting.index(fits)]
+                raise TypeError(f"{self.plain.__name__}: {name} must be {kind.__doc__}, not {_told(given)}")
 
     @cached_property
     def _hints(self) -> dict[str, Any]:
         return {name: kind for name, kind in get_type_hints(self.plain).items() if name != "return"}
 
     @cached_property
-    def _fitting(self) -> dict[str, Callable[[np.ndarray[Any, Any]], bool]]:
-        """Whether an array fits a parameter, by its name."""
-        return {name: _fit(_TYPES[kind]) for name, kind in self._hints.items()}
+    def _fitting(self) -> list[Callable[[Any], bool]]:
+        """Whether what is given fits, for each parameter."""
+        return [_fit(_TYPES[kind]) for kind in self._hints.values()]
 
     @property
     def _others(self) -> dict[str, Kernel[..., Any]]:
@@ -254,73 +252,74 @@ class Kernel(Generic[P, R]):
     @property
     def is_kept(self) -> bool:
         """Whether its machine code is in the cache."""
-        return _holds_code(self._cache)
+        try:
+            return self._cache.is_file()
+        except OSError:  # a folder that we may not read: it is as if nothing were there
+            return False
 
     @property
     def _cache(self) -> Path:
-        return cache_folder() / f"{self.plain.__name__}-{self.digest[:20]}"
+        return cache_folder() / machinecode.maker() / f"{self.plain.__name__}-{self.digest[:20]}"
 
-    def _compile(self) -> Callable[..., R]:
-        import numba
-        from numba import types
+    @cached_property
+    def dispatched(self) -> Any:
+        """What Numba makes of it: for other kernels, which are compiled with it."""
+        function = self._with({name: other.dispatched for name, other in self._others.items()})
+        return machinecode.dispatched(function, self._signature)
 
-        function = self._with({name: other.ready() for name, other in self._others.items()})
-        signature = eval(self._signature, {**vars(types)})
-        options: dict[str, Any] = {"nopython": True, "nogil": True}
-        config: Any = numba.config
-        before = config.CACHE_DIR
+    def _load(self, kept: bytes) -> machinecode.MachineCode | None:
+        words = sum(1 if kind in (int, bool, Word) else machinecode.ARRAY_WORDS for kind in self._hints.values())
+        return machinecode.loaded(self.plain.__name__, kept, words, get_type_hints(self.plain)["return"])
+
+    def _kept(self) -> machinecode.MachineCode | None:
         try:
-            self._cache.mkdir(mode=0o700, parents=True, exist_ok=True)
-            config.CACHE_DIR = str(self._cache)  # asked for when a function is given its cache, then no more
-            compiled: Callable[..., R] = numba.jit(signature, cache=True, **options)(function)
-        except (OSError, RuntimeError):  # a full disk, a folder that is not ours: the answer does not depend on it
-            compiled = numba.jit(signature, **options)(function)
-        finally:
-            config.CACHE_DIR = before
-        return compiled
+            return self._load(self._cache.read_bytes())
+        except OSError:  # not there, or not ours to read: it is compiled
+            return None
 
-    def ready(self) -> Callable[..., R]:
+    def _compile(self) -> machinecode.MachineCode:
+        kept = machinecode.encoded(self.dispatched)
+        with suppress(OSError):  # a full disk, a folder that is not ours: the answer does not depend on it
+            machinecode.write(self._cache, kept)
+        code = self._load(kept)
+        assert code is not None
+        return code
+
+    def ready(self) -> machinecode.MachineCode:
         """Its machine code: what was made before, else from the cache, else compiled."""
         if self._compiled is not None:
             return self._compiled  # without waiting for another that is being made
         with _compiling:
             if self._compiled is None:
-                self._compiled = self._compile()
+                self._compiled = self._kept() or self._compile()
             return self._compiled
 
 
-class _Beside:
-    """A thread that has machine code made, one kernel after the other; compiled in a process of its own, as that would
-    take turns with all other threads for seconds."""
+class _Compiler:
+    """Has kernels compiled by a process of its own: it would take turns with all threads of this one for seconds."""
 
     def __init__(self) -> None:
-        self._wanted: SimpleQueue[Kernel[..., Any]] = SimpleQueue()
-        self._asked: WeakSet[Kernel[..., Any]] = WeakSet()
+        self._asked: WeakSet[Kernel[..., Any]] = WeakSet()  # those that are not there yet
         self._lock = Lock()
-        self._tried = False  # another process
+        self._tried = False
 
-    def makes(self, wanted: Kernel[..., Any]) -> bool:
-        """Whether it was asked for."""
+    def is_at(self, wanted: Kernel[..., Any]) -> bool:
+        """Whether it was asked for, and is not there yet."""
         return wanted in self._asked
 
-    def make(self, wanted: Kernel[..., Any]) -> None:
-        """Soon."""
+    def compile(self, wanted: Kernel[..., Any]) -> None:
+        """Soon, with all others that are known here. Once: what cannot be compiled there stays interpreted."""
         with self._lock:
-            if wanted in self._asked:
-                return
-            if not self._asked:
-                Thread(target=self._run, name="kernels", daemon=True).start()
             self._asked.add(wanted)
-        self._wanted.put(wanted)
+            if self._tried:
+                return
+            self._tried = True
+        Thread(target=self._run, name="kernels", daemon=True).start()
 
     def _run(self) -> None:
-        while True:
-            wanted = self._wanted.get()
-            if not wanted.is_kept and not self._tried:
-                self._tried = True
-                _compile_elsewhere()
-            with turns(_SHORT_S):
-                wanted.ready()
+        _compile_elsewhere()
+        with self._lock:
+            self._asked = WeakSet(each for each in self._asked if not each.is_kept)
 
 
 def _compile_elsewhere() -> None:
@@ -332,7 +331,7 @@ def _compile_elsewhere() -> None:
         [sys.executable, "-c", call],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,  # one that cannot be compiled there is compiled here, and says why
+        stderr=subprocess.DEVNULL,  # one that cannot be compiled there is interpreted here
         check=False,
     )
 
@@ -344,19 +343,29 @@ def compile_named(names: list[tuple[str, str]]) -> None:
         getattr(import_module(module), name).ready()
 
 
-_machine = _Beside()
+_compiler = _Compiler()
 
 
-def _fit(kind: str) -> Callable[[np.ndarray[Any, Any]], bool]:
-    """Whether Numba takes an array for a parameter of this type."""
-    dtype = kind.removeprefix("Array(").partition("[" if kind.endswith("]") else ",")[0].replace("boolean", "bool")
+def _fit(kind: str) -> Callable[[Any], bool]:
+    """Whether machine code may be given something for a parameter of this type of Numba's."""
+    if kind in ("int64", "uint64", "boolean"):
+        return lambda given: not isinstance(given, np.ndarray)
+    dtype = np.dtype(kind.removeprefix("Array(").partition("[" if kind.endswith("]") else ",")[0].replace("ean", ""))
     strided, read = "'A'" in kind, "readonly" in kind
 
-    def fits(array: np.ndarray[Any, Any]) -> bool:
-        flags = array.flags
-        return array.dtype == dtype and (strided or flags.c_contiguous) and (read or flags.writeable)
+    def fits(given: Any) -> bool:
+        if not isinstance(given, np.ndarray) or given.dtype != dtype or given.ndim != 1:
+            return False
+        flags = given.flags
+        return (strided or flags.c_contiguous) and (read or flags.writeable)
 
     return fits
+
+
+def _told(given: object) -> str:
+    if not isinstance(given, np.ndarray):
+        return type(given).__name__
+    return f"{given.dtype}, {'' if given.flags.writeable else 'not '}writeable"
 
 
 def kernel(function: Callable[P, R]) -> Kernel[P, R]:
@@ -379,8 +388,7 @@ def run(way: Way) -> Iterator[None]:
 
 @contextmanager
 def beside() -> Iterator[None]:
-    """Have calls of this thread wait for no compiler, and small ones not for machine code to be loaded: that is done on
-    another, and used when it is there."""
+    """Have calls of this thread wait for no compiler: another process compiles; its code is used when it is there."""
     token = _beside.set(True)
     try:
         yield
@@ -389,44 +397,20 @@ def beside() -> Iterator[None]:
 
 
 def load_kept() -> None:
-    """Have the machine code that is kept loaded on another thread, for work that will need it all: reading begins
-    meanwhile."""
-    if _way == "by size":
-        for each in _kept():
-            _machine.make(each)
-
-
-def load_kept_here() -> None:
-    """The same on this thread, which gives way to others meanwhile, and what is loaded is left out of the search for
-    garbage: for a process that others expect answers of."""
+    """Load the machine code that is kept, and leave what that brings out of the search for garbage: for a process that
+    others expect answers of."""
     if _way != "by size":
         return
-    with unsearched():  # each search would go through all that Numba brings: 20 to 50 ms
-        for each in _kept():
-            with turns(_SHORT_S):
+    with unsearched():
+        for each in list(_all):
+            if each.is_kept:
                 each.ready()
         gc.freeze()
 
 
-def _kept() -> list[Kernel[..., Any]]:
-    return [each for each in list(_all) if each.is_kept]
-
-
-@contextmanager
-def turns(seconds: float) -> Iterator[None]:
-    """Have threads take turns after so many seconds: one that asks for its turn often, as who calls Arrow does, waits
-    as long each time for another that computes."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(seconds)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(before)
-
-
 def is_news(work: int) -> bool:
     """Whether so much work has kernels compiled, which no process has done on this machine: that takes some seconds."""
-    return work >= ENOUGH_TO_COMPILE and not _holds_code(cache_folder())
+    return work >= ENOUGH_TO_COMPILE and not _holds_code(cache_folder() / machinecode.maker())
 
 
 # Nobody loads code while the process ends: LLVM would be taken down under it.
@@ -435,8 +419,8 @@ atexit.register(_compiling.acquire, timeout=_LAST_S)
 
 def _holds_code(folder: Path) -> bool:
     try:
-        return any(folder.glob("**/*.nbi"))
-    except OSError:  # one that we may not read: it is as if nothing were there
+        return any(folder.iterdir())
+    except OSError:  # not there, or not ours to read
         return False
 
 

@@ -22,7 +22,8 @@ class Instruction(Kernel[..., Any]):
     def digest(self) -> str:
         return repr((self.plain.__name__, self._types))
 
-    def _compile(self) -> Callable[..., Any]:
+    @cached_property
+    def dispatched(self) -> Any:
         from numba import types
         from numba.core import typing as numba_typing
         from numba.extending import intrinsic
@@ -41,8 +42,7 @@ class Instruction(Kernel[..., Any]):
         def five(typingctx: Any, one: Any, two: Any, three: Any, four: Any, five: Any) -> Any:
             return typed(one, two, three, four, five)
 
-        made: Callable[..., Any] = intrinsic(two if len(self._types) == 3 else five)
-        return made
+        return intrinsic(two if len(self._types) == 3 else five)
 
 
 def _at(context: Any, builder: Any, kind: Any, array: Any, place: Any) -> Any:

@@ -13,7 +13,7 @@ from typing import Final, TypeAlias
 
 import pyarrow as pa
 
-from elixirscope.kernels import is_news, load_kept
+from elixirscope.kernels import is_news
 from elixirscope.recording import heap
 from elixirscope.recording.changes import Correlator
 from elixirscope.recording.cores import cores
@@ -107,8 +107,6 @@ def _in_memory(
 def _stream(recording_dir: Path, joiner: Joiner, raw: dict[str, int], tell: Progress, correlator: Correlator) -> Seal:
     total, threads = joiner.events, cores()
     _announce(joiner, tell)
-    if threads > 1:
-        load_kept()
 
     def read() -> Iterator[Log]:
         for log in joiner.slices(SLICE, beside=threads > 1):

@@ -118,7 +118,7 @@ def follow(path: Path, report: Callable[[str], None] = lambda _: None) -> Showin
 def _load() -> None:
     """Have machine code at hand before much happens: loaded beside looks it makes them three times as long."""
     _be_nice()
-    kernels.load_kept_here()
+    kernels.load_kept()
 
 
 def _be_nice() -> None:
