@@ -7,7 +7,7 @@ import pytest
 from xxhash import xxh3_128_intdigest
 
 from elixirscope.kernels import Way, run
-from elixirscope.recording.slices import copy, digests
+from elixirscope.recording.slices import Slices, digests
 
 _SIZES = [*range(1, 300), 511, 512, 513, 1024, 1025, 1088, 1089, 2048, 2049, 4096, 5000]
 _BUFFERS = [memoryview(np.random.default_rng(number).bytes(6000)) for number in range(3)]
@@ -28,7 +28,7 @@ def test_digests_are_those_of_xxhash(way: Way) -> None:
 def test_parts_are_copied_one_after_the_other(way: Way) -> None:
     into = np.full(sum(_SIZES) + 9, 7, np.uint8)
     with run(way):
-        copy(_BUFFERS, _PLACES, into)
+        Slices(_BUFFERS, _PLACES).copy(_PLACES, into)
     assert into.tobytes() == b"".join(_PARTS) + b"\7" * 9
 
 

@@ -95,6 +95,7 @@ def _writer(file: BinaryIO, schema: pa.Schema) -> Any:
         use_dictionary=[name for name, encoding in encodings.items() if encoding is None],
         column_encoding={name: encoding for name, encoding in encodings.items() if encoding is not None},
         write_statistics=False,  # nobody asks for them
+        write_batch_size=_ROW_GROUP,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -64,7 +65,7 @@ class Slices:
         start, end = np.zeros(len(ids), np.int64), np.zeros(len(ids), np.int64)
         if not self.places[:, 2].any():
             return np.empty(0, np.uint8), start, end
-        data, begins, limits = _spanned(self.buffers)
+        data, begins, limits = self._spanned
         if _locate.is_due(len(ids)):
             known = np.empty(0, np.int64) if self._ids is None else self._ids
             _within(_locate(np.ascontiguousarray(ids), known, self.places.ravel(), begins, limits, start, end))
@@ -73,6 +74,22 @@ class Slices:
         _within(not ((first < 0) | (size < 0) | (first + size > limits[file])).any())
         start = begins[file] + first
         return data, start, start + size
+
+    def copy(self, places: Numbers, into: Octets) -> None:
+        """What is at these places, one after the other, into the beginning of `into`."""
+        total = int(places[:, 2].sum())
+        if total and _copy.is_due(total // _WORK):
+            if total > len(into):
+                raise IndexError(f"{total} bytes do not fit into {len(into)}")
+            _within(_copy(np.ascontiguousarray(places).ravel(), *self._spanned, into))
+            return
+        each = zip(*places.T.tolist(), strict=True)
+        joined = b"".join([self.buffers[file][at : at + size] for file, at, size in each])
+        into[:total] = np.frombuffer(joined, np.uint8)
+
+    @cached_property
+    def _spanned(self) -> tuple[Octets, Numbers, Numbers]:
+        return _spanned(self.buffers)
 
     def between(self, first: int, last: int) -> Numbers:
         """The places of the values from one to another, which are all there."""
@@ -98,18 +115,6 @@ def digests(buffers: list[memoryview], places: Numbers) -> npt.NDArray[np.uint64
     joined = b"".join([xxh3_128_digest(buffers[file][at : at + size]) for file, at, size in each])
     found.reshape(-1, 2)[there, ::-1] = np.frombuffer(joined, ">u8").reshape(-1, 2)
     return found
-
-
-def copy(buffers: list[memoryview], places: Numbers, into: Octets) -> None:
-    """What is at these places, one after the other, into the beginning of `into`."""
-    total = int(places[:, 2].sum())
-    if total and _copy.is_due(total // _WORK):
-        if total > len(into):
-            raise IndexError(f"{total} bytes do not fit into {len(into)}")
-        _within(_copy(np.ascontiguousarray(places).ravel(), *_spanned(buffers), into))
-        return
-    each = zip(*places.T.tolist(), strict=True)
-    into[:total] = np.frombuffer(b"".join([buffers[file][at : at + size] for file, at, size in each]), np.uint8)
 
 
 class _Memory:
