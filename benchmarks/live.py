@@ -1,6 +1,7 @@
 """Following a recording while it is made: what a look costs, and how soon after it happened an event is there.
 
     python benchmarks/live.py [--size 1M] [--processes 1000] [--step 2000] [--seconds 8] [--pairs 24]
+    python benchmarks/live.py --crowd 20k,100k,200k [--seconds 8] [--engine native]
 
 A program that spawns and sends is recorded by either engine, and followed as the page does that asks for the next
 edition as soon as it has one: alone, and with two other programs beside it that keep all cores busy and give way
@@ -8,6 +9,9 @@ edition as soon as it has one: alone, and with two other programs beside it that
 generated recording of 20,000 events a second is followed up to an eighth, a quarter, a half and all of its length in
 large steps, and there in steps as they come live: what a look costs must follow what is new, not what is there. That
 is processor time of this thread, so that other work counts little.
+
+With `--crowd` it is about programs whose processes come and go: what a look costs when there were so many, and how soon
+events are there of a program that had so many before.
 """
 
 from __future__ import annotations
@@ -30,6 +34,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import generate
 import numpy as np
+from crowd import EVENTS, Crowd
 
 from elixirscope.correlate.correlator import EventCorrelator
 from elixirscope.film import Film
@@ -41,6 +46,9 @@ from elixirscope.web.follower import follow
 RATE: Final = 20_000
 """Events a second."""
 LOOKS: Final = 40
+STEP_NS: Final = 40_000_000
+SETTLED: Final = 300
+"""Processes after which events of a program that had many before are told of."""
 EVENTS_PER_SCENE: Final = 40
 BURNERS: Final = 2
 START_S: Final = 3.0
@@ -48,7 +56,12 @@ START_S: Final = 3.0
 TURN_S: Final = 0.25
 
 PROGRAM: Final = """
-ends = System.monotonic_time(:millisecond) + String.to_integer(hd(System.argv()))
+[seconds | before] = System.argv()
+for count <- before, _ <- 1..div(String.to_integer(count), 100)//1 do
+  for _ <- 1..100, do: spawn(fn -> :ok end)
+  Process.sleep(10)
+end
+ends = System.monotonic_time(:millisecond) + String.to_integer(seconds)
 {:ok, kept} = Agent.start_link(fn -> 0 end, name: Kept)
 Enum.each(Stream.repeatedly(fn -> :ok end) |> Stream.take_while(fn _ -> System.monotonic_time(:millisecond) < ends end),
   fn _ ->
@@ -108,22 +121,27 @@ def burning(count: int) -> Iterator[None]:
             each.wait()
 
 
-def latency(engine: str, seconds: float, out: Path, burners: int) -> str:
-    """A line on how soon events of a real program were in an edition."""
+def latency(engine: str, seconds: float, out: Path, burners: int, before: int = 0) -> str:
+    """A line on how soon events of a real program were in an edition, after it had had so many processes."""
     delays = list[float]()
-    with recorded(PROGRAM, engine, seconds, out), burning(burners):
+    told = [str(before)] if before else []
+    with recorded(PROGRAM, engine, seconds, out, *told), burning(burners):
         showing = follow(out)
-        edition, known = showing.head().edition, 0
+        edition, known, counts = showing.head().edition, 0, False
         while (head := showing.head(edition)).state == "recording":
             seen, edition, film = time.time_ns(), head.edition, showing.film
             at = np.asarray(film.table("events").column("at").slice(known).combine_chunks()) + film.info.started_unix_ns
-            if known:  # what there is at first has waited for the reader to start
+            if counts:  # what there is at first has waited for the reader to start
                 delays += ((seen - at) / 1e6).tolist()
+            # What comes before there were so many is not asked for, nor what it held up.
+            counts = counts or film.table("processes").num_rows > before + SETTLED
             known, late = known + len(at), [row.subject for row in film.info.coverage if "too late" in row.reason]
     spread = np.percentile(delays, [50, 95, 99, 100])
+    crowd = f" after {before:,} processes" if before else ""
     return (
-        f"{engine:>12}, {burners} beside: {known:,} events; half after {spread[0]:.0f} ms, 95% after {spread[1]:.0f}, "
-        f"99% after {spread[2]:.0f}, all after {spread[3]:.0f}; {late[0] if late else 'none'} too late"
+        f"{engine:>12}, {burners} beside{crowd}: {len(delays):,} of {known:,} events; half after {spread[0]:.0f} ms, "
+        f"95% after {spread[1]:.0f}, 99% after {spread[2]:.0f}, all after {spread[3]:.0f}; "
+        f"{late[0] if late else 'none'} too late"
     )
 
 
@@ -209,6 +227,37 @@ class Followed:
         return look, shown, asked
 
 
+def crowded(marks: list[int], folder: Path) -> Iterator[str]:
+    """Lines on what a look costs when there were so many processes. A program has `RATE` events a second, of processes
+    that live a few microseconds, and is looked at as they come: every 40 ms."""
+    out = folder / "crowd.scope"
+    crowd, now, at = Crowd(out), [0], 1_000_000
+    live = Live(out, correlate=EventCorrelator, now=lambda: now[0])
+
+    def look(requests: int, ns: int) -> tuple[float, float]:
+        nonlocal at
+        crowd.play(requests, at, at + ns)
+        at += ns
+        now[0] = crowd.started + at + live.waits
+        times = [time.thread_time()]
+        while live.refresh():
+            pass
+        times.append(time.thread_time())
+        _ = live.recording
+        times.append(time.thread_time())
+        return 1000 * (times[1] - times[0]), 1000 * (times[2] - times[1])
+
+    for mark in marks:
+        while crowd.processes < mark:
+            look(min(5_000, mark - crowd.processes), 2_500_000_000)
+        looks = [look(RATE * STEP_NS // 10**9 // EVENTS, STEP_NS) for _ in range(5 * LOOKS)]
+        ms, shown = (np.array(column) for column in zip(*looks, strict=True))
+        yield (
+            f"{mark:>12,} processes: look {np.median(ms):6.1f} ms, tables {np.median(shown):6.1f} ms, 99% of both "
+            f"{np.percentile(ms + shown, 99):6.1f} ms, at most {(ms + shown).max():6.1f} ms"
+        )
+
+
 def main() -> None:
     """Parse the command line, follow, print a line per length."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
@@ -218,10 +267,18 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=24, help="of turns with and without a reader; 0: none")
     parser.add_argument("--engine", choices=("native", "portable"), help="only this one")
     parser.add_argument("--step", type=int, default=RATE // 10, help="events per look: 100 ms")
+    parser.add_argument("--crowd", type=lambda text: [generate.count_of(each) for each in text.split(",")], default=[])
     options = parser.parse_args()
     generate.ROUND_NS = options.processes // 2 * EVENTS_PER_SCENE * 1_000_000_000 // RATE  # type: ignore[misc]
     print(f"load average: {os.getloadavg()[0]:.1f}")
     with tempfile.TemporaryDirectory() as folder:
+        if options.crowd:
+            for line in crowded(options.crowd, Path(folder)):
+                print(line, flush=True)
+            if options.seconds:
+                engine, out = options.engine or "native", Path(folder) / "after.scope"
+                print(latency(engine, options.seconds, out, 0, options.crowd[-1]), flush=True)
+            return
         for engine in (options.engine,) if options.engine else ("native", "portable"):
             for burners in (0, BURNERS) if options.seconds else ():
                 out = Path(folder) / f"{engine}-{burners}.scope"

@@ -72,7 +72,7 @@ def walked(log: Log, lossy: set[int]) -> tuple[list[Frame], dict[int, int]]:
 
 def found(log: Log, lossy: set[int]) -> tuple[list[Frame], dict[int, int]]:
     """The same by the kernel."""
-    calls = Frames().take(log, lossy)
+    calls = Frames().take(log, np.isin(np.arange(len(log.processes)), list(lossy)))
     above = (calls.event_of(calls.parent), calls.event_of(calls.tail_of))
     columns = (calls.event, *above, calls.depth, calls.end_event, calls.outcome)
     frames = list(zip(*(column.tolist() for column in columns), strict=True))
@@ -104,6 +104,6 @@ def test_deep_recursion_is_nested_too() -> None:
     depth = 500
     calls = [Event(0, Kind.CALL, 1000 + n, 1) for n in range(depth)]
     returns = [Event(0, Kind.RETURN, 1000 + n) for n in reversed(range(depth))]
-    found = Frames().take(log_of(calls + returns), set())
+    found = Frames().take(log_of(calls + returns), np.zeros(PROCESSES, dtype=bool))
     assert found.depth.tolist() == list(range(depth))
     assert found.end_event.tolist() == [2 * depth - 1 - n for n in range(depth)]

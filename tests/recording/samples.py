@@ -113,6 +113,12 @@ class correlate:
     def finish(self, log: Log) -> Changes:
         return Changes({}, [])
 
+    def news(self, log: Log) -> Changes:
+        return Changes({}, [])
+
+    def rest(self, log: Log) -> dict[str, pa.Table]:
+        return {}
+
 
 def _events(log: Log) -> pa.Table:
     kept = set(EVENT_ROW.names or ())

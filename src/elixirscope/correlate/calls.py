@@ -9,15 +9,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from elixirscope.correlate.columns import NONE, Ints, known, lookup, patch, table, with_room
+from elixirscope.correlate.columns import NONE, Ints, Mask, known, lookup, patch, table, with_places, with_room
 from elixirscope.correlate.walk import OUTCOMES, RETURNED, Places, name_of, standing, walk
 from elixirscope.kernels import I32, I64, Bits, kernel
 from elixirscope.recording.changes import Patch
 from elixirscope.recording.counted import LeftOut
 from elixirscope.recording.format import Flag, Kind
 from elixirscope.recording.log import Log
-
-Mask = npt.NDArray[np.bool_]
 
 
 @dataclass
@@ -58,14 +56,13 @@ class Frames:
         self._places = Places()
         self._count = 0  # frames in the table
 
-    def take(self, log: Log, lossy: set[int]) -> Calls:
-        """The frames of the next slice. `lossy`: processes with lost events, whose silent ends may be lost returns."""
+    def take(self, log: Log, lossy: Mask) -> Calls:
+        """The frames of the next slice. `lossy`: whether a process lost events, so that its silent ends may be lost
+        returns."""
         older, size = len(self._kept["event"]), len(log.processes)
         kind, site = log.column("kind"), log.column("site")
         more = int(np.count_nonzero(kind == Kind.CALL))
-        self._top, self._ghost = (np.append(each, np.full(size - len(each), NONE)) for each in (self._top, self._ghost))
-        loses = np.zeros(size, dtype=bool)
-        loses[list(lossy)] = True
+        self._top, self._ghost = (with_places(each, size) for each in (self._top, self._ghost))
         self._places.know(log, _sites(site), LeftOut(log))
         places = self._places
         frames = {name: with_room(kept, more) for name, kept in self._kept.items()}
@@ -77,7 +74,7 @@ class Frames:
             site,
             log.column("at"),
             log.first,
-            loses,
+            lossy,
             *(places.function, places.home, places.callee, places.sort, places.quiet, places.left_out, places.spans),
             self._top,
             self._ghost,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from elixirscope.correlate.columns import NONE, Ints
+from elixirscope.correlate.columns import NONE, Ints, with_places
 from elixirscope.correlate.links import Links
+from elixirscope.correlate.lives import Lives
 from elixirscope.correlate.messages import Messages
 from elixirscope.correlate.pairing import WAIT, pair
-from elixirscope.correlate.processes import Life, Lives
+from elixirscope.correlate.processes import Life
 from elixirscope.recording.derived import previous_events
 from elixirscope.recording.format import Kind
 from elixirscope.recording.log import Log
@@ -26,7 +27,7 @@ class Causes:
 
     def previous(self, log: Log) -> Ints:
         """Per event the event before it in its process, or -1."""
-        self._last = np.concatenate([self._last, np.full(len(log.processes) - len(self._last), NONE)])
+        self._last = with_places(self._last, len(log.processes))
         previous = np.empty(len(log.rows), np.int64)
         previous_events(log.column("process"), log.first, self._last, previous)
         return previous

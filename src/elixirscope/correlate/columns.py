@@ -17,6 +17,7 @@ from elixirscope.recording.changes import Patch
 from elixirscope.recording.schema import TABLES
 
 Ints = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
 
 NONE = -1
 
@@ -29,6 +30,16 @@ def ints(values: Iterable[int]) -> Ints:
 def with_room(numbers: Ints, more: int) -> Ints:
     """Numbers, with room for so many more behind them."""
     roomy = np.empty(len(numbers) + more, np.int64)
+    roomy[: len(numbers)] = numbers
+    return roomy
+
+
+def with_places(numbers: Ints, size: int, empty: int = NONE) -> Ints:
+    """Numbers with places for `size` at least, those that are new `empty`. There are more than are needed yet, so that
+    who grows a little each time is not copied as a whole each time."""
+    if size <= len(numbers):
+        return numbers
+    roomy = np.full(size + size // 2, empty, np.int64)
     roomy[: len(numbers)] = numbers
     return roomy
 

@@ -18,14 +18,14 @@ from elixirscope.correlate.columns import Ints, known, patch, table
 from elixirscope.correlate.exceptions import Flights
 from elixirscope.correlate.handling import Mailboxes, callbacks_of
 from elixirscope.correlate.hindsight import Hindsight
-from elixirscope.correlate.labels import give_labels
 from elixirscope.correlate.links import Links
+from elixirscope.correlate.lives import Lives
+from elixirscope.correlate.losses import Losses
 from elixirscope.correlate.memory import memory_table
 from elixirscope.correlate.messages import Mail, Messages, looks_of, messages_patches, messages_table
 from elixirscope.correlate.omissions import omissions_table
 from elixirscope.correlate.origins import Origins
-from elixirscope.correlate.processes import Lives, processes_table
-from elixirscope.correlate.restarts import join_restarts
+from elixirscope.correlate.roster import Roster
 from elixirscope.correlate.stages import Stages
 from elixirscope.correlate.states import States
 from elixirscope.correlate.testruns import TestRuns
@@ -76,7 +76,10 @@ class EventCorrelator:
         self._frames = Frames()
         self._mail = Mail()
         self._mailboxes = Mailboxes()
+        self._losses = Losses()
         self._lives = Lives()
+        self._roster = Roster()
+        self._changed = set[int]()  # lives of which more is known than was told as news
         self._links = Links()
         self._causes = Causes()
         self._states = States()
@@ -111,7 +114,7 @@ class EventCorrelator:
         """Have a slice related; gives what waits for it."""
         if not len(log.rows):
             return lambda: Changes({}, [])
-        lossy = _lossy(log)
+        lossy = self._losses.lossy(log)
         start = partial(self._stages.start, at_once=len(log.rows) < self._many)
         calls = start("frames", lambda: self._frames.take(log, lossy))
         looks = start(None, lambda: looks_of(log))
@@ -167,27 +170,40 @@ class EventCorrelator:
     def outdated(self, log: Log) -> str | None:
         """Why slices that were taken would be related otherwise by one who knew what the next one, `log`, tells of the
         recording as a whole; None: they would not. To be asked for each slice or for none, before it is taken."""
-        return self._hindsight.outdated(log, _lossy(log), self._flights.passed_over)
+        return self._hindsight.outdated(log, self._losses.lossy(log), self._flights.passed_over)
 
     def finish(self, log: Log) -> Changes:
         """The tables that do not grow with events, whole, and what the lives of processes explain of the others. Slices
         may still follow. `log`: any slice, with all that is known so far besides events."""
-        lives = self._lives.known(log)
-        join_restarts(log, self._lives, lives)
-        give_labels(log, lives)
-        rows, askers = self._origins.askers(lives)
-        processes = processes_table(log, lives, _lost(log))
-        return Changes(
-            {
-                "processes": processes,
-                "exceptions": self._flights.table(log),
-                "sites": _sites_table(log, self._hits),
-                "tests": self._tests.table(),
-                "omissions": omissions_table(log),
-                "memory": memory_table(log, processes),
-            },
-            [*patch("calls", rows, remote_parent=known(askers)), *self._states.explained(lives)],
-        )
+        whole = self.rest(log)
+        whole["processes"] = self._roster.whole(log, self._lives, Losses.lost(log))
+        rows, askers = self._origins.askers(self._lives)
+        explained = [*patch("calls", rows, remote_parent=known(askers)), *self._states.explained(self._lives.all)]
+        return Changes(whole, explained)
+
+    def news(self, log: Log) -> Changes:
+        """Of processes the rows that are new and what changed in others, and what that explains of other tables, since
+        this was asked. With what was told before it is what `finish` gives."""
+        self._know(log)
+        changed, self._changed = self._changed, set()
+        fresh, patches = self._roster.news(log, self._lives, Losses.lost(log), changed)
+        rows, askers = self._origins.news(self._lives, changed)
+        patches += patch("calls", rows, remote_parent=known(askers))
+        return Changes({"processes": fresh}, [*patches, *self._states.news(self._lives.all, changed)])
+
+    def rest(self, log: Log) -> dict[str, pa.Table]:
+        """The tables that grow neither with events nor with processes, whole."""
+        self._know(log)
+        return {
+            "exceptions": self._flights.table(log),
+            "sites": _sites_table(log, self._hits),
+            "tests": self._tests.table(),
+            "omissions": omissions_table(log),
+            "memory": memory_table(log, self._roster.starts),
+        }
+
+    def _know(self, log: Log) -> None:
+        self._changed |= self._roster.take(log, self._lives)
 
     @staticmethod
     def correlate(log: Log) -> dict[str, pa.Table]:
@@ -204,24 +220,6 @@ def _count(kind: U8, site: I32, hits: I64) -> None:
     for place in range(len(kind)):
         if kind[place] != _STATE:
             hits[site[place]] += 1
-
-
-def _lost(log: Log) -> Ints:
-    """Dropped events per process. What was dropped of nobody in particular counts for no one here."""
-    lost = np.zeros(len(log.processes), dtype=np.int64)
-    for loss in log.losses:
-        if loss.process is not None:
-            lost[loss.process] += loss.count
-    return lost
-
-
-def _lossy(log: Log) -> set[int]:
-    """Processes that lost events, or may have: those of a VM that dropped some of nobody in particular."""
-    if not log.losses:
-        return set()
-    lost = _lost(log)
-    vms = {loss.vm for loss in log.losses if loss.process is None and loss.count}
-    return {n for n, key in enumerate(log.processes) if lost[n] or key.vm in vms}
 
 
 def events_table(log: Log, calls: Calls, previous: Ints, cause: Ints) -> pa.Table:

@@ -74,9 +74,12 @@ class Numbers:
             _add(before, self._slots, self._keys, 0)
         self._count = _add(keys, self._slots, self._keys, self._count)
 
-    def all(self) -> Ints:
-        """All that are in it, in order."""
-        return np.sort(self._keys[: self._count])
+    def __len__(self) -> int:
+        return self._count
+
+    def since(self, count: int) -> Ints:
+        """Those in it that are not among its first `count`, in the order in which they came."""
+        return self._keys[count : self._count]
 
 
 @kernel

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from elixirscope.correlate.calls import Calls
-from elixirscope.correlate.columns import NONE, Ints, known, lookup, patch
+from elixirscope.correlate.columns import NONE, Ints, Mask, known, lookup, patch, with_places
 from elixirscope.correlate.messages import Messages
 from elixirscope.correlate.serving import Asked, Callbacks, Given, Offered, digested, serve
 from elixirscope.kernels import I64, kernel
@@ -16,7 +16,6 @@ from elixirscope.recording.changes import Patch
 from elixirscope.recording.format import Flag
 from elixirscope.recording.log import Log
 
-Mask = npt.NDArray[np.bool_]
 Entries = npt.NDArray[np.void]
 
 
@@ -128,8 +127,10 @@ class Mailboxes:
         """All that wait or arrive, in order of arrival; and for the callbacks of these events and processes how many
         messages came to the process before."""
         size = len(log.processes)
-        self._counts = np.concatenate([self._counts, np.zeros(size - len(self._counts), np.int64)])
-        self._serves = np.concatenate([self._serves, np.zeros(size - len(self._serves), dtype=bool)])
+        self._counts = with_places(self._counts, size, 0)
+        if size > len(self._serves):
+            more = np.zeros(size + size // 2 - len(self._serves), dtype=bool)
+            self._serves = np.concatenate([self._serves, more])
         numbers = messages.arrivals
         numbers = numbers[(messages.request[numbers] == NONE) & (messages.answers[numbers] == NONE)]
         fresh = np.zeros(len(numbers), _ENTRY)

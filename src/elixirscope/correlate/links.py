@@ -10,8 +10,9 @@ import numpy as np
 import pyarrow as pa
 
 from elixirscope.correlate.columns import NONE, Ints, known, patch, table
+from elixirscope.correlate.lives import Lives
 from elixirscope.correlate.messages import Messages
-from elixirscope.correlate.processes import Life, Lives, Pids
+from elixirscope.correlate.processes import Life, Pids
 from elixirscope.recording.changes import Patch
 from elixirscope.recording.format import Kind
 from elixirscope.recording.log import Log

@@ -5,14 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from elixirscope.correlate.columns import table
+from elixirscope.correlate.columns import Ints, table
 from elixirscope.recording.log import Log
 
 
-def memory_table(log: Log, processes: pa.Table) -> pa.Table:
-    """All samples as far as they are known. What was seen of a process before its first event is told there, once."""
-    starts = np.zeros(len(log.processes), np.int64)
-    starts[np.asarray(processes.column("process"))] = np.asarray(processes.column("start").fill_null(0))
+def memory_table(log: Log, starts: Ints) -> pa.Table:
+    """All samples as far as they are known. What was seen of a process before its first event is told there, once.
+    `starts`: when (ns) each process began."""
     rows = log.samples()
     rows = rows[np.lexsort((rows["at"], rows["process"]))]
     start = starts[rows["process"]]

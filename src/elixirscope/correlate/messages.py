@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from elixirscope.correlate.calls import Calls
-from elixirscope.correlate.columns import NONE, Ints, known, lookup, patch, table
+from elixirscope.correlate.columns import NONE, Ints, Mask, known, lookup, patch, table
 from elixirscope.correlate.digests import numbered
 from elixirscope.correlate.pairing import LOST, REASONS, WAIT, Sends, pair_all
 from elixirscope.correlate.requests import Requests
@@ -26,8 +26,6 @@ from elixirscope.recording.changes import Patch
 from elixirscope.recording.format import Flag, Kind
 from elixirscope.recording.log import Log
 from elixirscope.recording.terms import inspect
-
-Mask = npt.NDArray[np.bool_]
 
 _WAITING = np.dtype(
     [
@@ -139,7 +137,7 @@ class Mail:
         self._requests = Requests()
         self._count = 0  # rows in the table
 
-    def take(self, log: Log, lossy: set[int], calls: Calls, seen: Seen) -> Messages:
+    def take(self, log: Log, lossy: Mask, calls: Calls, seen: Seen) -> Messages:
         """The messages of the next slice, of which its frames and what was sent are known already."""
         kind, first = log.column("kind"), log.first
         old, older = self._waiting, len(self._waiting)
@@ -220,7 +218,7 @@ class Mail:
             handled_at=np.full(len(order), NONE),
         )
         self._count += len(own)
-        if lossy:
+        if lossy.any():
             _doubt(found, lossy)
         self._join_replies(found)
         self._keep(found, waiting, pairs.crowded, order, int(at[-1]))
@@ -286,10 +284,10 @@ class Mail:
         self._requests.forget(now - WAIT)
 
 
-def _doubt(found: Messages, lossy: set[int]) -> None:
+def _doubt(found: Messages, lossy: Mask) -> None:
     """Where events were lost, an equal message may have been among them: only a reference tells one from another."""
-    lost = list(lossy)
-    doubtful = np.isin(found.sender, lost) | np.isin(found.addressed, lost)
+    either = [(ends != NONE) & lossy[ends] for ends in (found.sender, found.addressed)]
+    doubtful = either[0] | either[1]
     doubtful &= (found.send != NONE) & (found.receive != NONE)
     found.reason[doubtful & (found.reference == 0)] = LOST
 

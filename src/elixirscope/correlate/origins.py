@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
 import numpy as np
-import numpy.typing as npt
 
 from elixirscope.correlate.calls import Calls
-from elixirscope.correlate.columns import NONE, Ints
+from elixirscope.correlate.columns import NONE, Ints, ints
+from elixirscope.correlate.lives import Lives
 from elixirscope.correlate.processes import Life
 from elixirscope.kernels import I64, Bits, kernel
+from elixirscope.recording.growing import GrowingRows
+
+_PLAIN: Final = ("task", "test", "process")
+
+
+class _Answer(NamedTuple):
+    """What frames of a process are told of it, and whether it asks for others when it spawns them."""
+
+    spawner: int
+    plain: bool
+    supervisor: bool
 
 
 class Origins:
@@ -19,8 +33,12 @@ class Origins:
     """
 
     def __init__(self) -> None:
-        self._rows = list[Ints]()  # of outermost frames without an asker, and their processes
+        self._rows = GrowingRows(3)  # of outermost frames without an asker, and their processes
         self._seen = np.zeros(0, dtype=bool)  # processes that have had an outermost frame
+        # What was told last
+        self._told: dict[int, _Answer] = {}
+        self._explained = set[int]()  # processes
+        self._count = 0  # rows
 
     def take(self, calls: Calls, asker: Ints) -> None:
         """Remember the outermost frames of a slice. `asker`: as in `Handled`."""
@@ -28,26 +46,54 @@ class Origins:
         outermost = new[calls.depth[new] == 0]
         process = calls.process[outermost]
         first = np.zeros(len(outermost), dtype=bool)
-        more = int(process.max(initial=NONE)) + 1 - len(self._seen)
-        self._seen = np.append(self._seen, np.zeros(max(more, 0), dtype=bool))
+        if (size := int(process.max(initial=NONE)) + 1) > len(self._seen):
+            self._seen = np.append(self._seen, np.zeros(size + size // 2 - len(self._seen), dtype=bool))
         _first(process, self._seen, first)
         alone = asker[outermost] == NONE
         rows = np.stack([calls.row[outermost], process, first], axis=1)[alone]
         self._rows.append(rows)
 
-    def askers(self, lives: list[Life]) -> tuple[Ints, Ints]:
+    def askers(self, lives: Lives) -> tuple[Ints, Ints]:
         """The rows of calls that the lives of processes explain, and for each a CALL event."""
-        self._rows = [np.concatenate([np.empty((0, 3), np.int64), *self._rows])]
-        rows, process, first = self._rows[0].T
-        spawners = np.full(len(lives), NONE)
+        rows, process, first = self._rows.all.T
+        found = np.full(len(lives.all), NONE)
         for number in np.unique(process).tolist():
-            spawners[number] = _spawner(lives, number)
-        plain: npt.NDArray[np.bool_] = np.array(
-            [life.kind in ("task", "test", "process") for life in lives], dtype=bool
-        )
-        chosen = (first == 1) | plain[process]
-        rows, found = rows[chosen], spawners[process[chosen]]
-        return rows[found != NONE], found[found != NONE]
+            found[number] = _spawner(lives.all, number)
+        plain = np.zeros(len(found), dtype=bool)
+        plain[[life.process for life in lives.all if life.kind in _PLAIN]] = True
+        chosen = ((first == 1) | plain[process]) & (found[process] != NONE)
+        return rows[chosen], found[process[chosen]]
+
+    def news(self, lives: Lives, changed: Iterable[int]) -> tuple[Ints, Ints]:
+        """The rows of calls of which it is known since this was asked, and for each a CALL event, or -1. `changed`: the
+        lives of which more is known."""
+        others = set[int]()
+        todo = list(changed)
+        while todo:
+            number = todo.pop()
+            life = lives.all[number]
+            answer = _Answer(_spawner(lives.all, number), life.kind in _PLAIN, life.kind == "supervisor")
+            if answer == self._told.get(number):
+                continue
+            self._told[number] = answer
+            others.add(number)
+            todo += [child for child in lives.children.get(number, ()) if lives.all[child].spawn_call == NONE]
+        told, self._count = self._count, len(self._rows)
+        others &= self._explained
+        before = self._rows.all[:told]
+        again = before[np.isin(before[:, 1], list(others))] if others else before[:0]
+        fresh = self._rows.all[told:]
+        self._explained.update(fresh[:, 1].tolist())
+        fresh = fresh[self._askers(fresh) != NONE]
+        rows = np.concatenate([again, fresh])
+        return rows[:, 0], self._askers(rows)
+
+    def _askers(self, rows: Ints) -> Ints:
+        return ints([self._of(process, first == 1) for _, process, first in rows.tolist()])
+
+    def _of(self, process: int, first: bool) -> int:
+        answer = self._told[process]
+        return answer.spawner if first or answer.plain else NONE
 
 
 @kernel

@@ -8,11 +8,12 @@ import numpy as np
 import pyarrow as pa
 
 from elixirscope.correlate.calls import Calls
-from elixirscope.correlate.columns import NONE, Ints, each, known, lookup, patch, table
+from elixirscope.correlate.columns import NONE, Ints, each, known, lookup, patch, table, with_places
 from elixirscope.correlate.processes import Life
 from elixirscope.kernels import I32, I64, U8, kernel
 from elixirscope.recording.changes import Patch
 from elixirscope.recording.format import Flag, Kind
+from elixirscope.recording.growing import GrowingRows
 from elixirscope.recording.log import Log
 
 _STATE: Final = int(Kind.STATE)
@@ -29,8 +30,14 @@ class States:
         self._rows = np.empty(0, np.int64)  # … of the last version in the table
         self._events = np.empty(0, np.int64)
         self._firsts: list[tuple[int, int]] = []  # row and process of first versions
-        self._unplaced: list[Ints] = []  # rows and processes of states that no callback shows
+        self._unplaced = GrowingRows(2)  # rows and processes of states that no callback shows
         self._count = 0
+        # What was told last
+        self._told_events = np.empty(0, np.int64)
+        self._told_firsts = self._told_unplaced = 0
+        self._first_rows: dict[int, int] = {}
+        self._told_heirs: dict[int, int] = {}
+        self._told_modules: dict[int, str | None] = {}
 
     def take(self, log: Log, calls: Calls, message: Ints) -> tuple[pa.Table, list[Patch]]:
         """The versions of the next slice, and until when older ones held. `message`: as in `Handled`.
@@ -39,8 +46,7 @@ class States:
         version; a value cut to its budget always does, for what was cut may differ.
         """
         for name, empty in (("_shown", NONE), ("_versions", 0), ("_rows", NONE), ("_events", NONE)):
-            column = getattr(self, name)
-            setattr(self, name, np.concatenate([column, np.full(len(log.processes) - len(column), empty)]))
+            setattr(self, name, with_places(getattr(self, name), len(log.processes), empty))
         kind, flags, at = log.column("kind"), log.column("flags"), log.column("at")
         count = int(np.count_nonzero(kind == Kind.STATE))
         places, version, until, previous = (np.empty(count, np.int64) for _ in range(4))
@@ -88,13 +94,41 @@ class States:
     def explained(self, lives: list[Life]) -> list[Patch]:
         """What the lives of processes tell: whose module it is that no callback shows, and what a restarted process
         began after."""
-        finals = {process: int(event) for process, event in enumerate(self._events.tolist()) if event != NONE}
-        inherited = [(row, found) for row, owner in self._firsts if (found := _inherited(lives, owner, finals)) != NONE]
-        rows, before = np.array(inherited, dtype=np.int64).reshape(-1, 2).T
-        restarts = patch("states", rows, previous=known(before), restart=np.ones(len(rows), dtype=bool))
-        self._unplaced = [np.concatenate([np.empty((0, 2), np.int64), *self._unplaced])]
-        rows, owners = self._unplaced[0].T
-        return restarts + patch("states", rows, module=each(owners, lambda n: lives[n].module))
+        rows, owners = self._unplaced.all.T
+        return self._inherit(lives, self._firsts, {}) + patch(
+            "states", rows, module=each(owners, lambda n: lives[n].module)
+        )
+
+    def news(self, lives: list[Life], changed: set[int]) -> list[Patch]:
+        """What became known of that since this was asked. `changed`: the lives of which more is."""
+        moved = np.flatnonzero(self._events != with_places(self._told_events, len(self._events))[: len(self._events)])
+        self._told_events = self._events.copy()
+        begun, self._told_firsts = self._firsts[self._told_firsts :], len(self._firsts)
+        self._first_rows.update((owner, row) for row, owner in begun)
+        heirs = {owner for _, owner in begun} | {number for number in changed if number in self._first_rows}
+        for number in moved.tolist():
+            while (number := lives[number].successor) != NONE:
+                heirs.add(number)
+        firsts = [(self._first_rows[number], number) for number in sorted(heirs) if number in self._first_rows]
+        patches = self._inherit(lives, firsts, self._told_heirs)
+
+        told, self._told_unplaced = self._told_unplaced, len(self._unplaced)
+        others = [n for n in changed if n in self._told_modules and self._told_modules[n] != lives[n].module]
+        before, fresh = self._unplaced.all[:told], self._unplaced.all[told:]
+        again = before[np.isin(before[:, 1], others)] if others else before[:0]
+        rows, owners = np.concatenate([again, fresh]).T
+        self._told_modules.update((number, lives[number].module) for number in np.unique(owners).tolist())
+        return patches + patch("states", rows, module=each(owners, lambda n: lives[n].module))
+
+    def _inherit(self, lives: list[Life], firsts: list[tuple[int, int]], told: dict[int, int]) -> list[Patch]:
+        """What processes began after that have first versions, where it is not what was told of them."""
+        events, pairs = self._events, list[tuple[int, int]]()
+        for row, owner in firsts:
+            if (found := _inherited(lives, owner, events)) != told.get(owner, NONE):
+                told[owner] = found
+                pairs.append((row, found))
+        rows, before = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
+        return patch("states", rows, previous=known(before), restart=before != NONE)
 
 
 @kernel
@@ -146,9 +180,9 @@ def _callback(log: Log, number: int) -> str | None:
     return site.callback or f"{site.function}/{site.arity}"
 
 
-def _inherited(lives: list[Life], process: int, finals: dict[int, int]) -> int:
+def _inherited(lives: list[Life], process: int, finals: Ints) -> int:
     """The last state of the nearest earlier incarnation that had any."""
     before = lives[process].predecessor
-    while before != NONE and before not in finals:
+    while before != NONE and (before >= len(finals) or finals[before] == NONE):
         before = lives[before].predecessor
-    return finals.get(before, NONE)
+    return NONE if before == NONE else int(finals[before])

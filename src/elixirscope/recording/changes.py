@@ -44,6 +44,15 @@ class Correlator(Protocol):
         """What is known when the last slice was taken."""
         ...
 
+    def news(self, log: Log) -> Changes:
+        """What slices tell of processes and, by that, of older rows, that was not told by this before: with that, as
+        much as `finish` tells of them."""
+        ...
+
+    def rest(self, log: Log) -> dict[str, pa.Table]:
+        """What `finish` gives of other tables."""
+        ...
+
     def outdated(self, log: Log) -> str | None:
         """Why slices that were taken would be related otherwise by one who knew what the next one, `log`, tells of the
         recording as a whole; None: they would not. Asked for each slice or none, before it is taken."""

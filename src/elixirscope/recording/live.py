@@ -7,24 +7,19 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
-
-import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
+from typing import Final
 
 from elixirscope import kernels
 from elixirscope.errors import EnvironmentProblem
 from elixirscope.garbage import unsearched
 from elixirscope.recording import heap
 from elixirscope.recording.coverage import Uncovered
+from elixirscope.recording.growing import GrowingRows
 from elixirscope.recording.joiner import Joiner
 from elixirscope.recording.log import Log
 from elixirscope.recording.manifest import Manifest
 from elixirscope.recording.memory import MemoryTables
 from elixirscope.recording.recording import Recording
-from elixirscope.recording.schema import TABLES
 from elixirscope.recording.seal import facts_of, raw_sizes, truncated_in
 from elixirscope.recording.sealer import SLICE, Built, Correlate
 from elixirscope.recording.slices import Slices
@@ -52,8 +47,8 @@ class Live:
     """Follows the raw files of a recording, in memory. What it shows is provisional: the recording is sealed anew when
     it is finished, and events that were written later than expected are only in that; until then they are counted.
 
-    A look costs what is new. What is known of processes, exceptions, sites and tests as a whole is told anew as often
-    as takes a tenth of the time.
+    A look costs what is new. What is known of exceptions, sites, tests, memory and of what was left out is told anew as
+    a whole, as often as takes a tenth of the time.
     """
 
     def __init__(
@@ -68,15 +63,13 @@ class Live:
         self._tables = MemoryTables(Warm(path))
         self._delay = _Delay()
         self._seldom = _Seldom()
-        self._places = _Places()
+        self._places = GrowingRows(3)  # where values lie
         self._buffers: list[memoryview] = []
         self._log: Log | None = None
         self.late = 0  # events that were written too late to be shown
         self._truncated = 0
-        self._told: dict[tuple[str, str], _Told] = {}
         self._unfinished = False
         self._kept = 0  # modules whose sources are kept
-        self._introduced = 0  # processes that have a row
 
     @property
     def waits(self) -> int:
@@ -111,13 +104,13 @@ class Live:
                 break  # what else there is is for the next look, so that none takes long
         if not news and (self._log is None or not self._unfinished):
             return False
-        if whole or self.full() or self._seldom.due:
+        due = whole or self.full() or self._seldom.due
+        if not news and not due:
+            return False
+        self._tables.take(self._correlator.news(log))
+        if due:
             with self._seldom, unsearched():
                 self._finish(log)
-        elif news:
-            self._introduce(log)
-        else:
-            return False
         return True
 
     def _take(self, log: Log) -> None:
@@ -148,30 +141,9 @@ class Live:
     def _finish(self, log: Log) -> None:
         """Tell what is known as a whole."""
         root = manifest.cwd if (manifest := Manifest.load(self.path)) else ""
-        finished = self._correlator.finish(log)
-        for name, rows in finished.rows.items():
+        for name, rows in self._correlator.rest(log).items():
             self._tables.replace(name, relative_files(rows, root))
-        for patch in finished.patches:
-            for column, values in patch.columns.items():
-                told = self._told.setdefault((patch.table, column), _Told())
-                changed = told.changed(patch.rows, values)
-                self._tables.patch(patch.table, patch.rows[changed], {column: values.take(pa.array(changed))})
-        self._unfinished, self._introduced = False, len(log.processes)
-
-    def _introduce(self, log: Log) -> None:
-        """Rows for processes that are new, until more is told of them."""
-        fresh = log.processes[self._introduced :]
-        numbers = list(range(self._introduced, len(log.processes)))
-        pids = [key.pid_text for key in fresh]
-        known: dict[str, list[Any]] = {"process": numbers, "node": [key.node for key in fresh], "pid": pids}
-        known |= {"label": pids, "kind": ["process"] * len(fresh), "start": [int(log.rows["at"][0])] * len(fresh)}
-        known |= {name: [0] * len(fresh) for name in ("incarnation", "events", "lost")}
-        rows = [known.get(name, [None] * len(fresh)) for name in TABLES["processes"].names]
-        kinds = [pa.string() if pa.types.is_dictionary(kind) else kind for kind in TABLES["processes"].types]
-        columns = [pa.array(values, kind) for values, kind in zip(rows, kinds, strict=True)]
-        texts = [column.dictionary_encode() if pa.types.is_string(column.type) else column for column in columns]
-        self._tables.append("processes", pa.table(texts, names=TABLES["processes"].names).cast(TABLES["processes"]))
-        self._introduced = len(log.processes)
+        self._unfinished = False
 
     @property
     def recording(self) -> Recording | None:
@@ -233,44 +205,3 @@ class _Seldom:
     def __exit__(self, *_: object) -> None:
         cost = self.cost = time.thread_time() - self._began
         self._next = time.monotonic() + cost * ((_SHARE if cost < _LONG_S else 2 * _SHARE) - 1)
-
-
-class _Places:
-    """Where values lie, one row each; grows without moving what was given out."""
-
-    def __init__(self) -> None:
-        self._rows = np.empty((1024, 3), np.int64)
-        self._count = 0
-
-    def append(self, rows: npt.NDArray[np.int64]) -> None:
-        count = self._count + len(rows)
-        if count > len(self._rows):
-            before = self.all
-            self._rows = np.empty((2 * count, 3), np.int64)
-            self._rows[: len(before)] = before
-        self._rows[self._count : count] = rows
-        self._count = count
-
-    @property
-    def all(self) -> npt.NDArray[np.int64]:
-        return self._rows[: self._count]
-
-
-class _Told:
-    """What was last told of rows of a column, so that only news are told again."""
-
-    def __init__(self) -> None:
-        self._rows = np.empty(0, np.int64)
-        self._values: pa.Array | None = None
-
-    def changed(self, rows: npt.NDArray[np.int64], values: pa.Array) -> npt.NDArray[np.int64]:
-        """Which of `rows` have other values than before."""
-        plain = values.cast(pa.string()) if pa.types.is_dictionary(values.type) else values
-        news = np.ones(len(rows), dtype=bool)
-        if self._values is not None:
-            place = pc.index_in(pa.array(rows), pa.array(self._rows))
-            before = self._values.take(place)
-            same = pc.or_kleene(pc.equal(before, plain), pc.and_(before.is_null(), plain.is_null()))
-            news = ~np.asarray(pc.and_(place.is_valid(), pc.fill_null(same, False)))
-        self._rows, self._values = rows, plain
-        return np.flatnonzero(news)

@@ -259,19 +259,44 @@ class _Words:
     def __init__(self, kind: pa.DataType) -> None:
         self._kind = kind
         self._codes: dict[str, int] = {}
-        self._texts = pa.array([], pa.string())
+        self._texts = _Texts()
 
     def numbered(self, values: pa.DictionaryArray) -> pa.Array:
         """The numbers of these texts' words; new ones get the next."""
         own = values.dictionary.to_pylist()
-        fresh = [text for text in own if text not in self._codes]
+        fresh = list(dict.fromkeys(text for text in own if text not in self._codes))
         if fresh:
-            for text in fresh:
-                self._codes.setdefault(text, len(self._codes))
-            self._texts = pa.concat_arrays([self._texts, pa.array(list(self._codes)[len(self._texts) :], pa.string())])
+            self._codes.update(zip(fresh, range(len(self._codes), len(self._codes) + len(fresh)), strict=True))
+            self._texts.append(pa.array(fresh, pa.string()))
         codes = pa.array([self._codes[text] for text in own], self._kind.index_type)
         return codes.take(values.indices)
 
     def spelled(self, numbers: pa.Array) -> pa.DictionaryArray:
         """The texts of these numbers."""
-        return pa.DictionaryArray.from_arrays(numbers, self._texts, safe=False)
+        return pa.DictionaryArray.from_arrays(numbers, self._texts.all, safe=False)
+
+
+class _Texts:
+    """Texts that come a few at a time: grows without moving what was given out, and is seldom copied."""
+
+    def __init__(self) -> None:
+        self._ends = np.zeros(1024, np.int32)  # of each in `_bytes`, after a zero
+        self._bytes = np.empty(1 << 14, np.uint8)
+        self._count = 0
+        self.all = pa.array([], pa.string())
+
+    def append(self, texts: pa.StringArray) -> None:
+        _, ends, data = texts.buffers()
+        start = int(self._ends[self._count])
+        lengths = np.frombuffer(ends, np.int32, len(texts) + 1)[1:]
+        count, size = self._count + len(texts), start + int(lengths[-1])
+        if count >= len(self._ends):
+            self._ends = np.append(self._ends, np.zeros(2 * count, np.int32))
+        if size > len(self._bytes):
+            self._bytes = np.append(self._bytes, np.empty(2 * size, np.uint8))
+        self._ends[self._count + 1 : count + 1] = start + lengths
+        if size > start:
+            self._bytes[start:size] = np.frombuffer(data, np.uint8, size - start)
+        self._count = count
+        buffers = [None, pa.py_buffer(self._ends[: count + 1]), pa.py_buffer(self._bytes[:size])]
+        self.all = pa.Array.from_buffers(pa.string(), count, buffers)
