@@ -116,7 +116,7 @@ def test_existing_flags_of_the_user_are_kept(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("ERL_AFLAGS", "-kernel shell_history enabled")
     environment = target_environment(Path("/cache/ebin"), Path("/rec"))
     flags, _, boot = environment["ERL_AFLAGS"].partition(" -eval ")
-    assert flags == "-kernel shell_history enabled -pa /cache/ebin"
+    assert flags == "-kernel shell_history enabled -pz /cache/ebin"
     assert boot.endswith(r",\ catch\ \'Elixir.ElixirScope.Boot\':start()")
     assert environment["ELIXIRSCOPE_DIR"] == "/rec"
 
@@ -127,7 +127,7 @@ def test_a_vm_that_cannot_load_the_agent_runs_on_and_finds_any_path(tmp_path: Pa
     ebin = tmp_path / name
     ebin.mkdir()
     environment = target_environment(ebin, tmp_path)
-    show = "io:setopts([{encoding,utf8}]), {ok,[[P]]} = init:get_argument(pa), io:put_chars(P), halt()."
+    show = "io:setopts([{encoding,utf8}]), {ok,[[P]]} = init:get_argument(pz), io:put_chars(P), halt()."
     out = subprocess.run(
         ["erl", "-noshell", "-eval", show], env=environment, capture_output=True, text=True, check=True
     ).stdout

@@ -7,7 +7,7 @@ defmodule ElixirScope.Boot do
 
   alias ElixirScope.Capture.{Native, PipelineManager, VMTracer}
   alias ElixirScope.Compiler.{Hooks, Loader}
-  alias ElixirScope.{Escript, Plan}
+  alias ElixirScope.{Escript, Once, Plan}
 
   @version "0.1.0"
   # Options of `elixir` and `iex` that another argument belongs to.
@@ -19,7 +19,7 @@ defmodule ElixirScope.Boot do
   @code ~w(Selection Cache Instrument MemoryDoor) |> Enum.map(&"Elixir.ElixirScope.Compiler.#{&1}")
 
   # What nothing needs where only lives of processes are recorded, portably.
-  @events ~w(InstrumentationRuntime MemorySampler NativeDrainer NativeRuntime Origin States)
+  @events ~w(InstrumentationRuntime MemorySampler NativeDrainer NativeRuntime States)
           |> Enum.map(&"Elixir.ElixirScope.Capture.#{&1}")
   # What sets the hooks that Mix waits for.
   @early [Hooks, ElixirScope.Compiler.Rewrite, ElixirScope.Compiler.Beam, ElixirScope.Compiler.Packaged]
@@ -135,14 +135,9 @@ defmodule ElixirScope.Boot do
   @doc "Loads what transforming a module takes, when that is needed: most recordings find all in the cache."
   @spec transforming() :: :ok
   def transforming do
-    unless :erlang.module_loaded(ElixirScope.AST.Transformer) do
-      # Whoever comes second waits.
-      :global.trans({{__MODULE__, :transforming}, self()}, fn -> load(agent(), &belongs?(&1, @transforming)) end, [
-        node()
-      ])
-    end
-
-    :ok
+    if :erlang.module_loaded(ElixirScope.AST.Transformer),
+      do: :ok,
+      else: Once.run(__MODULE__, fn -> load(agent(), &belongs?(&1, @transforming)) end)
   end
 
   @doc "Loads what recording code takes."

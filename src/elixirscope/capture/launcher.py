@@ -19,9 +19,11 @@ from elixirscope.errors import TargetError
 
 # Evaluated before the command's own code, but after the applications of a release have started (`release.py`). `-s`
 # would end a VM that cannot load the agent (a plain `erl` without Elixir, a cache that was emptied); this lets it run.
-# A release loads nothing by itself.
+# A release loads nothing by itself. The agent's folder is the last on the path: the VM would look there first for every
+# module of the program. So the first module of the agent is loaded from where it is.
 BOOT = (
-    "erlang:module_loaded('Elixir.ElixirScope.Boot') orelse code:load_file('Elixir.ElixirScope.Boot'),"
+    "catch erlang:module_loaded('Elixir.ElixirScope.Boot')"
+    ' orelse code:load_abs(os:getenv("ELIXIRSCOPE_AGENT") ++ "/Elixir.ElixirScope.Boot"),'
     " catch 'Elixir.ElixirScope.Boot':start()"
 )
 
@@ -89,11 +91,12 @@ def check_command(command: Sequence[str]) -> None:
 
 def target_environment(ebin: Path, recording: Path, library: Path | None = None) -> dict[str, str]:
     """The environment of the command: ours, plus the variables that bring the agent into its VMs."""
-    flags = f"-pa {_quoted(str(ebin))} -eval {_quoted(BOOT)}"
+    flags = f"-pz {_quoted(str(ebin))} -eval {_quoted(BOOT)}"
     existing = os.environ.get("ERL_AFLAGS", "").strip()
     return {
         **os.environ,
         "ERL_AFLAGS": f"{existing} {flags}" if existing else flags,
+        "ELIXIRSCOPE_AGENT": str(ebin),
         "ELIXIRSCOPE_DIR": str(recording),
         "ELIXIRSCOPE_NATIVE": str(library or ""),  # one of a recorder around us is not ours to use
     }

@@ -6,6 +6,8 @@ defmodule ElixirScope.AST.Sites do
   instrumented by many processes at once, hence one atomic counter for all of them.
   """
 
+  alias ElixirScope.Once
+
   @type kind :: :function | :fn | :return | :external | :tail | :bind | :catch | :raise
   @type site ::
           {id :: pos_integer, kind, function :: atom, arity, line :: non_neg_integer, vars :: [binary], map}
@@ -16,26 +18,14 @@ defmodule ElixirScope.AST.Sites do
   @spec next() :: pos_integer
   def next, do: :atomics.add_get(counter(), 1, 1)
 
-  # Two processes may both find no counter; the lock lets one of them make it.
   defp counter do
-    case :persistent_term.get(@key, nil) do
-      nil ->
-        :global.trans({@key, self()}, &create/0, [node()])
-
-      counter ->
-        counter
+    with nil <- :persistent_term.get(@key, nil) do
+      Once.run(__MODULE__, &create/0)
+      :persistent_term.get(@key)
     end
   end
 
   defp create do
-    case :persistent_term.get(@key, nil) do
-      nil ->
-        counter = :atomics.new(1, signed: false)
-        :persistent_term.put(@key, counter)
-        counter
-
-      counter ->
-        counter
-    end
+    with nil <- :persistent_term.get(@key, nil), do: :persistent_term.put(@key, :atomics.new(1, signed: false))
   end
 end

@@ -8,6 +8,7 @@ defmodule ElixirScope.Capture.Hidden do
   """
 
   alias ElixirScope.Capture.Redaction
+  alias ElixirScope.Compiler.Beam
 
   # All that the implementations derived by Elixir 1.14 and later call, besides the struct's own `__info__/1`.
   @pure [
@@ -57,11 +58,26 @@ defmodule ElixirScope.Capture.Hidden do
     end
   end
 
+  # Most structs have none, and the code server would look for it in every folder on the path, while the program waits
+  # for what it wants to load.
   defp on_disk?(impl, module) do
-    case :code.get_object_code(impl) do
-      {_, binary, _} -> derived?(binary, module)
-      :error -> false
-    end
+    Enum.any?(folders(module), fn folder ->
+      with {:ok, binary} <- Beam.file(:filename.join(folder, ~c"#{impl}.beam")),
+           do: derived?(binary, module),
+           else: (_ -> false)
+    end)
+  end
+
+  # Its own first. What Erlang and Elixir bring has none for a struct of the program, unless all is packed together.
+  defp folders(module) do
+    own = with path when is_list(path) <- :code.which(module), do: [:filename.dirname(path)], else: (_ -> [])
+    theirs = if :os.getenv(~c"RELEASE_ROOT") == false, do: library(:kernel) ++ library(:elixir), else: []
+    Enum.uniq(own ++ Enum.reject(:code.get_path(), fn folder -> Enum.any?(theirs, &:lists.prefix(&1, folder)) end))
+  end
+
+  # None in an escript, which brings its Elixir.
+  defp library(app) do
+    with folder when is_list(folder) <- :code.lib_dir(app), do: [:filename.dirname(folder) ++ ~c"/"], else: (_ -> [])
   end
 
   defp derived?(binary, module) do

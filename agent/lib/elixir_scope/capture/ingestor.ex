@@ -241,15 +241,20 @@ defmodule ElixirScope.Capture.Ingestor do
   end
 
   @doc """
-  Writes the sites of a module, before any of its events, with META frames that go with them, and gives them their
-  budgets and what is secret of them.
+  Gives the sites of a module their budgets, and what is secret of them. Returns what says in the recording what they
+  mean, with META frames that go with them: it is to be written before any of the module's events.
   """
-  def put_sites(module, info, sites, told \\ []) do
+  @spec sites(module, map, [tuple], [map]) :: Meta.frames()
+  def sites(module, info, sites, told \\ []) do
     CallBudget.announce(module, sites)
     # Here, and not where they are written: that may be late, or never.
     with %{} = plan <- Plan.current(), do: Redaction.note_sites(module, sites, Redaction.rules(plan))
     Meta.sites(module, info, sites, told)
   end
+
+  @doc "As `sites/4`, and writes it."
+  @spec put_sites(module, map, [tuple]) :: :ok
+  def put_sites(module, info, sites), do: module |> sites(info, sites) |> Meta.put()
 
   @doc "Writes a META frame."
   def meta(map), do: Meta.write(map)

@@ -15,15 +15,35 @@ defmodule ElixirScope.Capture.Meta do
 
   def start_link(arg), do: GenServer.start_link(__MODULE__, arg, name: @name)
 
-  @doc "Writes the sites of a module, and META frames that go with them; returns when they are written, unless the disk takes nothing."
-  def sites(module, info, sites, told \\ []) do
-    # Encoded here, and not where all meet: there it would be copied first.
-    frames = [FrameFile.frame_of(:sites, {module, info, sites}, count: length(sites))]
-    call({:frames, frames ++ Enum.map(told, &FrameFile.frame_of(:meta, &1))})
+  @typedoc "Frames as they are in the file: encoded by who writes them, and not where all meet, where they would be copied first."
+  @type frames :: [iodata]
+
+  @doc "The sites of a module, and META frames that go with them."
+  @spec sites(module, map, [tuple], [map]) :: frames
+  def sites(module, info, sites, told) do
+    [
+      FrameFile.frame_of(:sites, {module, info, sites}, count: length(sites))
+      | Enum.map(told, &FrameFile.frame_of(:meta, &1))
+    ]
+  end
+
+  @doc "Writes frames; returns when they are written, unless the disk takes nothing."
+  @spec put(frames) :: :ok
+  def put(frames), do: frames |> begin() |> written()
+
+  @doc "Has frames written, which they are when `written/1` returns: the caller has something to do meanwhile."
+  @spec begin(frames) :: term
+  def begin(frames), do: :gen_server.send_request(@name, {:frames, frames})
+
+  @doc "See `begin/1`."
+  @spec written(term) :: :ok
+  def written(request) do
+    if :gen_server.receive_response(request, patience()) == :timeout, do: impatient()
+    :ok
   end
 
   @doc "Writes a META frame, or some at once."
-  def write(maps) when is_list(maps), do: call({:frames, Enum.map(maps, &FrameFile.frame_of(:meta, &1))})
+  def write(maps) when is_list(maps), do: maps |> Enum.map(&FrameFile.frame_of(:meta, &1)) |> put()
   def write(map), do: call({:meta, map})
 
   @doc "Writes what the memory of processes is now: `[{index, pid}]` of those not named before, and encoded samples."
@@ -35,11 +55,14 @@ defmodule ElixirScope.Capture.Meta do
   # The recorder may be gone or failing, its disk may take nothing: whoever instruments a module must not suffer from it.
   # What was not waited for is written all the same, as soon as it can be.
   defp call(request) do
-    GenServer.call(@name, request, :persistent_term.get(@patience, @patient_ms))
+    GenServer.call(@name, request, patience())
   catch
-    :exit, {:timeout, _} -> :persistent_term.put(@patience, @impatient_ms)
+    :exit, {:timeout, _} -> impatient()
     :exit, _ -> :ok
   end
+
+  defp patience, do: :persistent_term.get(@patience, @patient_ms)
+  defp impatient, do: :persistent_term.put(@patience, @impatient_ms)
 
   @impl true
   def init({dir, hello}) do
@@ -58,7 +81,7 @@ defmodule ElixirScope.Capture.Meta do
 
   @impl true
   def handle_call({:frames, frames}, _from, state) do
-    written(FrameFile.append(state.file, frames))
+    told(FrameFile.append(state.file, frames))
     {:reply, :ok, state}
   end
 
@@ -69,7 +92,7 @@ defmodule ElixirScope.Capture.Meta do
 
   def handle_call({:samples, fresh, samples}, _from, %{closed: false} = state) do
     if fresh != [], do: append(state.file, :processes, fresh, count: length(fresh))
-    written(FrameFile.write(state.file, :samples, samples, count: length(samples)))
+    told(FrameFile.write(state.file, :samples, samples, count: length(samples)))
     {:reply, :ok, state}
   end
 
@@ -83,9 +106,9 @@ defmodule ElixirScope.Capture.Meta do
   @impl true
   def terminate(_reason, state), do: finish(state)
 
-  defp append(file, type, term, opts), do: written(FrameFile.write_term(file, type, term, opts))
+  defp append(file, type, term, opts), do: told(FrameFile.write_term(file, type, term, opts))
 
-  defp written(result), do: with({:error, reason} <- result, do: FrameFile.complain(reason))
+  defp told(result), do: with({:error, reason} <- result, do: FrameFile.complain(reason))
 
   defp finish(state), do: FrameFile.write_term(state.file, :end, %{events: 0, lost: 0})
 end

@@ -218,11 +218,16 @@ defmodule ElixirScope.Capture.Native do
     :ok
   end
 
-  @doc "Has every drainer `:flush`, or `:close` its file."
+  @doc "Has every drainer `:flush`, or `:close` its file: they have when `answered/1` returns."
+  @spec ask(:flush | :close) :: [term]
   def ask(what) do
     if what == :close, do: close()
-    rings() |> Enum.map(&NativeDrainer.ask(&1.number, what)) |> Enum.each(&NativeDrainer.answered/1)
+    Enum.map(rings(), &NativeDrainer.ask(&1.number, what))
   end
+
+  @doc "See `ask/1`."
+  @spec answered([term]) :: :ok
+  def answered(requests), do: Enum.each(requests, &NativeDrainer.answered/1)
 
   @doc "What instrumented code may record: see `Ingestor.code/1`."
   def code(what) do

@@ -79,7 +79,6 @@ defmodule ElixirScope.Capture.PipelineManager do
     delivered()
     state = retire(state)
     ask(state, :flush)
-    Native.ask(:flush)
     {:reply, :ok, state}
   end
 
@@ -87,7 +86,6 @@ defmodule ElixirScope.Capture.PipelineManager do
     delivered()
     state = retire(state)
     ask(state, :close)
-    Native.ask(:close)
     state = counted(state)
     Meta.close()
     {:reply, :ok, state}
@@ -178,21 +176,29 @@ defmodule ElixirScope.Capture.PipelineManager do
     end
   end
 
+  # Collectors and drainers beside each other: in the end the program waits for them.
   defp ask(state, what) do
-    for {_, {pid, _}} <- state.slots do
-      monitor = Process.monitor(pid)
-      send(pid, {what, self(), monitor})
-      monitor
-    end
-    |> tap(fn _ -> Pacer.wake() end)
-    |> Enum.each(fn monitor ->
-      receive do
-        {^monitor, :ok} -> Process.demonitor(monitor, [:flush])
-        {:DOWN, ^monitor, _, _, _} -> :ok
-      after
-        4_000 -> Process.demonitor(monitor, [:flush])
+    drainers = Native.ask(what)
+
+    collectors =
+      for {_, {pid, _}} <- state.slots do
+        monitor = Process.monitor(pid)
+        send(pid, {what, self(), monitor})
+        monitor
       end
-    end)
+
+    Pacer.wake()
+    Enum.each(collectors, &answered/1)
+    Native.answered(drainers)
+  end
+
+  defp answered(monitor) do
+    receive do
+      {^monitor, :ok} -> Process.demonitor(monitor, [:flush])
+      {:DOWN, ^monitor, _, _, _} -> :ok
+    after
+      4_000 -> Process.demonitor(monitor, [:flush])
+    end
   end
 
   defp watch(state) do

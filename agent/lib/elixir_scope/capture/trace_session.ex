@@ -8,7 +8,8 @@ defmodule ElixirScope.Capture.TraceSession do
 
   @doc "Whether the VM has only the one tracer for a process, and patterns that hold for all tools."
   @spec legacy?() :: boolean
-  def legacy?, do: not (Code.ensure_loaded?(:trace) and function_exported?(:trace, :session_create, 3))
+  # To ask for the module would have the code server look for it in every folder on the path.
+  def legacy?, do: :erlang.system_info(:otp_release) < ~c"27"
 
   @doc "Begins, in place of an earlier session. The tracer is a process, or a module of `erl_tracer`'s functions."
   @spec open(pid | module) :: :ok

@@ -10,6 +10,8 @@ defmodule ElixirScope.Compiler.Cache do
   if there were no cache.
   """
 
+  alias ElixirScope.Once
+
   @block_bits 12
   @block 4096
   @blocks 131_072
@@ -116,17 +118,13 @@ defmodule ElixirScope.Compiler.Cache do
 
   defp claims do
     with nil <- :persistent_term.get(@claims, nil) do
-      :global.trans(
-        {@claims, self()},
-        fn ->
-          with nil <- :persistent_term.get(@claims, nil) do
-            :persistent_term.put(@claims, :atomics.new(@blocks + 1, []))
-            :persistent_term.get(@claims)
-          end
-        end,
-        [node()]
-      )
+      Once.run(__MODULE__, &create_claims/0)
+      :persistent_term.get(@claims)
     end
+  end
+
+  defp create_claims do
+    with nil <- :persistent_term.get(@claims, nil), do: :persistent_term.put(@claims, :atomics.new(@blocks + 1, []))
   end
 
   defp read(path) do

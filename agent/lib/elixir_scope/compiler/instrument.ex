@@ -1,20 +1,17 @@
 defmodule ElixirScope.Compiler.Instrument do
-  @moduledoc "One module: from what was read of its `.beam` to the binary to load and its sites, and announcing these."
+  @moduledoc "One module: from what was read of its `.beam` to the binary to load and its sites, and what announces these."
 
   alias ElixirScope.AST.{Forms, Transformer}
   alias ElixirScope.Boot
-  alias ElixirScope.Capture.Ingestor
+  alias ElixirScope.Capture.{Ingestor, Meta}
   alias ElixirScope.Compiler.Beam
 
-  @doc "Writes the sites of a module into the recording."
-  def announce(%{module: module} = info, sites) do
+  @doc "What is to be written into the recording before a module runs: see `Ingestor.sites/4`."
+  @spec announcement(map, list) :: Meta.frames()
+  def announcement(%{module: module} = info, sites) do
     functions = Enum.count(sites, &match?({_, :function, _, _, _, _, _}, &1))
 
-    Ingestor.put_sites(module, info, sites, [
-      %{what: :module, module: module, functions: functions, sites: length(sites)}
-    ])
-
-    :ok
+    Ingestor.sites(module, info, sites, [%{what: :module, module: module, functions: functions, sites: length(sites)}])
   end
 
   @doc "Only transforms and compiles: the binary and what to announce."

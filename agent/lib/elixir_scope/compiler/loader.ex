@@ -4,7 +4,7 @@ defmodule ElixirScope.Compiler.Loader do
   as OTP's `cover` does. Nothing on disk changes.
   """
 
-  alias ElixirScope.Capture.{Ingestor, Native}
+  alias ElixirScope.Capture.{Ingestor, Meta, Native}
   alias ElixirScope.Compiler.{Beam, Cache, Instrument, Packaged, Selection}
   alias ElixirScope.Plan
 
@@ -73,15 +73,19 @@ defmodule ElixirScope.Compiler.Loader do
     |> Enum.map(fn {:ok, result} -> result end)
   end
 
-  # All at once: each time code is loaded, the VM makes a new table of all functions there are.
+  # All at once: each time code is loaded, the VM makes a new table of all functions there are; each time somebody
+  # writes, a thread of the VM is woken.
   defp loaded(results) do
-    failed = Map.new(Beam.load(for {module, beam, {:load, binary}} <- results, do: {module, beam, binary}))
+    Meta.put(for {_, _, {:load, _, announcement}} <- results, frame <- announcement, do: frame)
+
+    failed =
+      Map.new(Beam.load(for {module, beam, {:load, code, _}} <- results, code != nil, do: {module, beam, code}))
 
     for {module, beam, result} <- results do
       case {result, failed} do
-        {{:load, _}, %{^module => :in_use}} -> {module, beam, {:skip, :old_code_in_use}}
-        {{:load, _}, %{^module => reason}} -> {module, beam, {:skip, reason}}
-        {{:load, _}, _} -> {module, beam, :ok}
+        {{:load, _, _}, %{^module => :in_use}} -> {module, beam, {:skip, :old_code_in_use}}
+        {{:load, _, _}, %{^module => reason}} -> {module, beam, {:skip, reason}}
+        {{:load, _, _}, _} -> {module, beam, :ok}
         _ -> {module, beam, result}
       end
     end
@@ -91,12 +95,11 @@ defmodule ElixirScope.Compiler.Loader do
     with {:ok, original} <- read(module, beam),
          nil <- Beam.announcement(original),
          :ok <- replaceable(module),
-         {:ok, binary, {info, sites}} <- prepare(module, original, kind, plan, cache),
-         :ok <- Instrument.announce(info, sites) do
-      {:load, binary}
+         {:ok, binary, {info, sites}} <- prepare(module, original, kind, plan, cache) do
+      {:load, binary, Instrument.announcement(info, sites)}
     else
       # The compile-time door was here before.
-      {%{} = info, sites} -> Instrument.announce(info, sites)
+      {%{} = info, sites} -> {:load, nil, Instrument.announcement(info, sites)}
       {:error, reason} -> {:skip, reason}
       {:skip, reason} -> {:skip, reason}
     end

@@ -13,7 +13,7 @@ defmodule ElixirScope.Compiler.MemoryDoor do
   and kept until the module is loaded.
   """
 
-  alias ElixirScope.Capture.{Hidden, Native}
+  alias ElixirScope.Capture.{Hidden, Meta, Native}
   alias ElixirScope.Compiler.{Beam, Cache, Instrument, Selection}
 
   @table __MODULE__
@@ -51,7 +51,11 @@ defmodule ElixirScope.Compiler.MemoryDoor do
 
   @doc "Stands for `code:load_binary/3` in `elixir_module`."
   def load_binary(module, location, binary) do
-    :code.load_binary(module, location, instrumented(module, location, binary))
+    {code, announced} = instrumented(module, location, binary)
+    result = :code.load_binary(module, location, code)
+    # Written while it was loaded: nobody has run it yet but an `@on_load` of its own.
+    if announced, do: Meta.written(announced)
+    result
   end
 
   defp instrumented(module, location, binary) when location in ["", ~c""] do
@@ -61,19 +65,17 @@ defmodule ElixirScope.Compiler.MemoryDoor do
          plan when plan != nil <- wanted(module),
          {original, source, read} = original(module, binary),
          false <- Path.basename(source) == "mix.exs",
-         {:ok, instrumented, {info, sites}} <- prepare(original, source, read, plan),
-         :ok <- Instrument.announce(Instrument.dated(info), sites) do
-      instrumented
+         {:ok, instrumented, {info, sites}} <- prepare(original, source, read, plan) do
+      {instrumented, info |> Instrument.dated() |> Instrument.announcement(sites) |> Meta.begin()}
     else
-      {:skip, :nothing_selected} -> binary
-      {:skip, reason} -> skipped(module, reason, binary)
-      _ -> binary
+      {:skip, reason} when reason != :nothing_selected -> skipped(module, reason, binary)
+      _ -> {binary, nil}
     end
   catch
     kind, reason -> skipped(module, {kind, reason}, binary)
   end
 
-  defp instrumented(_module, _location, binary), do: binary
+  defp instrumented(_module, _location, binary), do: {binary, nil}
 
   defp recording?, do: :ets.whereis(@table) != :undefined
 
@@ -120,9 +122,9 @@ defmodule ElixirScope.Compiler.MemoryDoor do
   end
 
   defp skipped(module, reason, binary) do
-    ElixirScope.Capture.Ingestor.meta(%{what: :module_skipped, module: module, reason: reason})
-    binary
+    Meta.write(%{what: :module_skipped, module: module, reason: reason})
+    {binary, nil}
   catch
-    _, _ -> binary
+    _, _ -> {binary, nil}
   end
 end
