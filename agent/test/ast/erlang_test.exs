@@ -99,7 +99,7 @@ defmodule ElixirScope.AST.ErlangTest do
         made(L) -> #{g(X) => {X, g(X)} || {ok, X} <- L, X > 1, g(X) < 9}.
         over(M) -> [{K, g(V)} || K := V <- M, V =/= 2, g(K) =/= c].
         both(M) -> #{g(V) => K || K := {ok, V} <- M}.
-        bits(M) -> << <<(g(V))>> || _ := V <- M >>.
+        bits(M) -> {<< <<(g(V))>> || _ := V <- M >>}.
         crossed(M, L) -> #{{K, X} => [g(Y) || Y <- lists:seq(1, X)] || K := _ <- M, X <- L}.
         g(X) -> X.
         """,
