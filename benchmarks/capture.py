@@ -69,11 +69,12 @@ from pathlib import Path
 import pyarrow
 pyarrow.set_cpu_count(1)
 from elixirscope.correlate.correlator import EventCorrelator
-from elixirscope.recording import sealer
+from elixirscope.recording.seal import SEGMENTS
+from elixirscope.recording.sealer import seal
 path = Path(sys.argv[1])
 while True:
-    shutil.rmtree(path / sealer.SEGMENTS, ignore_errors=True)
-    sealer.seal(path, correlate=EventCorrelator)
+    shutil.rmtree(path / SEGMENTS, ignore_errors=True)
+    seal(path, correlate=EventCorrelator)
     print("sealed", flush=True)
 """
 
@@ -114,15 +115,20 @@ def compile_c(source: Path, library: Path) -> bool:
 
 @contextmanager
 def sealing() -> Iterator[None]:
-    """While inside, a sealer works beside us."""
+    """While inside, a sealer works beside us; ends the program if it did not all the while."""
     with tempfile.TemporaryDirectory(prefix="elixirscope-bench-") as folder:
         from generate import generate
 
         path = Path(folder) / "r.scope"
         generate(path, 1_000_000)
-        with subprocess.Popen([sys.executable, "-c", _SEALER, str(path)], stdout=subprocess.DEVNULL) as sealer:
+        with subprocess.Popen([sys.executable, "-c", _SEALER, str(path)], stdout=subprocess.PIPE) as sealer:
+            assert sealer.stdout is not None
             try:
+                if sealer.stdout.readline() != b"sealed\n":
+                    sys.exit("the sealer beside the load does not work")
                 yield
+                if sealer.poll() is not None:
+                    sys.exit("the sealer beside the load has died")
             finally:
                 sealer.kill()
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import elixirscope as library
 from tests.conftest import Run
 
 pytestmark = pytest.mark.beam
@@ -69,3 +70,65 @@ def test_each_step_down_and_up_is_in_the_recording(elixirscope: Run, tmp_path: P
     assert "values of instrumented code, from " in shown
     assert "calls, values and states of instrumented code, from " in shown
     assert "another tool" not in shown
+
+
+# Sends more than may be until messages are not recorded either, and nothing until they are again.
+CHATTY = """\
+defmodule Sink do
+  def loop, do: receive(do: (_ -> loop()))
+end
+sink = spawn(&Sink.loop/0)
+flags = fn ->
+  case :persistent_term.get({ElixirScope.Capture.TraceSession, :session}, :legacy) do
+    {:session, session} -> apply(:trace, :info, [session, self(), :flags])
+    :legacy -> :erlang.trace_info(self(), :flags)
+  end |> elem(1)
+end
+defmodule Round do
+  def until(done?, act) do
+    unless done?.() do
+      act.()
+      until(done?, act)
+    end
+  end
+end
+all = ElixirScope.Capture.Ingestor.code_channel()
+Task.await(Task.async(fn ->
+  text = String.duplicate("a text of some length ", 20)
+  Round.until(fn -> :send not in flags.() end, fn -> for n <- 1..2_000, do: send(sink, {:many, n, text}) end)
+  send(sink, :unheard)
+  spawn(fn -> Process.register(self(), :born_in_silence) end)
+  Round.until(fn -> :send in flags.() end, fn -> receive(after: (1 -> :ok)) end)
+  send(sink, :heard_again)
+  Round.until(fn -> ElixirScope.Capture.Ingestor.code_channel() == all end, fn -> receive(after: (1 -> :ok)) end)
+end), :infinity)
+"""
+CHATTY_PLAN = """\
+default = "off"
+[limits]
+overhead_percent = 1
+step_after_ms = 1
+step_back_ms = 1
+"""
+
+
+# Natively, where the cost of messages is counted.
+def test_the_last_step_leaves_lives_alone_and_is_taken_back(elixirscope: Run, tmp_path: Path) -> None:
+    (tmp_path / "chatty.exs").write_text(CHATTY)
+    (tmp_path / "plan.toml").write_text(CHATTY_PLAN)
+    path = tmp_path / "r.scope"
+    run = elixirscope(
+        *("record", "--engine", "native", "--plan", "plan.toml", "-o", path, "--", "elixir", "chatty.exs"), cwd=tmp_path
+    )
+    assert run.returncode == 0, run.stderr
+    rec = library.open(path)
+    rows = rec.sql("select level, at, until from omissions where kind = 'step' order by at").arrow().to_pylist()
+    assert [row["level"] for row in rows][:3] == ["calls", "messages", "lifecycle"]
+    assert all(row["at"] < row["until"] for row in rows)
+    said = rec.sql("select value from events where kind = 'send'").arrow()["value"].to_pylist()
+    assert ":heard_again" in said
+    assert ":unheard" not in said
+    # A life that began then, from its birth to its end.
+    (born,) = rec.sql("select start, \"end\" from processes where name = ':born_in_silence'").arrow().to_pylist()
+    (silence,) = [row for row in rows if row["level"] == "lifecycle"][:1]
+    assert silence["at"] < born["start"] < born["end"] < silence["until"]

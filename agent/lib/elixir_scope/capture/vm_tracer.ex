@@ -75,12 +75,14 @@ defmodule ElixirScope.Capture.VMTracer do
   @spec messages(pid, boolean) :: :ok
   def messages(collector, on?) do
     tracer = Native.tracer() || collector
-    flags = Enum.filter(flags(Plan.current()), &(&1 in [:send, :receive, :running]))
+    {flags, lives} = Enum.split_with(flags(Plan.current()), &(&1 in [:send, :receive, :running]))
 
     # To ask for nothing in addition would end the tracing of new processes.
     for pid <- [:new_processes | Process.list()], flags != [], TraceSession.ours?(pid, tracer) do
       try do
         if on?, do: TraceSession.trace(pid, flags, tracer), else: TraceSession.stop(pid, flags)
+        # And so does asking for less.
+        if pid == :new_processes and not on? and lives != [], do: TraceSession.trace(pid, lives, tracer)
       rescue
         # It has ended.
         ArgumentError -> :ok
