@@ -121,7 +121,7 @@ defmodule ElixirScope.Boot do
 
     with :ok <- fitting(agent.build),
          {:ok, plan} <- Plan.load(Path.join(dir, "plan.terms")),
-         :ok <- if(Plan.lives_only?(plan), do: :ok, else: load(agent, &belongs?(&1, @events))),
+         :ok <- load(agent, &belongs?(&1, needed(plan))),
          :ok <- writable(raw),
          :ok <- start_application(raw, plan, agent, library) do
       hooks.(plan) |> Hooks.report()
@@ -140,9 +140,9 @@ defmodule ElixirScope.Boot do
       else: Once.run(__MODULE__, fn -> load(agent(), &belongs?(&1, @transforming)) end)
   end
 
-  @doc "Loads what recording code takes."
-  @spec code() :: :ok
-  def code, do: load(agent(), &belongs?(&1, @code))
+  defp needed(plan) do
+    if(Plan.lives_only?(plan), do: [], else: @events) ++ if(Plan.records_code?(plan), do: @code, else: [])
+  end
 
   defp belongs?(module, names), do: String.starts_with?(Atom.to_string(module), names)
 

@@ -41,7 +41,6 @@ defmodule ElixirScope.Compiler.Hooks do
   @spec late(Plan.t()) :: [{module, term}]
   def late(plan) do
     if Plan.records_code?(plan) do
-      Boot.code()
       # Before it is needed: then the program waits.
       Cache.opened(plan)
       MemoryDoor.open()
