@@ -2,7 +2,7 @@ defmodule ElixirScope.Native.EngineTest do
   # The pipeline is one for the VM.
   use ExUnit.Case, async: false
   import ElixirScope.Test.Eventually
-  alias ElixirScope.Capture.{Ingestor, InstrumentationRuntime, Native, NativeRuntime, PipelineManager}
+  alias ElixirScope.Capture.{Ingestor, InstrumentationRuntime, Native, NativeRuntime, PipelineManager, TestEvents}
   alias ElixirScope.Test.{NativeLibrary, Pipeline, RawFiles, Terms}
 
   with {:error, reason} <- NativeLibrary.load(), do: @moduletag(skip: reason)
@@ -77,6 +77,18 @@ defmodule ElixirScope.Native.EngineTest do
                  do: n
                )
     end
+  end
+
+  # Others are marked as secret by tests here, and stay so.
+  @own_site 4_711
+
+  test "what a test run is told with is known to C before the first test", %{tmp_dir: dir} do
+    start(dir, "redact => \#{keys => [<<\"password\">>]}")
+    by_c? = fn module -> is_integer(NativeRuntime.enter(@own_site, {struct(module)})) end
+    refute by_c?.(ExUnit.Test) or by_c?.(ExUnit.TestModule)
+    TestEvents.notify({:suite_started, %{}})
+    assert eventually(fn -> by_c?.(ExUnit.Test) and by_c?.(ExUnit.TestModule) end)
+    refute by_c?.(URI)
   end
 
   test "it records what the portable engine records", %{tmp_dir: dir} do

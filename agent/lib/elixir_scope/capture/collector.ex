@@ -90,12 +90,16 @@ defmodule ElixirScope.Capture.Collector do
   @doc "Tells the VM's tracer whose traffic is not recorded."
   def serving(pid, pids), do: send(pid, {:serving, pids})
 
+  @doc "Has a collector find out what structs hide that will come, before they do: C leaves to it what it has not met."
+  def structs(pid, modules), do: send(pid, {:structs, modules})
+
   defp loop(state) do
     receive do
       {:"$es", _, _, _, _, _} = event -> take(state, event)
       {:flush, from, ref} -> %{state | rested_at: nil} |> flush() |> answer(from, ref) |> loop()
       {:close, from, ref} -> state |> close() |> answer(from, ref) |> loop()
       {:depth, depth} -> loop(%{state | depth: depth})
+      {:structs, modules} -> state |> tap(&Redaction.learn(modules, &1.secrets)) |> loop()
       {:serving, pids} -> loop(%{state | plumbing: Plumbing.serving(state.plumbing, pids)})
       {:EXIT, parent, reason} when parent == state.parent -> stop(state, reason)
       trace when is_tuple(trace) and elem(trace, 0) == :trace_ts -> state |> look() |> add_trace(trace) |> loop()

@@ -177,6 +177,11 @@ defmodule ElixirScope.Capture.Redaction do
     end
   end
 
+  @doc "Finds out, in a collector, what structs of these modules hide."
+  @spec learn([module], rules) :: :ok
+  def learn(_modules, nil), do: :ok
+  def learn(modules, rules), do: Enum.each(modules, &hide(%{}, &1, rules))
+
   defp struct?(_module, %{modules: []}), do: false
 
   defp struct?(module, %{modules: patterns} = rules) do

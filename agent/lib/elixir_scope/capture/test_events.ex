@@ -5,12 +5,17 @@ defmodule ElixirScope.Capture.TestEvents do
 
   use ElixirScope.Capture.Event
   import ElixirScope.Capture.Ingestor, only: [channel: 1]
-  alias ElixirScope.Capture.{Ingestor, Redaction, Value}
+  alias ElixirScope.Capture.{Collector, Ingestor, Redaction, Value, VMTracer}
   alias ElixirScope.Plan
 
   @unknown "a failure whose message cannot be formatted"
 
   @doc "What `ExUnit.EventManager` was told. Anything but tests is ignored."
+  def notify({:suite_started, _}) do
+    # They are in most of the messages of a test run, 14 for each test.
+    with pid when pid != nil <- VMTracer.collector(), do: Collector.structs(pid, [ExUnit.Test, ExUnit.TestModule])
+  end
+
   def notify({:test_started, test}), do: emit(@test_start, describe(test))
   def notify({:test_finished, test}), do: emit(@test_end, Map.merge(describe(test), result(test)))
   def notify(_), do: :ok
