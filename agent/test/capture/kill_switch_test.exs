@@ -45,6 +45,22 @@ defmodule ElixirScope.Capture.KillSwitchTest do
       assert steps(looks) == []
     end
 
+    test "where there is no time for steps lives alone are left, and calm leads up again" do
+      {switch, {:lifecycle, "too many"}} = KillSwitch.fall(KillSwitch.new(@limits), 0, "too many")
+      assert {switch, :stay} = KillSwitch.fall(switch, 100, "too many")
+
+      up =
+        for now <- 200..20_000//100, reduce: {switch, []} do
+          {switch, steps} ->
+            case KillSwitch.look(switch, now, @quiet) do
+              {switch, :stay} -> {switch, steps}
+              {switch, {step, _}} -> {switch, [{now, step} | steps]}
+            end
+        end
+
+      assert {%{step: :values}, [{15_200, :values}, {10_200, :calls}, {5_200, :messages}]} = up
+    end
+
     test "calm leads up again; what is neither leads nowhere" do
       down = every(0..2_000//250, %{overhead_percent: 100})
       between = every(2_250..60_000//250, %{overhead_percent: 15})

@@ -36,6 +36,15 @@ defmodule ElixirScope.Capture.KillSwitch do
     end
   end
 
+  @doc "Goes to the last step at once, as `look/3` tells of steps: where there is no time for those between."
+  @spec fall(t, integer, binary) :: {t, :stay | {step, binary}}
+  def fall(%{step: :lifecycle} = switch, _now, _reason), do: {%{switch | over: nil, calm: nil}, :stay}
+
+  def fall(switch, now, reason) do
+    back_ms = if switch.rose, do: min(2 * switch.back_ms, @longest_ms), else: switch.back_ms
+    {%{switch | step: :lifecycle, over: now, calm: nil, rose: false, back_ms: back_ms}, {:lifecycle, reason}}
+  end
+
   @doc "The share of the processors' time, in percent, that `spent_ns` are of `passed_ms`."
   @spec overhead_percent(number, integer, pos_integer) :: float
   def overhead_percent(spent_ns, passed_ms, processors), do: spent_ns / (max(passed_ms, 1) * 10_000 * processors)

@@ -52,7 +52,6 @@ defmodule ElixirScope.Capture.PipelineManager do
        slots: %{},
        retired: [],
        limited: false,
-       muted: false,
        switch: KillSwitch.new(plan.limits),
        # What an event of the portable engine costs here, in ns.
        cost: Ingestor.cost_ns(),
@@ -212,11 +211,18 @@ defmodule ElixirScope.Capture.PipelineManager do
       limit(:code, over, "the agent held #{div(all, 1024)} kB of #{div(limits.memory_bytes, 1024)} allowed")
     end
 
-    state |> Map.put(:limited, over) |> step(all) |> mute(used[:vm])
+    state |> Map.put(:limited, over) |> step(all, used[:vm])
   end
 
   defp limit(of, on?, reason),
     do: Meta.write(%{what: :limit, of: of, on: on?, reason: reason, unix_ns: :erlang.system_time(:nanosecond)})
+
+  # The VM traces on, however many messages wait: there is no refusing them, only asking for less, and at once.
+  defp step(state, all, waiting) do
+    if waiting > 4 * state.plan.limits.memory_bytes,
+      do: taken(state, KillSwitch.fall(state.switch, now(), "more messages were sent than the agent could take")),
+      else: step(state, all)
+  end
 
   defp step(%{looked: {before, spent_before}} = state, memory) do
     spent = spent(state)
@@ -224,14 +230,16 @@ defmodule ElixirScope.Capture.PipelineManager do
     # A restarted collector counts anew.
     overhead = KillSwitch.overhead_percent(max(spent - spent_before, 0), now - before, System.schedulers_online())
 
-    {switch, decided} = KillSwitch.look(state.switch, now, %{memory_bytes: memory, overhead_percent: overhead})
+    state = taken(state, KillSwitch.look(state.switch, now, %{memory_bytes: memory, overhead_percent: overhead}))
+    limited(%{state | looked: {now, spent}}, CallLimit.look(state.calls, ns(), spent))
+  end
 
-    with {step, reason} <- decided do
-      stepped(state.switch.step, step, reason)
-      if step == :lifecycle != (state.switch.step == :lifecycle), do: messages(state, step != :lifecycle)
-    end
+  defp taken(state, {switch, :stay}), do: %{state | switch: switch}
 
-    limited(%{state | switch: switch, looked: {now, spent}}, CallLimit.look(state.calls, ns(), spent))
+  defp taken(state, {switch, {step, reason}}) do
+    stepped(state.switch.step, step, reason)
+    if step == :lifecycle != (state.switch.step == :lifecycle), do: messages(state, step != :lifecycle)
+    %{state | switch: switch}
   end
 
   defp stepped(from, to, reason) do
@@ -281,20 +289,9 @@ defmodule ElixirScope.Capture.PipelineManager do
   defp code(:calls), do: :calls
   defp code(_), do: :nothing
 
-  # Where the tracer was muted for good, it stays so.
-  defp messages(%{muted: false, slots: %{vm: {vm, _}}}, on?), do: VMTracer.messages(vm, on?)
-  defp messages(_state, _on?), do: :ok
+  defp messages(%{slots: %{vm: {vm, _}}}, on?), do: VMTracer.messages(vm, on?)
 
   defp now, do: :erlang.monotonic_time(:millisecond)
-
-  # The VM traces on, however many messages wait: there is no refusing them, only asking for less.
-  defp mute(%{muted: false} = state, used) when used > 4 * state.plan.limits.memory_bytes do
-    state.slots.vm |> elem(0) |> VMTracer.messages(false)
-    limit(:messages, true, "more were sent than the agent could take")
-    %{state | muted: true}
-  end
-
-  defp mute(state, _), do: state
 
   defp memory(pid) do
     case Process.info(pid, :memory) do
