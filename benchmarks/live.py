@@ -1,7 +1,7 @@
 """Following a recording while it is made: what a look costs, and how soon after it happened an event is there.
 
     python benchmarks/live.py [--size 1M] [--processes 1000] [--step 2000] [--seconds 8] [--pairs 24]
-    python benchmarks/live.py --crowd 20k,100k,200k [--seconds 8] [--engine native]
+    python benchmarks/live.py --crowd 20k,100k,200k [--seconds 8]
 
 A program that spawns and sends is recorded by either engine, and followed as the page does that asks for the next
 edition as soon as it has one: alone, and with two other programs beside it that keep all cores busy and give way
@@ -36,19 +36,20 @@ import generate
 import numpy as np
 from crowd import EVENTS, Crowd
 
+from elixirscope import kernels
 from elixirscope.correlate.correlator import EventCorrelator
 from elixirscope.film import Film
+from elixirscope.garbage import settled
 from elixirscope.recording.joiner import Joiner
 from elixirscope.recording.live import Live
-from elixirscope.recording.presence import is_recording
-from elixirscope.web.follower import follow
+from elixirscope.recording.presence import is_recording, recorder_of
+from elixirscope.web.follower import Follower, follow
+from elixirscope.web.showing import Showing
 
 RATE: Final = 20_000
 """Events a second."""
 LOOKS: Final = 40
 STEP_NS: Final = 40_000_000
-SETTLED: Final = 300
-"""Processes after which events of a program that had many before are told of."""
 EVENTS_PER_SCENE: Final = 40
 BURNERS: Final = 2
 START_S: Final = 3.0
@@ -56,12 +57,7 @@ START_S: Final = 3.0
 TURN_S: Final = 0.25
 
 PROGRAM: Final = """
-[seconds | before] = System.argv()
-for count <- before, _ <- 1..div(String.to_integer(count), 100)//1 do
-  for _ <- 1..100, do: spawn(fn -> :ok end)
-  Process.sleep(10)
-end
-ends = System.monotonic_time(:millisecond) + String.to_integer(seconds)
+ends = System.monotonic_time(:millisecond) + String.to_integer(hd(System.argv()))
 {:ok, kept} = Agent.start_link(fn -> 0 end, name: Kept)
 Enum.each(Stream.repeatedly(fn -> :ok end) |> Stream.take_while(fn _ -> System.monotonic_time(:millisecond) < ends end),
   fn _ ->
@@ -121,27 +117,26 @@ def burning(count: int) -> Iterator[None]:
             each.wait()
 
 
-def latency(engine: str, seconds: float, out: Path, burners: int, before: int = 0) -> str:
-    """A line on how soon events of a real program were in an edition, after it had had so many processes."""
+def latency(engine: str, seconds: float, out: Path, burners: int) -> str:
+    """A line on how soon events of a real program were in an edition."""
+    with recorded(PROGRAM, engine, seconds, out), burning(burners):
+        return f"{engine:>12}, {burners} beside: {delays_of(follow(out))}"
+
+
+def delays_of(showing: Showing) -> str:
+    """How soon events were in an edition, of a recording that is followed until it ends."""
     delays = list[float]()
-    told = [str(before)] if before else []
-    with recorded(PROGRAM, engine, seconds, out, *told), burning(burners):
-        showing = follow(out)
-        edition, known, counts = showing.head().edition, 0, False
-        while (head := showing.head(edition)).state == "recording":
-            seen, edition, film = time.time_ns(), head.edition, showing.film
-            at = np.asarray(film.table("events").column("at").slice(known).combine_chunks()) + film.info.started_unix_ns
-            if counts:  # what there is at first has waited for the reader to start
-                delays += ((seen - at) / 1e6).tolist()
-            # What comes before there were so many is not asked for, nor what it held up.
-            counts = counts or film.table("processes").num_rows > before + SETTLED
-            known, late = known + len(at), [row.subject for row in film.info.coverage if "too late" in row.reason]
+    edition, known, late = showing.head().edition, 0, list[str]()
+    while (head := showing.head(edition)).state == "recording":
+        seen, edition, film = time.time_ns(), head.edition, showing.film
+        at = np.asarray(film.table("events").column("at").slice(known).combine_chunks()) + film.info.started_unix_ns
+        if known:  # what there is at first has waited for the reader to start
+            delays += ((seen - at) / 1e6).tolist()
+        known, late = known + len(at), [row.subject for row in film.info.coverage if "too late" in row.reason]
     spread = np.percentile(delays, [50, 95, 99, 100])
-    crowd = f" after {before:,} processes" if before else ""
     return (
-        f"{engine:>12}, {burners} beside{crowd}: {len(delays):,} of {known:,} events; half after {spread[0]:.0f} ms, "
-        f"95% after {spread[1]:.0f}, 99% after {spread[2]:.0f}, all after {spread[3]:.0f}; "
-        f"{late[0] if late else 'none'} too late"
+        f"{len(delays):,} events; half after {spread[0]:.0f} ms, 95% after {spread[1]:.0f}, 99% after {spread[2]:.0f}, "
+        f"all after {spread[3]:.0f}; {late[0] if late else 'none'} too late"
     )
 
 
@@ -231,7 +226,8 @@ def crowded(marks: list[int], folder: Path) -> Iterator[str]:
     """Lines on what a look costs when there were so many processes. A program has `RATE` events a second, of processes
     that live a few microseconds, and is looked at as they come: every 40 ms."""
     out = folder / "crowd.scope"
-    crowd, now, at = Crowd(out), [0], 1_000_000
+    # Long ago: by how long files took to be written a reader would tell that its clock is not theirs.
+    crowd, now, at = Crowd(out, started_unix_ns=generate.STARTED), [0], 1_000_000
     live = Live(out, correlate=EventCorrelator, now=lambda: now[0])
 
     def look(requests: int, ns: int) -> tuple[float, float]:
@@ -250,12 +246,56 @@ def crowded(marks: list[int], folder: Path) -> Iterator[str]:
     for mark in marks:
         while crowd.processes < mark:
             look(min(5_000, mark - crowd.processes), 2_500_000_000)
+        settled()  # as who follows does again and again
         looks = [look(RATE * STEP_NS // 10**9 // EVENTS, STEP_NS) for _ in range(5 * LOOKS)]
         ms, shown = (np.array(column) for column in zip(*looks, strict=True))
         yield (
             f"{mark:>12,} processes: look {np.median(ms):6.1f} ms, tables {np.median(shown):6.1f} ms, 99% of both "
             f"{np.percentile(ms + shown, 99):6.1f} ms, at most {(ms + shown).max():6.1f} ms"
         )
+
+
+def crowd_latency(before: int, seconds: float, out: Path) -> str:
+    """A line on how soon events are in an edition, of such a program that had so many processes before. Another
+    program writes them when they happen; the reader knows what was before when it begins to follow."""
+    out.mkdir()
+    told = subprocess.PIPE
+    code = (
+        f"import runpy; runpy.run_path({__file__!r})['write_crowd']({str(out / 'crowd.scope')!r}, {before}, {seconds})"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdin=told, stdout=told, start_new_session=True) as writer:
+        assert writer.stdin is not None
+        assert writer.stdout is not None
+        writer.stdout.readline()
+        live = Live(out / "crowd.scope", correlate=EventCorrelator)
+        while live.refresh():
+            pass
+        recording = live.recording
+        assert recording is not None
+        writer.stdin.close()
+        settled()
+        showing = Showing(Film(recording), "recording")
+        Follower(live, showing).start()
+        line = delays_of(showing)
+    return f"after {before:,} processes: {line}"
+
+
+def write_crowd(path: str, before: int, seconds: float) -> None:
+    """Write what so many processes did long ago; when told to, what others do, when they do it."""
+    length = 1_000_000_000 * before // (RATE // EVENTS)
+    crowd = Crowd(Path(path), started_unix_ns=time.time_ns() - length - 3_600_000_000_000)
+    with recorder_of(crowd.raw):
+        for part in range(-(-before // 5_000)):
+            crowd.play(5_000, length * part * 5_000 // before + 1_000_000, length * (part + 1) * 5_000 // before)
+        print("written", flush=True)
+        sys.stdin.read()
+        ends = time.time() + seconds
+        at = time.time_ns() - crowd.started
+        while time.time() < ends:
+            time.sleep(0.01)
+            now = time.time_ns() - crowd.started
+            crowd.play((now - at) * (RATE // EVENTS) // 1_000_000_000, at, now)
+            at = now
 
 
 def main() -> None:
@@ -273,11 +313,12 @@ def main() -> None:
     print(f"load average: {os.getloadavg()[0]:.1f}")
     with tempfile.TemporaryDirectory() as folder:
         if options.crowd:
+            kernels.load_kept()  # as who follows does before events come
             for line in crowded(options.crowd, Path(folder)):
                 print(line, flush=True)
             if options.seconds:
-                engine, out = options.engine or "native", Path(folder) / "after.scope"
-                print(latency(engine, options.seconds, out, 0, options.crowd[-1]), flush=True)
+                for mark in options.crowd:
+                    print(crowd_latency(mark, options.seconds, Path(folder) / str(mark)), flush=True)
             return
         for engine in (options.engine,) if options.engine else ("native", "portable"):
             for burners in (0, BURNERS) if options.seconds else ():

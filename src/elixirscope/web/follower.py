@@ -13,6 +13,7 @@ from typing import Final
 from elixirscope import kernels
 from elixirscope.errors import ElixirScopeError
 from elixirscope.film import Film, live_correlator
+from elixirscope.garbage import settled
 from elixirscope.recording.live import Live
 from elixirscope.recording.presence import is_recording
 from elixirscope.web.showing import Showing
@@ -36,6 +37,9 @@ MUCH_S: Final = 0.04
 SHARE_BEHIND: Final = 30
 """The pause then, in the same measure."""
 
+SETTLES: Final = 10_000
+"""Processes after which what is known of them is left out of the search for garbage."""
+
 _LATELY: Final = 8  # looks
 
 NICE: Final = 10
@@ -56,6 +60,7 @@ class Follower(threading.Thread):
         self._stop = threading.Event()
         self._keeping = threading.Thread()
         self._cost = 0.0  # of a look lately, in seconds
+        self._settled = 0  # processes
 
     def stop(self) -> None:
         """End soon."""
@@ -82,6 +87,9 @@ class Follower(threading.Thread):
         with kernels.beside():  # else an event would wait for machine code, up to some seconds
             if self._live.refresh() and (recording := self._live.recording) is not None:
                 self._showing.show(Film(recording), "recording")
+                if (processes := recording.rows("processes")) > self._settled + SETTLES:
+                    self._settled = processes
+                    settled()
         if self._live.names_sources and not self._keeping.is_alive():
             self._keeping = threading.Thread(target=self._keep_sources, name="sources", daemon=True)
             self._keeping.start()
