@@ -28,11 +28,17 @@ defmodule ElixirScope.Application do
   @impl true
   def start(_type, _args) do
     case Application.get_env(:elixir_scope, :recording) do
-      # As a dependency of the compile-time door, without a recorder: nothing to do.
-      nil -> Supervisor.start_link([], strategy: :one_for_one)
-      settings -> start_link(settings)
+      %{hello: %{os_pid: ours}} = settings ->
+        # Another VM's come with its environment, which tests of clusters bring to all VMs.
+        if ours == List.to_integer(:os.getpid()), do: start_link(settings), else: nothing()
+
+      # As a dependency of the compile-time door, without a recorder.
+      nil ->
+        nothing()
     end
   end
+
+  defp nothing, do: Supervisor.start_link([], strategy: :one_for_one)
 
   # From here on nothing comes in; the collectors write what they have, and end their files.
   @impl true

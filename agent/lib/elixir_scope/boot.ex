@@ -6,7 +6,7 @@ defmodule ElixirScope.Boot do
   """
 
   alias ElixirScope.Capture.{Native, PipelineManager, VMTracer}
-  alias ElixirScope.Compiler.{Hooks, Loader}
+  alias ElixirScope.Compiler.{Beam, Counterparts, Hooks, Loader, Packaged, Rewrite}
   alias ElixirScope.{Escript, Once, Plan}
 
   @version "0.1.0"
@@ -16,13 +16,15 @@ defmodule ElixirScope.Boot do
   # What nothing needs but a module that is not in the cache.
   @transforming ~w(Elixir.ElixirScope.AST. Elixir.ElixirScope.Compiler.Ahead Elixir.Mix.Tasks.)
   # What nothing needs where no code is recorded.
-  @code ~w(Selection Cache Instrument MemoryDoor) |> Enum.map(&"Elixir.ElixirScope.Compiler.#{&1}")
+  @code ~w(Selection Cache Counterparts Peers Instrument MemoryDoor) |> Enum.map(&"Elixir.ElixirScope.Compiler.#{&1}")
 
   # What nothing needs where only lives of processes are recorded, portably.
   @events ~w(InstrumentationRuntime MemorySampler NativeDrainer NativeRuntime States)
           |> Enum.map(&"Elixir.ElixirScope.Capture.#{&1}")
   # What sets the hooks that Mix waits for.
-  @early [Hooks, ElixirScope.Compiler.Rewrite, ElixirScope.Compiler.Beam, ElixirScope.Compiler.Packaged]
+  @early [Hooks, Rewrite, Beam, Packaged]
+  # What a VM without Elixir may come to need.
+  @beside [Counterparts, Rewrite, Beam, Packaged, ElixirScope.Application]
   # What a release's command does by a VM of its own, which asks the one that runs.
   @messengers [~c"rpc", ~c"remote", ~c"stop", ~c"restart", ~c"pid"]
   @bundle "elixir_scope.bundle"
@@ -32,8 +34,8 @@ defmodule ElixirScope.Boot do
   @starting {__MODULE__, :starting}
 
   @doc """
-  Called by `erl -eval`, and by the boot script of a release before that. Does nothing in a VM without Elixir, without a
-  recording to write to, or that only speaks to another one.
+  Called by `erl -eval`, and by the boot script of a release before that. Does nothing in a VM without a recording to
+  write to, or that only speaks to another one; and records nothing in one without Elixir.
 
   A script is the program, so recording has begun when this returns. Mix, when it has a project, takes a while until
   it runs any of the program's code, and tells us when: the agent starts beside it, and whoever needs it waits in
@@ -46,7 +48,13 @@ defmodule ElixirScope.Boot do
       match?({:ok, _}, :init.get_argument(:escript)) -> Escript.wait_for()
       true -> run()
     end
+  after
+    :persistent_term.put(done(), true)
   end
+
+  @doc "The persistent term that is true when `start/0` has returned."
+  @spec done() :: term
+  def done, do: {__MODULE__, :done}
 
   @doc "Starts recording, now that all is there of the program that can be."
   def run do
@@ -55,7 +63,7 @@ defmodule ElixirScope.Boot do
     cond do
       # Elixir would load this module next.
       not match?({:module, _}, :code.ensure_loaded(:elixir)) ->
-        :ok
+        beside()
 
       # The boot script was here before.
       :erlang.whereis(:elixir_scope_pipeline) != :undefined ->
@@ -73,12 +81,30 @@ defmodule ElixirScope.Boot do
         guarded(fn ->
           with :ok <- begin(List.to_string(dir), agent(), &Hooks.install/1), false <- mix?() do
             Loader.arm()
+            joined()
             VMTracer.arm()
           end
         end)
     end
 
     :ok
+  end
+
+  # What other VMs have instrumented, this one runs as they do.
+  defp joined do
+    if Plan.records_code?(Plan.current()) do
+      Hooks.report(Counterparts.install())
+      Counterparts.arm()
+    end
+  end
+
+  # It may be there to be sent functions. Elixir is missing here, to write an error too.
+  defp beside do
+    load(agent(), &(&1 in @beside))
+    Counterparts.install()
+    :ok
+  catch
+    kind, reason -> :logger.debug(~c"elixirscope: ~p", [{kind, reason}])
   end
 
   @doc "Returns when the agent has started, or could not."
@@ -144,14 +170,23 @@ defmodule ElixirScope.Boot do
     if(Plan.lives_only?(plan), do: [], else: @events) ++ if(Plan.records_code?(plan), do: @code, else: [])
   end
 
+  @doc "Loads what instrumented code calls, where nothing is recorded."
+  @spec runtime() :: :ok
+  def runtime do
+    unless :erlang.module_loaded(ElixirScope.Compiler.Instrument),
+      do: load(agent(), &(not belongs?(&1, @transforming)))
+
+    :ok
+  end
+
   defp belongs?(module, names), do: String.starts_with?(Atom.to_string(module), names)
 
   # The agent's modules, out of one file: for each that is read a thread of the VM is woken, and spins for a while
   # when it has done. `build` names the agent, nil where there is no such file (it was compiled by Mix).
   defp agent do
-    ebin = Path.dirname(:code.which(__MODULE__))
+    ebin = :filename.dirname(:code.which(__MODULE__))
 
-    case :file.read_file(Path.join(ebin, @bundle)) do
+    case :file.read_file(:filename.join(ebin, @bundle)) do
       {:ok, <<length::16, build::binary-size(length), modules::binary>>} ->
         read =
           for <<length::16, name::binary-size(length), bytes::32, binary::binary-size(bytes) <- modules>>,
@@ -173,12 +208,22 @@ defmodule ElixirScope.Boot do
   # be pruned by then. Prepared here, since whoever else needs a module meanwhile, Mix first, would have to wait until
   # the code server has done it.
   defp load(agent, wanted?) do
+    # `for` takes `Enum`, which is not there yet where Elixir is not.
     read =
-      for {module, ebin, binary} <- agent.modules,
-          not :erlang.module_loaded(module) and wanted?.(module),
-          file = Path.join(ebin, "#{module}.beam"),
-          {:ok, binary} <- [if(binary, do: {:ok, binary}, else: File.read(file))],
-          do: {module, String.to_charlist(file), binary}
+      :lists.filtermap(
+        fn {module, ebin, binary} ->
+          file = :filename.join(ebin, :erlang.atom_to_list(module) ++ ~c".beam")
+
+          with false <- :erlang.module_loaded(module),
+               true <- wanted?.(module),
+               {:ok, binary} <- if(binary, do: {:ok, binary}, else: :file.read_file(file)) do
+            {true, {module, file, binary}}
+          else
+            _ -> false
+          end
+        end,
+        agent.modules
+      )
 
     # What another loads just now, or is not there, is found when it is called, or reported then.
     with {:ok, prepared} <- :code.prepare_loading(read), do: :code.finish_loading(prepared)

@@ -47,6 +47,20 @@ defmodule ElixirScope.Compiler.RewriteTest do
     Enum.each(hook, &File.rm!/1)
   end
 
+  def noted(args), do: send(self(), {:called, args})
+
+  test "calls another function before each clause of one" do
+    {module, read, _} = Support.elixir("defmodule Wrapped do\ndef f({x, _}) when x > 0, do: x\ndef f(x), do: x\nend")
+    assert {:ok, forms} = Rewrite.edit(read.forms, [{:before, :f, 1, {__MODULE__, :noted}}])
+    {:ok, binary} = ElixirScope.Compiler.Beam.compile(forms, read)
+    Support.load(module, binary)
+
+    for {given, result} <- [{{1, 2}, 1}, {{0, 2}, {0, 2}}, {:a, :a}] do
+      assert Wrapped.f(given) == result
+      assert_received {:called, [^given]}
+    end
+  end
+
   test "says so when a module has nothing to edit" do
     {_, read, _} = Support.elixir("defmodule Wrapped do\ndef f(), do: 1\nend")
 

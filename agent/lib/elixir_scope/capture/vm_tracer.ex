@@ -113,7 +113,7 @@ defmodule ElixirScope.Capture.VMTracer do
   @spec serving() :: [pid]
   def serving do
     names = [:code_server, :erl_prim_loader, :elixir_code_server, :application_controller]
-    ours = [:elixir_scope_meta, :elixir_scope_pacer, :elixir_scope_pipeline]
+    ours = [:elixir_scope_meta, :elixir_scope_pacer, :elixir_scope_pipeline, :elixir_scope_counterparts]
     pids = for name <- names ++ ours, pid = Process.whereis(name), do: pid
     Enum.uniq(pids ++ List.wrap(:persistent_term.get(@collector, nil)) ++ Ingestor.collectors())
   end

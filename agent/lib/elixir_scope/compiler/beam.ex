@@ -102,6 +102,16 @@ defmodule ElixirScope.Compiler.Beam do
     with true <- :code.soft_purge(module) || {:error, :in_use}, do: :code.load_binary(module, path, binary)
   end
 
+  @doc "As `:code.load_binary/3`, of a module that is a part of OTP."
+  @spec unstuck(module, charlist, binary) :: {:module, module} | {:error, term}
+  def unstuck(module, path, binary) do
+    sticky? = :code.is_sticky(module)
+    if sticky?, do: :code.unstick_mod(module)
+    loaded = :code.load_binary(module, path, binary)
+    if sticky?, do: :code.stick_mod(module)
+    loaded
+  end
+
   @sites ~c"EScS"
   # What makes up the code; everything else says something about it.
   @code [~c"AtU8", ~c"Atom", ~c"Code", ~c"StrT", ~c"ImpT", ~c"ExpT", ~c"FunT", ~c"LitT", ~c"LocT", ~c"Line", ~c"Type"]

@@ -83,19 +83,34 @@ defmodule ElixirScope.Compiler.Cache do
   def fetch(nil, _original, _how, make), do: make.(nil)
 
   def fetch(cache, original, how, make) do
-    <<number::32, whose::60, _::bitstring>> =
-      key = :erlang.md5([cache.context, :erlang.md5(original), :erlang.term_to_binary(how)])
+    {key, block, whose} = key(cache, original, how)
 
-    block = rem(number, @blocks)
-
-    if claim(block, whose + 1) do
-      path = Path.join(cache.dir, :binary.encode_hex(key))
+    if claim(block, whose) do
+      path = path(cache, key)
       entry = with :none <- read(path), do: make(path, block, make)
-      if all_claimed?(entry, block, whose + 1), do: entry, else: make.(nil)
+      if all_claimed?(entry, block, whose), do: entry, else: make.(nil)
     else
       make.(nil)
     end
   end
+
+  @doc "The file that `fetch/4` has its answer from, and other VMs find it in; nil where it was made for this VM alone."
+  @spec kept(t, iodata, term) :: Path.t() | nil
+  def kept(nil, _original, _how), do: nil
+
+  def kept(cache, original, how) do
+    {key, block, whose} = key(cache, original, how)
+    if :atomics.get(claims(), block + 1) == whose, do: path(cache, key)
+  end
+
+  defp key(cache, original, how) do
+    <<number::32, whose::60, _::bitstring>> =
+      key = :erlang.md5([cache.context, :erlang.md5(original), :erlang.term_to_binary(how)])
+
+    {key, rem(number, @blocks), whose + 1}
+  end
+
+  defp path(cache, key), do: Path.join(cache.dir, :binary.encode_hex(key))
 
   defp make(path, block, make) do
     counter = :atomics.new(1, [])
@@ -127,7 +142,9 @@ defmodule ElixirScope.Compiler.Cache do
     with nil <- :persistent_term.get(@claims, nil), do: :persistent_term.put(@claims, :atomics.new(@blocks + 1, []))
   end
 
-  defp read(path) do
+  @doc "What a file holds; `:none` when that is nothing good."
+  @spec read(Path.t()) :: entry | :none
+  def read(path) do
     with {:ok, <<sum::binary-size(16), content::binary>>} <- File.read(path),
          ^sum <- :erlang.md5(content) do
       # So that what is used is not what is removed: one time in eight is enough to tell.

@@ -8,13 +8,14 @@ defmodule ElixirScope.Compiler.Hooks do
   | `ExUnit.EventManager.notify/2` | starts, ends and results of tests are events |
   | `System.halt/1` | nothing recorded is lost by it (`System.stop/1` stops applications in order, ours last) |
   | `elixir_module` loads a module that is in memory only | test files and scripts are instrumented |
+  | `:peer` starts a VM | it is used when the agent is ready there |
 
   A hook that cannot be set costs a part of the recording (it is reported as missing coverage), never the program.
   """
 
   alias ElixirScope.Boot
   alias ElixirScope.Capture.{Ingestor, PipelineManager, TestEvents, VMTracer}
-  alias ElixirScope.Compiler.{Cache, Loader, MemoryDoor, Rewrite}
+  alias ElixirScope.Compiler.{Cache, Counterparts, Loader, MemoryDoor, Peers, Rewrite}
   alias ElixirScope.Plan
 
   # These two wait for the agent.
@@ -44,7 +45,7 @@ defmodule ElixirScope.Compiler.Hooks do
       # Before it is needed: then the program waits.
       Cache.opened(plan)
       MemoryDoor.open()
-      set_all(@late ++ @code)
+      set_all(@late ++ @code) ++ Counterparts.prepare() ++ Peers.install()
     else
       set_all(@late)
     end

@@ -5,7 +5,7 @@ defmodule ElixirScope.Compiler.Loader do
   """
 
   alias ElixirScope.Capture.{Ingestor, Meta, Native}
-  alias ElixirScope.Compiler.{Beam, Cache, Instrument, Packaged, Selection}
+  alias ElixirScope.Compiler.{Beam, Cache, Counterparts, Instrument, Packaged, Selection}
   alias ElixirScope.Plan
 
   @armed {__MODULE__, :armed}
@@ -76,16 +76,17 @@ defmodule ElixirScope.Compiler.Loader do
   # All at once: each time code is loaded, the VM makes a new table of all functions there are; each time somebody
   # writes, a thread of the VM is woken.
   defp loaded(results) do
-    Meta.put(for {_, _, {:load, _, announcement}} <- results, frame <- announcement, do: frame)
+    Meta.put(for {_, _, {:load, _, announcement, _}} <- results, frame <- announcement, do: frame)
+    Counterparts.register(for {_, _, {:load, _, _, registered}} <- results, registered != nil, do: registered)
 
     failed =
-      Map.new(Beam.load(for {module, beam, {:load, code, _}} <- results, code != nil, do: {module, beam, code}))
+      Map.new(Beam.load(for {module, beam, {:load, code, _, _}} <- results, code != nil, do: {module, beam, code}))
 
     for {module, beam, result} <- results do
       case {result, failed} do
-        {{:load, _, _}, %{^module => :in_use}} -> {module, beam, {:skip, :old_code_in_use}}
-        {{:load, _, _}, %{^module => reason}} -> {module, beam, {:skip, reason}}
-        {{:load, _, _}, _} -> {module, beam, :ok}
+        {{:load, _, _, _}, %{^module => :in_use}} -> {module, beam, {:skip, :old_code_in_use}}
+        {{:load, _, _, _}, %{^module => reason}} -> {module, beam, {:skip, reason}}
+        {{:load, _, _, _}, _} -> {module, beam, :ok}
         _ -> {module, beam, result}
       end
     end
@@ -95,11 +96,14 @@ defmodule ElixirScope.Compiler.Loader do
     with {:ok, original} <- read(module, beam),
          nil <- Beam.announcement(original),
          :ok <- replaceable(module),
-         {:ok, binary, {info, sites}} <- prepare(module, original, kind, plan, cache) do
-      {:load, binary, Instrument.announcement(info, sites)}
+         {:ok, binary, {info, sites}} = entry <- prepare(module, original, kind, plan, cache) do
+      kept = Cache.kept(cache, original, how(kind))
+      made = if kept, do: {:kept, kept}, else: {:entry, entry}
+      registered = {module, beam, :code.module_md5(original), kind, made}
+      {:load, binary, Instrument.announcement(info, sites), registered}
     else
       # The compile-time door was here before.
-      {%{} = info, sites} -> {:load, nil, Instrument.announcement(info, sites)}
+      {%{} = info, sites} -> {:load, nil, Instrument.announcement(info, sites), nil}
       {:error, reason} -> {:skip, reason}
       {:skip, reason} -> {:skip, reason}
     end
@@ -113,7 +117,7 @@ defmodule ElixirScope.Compiler.Loader do
 
   defp prepare(module, original, kind, plan, cache) do
     made =
-      Cache.fetch(cache, original, {kind, Native.runtime()}, fn next_site ->
+      Cache.fetch(cache, original, how(kind), fn next_site ->
         with {:ok, read} <- Beam.read(original) do
           Instrument.prepare(read, plan, opts(module, kind) ++ if(next_site, do: [next_site: next_site], else: []))
         else
@@ -124,6 +128,8 @@ defmodule ElixirScope.Compiler.Loader do
     # The source may be another by now, or in another place.
     with {:ok, binary, {info, sites}} <- made, do: {:ok, binary, {Instrument.dated(info), sites}}
   end
+
+  defp how(kind), do: {kind, Native.runtime()}
 
   defp opts(module, :stdlib) when module in @stdlib, do: [kind: :dependency, level: fn _, _ -> :state end]
   defp opts(_module, kind), do: [kind: kind]

@@ -12,6 +12,7 @@ defmodule ElixirScope.Compiler.Rewrite do
 
   @type edit ::
           {:wrap, name :: atom, arity, {module, atom}}
+          | {:before, name :: atom, arity, {module, atom}}
           | {:redirect, from :: {module, atom, arity}, to :: {module, atom}}
 
   @doc """
@@ -19,6 +20,7 @@ defmodule ElixirScope.Compiler.Rewrite do
 
   - `{:wrap, name, arity, {m, f}}`: calls of the function become `m.f(arguments, original)`, where `original` is a
     fun that takes the list of arguments
+  - `{:before, name, arity, {m, f}}`: `m.f(arguments)` is called before each call of the function
   - `{:redirect, {m1, f1, arity}, {m2, f2}}`: calls of the one function by the module go to the other
 
   A path is that of the module's file. Functions that this version of a module does not have are ignored when at least
@@ -31,8 +33,9 @@ defmodule ElixirScope.Compiler.Rewrite do
     failed ++ Beam.load(for {module, beam, {:ok, binary}} <- made, do: {module, beam, binary})
   end
 
-  # Compiling takes a good part of the start of a small test run, and the result is always the same.
-  defp edited(module, beam, edits) do
+  @doc "What `load/1` loads. Kept: compiling takes a good part of the start of a small test run, for always the same."
+  @spec edited(module, charlist, [edit]) :: {:ok, binary} | {:error, term}
+  def edited(module, beam, edits) do
     with {:ok, original} <- Packaged.read(module, beam),
          cached = cached(module, original, edits),
          {:error, _} <- :file.read_file(cached),
@@ -82,7 +85,23 @@ defmodule ElixirScope.Compiler.Rewrite do
     end)
   end
 
+  defp apply_edit({:before, name, arity, before}, forms) do
+    for form <- forms do
+      with {:function, anno, ^name, ^arity, clauses} <- form,
+           do: {:function, anno, name, arity, for(clause <- clauses, do: preceded(clause, before))}
+    end
+  end
+
   defp apply_edit({:redirect, from, to}, forms), do: Forms.redirect(forms, from, to)
+
+  # Each argument gets a name besides its pattern.
+  defp preceded({:clause, anno, patterns, guards, body}, {module, function}) do
+    variables = for i <- 1..length(patterns)//1, do: {:var, 0, :"Argument#{i}"}
+    patterns = for {pattern, variable} <- Enum.zip(patterns, variables), do: {:match, 0, pattern, variable}
+    list = List.foldr(variables, {nil, 0}, &{:cons, 0, &1, &2})
+    call = {:call, 0, {:remote, 0, {:atom, 0, module}, {:atom, 0, function}}, [list]}
+    {:clause, anno, patterns, guards, [call | body]}
+  end
 
   defp wrapping(name, arity, original, {module, function}) do
     variables = for i <- 1..arity//1, do: {:var, 0, :"Argument#{i}"}
