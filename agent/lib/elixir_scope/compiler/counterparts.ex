@@ -49,7 +49,7 @@ defmodule ElixirScope.Compiler.Counterparts do
   @doc "Keeps what `install/0` will load, where there is no Elixir to make it. Returns what could not be edited."
   @spec prepare() :: [{module, term}]
   def prepare do
-    with {:ok, _} <- edited(), do: [], else: ({:error, reason} -> [{:error_handler, reason}])
+    with {:ok, _} <- edited(), do: [], else: ({:error, reason} -> missing(reason))
   end
 
   @doc "Has `error_handler` ask here. Returns what could not be edited."
@@ -62,9 +62,13 @@ defmodule ElixirScope.Compiler.Counterparts do
          {:module, _} <- Beam.unstuck(:error_handler, :code.which(:error_handler), binary) do
       []
     else
-      {:error, reason} -> [{:error_handler, reason}]
+      {:error, reason} -> missing(reason)
     end
   end
+
+  # A release is stripped of it; few start peers.
+  defp missing(:no_debug_info), do: []
+  defp missing(reason), do: [{:error_handler, reason}]
 
   defp edited, do: Rewrite.edited(:error_handler, :code.which(:error_handler), @edits)
 

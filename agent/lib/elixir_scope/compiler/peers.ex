@@ -25,6 +25,8 @@ defmodule ElixirScope.Compiler.Peers do
     else
       # Before OTP 25.
       :non_existing -> []
+      # A release is stripped of it.
+      {:error, :no_debug_info} -> []
       {:error, reason} -> [{:peer, reason}]
     end
   end
