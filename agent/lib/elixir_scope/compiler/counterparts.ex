@@ -90,6 +90,9 @@ defmodule ElixirScope.Compiler.Counterparts do
   @spec arm() :: :ok
   def arm, do: arm(:erlang.whereis(@name))
 
+  # `error_handler` could not be edited.
+  defp arm(:undefined), do: :ok
+
   # By a process of its own: the caller is the user's, and others wait until all is there.
   defp arm(server) do
     ref = :erlang.monitor(:process, server)
