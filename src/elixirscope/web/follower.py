@@ -87,15 +87,15 @@ class Follower(threading.Thread):
         with kernels.beside():  # else an event would wait for machine code, up to some seconds
             if self._live.refresh() and (recording := self._live.recording) is not None:
                 self._showing.show(Film(recording), "recording")
-                if (processes := recording.rows("processes")) > self._settled + SETTLES:
-                    self._settled = processes
-                    settled()
         if self._live.names_sources and not self._keeping.is_alive():
             self._keeping = threading.Thread(target=self._keep_sources, name="sources", daemon=True)
             self._keeping.start()
         took = time.thread_time() - began
         took -= self._live.aside  # which has its own share of the time
         self._cost += (took - self._cost) / _LATELY
+        if (processes := self._showing.film.recording.rows("processes")) > self._settled + SETTLES:
+            self._settled = processes
+            settled()  # which is no sign of being behind
         much = took > BEHIND_S or self._cost > MUCH_S
         return max(PAUSE_S, SHARE_BEHIND * took if much else SHARE * self._cost)
 
