@@ -1,7 +1,7 @@
 defmodule ElixirScope.Capture.HiddenTest do
-  use ExUnit.Case, async: true
+  use ExUnit.Case
   import ElixirScope.Test.Folder
-  alias ElixirScope.Capture.Hidden
+  alias ElixirScope.Capture.{Hidden, Redaction}
 
   setup :own_folder
 
@@ -54,6 +54,33 @@ defmodule ElixirScope.Capture.HiddenTest do
 
     # Nothing is loaded on behalf of a name.
     assert Hidden.fields(Shy.Unknown) == []
+  end
+
+  test "nothing is shown of one that hides something before its module is loaded", context do
+    compile(context, """
+    defmodule Shy.Later do
+      @derive {Inspect, only: [:name]}
+      defstruct [:name, :hash]
+    end
+
+    defmodule Shy.LaterPlain do
+      defstruct [:name]
+    end
+    """)
+
+    Redaction.create()
+    rules = Redaction.rules(%{redact: %{keys: ["password"], modules: []}})
+    # As a literal in another module makes it.
+    made = %{__struct__: Shy.Later, name: "n", hash: "h"}
+    plain = %{__struct__: Shy.LaterPlain, name: "n"}
+
+    assert {%{__struct__: Shy.Later, name: hidden, hash: hidden}, true} = Redaction.redact(made, 0, rules)
+    assert hidden not in ["n", "h"]
+    assert Redaction.redact(plain, 0, rules) == {plain, false}
+    refute :code.is_loaded(Shy.Later)
+
+    Code.ensure_loaded!(Shy.Later)
+    assert {%{name: "n", hash: ^hidden}, true} = Redaction.redact(made, 0, rules)
   end
 
   test "an implementation written by hand is never run", context do

@@ -32,18 +32,26 @@ defmodule ElixirScope.Capture.Hidden do
     {:erlang, :get_module_info, 2}
   ]
 
-  @doc "The hidden fields of struct module `module`; none when that cannot be told."
-  @spec fields(module) :: [atom]
+  @doc """
+  The hidden fields of struct module `module`; none when that cannot be told.
+
+  `:all` where it hides some and is not loaded yet: a struct can be made without its module, and loading it is the
+  program's business.
+  """
+  @spec fields(module) :: [atom] | :all
   def fields(module) do
     impl = Module.concat(Inspect, module)
 
-    with true <- :code.is_loaded(module) != false,
-         true <- on_disk?(impl, module) or Redaction.noted?({:derived, impl}) do
-      names = for %{field: field} <- module.__info__(:struct) || [], do: field
-      names -- shown(impl, module, names)
-    else
-      _ -> []
+    cond do
+      not (on_disk?(impl, module) or Redaction.noted?({:derived, impl})) -> []
+      :code.is_loaded(module) == false -> :all
+      true -> hidden(impl, module)
     end
+  end
+
+  defp hidden(impl, module) do
+    names = for %{field: field} <- module.__info__(:struct) || [], do: field
+    names -- shown(impl, module, names)
   rescue
     # Of another version of Elixir than those that are known.
     _ -> []

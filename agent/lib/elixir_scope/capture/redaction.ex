@@ -173,6 +173,7 @@ defmodule ElixirScope.Capture.Redaction do
   defp hide(struct, module, rules) do
     case remembered(rules, {:hidden, module}, fn -> Hidden.fields(module) end) do
       [] -> struct
+      :all -> :maps.map(fn key, value -> if key == :__struct__, do: value, else: @redacted end, struct)
       fields -> Enum.reduce(fields, struct, fn f, s -> if is_map_key(s, f), do: %{s | f => @redacted}, else: s end)
     end
   end
@@ -225,15 +226,17 @@ defmodule ElixirScope.Capture.Redaction do
 
   defp remembered(_rules, question, answer) do
     case Process.get(question) do
-      nil ->
-        answer = answer.()
-        Process.put(question, answer)
-        learned(question, answer)
-        answer
-
-      answer ->
-        answer
+      nil -> tap(answer.(), &remember(question, &1))
+      answer -> answer
     end
+  end
+
+  # Until its module is loaded.
+  defp remember(_question, :all), do: :ok
+
+  defp remember(question, answer) do
+    Process.put(question, answer)
+    learned(question, answer)
   end
 
   defp learned({:hidden, module} = question, fields) do
