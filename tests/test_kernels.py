@@ -92,26 +92,32 @@ def _twice(numbers: I64) -> None:
 def test_who_must_answer_soon_does_not_wait_for_a_compiler(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kernels, "ENOUGH_TO_LOAD", 10)
     monkeypatch.setattr(kernels, "ENOUGH_TO_COMPILE", 20)
-    loop = kernel(_running_sum)
-    compiler, asked = kernels._Compiler(), threading.Event()
+    loop, later = kernel(_running_sum), kernel(_twice.plain)
+    compiler, asked, times = kernels._Compiler(), threading.Event(), list[int]()
     monkeypatch.setattr(kernels, "_compiler", compiler)
 
     def compile_elsewhere() -> None:  # as soon as it was seen that nobody waits for it
         assert asked.wait(120)
-        kernel(_running_sum).ready()
+        times.append(len(times))
+        (kernel(_running_sum) if len(times) == 1 else kernel(_twice.plain)).ready()
 
     monkeypatch.setattr(kernels, "_compile_elsewhere", compile_elsewhere)
     with kernels.beside():
         plain = [_asked(loop, bytes(range(10))) for _ in range(3)]
-        assert loop._compiled is None
+        for _ in range(3):
+            later(np.arange(10))
+        assert (loop._compiled, later._compiled) == (None, None)
         assert compiler.is_at(loop)
         asked.set()
         for thread in threading.enumerate():
             if thread.name == "kernels":
                 thread.join(120)
         assert not compiler.is_at(loop)
+        assert not compiler.is_at(later), "one that is asked for while others are compiled is compiled next"
         assert _asked(loop, bytes(range(10))) == plain[0]
-    assert loop._compiled is not None
+        later(np.arange(10))
+    assert None not in (loop._compiled, later._compiled)
+    assert times == [0, 1]
 
 
 def test_what_is_kept_is_loaded_and_not_taken_for_garbage(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:

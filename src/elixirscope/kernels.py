@@ -301,31 +301,38 @@ class _Compiler:
     def __init__(self) -> None:
         self._asked: WeakSet[Kernel[..., Any]] = WeakSet()  # those that are not there yet
         self._lock = Lock()
-        self._tried = False
+        self._running = self._more = False
 
     def is_at(self, wanted: Kernel[..., Any]) -> bool:
         """Whether it was asked for, and is not there yet."""
         return wanted in self._asked
 
     def compile(self, wanted: Kernel[..., Any]) -> None:
-        """Soon, with all others that are known here. Once: what cannot be compiled there stays interpreted."""
+        """Soon, with all others that are known here. What cannot be compiled there stays interpreted."""
         with self._lock:
             self._asked.add(wanted)
-            if self._tried:
+            if self._running:
+                self._more = True  # it may not have been known when that began
                 return
-            self._tried = True
+            self._running = True
         Thread(target=self._run, name="kernels", daemon=True).start()
 
     def _run(self) -> None:
-        _compile_elsewhere()
-        with self._lock:
-            self._asked = WeakSet(each for each in self._asked if not each.is_kept)
+        running = True
+        while running:
+            _compile_elsewhere()
+            with self._lock:
+                self._asked = WeakSet(each for each in self._asked if not each.is_kept)
+                running = self._running = self._more
+                self._more = False
 
 
 def _compile_elsewhere() -> None:
     """Have all kernels that are known here compiled and kept, by a process that gives way to any other."""
     named = ((each.plain.__module__, each.plain.__name__, each) for each in list(_all) if not each.is_kept)
     names = [(module, name) for module, name, each in named if vars(sys.modules[module]).get(name) is each]
+    if not names:
+        return
     call = f"from elixirscope.kernels import compile_named; compile_named({names!r})"
     subprocess.run(
         [sys.executable, "-c", call],

@@ -35,6 +35,7 @@ defmodule Counting do
     step(n)
     if n == 5_000 do
       send(main, :counted)
+      # The ring has room for so many, and nobody empties it.
       if System.get_env("STOP_DRAINERS"), do: Process.sleep(:infinity)
     end
     if rem(n, 40) == 0, do: Process.sleep(1)

@@ -49,15 +49,21 @@ step_back_ms = 1
 """
 
 
-@pytest.mark.parametrize("engine", ["portable", "native"])
-def test_each_step_down_and_up_is_in_the_recording(elixirscope: Run, tmp_path: Path, engine: str) -> None:
-    (tmp_path / "busy.exs").write_text(BUSY)
-    (tmp_path / "plan.toml").write_text(PLAN)
-    path = tmp_path / "r.scope"
+def recorded(elixirscope: Run, folder: Path, engine: str, script: str, plan: str) -> Path:
+    """The recording of a script by a plan."""
+    (folder / "script.exs").write_text(script)
+    (folder / "plan.toml").write_text(plan)
+    path = folder / "r.scope"
     run = elixirscope(
-        *("record", "--engine", engine, "--plan", "plan.toml", "-o", path, "--", "elixir", "busy.exs"), cwd=tmp_path
+        *("record", "--engine", engine, "--plan", "plan.toml", "-o", path, "--", "elixir", "script.exs"), cwd=folder
     )
     assert run.returncode == 0, run.stderr
+    return path
+
+
+@pytest.mark.parametrize("engine", ["portable", "native"])
+def test_each_step_down_and_up_is_in_the_recording(elixirscope: Run, tmp_path: Path, engine: str) -> None:
+    path = recorded(elixirscope, tmp_path, engine, BUSY, PLAN)
     asked = "select kind, level, at, until, reason from omissions where kind = 'step' order by at"
     answer = elixirscope("query", path, asked, "--json")
     rows = json.loads(answer.stdout)
@@ -116,13 +122,7 @@ step_back_ms = 1
 
 @pytest.mark.parametrize("engine", ["portable", "native"])
 def test_the_last_step_leaves_lives_alone_and_is_taken_back(elixirscope: Run, tmp_path: Path, engine: str) -> None:
-    (tmp_path / "chatty.exs").write_text(CHATTY)
-    (tmp_path / "plan.toml").write_text(CHATTY_PLAN)
-    path = tmp_path / "r.scope"
-    run = elixirscope(
-        *("record", "--engine", engine, "--plan", "plan.toml", "-o", path, "--", "elixir", "chatty.exs"), cwd=tmp_path
-    )
-    assert run.returncode == 0, run.stderr
+    path = recorded(elixirscope, tmp_path, engine, CHATTY, CHATTY_PLAN)
     rec = library.open(path)
     rows = rec.sql("select level, at, until from omissions where kind = 'step' order by at").arrow().to_pylist()
     assert "lifecycle" in {row["level"] for row in rows}
