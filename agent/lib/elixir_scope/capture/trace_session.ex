@@ -119,6 +119,13 @@ defmodule ElixirScope.Capture.TraceSession do
     end
   end
 
+  @doc "Replaces the legacy match specification for `:receive`, unless another tool has set its own meanwhile."
+  @spec replace(list, list) :: term
+  def replace(before, spec) do
+    if :erlang.trace_info(:receive, :match_spec) == {:match_spec, before},
+      do: :erlang.trace_pattern(:receive, spec, [])
+  end
+
   @doc "Has the VM say when it has told all that has happened until now: the caller gets `{:trace_delivered, :all, ref}`."
   @spec delivered() :: reference
   def delivered do

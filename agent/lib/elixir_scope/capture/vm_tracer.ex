@@ -9,12 +9,14 @@ defmodule ElixirScope.Capture.VMTracer do
   """
 
   alias ElixirScope.Capture.{Ingestor, Meta, Native, NativeRuntime, TraceSession}
-  alias ElixirScope.{Boot, Plan}
+  alias ElixirScope.{Boot, Once, Plan}
 
   # The processes that lived when tracing began, which are not traced.
   @armed {__MODULE__, :armed}
   @collector {__MODULE__, :collector}
   @taken {__MODULE__, :taken}
+  # The processes that are left to the program.
+  @left {__MODULE__, :left}
   # Sticky OTP code is never rewritten, but its callbacks are never in tail position: they can be traced.
   @supervisor [init: 1, handle_call: 3, handle_cast: 2, handle_info: 2, handle_continue: 2]
 
@@ -151,11 +153,25 @@ defmodule ElixirScope.Capture.VMTracer do
   defp left(pid, tracer) do
     if tracer != nil and TraceSession.legacy?() and TraceSession.ours?(pid, tracer) do
       TraceSession.stop(pid, [:all])
+      told_plainly(pid)
       not_covered("VM events of #{inspect(pid)}", "the program traces this process itself")
     end
   rescue
     # It has ended: the program is told so.
     ArgumentError -> :ok
+  end
+
+  # The pattern that adds the sender holds for whoever traces. Of several at once one comes first, and the others ask again.
+  defp told_plainly(pid) do
+    if pid not in :persistent_term.get(@left, []) do
+      Once.run(:elixir_scope_left, fn ->
+        before = receives()
+        :persistent_term.put(@left, [pid | Enum.filter(:persistent_term.get(@left, []), &Process.alive?/1)])
+        TraceSession.replace(before, receives())
+      end)
+
+      told_plainly(pid)
+    end
   end
 
   defp foreign(:new_processes), do: taken("another tool traces new processes")
@@ -183,8 +199,6 @@ defmodule ElixirScope.Capture.VMTracer do
     event = {:"$es", :_, :_, :_, :_, :_}
     # A module of ours knows them by their receivers.
     sends = if Native.tracer(), do: true, else: [{[:_, event], [], [{:message, false}]}, {[:_, :_], [], []}]
-    # Adds the sender. (Of anything but a single word the VM would make a message of its own, which takes 80 ns.)
-    receives = [{[:_, :"$1", :_], [], [{:message, :"$1"}]}]
     # What they are called with, their whole state, need not be told.
     returns = [{:_, [], [{:message, false}, {:return_trace}]}]
 
@@ -192,11 +206,17 @@ defmodule ElixirScope.Capture.VMTracer do
       not_covered("states of supervisors", "another tool traces supervisor.#{f}/#{a}")
     end
 
-    if :send not in flags or TraceSession.patterns(send: sends, receive: receives) do
+    if :send not in flags or TraceSession.patterns(send: sends, receive: receives()) do
       flags
     else
       not_covered("messages", "another tool has set trace patterns of its own for them")
       flags -- [:send, :receive]
     end
+  end
+
+  # Adds the sender. (Of anything but a single word the VM would make a message of its own, which takes 80 ns.)
+  defp receives do
+    left = for pid <- :persistent_term.get(@left, []), do: {[:_, :_, :_], [{:"=:=", {:self}, pid}], []}
+    left ++ [{[:_, :"$1", :_], [], [{:message, :"$1"}]}]
   end
 end
