@@ -33,6 +33,9 @@ WAITS: Final = 130_000_000
 EVENTS_MOST: Final = 16_000_000
 """Events that are shown live; fewer where the machine has little memory."""
 
+LOOK: Final = SLICE // 4
+"""Events that one look takes, about: what else there is is for the next one, so that none takes long."""
+
 _BYTES: Final = 250  # of memory per event: its rows, and what questions derive from them
 _PART: Final = 4  # of the machine's memory so much may be taken: a quarter
 _MARGIN: Final = 20_000_000
@@ -70,6 +73,7 @@ class Live:
         self._truncated = 0
         self._unfinished = False
         self._kept = 0  # modules whose sources are kept
+        self.behind = False  # whether the last `refresh` took as much as one takes: there may be more
 
     @property
     def waits(self) -> int:
@@ -95,13 +99,14 @@ class Live:
         grown = self._joiner.grow(self.path / "raw", now)
         self.late += grown.late
         self._delay.saw(grown.delay, now)
-        news = False
-        for log in self._joiner.parts_until(2**61 if whole else now - self.waits, SLICE):
+        news = self.behind = False
+        for log in self._joiner.parts_until(2**61 if whole else now - self.waits, SLICE if whole else LOOK):
             if len(log.rows):
                 self._take(log)
                 news = True
-            if self.full() or (news and len(log.rows) >= SLICE // 2 and not whole):
-                break  # what else there is is for the next look, so that none takes long
+            if self.full() or (news and len(log.rows) >= LOOK // 2 and not whole):
+                self.behind = not self.full()
+                break
         if not news and (self._log is None or not self._unfinished):
             return False
         due = whole or self.full() or self._seldom.due

@@ -16,31 +16,15 @@ from elixirscope.film import Film, live_correlator
 from elixirscope.garbage import settled
 from elixirscope.recording.live import Live
 from elixirscope.recording.presence import is_recording
+from elixirscope.web.pace import PAUSE_S, Pace
 from elixirscope.web.showing import Showing
 
-PAUSE_S: Final = 0.03
-"""Between two looks at the raw files, while a page waits for what is new."""
-
 SELDOM_S: Final = 0.2
-"""The same while pages are busy with what they have: so that less is to be done when they ask for more."""
-
-SHARE: Final = 2
-"""A pause is so many times as long as looks lately took of the processor's time, if that is longer: the machine is the
-application's. Waiting for a processor is no work, and makes no pause longer."""
-
-BEHIND_S: Final = 0.15
-"""A look takes longer when more happens than can be followed. Then it is not tried at the application's cost."""
-
-MUCH_S: Final = 0.04
-"""Looks take longer, on average, when following so much would slow the application."""
-
-SHARE_BEHIND: Final = 30
-"""The pause then, in the same measure."""
+"""Between two looks at the raw files while pages are busy with what they have: so that less is to be done when they
+ask for more."""
 
 SETTLES: Final = 10_000
 """Processes after which what is known of them is left out of the search for garbage."""
-
-_LATELY: Final = 8  # looks
 
 NICE: Final = 10
 
@@ -59,7 +43,7 @@ class Follower(threading.Thread):
         self._report = report
         self._stop = threading.Event()
         self._keeping = threading.Thread()
-        self._cost = 0.0  # of a look lately, in seconds
+        self._pace = Pace()
         self._settled = 0  # processes
 
     def stop(self) -> None:
@@ -92,12 +76,10 @@ class Follower(threading.Thread):
             self._keeping.start()
         took = time.thread_time() - began
         took -= self._live.aside  # which has its own share of the time
-        self._cost += (took - self._cost) / _LATELY
         if (processes := self._showing.film.recording.rows("processes")) > self._settled + SETTLES:
             self._settled = processes
             settled()  # which is no sign of being behind
-        much = took > BEHIND_S or self._cost > MUCH_S
-        return max(PAUSE_S, SHARE_BEHIND * took if much else SHARE * self._cost)
+        return self._pace.rest(took, behind=self._live.behind)
 
     def _keep_sources(self) -> None:
         """Many files may take a while, which no event is to wait for."""
