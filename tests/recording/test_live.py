@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from elixirscope.correlate.correlator import EventCorrelator
 from elixirscope.recording import live as live_module
 from elixirscope.recording.format import META_SHARD, FrameType
+from elixirscope.recording.growing import First
 from elixirscope.recording.joiner import Joiner
 from elixirscope.recording.live import WAITS, Live
 from elixirscope.recording.recording import Recording
@@ -311,3 +312,17 @@ def test_no_more_is_taken_into_memory_than_it_bears(tmp_path: Path, monkeypatch:
     names = ["call", "end", "parent", "function", "outcome"]
     calls = every.recording.table("calls").select(names)
     assert calls.to_pydict() == sealed.table("calls").select(names).to_pydict()
+
+
+@given(st.lists(st.integers(), max_size=6), st.lists(st.integers(), max_size=6), st.integers(-8, 8), st.integers(-8, 8))
+def test_what_a_list_held_stays_what_it_was(before: list[int], added: list[int], start: int, end: int) -> None:
+    grown = list(before)
+    first = First(grown)
+    grown += added
+    assert list(first) == before
+    assert first[start:end] == before[start:end]
+    if -len(before) <= start < len(before):
+        assert first[start] == before[start]
+    else:
+        with pytest.raises(IndexError):
+            _ = first[start]

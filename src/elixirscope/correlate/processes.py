@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
@@ -64,7 +64,7 @@ class Pids:
         self._anywhere: dict[tuple[str, str], int] = {}
         self._count = 0
 
-    def add(self, processes: list[ProcessKey]) -> None:
+    def add(self, processes: Sequence[ProcessKey]) -> None:
         """Know those that are new."""
         for number, key in enumerate(processes[self._count :], self._count):
             self._exact[key.vm, bare(key.pid_text)] = number
@@ -125,7 +125,9 @@ def initial_text(module: str, function: str, arity: int) -> str:
     return f"anonymous fn/{arity} in {module}.{closure.group(1)}" if closure else f"{module}.{function}/{arity}"
 
 
-def columns_of(lives: Iterable[Life], processes: list[ProcessKey], lost: Ints, events: Ints) -> dict[str, list[Any]]:
+def columns_of(
+    lives: Iterable[Life], processes: Sequence[ProcessKey], lost: Ints, events: Ints
+) -> dict[str, list[Any]]:
     """What the table of processes has of some of them. `lost`, `events`: of each process how many were dropped, and
     how many there are."""
     lives = list(lives)

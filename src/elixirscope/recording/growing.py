@@ -1,9 +1,39 @@
-"""Rows of whole numbers that come a few at a time."""
+"""What comes a few at a time: rows of whole numbers, and the beginning of a list."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TypeVar, overload
+
 import numpy as np
 import numpy.typing as npt
+
+T = TypeVar("T")
+
+
+class First(Sequence[T]):
+    """What a list holds now, of one that is only ever added to. It is not copied."""
+
+    __slots__ = ("_all", "_count")
+
+    def __init__(self, found: list[T]) -> None:
+        self._all, self._count = found, len(found)
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, at: int) -> T: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> list[T]: ...
+
+    def __getitem__(self, at: int | slice) -> T | list[T]:
+        if isinstance(at, slice):
+            return self._all[slice(*at.indices(self._count))]
+        if not -self._count <= at < self._count:
+            raise IndexError(f"{at} of {self._count}")
+        return self._all[at if at >= 0 else at + self._count]
 
 
 class GrowingRows:

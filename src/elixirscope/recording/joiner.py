@@ -20,6 +20,7 @@ from elixirscope.recording.dedup import Dedup, Found
 from elixirscope.recording.direct import DirectReader
 from elixirscope.recording.format import FORMAT_VERSION
 from elixirscope.recording.frames import fetch_headers, newer_format
+from elixirscope.recording.growing import First
 from elixirscope.recording.log import MEMORY_ROW, Log, Loss, ProcessKey, Rows, Site
 from elixirscope.recording.merge import FAR, Origin, Translation, number_by_appearance, put, ties
 from elixirscope.recording.rawfile import Described, Part, RawFile, read_on, read_raw_file, unread
@@ -287,7 +288,7 @@ class Joiner:
         self._last = int(rows["at"][-1]) if len(rows) else self._last
         return Log(
             rows=rows,
-            processes=list(self._keys),
+            processes=First(self._keys),
             sites=self._sites,
             values=self._dedup.take(rows["value"], found, [part.data for part in parts]),
             losses=list(self._losses(until == _EVER)),

@@ -6,7 +6,7 @@ read together) in its files' headers. Zero is the first event of the recording.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple, overload
@@ -138,7 +138,7 @@ class Log:
     """Everything recorded, in (at, process, sequence) order."""
 
     rows: Rows
-    processes: list[ProcessKey]  # index = process
+    processes: Sequence[ProcessKey]  # index = process
     sites: dict[int, Site]
     values: RawValues = field(default_factory=lambda: RawValues([]))
     losses: list[Loss] = field(default_factory=list)
