@@ -33,6 +33,23 @@ def test_a_supervision_tree() -> None:
     assert seats["pid"] == "#PID<0.102.0>"
 
 
+def test_a_live_view_is_known_by_its_module() -> None:
+    drawn = Drawn("""
+        app             view                                              room
+        starts view running Phoenix.LiveView.Channel
+        |               starts room running Phoenix.Channel.Server
+        |               call Phoenix.LiveView.Lifecycle.mount(1, 2, 3)    |
+        |               call Shop.CartLive.mount(1, 2, 3)                 |
+        |               call Shop.RowLive.mount(1, 2, 3)                  |
+        |               |                                                 call Shop.RoomChannel.join(1, 2, 3)
+        |               |                                                 call Shop.CartLive.mount(1, 2, 3)
+        call Shop.CartLive.mount(1, 2, 3)
+    """)
+    assert [drawn.process(name)["module"] for name in ("view", "room")] == ["Shop.CartLive", "Shop.RoomChannel"]
+    assert [drawn.process(name)["label"] for name in ("view", "room")] == ["CartLive", "RoomChannel"]
+    assert drawn.process("app")["module"] is None  # where a page is made that is sent once
+
+
 def test_a_nested_child_has_the_nearest_supervisor() -> None:
     drawn = Drawn("""
         sup                 checkout                        till

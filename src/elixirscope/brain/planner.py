@@ -13,6 +13,11 @@ from elixirscope.brain.plan import Plan, Rule
 
 # Protocols whose implementations run whenever something is printed or serialised.
 _PRINTING: Final = ("Inspect", "String.Chars", "Jason.Encoder", "Poison.Encoder", "JSON.Encoder")
+# Modules of frameworks in whose processes the program's own modules live, and what their state is.
+_HOSTS: Final = {
+    "Phoenix.LiveView.Channel": "the process of each LiveView: its state holds the assigns",
+    "Phoenix.Channel.Server": "the process of each channel: its state is the socket",
+}
 _CALLBACKS: Final = (".handle_call", ".handle_cast", ".handle_info", ".handle_continue", ".handle_event")
 # A function with more hits than this in one recording says little that its first hits did not.
 MANY_HITS: Final = 20_000
@@ -31,7 +36,7 @@ def make_plan(analysis: Analysis, intent: Intent, budget: float | None = None) -
         default=default,
         reason=reason,
         functions=tuple(functions),
-        modules=tuple(_noise(analysis, default)),
+        modules=(*_noise(analysis, default), *_hosts(analysis, intent, default)),
     )
 
 
@@ -96,3 +101,11 @@ def _noise(analysis: Analysis, default: Level) -> Iterator[Rule]:
             yield Rule(module.name, "off", f"runs whenever {protocol} prints or encodes a value")
         elif "NimbleParsec" in module.behaviours and default != "calls":
             yield Rule(module.name, "calls", "generated parser: many small steps over one binary")
+
+
+def _hosts(analysis: Analysis, intent: Intent, default: Level) -> Iterator[Rule]:
+    if default in ("off", "calls"):
+        return
+    own = {module.name for module in analysis.modules}
+    level: Level = "values" if intent == "full" else "state"
+    yield from (Rule(name, level, reason) for name, reason in _HOSTS.items() if name not in own)

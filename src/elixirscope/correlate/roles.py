@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 
 from elixirscope.correlate.columns import NONE
@@ -11,6 +13,8 @@ from elixirscope.recording.log import Log, Site
 from elixirscope.recording.terms import inspect
 
 _SUPERVISORS = ("DynamicSupervisor", "PartitionSupervisor", "ConsumerSupervisor", ":supervisor")
+# Processes of a framework that live for a module of the program's, and the function that it is asked for first.
+_HOSTS: Final = {"Phoenix.LiveView.Channel": ("mount", 3), "Phoenix.Channel.Server": ("join", 3)}
 _SITE = 0xFFFFFFFF
 
 
@@ -20,6 +24,7 @@ class Roles:
     def __init__(self) -> None:
         self._seen = 0  # of what ran
         self._behaviours: dict[int, int] = {}  # process → the first site that shows a behaviour
+        self._guests: dict[int, int] = {}  # process → the first site that shows whom it lives for
         self._tests: dict[int, int] = {}  # process → the last site that is a test
         self._undescribed = set[int]()  # sites that ran
         self._named: dict[int, str] = {}  # processes that had a name when tracing began
@@ -61,6 +66,8 @@ class Roles:
                     continue
             if site.behaviour and site.callback:
                 self._behaviours[process] = min(number, self._behaviours.get(process, number))
+            if _lives_for(lives.all[process], site):
+                self._guests[process] = min(number, self._guests.get(process, number))
             if site.test:
                 self._tests[process] = max(number, self._tests.get(process, number))
         for process in changed:
@@ -94,11 +101,18 @@ class Roles:
             life.kind, life.module = "supervisor", life.supervising
         else:
             _role(life, None if behaviour is None else log.sites[behaviour])
+            if (guest := self._guests.get(life.process)) is not None:
+                life.module = log.sites[guest].module
 
 
 def _described(log: Log, number: int) -> bool:
     site = log.sites.get(number)
     return site is not None and site.kind != "unknown"
+
+
+def _lives_for(life: Life, site: Site) -> bool:
+    asked = _HOSTS.get(life.initial[0]) if life.initial else None
+    return asked == (site.function, site.arity) and not site.module.startswith("Phoenix.")
 
 
 def _role(life: Life, site: Site | None) -> None:
