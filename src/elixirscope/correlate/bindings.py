@@ -13,7 +13,8 @@ from elixirscope.recording.log import Log
 
 def bindings_table(log: Log, calls: Calls) -> pa.Table:
     """Names and lines come from the site, values stay in the event's tuple."""
-    places = np.flatnonzero((log.column("kind") == Kind.BIND) & (log.column("value") != NONE))
+    places = log.places(Kind.BIND)
+    places = places[log.column("value")[places] != NONE]
     site = log.column("site")[places]
     size = int(site.max(initial=NONE)) + 1
     numbers = np.flatnonzero(np.bincount(site, minlength=size)).tolist()

@@ -36,7 +36,7 @@ class Calls:
     of_event: Ints  # per event of the slice: its frame, or the innermost one open when it happened
     row: Ints  # in the table
     of_events: Ints  # per event of the slice the CALL of its frame, or -1
-    stays: Mask  # the frames that the next slice begins with, its `older`
+    stays: Ints  # the frames that the next slice begins with, its `older`
     older: int = 0
 
     def event_of(self, frames: Ints) -> Ints:
@@ -61,7 +61,7 @@ class Frames:
         returns."""
         older, size = len(self._kept["event"]), len(log.processes)
         kind, site = log.column("kind"), log.column("site")
-        more = int(np.count_nonzero(kind == Kind.CALL))
+        more = int(np.count_nonzero(kind == _CALL))
         self._top, self._ghost = (with_places(each, size) for each in (self._top, self._ghost))
         self._places.know(log, _sites(site), LeftOut(log))
         places = self._places
@@ -100,11 +100,13 @@ class Frames:
             older=older,
         )
 
-    def _keep(self, frames: dict[str, Ints], row: Ints) -> Mask:
+    def _keep(self, frames: dict[str, Ints], row: Ints) -> Ints:
         """Keep what the next slice needs. Gives which frames those are."""
-        stays = np.zeros(len(row), dtype=bool)
-        standing(self._top, self._ghost, frames["parent"], frames["below"], stays)
-        new = np.where(stays, np.cumsum(stays) - 1, NONE)
+        stand = np.zeros(len(row), dtype=bool)
+        standing(self._top, self._ghost, frames["parent"], frames["below"], stand)
+        stays = np.flatnonzero(stand)
+        new = np.full(len(row), NONE)
+        new[stays] = np.arange(len(stays))
         self._kept = {
             name: lookup(new, column[stays]) if name in _LINKS else column[stays] for name, column in frames.items()
         }
@@ -113,6 +115,7 @@ class Frames:
         return stays
 
 
+_CALL: Final = int(Kind.CALL)
 _OF_FRAME: Final = (
     *("event", "process", "name", "site", "parent", "depth", "tail_of", "end_event", "outcome"),
     *("level", "below", "called", "left_at"),

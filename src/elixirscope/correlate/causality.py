@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 
 from elixirscope.correlate.columns import NONE, Ints, with_places
@@ -13,6 +15,8 @@ from elixirscope.correlate.processes import Life
 from elixirscope.recording.derived import previous_events
 from elixirscope.recording.format import Kind
 from elixirscope.recording.log import Log
+
+_SPAWNED: Final = int(Kind.SPAWNED)
 
 
 class Causes:
@@ -45,7 +49,7 @@ class Causes:
 
     def _links(self, log: Log, cause: Ints) -> None:
         for asked, got in ((Kind.LINK, Kind.GETTING_LINKED), (Kind.UNLINK, Kind.GETTING_UNLINKED)):
-            by, of = np.flatnonzero(log.column("kind") == asked), np.flatnonzero(log.column("kind") == got)
+            by, of = log.places(asked), log.places(got)
             if not len(by) and not len(of) and not len(self._asked[asked]):
                 continue
             process, peer = log.column("process"), log.column("peer")
@@ -60,8 +64,8 @@ class Causes:
 
 def _births(log: Log, previous: Ints, lives: list[Life], cause: Ints) -> None:
     """The first event of a spawned process, usually its SPAWNED, comes from the SPAWN."""
-    first = (previous == NONE) | (log.column("kind") == Kind.SPAWNED)
-    for place in np.flatnonzero(first & (cause == NONE)).tolist():
+    first = np.flatnonzero((previous == NONE) | (log.column("kind") == _SPAWNED))
+    for place in first[cause[first] == NONE].tolist():
         life = lives[int(log.column("process")[place])]
         if life.seen_spawning and life.spawn < place + log.first:
             cause[place] = life.spawn
@@ -70,7 +74,7 @@ def _births(log: Log, previous: Ints, lives: list[Life], cause: Ints) -> None:
 def _exit_signals(log: Log, lives: list[Life], links: Links, cause: Ints) -> set[int]:
     """A process that ended, while linked, with the reason of a partner that ended before it."""
     passed: set[int] = set()
-    for place in np.flatnonzero(log.column("kind") == Kind.EXIT).tolist():
+    for place in log.places(Kind.EXIT).tolist():
         event = place + log.first
         life = lives[int(log.column("process")[place])]
         if life.exit != event or life.reason == NONE or life.exit_kind == "normal":

@@ -61,6 +61,12 @@ def _whole(numbers: npt.NDArray[Any]) -> pa.Array:
     return pa.Array.from_buffers(kind, len(numbers), [None, pa.py_buffer(np.ascontiguousarray(numbers))], 0)
 
 
+def _truths(values: Mask) -> pa.Array:
+    """Truth values, as `_whole` has numbers."""
+    bits = pa.py_buffer(np.packbits(values, bitorder="little"))
+    return pa.Array.from_buffers(pa.bool_(), len(values), [None, bits], 0)
+
+
 def each(numbers: npt.NDArray[Any], text: Callable[[int], str | None]) -> pa.Array:
     """`text` of each number (small, from -1 on), called once for each distinct one."""
     codes = np.full(int(numbers.max(initial=NONE)) + 2, NONE, np.int32)
@@ -102,7 +108,7 @@ def _column(values: Any, kind: pa.DataType) -> pa.Array:
     elif pa.types.is_dictionary(kind):
         return pa.array(values, type=pa.string()).dictionary_encode().cast(kind)
     elif isinstance(values, np.ndarray):
-        array = pa.array(values) if values.dtype == bool else _whole(values)
+        array = _truths(values) if values.dtype == bool else _whole(values)
     else:
         return pa.array(values, type=kind)
     if pa.types.is_dictionary(kind) and not pa.types.is_dictionary(array.type):

@@ -37,12 +37,22 @@ def digest(data: Bytes, start: int, end: int) -> int:
 
 
 @kernel
-def _number(keys: I64, slots: I64, codes: I64, firsts: I64) -> int:
+def _mixed(before: int, key: int) -> int:
+    """32 bits of a number, and of as many from before."""
+    both = (((before ^ key & _HALF) + (key >> 32)) & _HALF) * _LEFT
+    return (both ^ both >> 29) & _HALF
+
+
+@kernel
+def _number(left: I64, middle: I64, right: I64, slots: I64, codes: I64, firsts: I64) -> int:
     count, mask = 0, len(slots) - 1
-    for place in range(len(keys)):
-        key = keys[place]
-        slot = ((key & _HALF) + (key >> 32) * _SPREAD) & mask
-        while slots[slot] >= 0 and keys[firsts[slots[slot]]] != key:
+    for place in range(len(left)):
+        one, two, three = left[place], middle[place], right[place]
+        slot = _mixed(_mixed(_mixed(0, one), two), three) & mask
+        while slots[slot] >= 0:
+            first = firsts[slots[slot]]
+            if left[first] == one and middle[first] == two and right[first] == three:
+                break
             slot = (slot + 1) & mask
         if slots[slot] < 0:
             slots[slot] = count
@@ -52,10 +62,13 @@ def _number(keys: I64, slots: I64, codes: I64, firsts: I64) -> int:
     return count
 
 
-def numbered(keys: Ints) -> tuple[Ints, Ints]:
-    """For each key a number, the same for equal ones, in order of first appearance; and where each appears first."""
-    codes, firsts = np.empty(len(keys), np.int64), np.empty(len(keys), np.int64)
-    count = _number(keys, table_for(len(keys)), codes, firsts)
+def numbered(*keys: Ints) -> tuple[Ints, Ints]:
+    """For each key, of one to three parts, a number, the same for equal ones, in order of first appearance; and where
+    each appears first."""
+    size = len(keys[0])
+    codes, firsts = np.empty(size, np.int64), np.empty(size, np.int64)
+    left, middle, right = (keys * 3)[:3]
+    count = _number(left, middle, right, table_for(size), codes, firsts)
     return codes, firsts[:count]
 
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import PurePosixPath
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from elixirscope.correlate.calls import Calls
-from elixirscope.correlate.columns import NONE, Ints, table
+from elixirscope.correlate.columns import NONE, Ints, ints, known, table
 from elixirscope.correlate.reasons import Entry, describe, entries_of, exit_kind, is_error, stack_of
 from elixirscope.correlate.walk import name_of
 from elixirscope.kernels import I32, I64, U8, Bits, kernel
@@ -21,10 +20,10 @@ from elixirscope.recording.terms import Atom, Term
 
 _RERAISE = Callee(":erlang", "raise", 3)
 _RAISE, _CAUGHT, _EXIT = int(Kind.RAISE), int(Kind.CAUGHT), int(Kind.EXIT)
-_CALL, _RETURN, _TAIL, _BIND = int(Kind.CALL), int(Kind.RETURN), int(Kind.TAIL), int(Kind.BIND)
+_BIND: Final = int(Kind.BIND)  # this and all below are what code does
 
 
-@dataclass
+@dataclass(slots=True)
 class Raised:
     """One exception, from the first event that shows it."""
 
@@ -40,11 +39,6 @@ class Raised:
     caught_event: int = NONE
     caught_call: int = NONE  # the frame that caught it
     exit_event: int = NONE
-
-    @cached_property
-    def described(self) -> tuple[str, str]:
-        """Its type and what it says."""
-        return describe(self.class_, self.reason)
 
 
 class _Modules(NamedTuple):
@@ -72,6 +66,9 @@ class Flights:
         self._found: list[Raised] = []
         self._flying: dict[int, Raised] = {}  # process → its latest, until something else happens to it
         self._survived: dict[int, Raised] = {}  # caught by code that is not recorded, as far as we know
+        self._described: dict[
+            tuple[str, int], tuple[str, str]
+        ] = {}  # by class and the reason's identity: type and text
         self.passed_over = set[str]()  # modules in stack traces that were not recorded, as far as was known
 
     def take(self, log: Log, calls: Calls, passed: set[int]) -> None:
@@ -82,13 +79,13 @@ class Flights:
         places = _telling(log, list(flying))
         fields = log.rows.at(places, "event", "at", "kind", "process", "value", "site")
         for call, (event, at, kind, process, value, number) in zip(of_events[places].tolist(), fields, strict=True):
-            if kind in (Kind.CALL, Kind.RETURN, Kind.TAIL, Kind.BIND):
+            if kind <= _BIND:
                 if process in flying:
                     survived[process] = flying.pop(process)
                     survived[process].caught = True
                 continue
             term = log.values.term(value) if value != NONE else None
-            if kind == Kind.RAISE:
+            if kind == _RAISE:
                 class_, reason = _class_and_reason(term)
                 site = log.sites.get(number)
                 again = _resumed(survived.get(process), call, site)
@@ -96,15 +93,15 @@ class Flights:
                     again = Raised(event, at, process, call, class_, reason, value, site)
                     found.append(again)
                 flying[process] = again
-            elif kind == Kind.CAUGHT:
+            elif kind == _CAUGHT:
                 class_, reason = _class_and_reason(term)
-                known = flying.pop(process, None) or _again(survived.pop(process, None), reason)
-                if known is None or known.class_ != class_:
+                thrown = flying.pop(process, None) or _again(survived.pop(process, None), reason)
+                if thrown is None or thrown.class_ != class_:
                     where = _top(modules, term)
-                    known = Raised(event, at, process, call, class_, reason, value, where)
-                    found.append(known)
-                known.caught, known.caught_event, known.caught_call = True, event, call
-                survived[process] = known
+                    thrown = Raised(event, at, process, call, class_, reason, value, where)
+                    found.append(thrown)
+                thrown.caught, thrown.caught_event, thrown.caught_call = True, event, call
+                survived[process] = thrown
             else:
                 shown = Raised(event, at, process, call, "exit", term, value)
                 ended = _exit(modules, flying.pop(process, None), survived.pop(process, None), shown)
@@ -112,20 +109,24 @@ class Flights:
                     ended.exit_event = event
                     if ended.event == event:
                         found.append(ended)
-            for raised in found[-1:]:
-                if isinstance(raised.where, Entry) and raised.event == event and kind == Kind.EXIT:
+            if found and (raised := found[-1]).event == event:
+                if isinstance(raised.where, Entry) and kind == _EXIT:
                     raised.call = _named(log, calls, raised)
-                raised.where = raised.where or _running(log, calls, raised.event)
+                raised.where = raised.where or _running(log, calls, event)
 
     def table(self, log: Log) -> pa.Table:
         """The table, in order of event."""
-        return _table(log, self._found)
+        types = list[tuple[str, str]]()
+        for each in self._found:
+            key = each.class_, id(each.reason)  # of one object, as equal values of a slice are: it is kept
+            if (said := self._described.get(key)) is None:
+                said = self._described[key] = describe(each.class_, each.reason)
+            types.append(said)
+        return _table(log, self._found, types)
 
 
 def _running(log: Log, calls: Calls, event: int) -> Entry | None:
     """The function that was running, for want of a stack trace; where in it is not known."""
-    if event < log.first:
-        return None
     frame = int(calls.of_event[event - log.first])
     site = log.sites.get(int(calls.site[frame])) if frame != NONE else None
     return Entry(*name_of(site), site.file, None) if site is not None else None
@@ -165,8 +166,7 @@ def _tell(kind: U8, process: I32, raised: Bits, places: I64) -> int:
     count = 0
     for place in range(len(kind)):
         what = kind[place]
-        thrown = what in (_RAISE, _CAUGHT, _EXIT)
-        if thrown or (raised[process[place]] and what in (_CALL, _RETURN, _TAIL, _BIND)):
+        if _CAUGHT <= what <= _RAISE or what == _EXIT or (what <= _BIND and raised[process[place]]):
             places[count] = place
             count += 1
             raised[process[place]] = what == _RAISE
@@ -230,14 +230,9 @@ def _top(modules: _Modules, caught: Term) -> Site | Entry | None:
     return None
 
 
-def _table(log: Log, raised: list[Raised]) -> pa.Table:
+def _table(log: Log, raised: list[Raised], types: list[tuple[str, str]]) -> pa.Table:
     files = _files(log)
-    types = [each.described for each in raised]
     places = [_place(each.where, files) for each in raised]
-
-    def known(numbers: list[int]) -> list[int | None]:
-        return [None if number == NONE else number for number in numbers]
-
     return table(
         "exceptions",
         **{"class": [each.class_ for each in raised]},
@@ -251,11 +246,11 @@ def _table(log: Log, raised: list[Raised]) -> pa.Table:
         arity=[place[2] for place in places],
         file=[place[3] for place in places],
         line=[place[4] for place in places],
-        call=known([each.call for each in raised]),
+        call=known(ints(each.call for each in raised)),
         caught=[each.caught and (each.exit_event == NONE or each.caught_event != NONE) for each in raised],
-        caught_event=known([each.caught_event for each in raised]),
-        exit_event=known([each.exit_event for each in raised]),
-        value=known([each.value for each in raised]),
+        caught_event=known(ints(each.caught_event for each in raised)),
+        exit_event=known(ints(each.exit_event for each in raised)),
+        value=known(ints(each.value for each in raised)),
     )
 
 

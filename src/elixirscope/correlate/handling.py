@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from elixirscope.correlate.calls import Calls
 from elixirscope.correlate.columns import NONE, Ints, Mask, known, lookup, patch, with_places
@@ -15,8 +14,6 @@ from elixirscope.kernels import I64, kernel
 from elixirscope.recording.changes import Patch
 from elixirscope.recording.format import Flag
 from elixirscope.recording.log import Log
-
-Entries = npt.NDArray[np.void]
 
 
 class Handled(NamedTuple):
@@ -46,21 +43,26 @@ def callbacks_of(log: Log, calls: Calls) -> Ran:
     return Ran(callbacks, frames, digested(log.values, log.column("value")[calls.event[frames] - log.first]), declared)
 
 
-_ENTRY = np.dtype(
-    [
-        ("message", "<i8"),
-        ("row", "<i8"),
-        ("receive", "<i8"),
-        ("receiver", "<i8"),
-        ("rank", "<i8"),  # so many messages came to the process before
-        ("call", "<i8"),  # the sender's frame
-        ("kind", "<i8"),
-        ("reference", "<i8"),
-        ("body", "<i8"),
-        ("cut", "?"),  # its content was cut to its budget
-    ]
-)
+class _Entries(NamedTuple):
+    """Messages that wait, in order of arrival, in parallel arrays."""
 
+    message: Ints
+    row: Ints
+    receive: Ints
+    receiver: Ints
+    rank: Ints  # so many messages came to the process before
+    call: Ints  # the sender's frame
+    kind: Ints
+    reference: Ints
+    body: Ints
+    cut: Ints  # whether its content was cut to its budget
+
+    def among(self, chosen: Ints) -> _Entries:
+        """Some of them."""
+        return _Entries(*(column[chosen] for column in self))
+
+
+_TRUNCATED: Final = int(Flag.TRUNCATED)
 LONGEST = 20_000
 """A message waits for its callback while no more than so many came to its process after it …"""
 BEFORE = 2_000
@@ -73,7 +75,7 @@ class Mailboxes:
     open frames which they handle."""
 
     def __init__(self) -> None:
-        self._waiting = np.empty(0, _ENTRY)
+        self._waiting = _Entries(*(np.empty(0, np.int64) for _ in _Entries._fields))
         self._counts = np.zeros(0, np.int64)  # messages that came to each process
         self._serves = np.zeros(0, dtype=bool)  # processes in which a callback has run
         self._message = np.empty(0, np.int64)  # of the frames that are open: the message event that each handles …
@@ -92,24 +94,25 @@ class Mailboxes:
         frames = ran.frames
         owner = calls.process[frames]
         entries, came = self._enter(log, messages, calls.event[frames], owner)
-        taken = np.zeros(len(entries), dtype=bool)
+        taken = np.zeros(len(entries.row), dtype=bool)
         patches: list[Patch] = []
         if len(frames):
             found = self._serve(log, calls, ran, entries, came)
-            hit = found != NONE
+            hit = np.flatnonzero(found != NONE)
             entry, frame = found[hit], frames[hit]
             taken[entry] = True
-            handled[frame], asker[frame] = entries["message"][entry], entries["call"][entry]
+            handled[frame], asker[frame] = entries.message[entry], entries.call[entry]
             at = log.column("at")[calls.event[frame] - log.first]
             new_row = messages.row[messages.older] if len(messages.row) > messages.older else np.iinfo(np.int64).max
-            mine = entries["row"][entry] >= new_row
-            place = entries["row"][entry[mine]] - new_row + messages.older
+            row = entries.row[entry]
+            mine, older = np.flatnonzero(row >= new_row), np.flatnonzero(row < new_row)
+            place = row[mine] - new_row + messages.older
             messages.handle_call[place], messages.handled_at[place] = calls.event[frame[mine]], at[mine]
             patches = patch(
                 "messages",
-                entries["row"][entry[~mine]],
-                handle_call=known(calls.event[frame[~mine]]),
-                handled_at=known(at[~mine]),
+                row[older],
+                handle_call=known(calls.event[frame[older]]),
+                handled_at=known(at[older]),
             )
             self._serves[owner] = True
         self._keep(entries, taken)
@@ -123,7 +126,7 @@ class Mailboxes:
         self._message, self._account = message[calls.stays], account[calls.stays]
         return Handled(message, asker, patches)
 
-    def _enter(self, log: Log, messages: Messages, event: Ints, owner: Ints) -> tuple[Entries, Ints]:
+    def _enter(self, log: Log, messages: Messages, event: Ints, owner: Ints) -> tuple[_Entries, Ints]:
         """All that wait or arrive, in order of arrival; and for the callbacks of these events and processes how many
         messages came to the process before."""
         size = len(log.processes)
@@ -133,51 +136,56 @@ class Mailboxes:
             self._serves = np.concatenate([self._serves, more])
         numbers = messages.arrivals
         numbers = numbers[(messages.request[numbers] == NONE) & (messages.answers[numbers] == NONE)]
-        fresh = np.zeros(len(numbers), _ENTRY)
-        fresh["message"], fresh["row"] = messages.event[numbers], messages.row[numbers]
         receive, receiver = messages.receive[numbers], messages.receiver[numbers]
-        fresh["receive"], fresh["receiver"] = receive, receiver
-        fresh["call"] = messages.sender_call[numbers]
-        for name in ("kind", "reference", "body"):
-            fresh[name] = getattr(messages, name)[numbers]
-        fresh["cut"] = log.column("flags")[fresh["receive"] - log.first] & int(Flag.TRUNCATED) != 0
-        came, rank = np.empty(len(event), np.int64), np.empty(len(fresh), np.int64)
+        came, rank = np.empty(len(event), np.int64), np.empty(len(numbers), np.int64)
         _arrivals(event, owner, receive, receiver, self._counts, came, rank)
-        fresh["rank"] = rank
-        return np.concatenate([self._waiting, fresh]), came
+        fresh = _Entries(
+            message=messages.event[numbers],
+            row=messages.row[numbers],
+            receive=receive,
+            receiver=receiver,
+            rank=rank,
+            call=messages.sender_call[numbers],
+            kind=messages.kind[numbers],
+            reference=messages.reference[numbers],
+            body=messages.body[numbers],
+            cut=log.column("flags")[receive - log.first] & _TRUNCATED,
+        )
+        return _Entries(*map(np.concatenate, zip(self._waiting, fresh, strict=True))), came
 
-    def _serve(self, log: Log, calls: Calls, ran: Ran, entries: Entries, came: Ints) -> Ints:
+    def _serve(self, log: Log, calls: Calls, ran: Ran, entries: _Entries, came: Ints) -> Ints:
         """For each callback the entry that it handles, or -1. `came`: messages that came to the process before."""
         frames = ran.frames
         process = calls.process[frames]
         # Where no callback has run, older messages than a few are not waited for.
         since = np.full(len(log.processes), np.iinfo(np.int64).max)
         since[process[::-1]] = np.where(self._serves[process], np.iinfo(np.int64).min, came - BEFORE)[::-1]
-        waiting = np.flatnonzero(entries["rank"] >= since[entries["receiver"]])
+        waiting = np.flatnonzero(entries.rank >= since[entries.receiver])
         places = calls.event[frames] - log.first
         asked = Asked(
             process=process,
             event=calls.event[frames],
             site=calls.site[frames],
             given=ran.given,
-            cut=(log.column("flags")[places] & int(Flag.TRUNCATED)) != 0,
+            cut=(log.column("flags")[places] & _TRUNCATED) != 0,
             oldest=came - LONGEST,
         )
         offered = Offered(
-            process=entries["receiver"][waiting],
-            received=entries["receive"][waiting],
-            rank=entries["rank"][waiting],
-            cut=entries["cut"][waiting],
-            kind=entries["kind"][waiting],
-            reference=entries["reference"][waiting],
-            body=entries["body"][waiting],
+            process=entries.receiver[waiting],
+            received=entries.receive[waiting],
+            rank=entries.rank[waiting],
+            cut=entries.cut[waiting] != 0,
+            kind=entries.kind[waiting],
+            reference=entries.reference[waiting],
+            body=entries.body[waiting],
         )
         return lookup(waiting, serve(ran.callbacks, asked, offered))
 
-    def _keep(self, entries: Entries, taken: Mask) -> None:
-        behind = self._counts[entries["receiver"]] - entries["rank"]
-        stay = ~taken & (behind <= np.where(self._serves[entries["receiver"]], LONGEST, BEFORE))
-        self._waiting = entries[stay]
+    def _keep(self, entries: _Entries, taken: Mask) -> None:
+        left = np.flatnonzero(~taken)
+        receiver, rank = entries.receiver[left], entries.rank[left]
+        stay = self._counts[receiver] - rank <= np.where(self._serves[receiver], LONGEST, BEFORE)
+        self._waiting = entries.among(left[stay])
 
 
 @kernel

@@ -84,9 +84,7 @@ class Links:
             if tie.event < log.first:
                 ended.append(tie)
 
-        concerned = np.zeros(256, dtype=bool)
-        concerned[[*made, *broken, Kind.EXIT]] = True
-        places = np.flatnonzero(concerned[log.column("kind")])
+        places = log.places(*made, *broken, Kind.EXIT)
         for event, at, kind, process, peer in log.rows.at(places, "event", "at", "kind", "process", "peer"):
             if kind == Kind.EXIT:
                 for tie in self.of_process.get(process, ()):

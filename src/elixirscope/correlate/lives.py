@@ -108,11 +108,9 @@ class Lives:
         telling = messages.of_kind("exit", "call", "cast", "system", among=messages.arrivals)
         self._told.know(messages)
         received, heard = messages.receive[telling], 0
-        of_events, concerned = calls.of_events, np.zeros(256, dtype=bool)
-        concerned[[Kind.SPAWN, Kind.SPAWNED, Kind.EXIT, Kind.REGISTER]] = True
-        places = np.flatnonzero(concerned[log.column("kind")])
+        places = log.places(Kind.SPAWN, Kind.SPAWNED, Kind.EXIT, Kind.REGISTER)
         fields = log.rows.at(places, "event", "at", "kind", "process", "peer", "value")
-        for call, (event, at, kind, process, peer, value) in zip(of_events[places].tolist(), fields, strict=True):
+        for call, (event, at, kind, process, peer, value) in zip(calls.of_events[places].tolist(), fields, strict=True):
             if kind == Kind.EXIT:
                 life = self.all[process]
                 self._news.add(process)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -27,25 +27,27 @@ from elixirscope.recording.format import Flag, Kind
 from elixirscope.recording.log import Log
 from elixirscope.recording.terms import inspect
 
-_WAITING = np.dtype(
-    [
-        ("event", "<i8"),
-        ("at", "<i8"),
-        ("row", "<i8"),
-        ("call", "<i8"),  # the sender's frame
-        ("ref", "<i8"),
-        ("value", "<i8"),
-        ("request", "<i8"),
-        ("answers", "<i8"),  # the request to which it is the first reply
-        ("kind", "<i8"),
-        ("tag", "<i8"),
-        ("reference", "<i8"),
-        ("body", "<i8"),
-        ("process", "<i4"),
-        ("peer", "<i4"),
-        ("crowded", "?"),
-    ]
-)
+_NO_RECEIVER: Final = int(Flag.NO_RECEIVER)
+
+
+class _Waiting(NamedTuple):
+    """Sends that may still be received, in parallel arrays."""
+
+    event: Ints
+    at: Ints
+    row: Ints
+    call: Ints  # the sender's frame
+    ref: Ints
+    value: Ints
+    request: Ints
+    answers: Ints  # the request to which it is the first reply
+    kind: Ints
+    tag: Ints
+    reference: Ints
+    body: Ints
+    process: Ints
+    peer: Ints
+    crowded: Ints  # whether it is
 
 
 class Shape(NamedTuple):
@@ -111,9 +113,9 @@ class Seen(NamedTuple):
 
 def looks_of(log: Log) -> Seen:
     """What the sends of a slice look like."""
-    sends = np.flatnonzero(log.column("kind") == Kind.SEND)
+    sends = log.places(Kind.SEND)
     value = log.column("value")[sends]
-    named = (log.column("flags")[sends] & int(Flag.NO_RECEIVER)) != 0
+    named = (log.column("flags")[sends] & _NO_RECEIVER) != 0
     named &= (log.column("peer")[sends] == NONE) & (value != NONE)
     inner, names = dict[int, tuple[int, int]](), dict[int, str]()
     for number in np.flatnonzero(named).tolist():
@@ -129,7 +131,7 @@ class Mail:
     of the last `WAIT` ns, and calls without a reply."""
 
     def __init__(self) -> None:
-        self._waiting = np.empty(0, _WAITING)
+        self._waiting = _Waiting(*(np.empty(0, np.int64) for _ in _Waiting._fields))
         self._subjects: dict[int, bytes] = {}  # of the waiting
         self._tags: dict[str | None, int] = {None: 0}
         self._tag_of: dict[int, int] = {0: 0}  # of each number that `look` gives
@@ -139,29 +141,29 @@ class Mail:
 
     def take(self, log: Log, lossy: Mask, calls: Calls, seen: Seen) -> Messages:
         """The messages of the next slice, of which its frames and what was sent are known already."""
-        kind, first = log.column("kind"), log.first
-        old, older = self._waiting, len(self._waiting)
-        sends, receives = seen.sends, np.flatnonzero(kind == Kind.RECEIVE)
+        first = log.first
+        old, older = self._waiting, len(self._waiting.event)
+        sends, receives = seen.sends, log.places(Kind.RECEIVE)
 
-        def both(name: str, column: npt.NDArray[np.generic]) -> Ints:
-            joined: Ints = np.concatenate([old[name], column]).astype(np.int64)
-            return joined
+        def both(before: Ints, column: npt.NDArray[np.integer]) -> Ints:
+            return np.concatenate([before, column])
 
-        nowhere = (log.column("flags")[sends] & int(Flag.NO_RECEIVER)) != 0
+        nowhere = (log.column("flags")[sends] & _NO_RECEIVER) != 0
         waiting = Sends(
-            process=both("process", log.column("process")[sends]),
-            peer=both("peer", log.column("peer")[sends]),
-            ref=both("ref", log.column("ref")[sends]),
-            at=both("at", log.column("at")[sends]),
+            process=both(old.process, log.column("process")[sends]),
+            peer=both(old.peer, log.column("peer")[sends]),
+            ref=both(old.ref, log.column("ref")[sends]),
+            at=both(old.at, log.column("at")[sends]),
             nowhere=np.concatenate([np.zeros(older, dtype=bool), nowhere]),
-            crowded=np.concatenate([old["crowded"], np.zeros(len(sends), dtype=bool)]),
+            crowded=np.concatenate([old.crowded != 0, np.zeros(len(sends), dtype=bool)]),
         )
         pairs = pair_all(log, waiting, receives, self._strays)
         self._strays = pairs.strays
 
         # Sends and the receives that no send became, in order of event.
-        alone = np.ones(len(receives), dtype=bool)
-        alone[pairs.receive[pairs.receive != NONE]] = False
+        sent = np.zeros(len(receives), dtype=bool)
+        sent[pairs.receive[pairs.receive != NONE]] = True
+        alone = np.flatnonzero(~sent)
         unsent = receives[alone]
         own = np.argsort(np.concatenate([sends, unsent]), kind="stable")
         order = np.concatenate([np.arange(older), own + older])
@@ -172,16 +174,16 @@ class Mail:
 
         nothing = np.full(len(unsent), NONE)
         at, process, peer = log.column("at"), log.column("process"), log.column("peer")
-        which = column(pairs.receive, np.flatnonzero(alone))  # receive
+        which = column(pairs.receive, alone)  # receive
         receive = lookup(receives, which)  # places
         arrivals = np.empty(len(receives), np.int64)
         arrived = np.flatnonzero(which != NONE)
         arrivals[which[arrived]] = arrived
-        send = column(np.concatenate([old["event"], sends + first]), nothing)
+        send = column(both(old.event, sends + first), nothing)
         sender = column(waiting.process, peer[unsent].astype(np.int64))
         addressed = column(waiting.peer, process[unsent].astype(np.int64))
         new_value = log.column("value")
-        value = column(both("value", new_value[sends]), new_value[unsent])
+        value = column(both(old.value, new_value[sends]), new_value[unsent])
         looks = seen.looks
         if len(unsent):
             others = look(log.values, new_value[unsent], {})
@@ -198,21 +200,21 @@ class Mail:
             value=value,
             sent_at=column(waiting.at, nothing),
             received_at=lookup(at, receive),
-            sender_call=column(both("call", sent_by), nothing),
+            sender_call=column(both(old.call, sent_by), nothing),
             reason=column(pairs.reason, np.zeros(len(unsent), np.int64)),
-            kind=np.append(old["kind"], looks.kind),
-            tag=np.append(old["tag"], self._number_tags(log, value[older:], looks.tag, looks.tag_at)),
-            reference=np.append(old["reference"], looks.reference),
-            body=np.append(old["body"], looks.body),
+            kind=both(old.kind, looks.kind),
+            tag=both(old.tag, self._number_tags(log, value[older:], looks.tag, looks.tag_at)),
+            reference=both(old.reference, looks.reference),
+            body=both(old.body, looks.body),
             tags=list(self._tags),
             subjects=self._subjects | _subjects(log, value[older:], looks, older),
             names={place_of[number]: name for number, name in seen.names.items()},
-            row=np.concatenate([old["row"], np.arange(self._count, self._count + len(own))]),
+            row=both(old.row, np.arange(self._count, self._count + len(own))),
             older=older,
             arrivals=arrivals,
-            request=np.concatenate([old["request"], np.full(len(own), NONE)]),
+            request=both(old.request, np.full(len(own), NONE)),
             reply=np.full(len(order), NONE),
-            answers=np.concatenate([old["answers"], np.full(len(own), NONE)]),
+            answers=both(old.answers, np.full(len(own), NONE)),
             late=np.empty((0, 2), np.int64),
             handle_call=np.full(len(order), NONE),
             handled_at=np.full(len(order), NONE),
@@ -257,27 +259,25 @@ class Mail:
         of_send = np.empty(len(order), dtype=np.int64)
         of_send[order] = np.arange(len(order))
         number = of_send[:count]  # the message of each send
-        stay = (found.receive[number] == NONE) & ~sends.nowhere & (sends.at >= now - WAIT)
+        stay = np.flatnonzero((found.receive[number] == NONE) & ~sends.nowhere & (sends.at >= now - WAIT))
         number = number[stay]
-        kept = np.empty(len(number), _WAITING)
-        columns = {
-            "event": found.event,
-            "at": found.sent_at,
-            "row": found.row,
-            "call": found.sender_call,
-            "value": found.value,
-            "request": found.request,
-            "answers": found.answers,
-            "kind": found.kind,
-            "tag": found.tag,
-            "reference": found.reference,
-            "body": found.body,
-            "process": found.sender,
-        }
-        for name, column in columns.items():
-            kept[name] = column[number]
-        kept["ref"], kept["peer"], kept["crowded"] = sends.ref[stay], sends.peer[stay], crowded[stay]
-        self._waiting = kept
+        self._waiting = _Waiting(
+            event=found.event[number],
+            at=found.sent_at[number],
+            row=found.row[number],
+            call=found.sender_call[number],
+            ref=sends.ref[stay],
+            value=found.value[number],
+            request=found.request[number],
+            answers=found.answers[number],
+            kind=found.kind[number],
+            tag=found.tag[number],
+            reference=found.reference[number],
+            body=found.body[number],
+            process=sends.process[stay],
+            peer=sends.peer[stay],
+            crowded=crowded[stay].astype(np.int64),
+        )
         mail = enumerate(number.tolist()) if found.subjects else ()
         self._subjects = {place: found.subjects[each] for place, each in mail if each in found.subjects}
         self._strays = self._strays[self._strays[:, 3] >= now - WAIT]

@@ -42,16 +42,14 @@ class Origins:
 
     def take(self, calls: Calls, asker: Ints) -> None:
         """Remember the outermost frames of a slice. `asker`: as in `Handled`."""
-        new = np.arange(calls.older, len(calls.event))
-        outermost = new[calls.depth[new] == 0]
+        outermost = calls.older + np.flatnonzero(calls.depth[calls.older :] == 0)
         process = calls.process[outermost]
         first = np.zeros(len(outermost), dtype=bool)
         if (size := int(process.max(initial=NONE)) + 1) > len(self._seen):
             self._seen = np.append(self._seen, np.zeros(size + size // 2 - len(self._seen), dtype=bool))
         _first(process, self._seen, first)
-        alone = asker[outermost] == NONE
-        rows = np.stack([calls.row[outermost], process, first], axis=1)[alone]
-        self._rows.append(rows)
+        alone = np.flatnonzero(asker[outermost] == NONE)
+        self._rows.append(np.stack([calls.row[outermost[alone]], process[alone], first[alone]], axis=1))
 
     def askers(self, lives: Lives) -> tuple[Ints, Ints]:
         """The rows of calls that the lives of processes explain, and for each a CALL event."""

@@ -43,8 +43,7 @@ def pair(causes: Sequence[Ints], effects: Sequence[Ints], cause_at: Ints, effect
     Both sides are in time order; a key is given as parallel columns. Within a key, each effect in turn takes the oldest
     cause before it that is not taken and not older than `WAIT`; where there is none, it stays alone.
     """
-    codes, other = _codes(causes, effects)
-    kinds = int(max(codes.max(initial=-1), other.max(initial=-1))) + 1
+    codes, other, kinds = _codes(causes, effects)
     effect, crowded = np.full(len(codes), NONE), np.zeros(len(codes), dtype=bool)
     follower, first = np.empty(len(codes), np.int64), np.full(kinds, NONE)
     _pair(
@@ -83,14 +82,11 @@ def _pair(
             crowded[cause] = crowded[after] = True
 
 
-def _codes(left: Sequence[Ints], right: Sequence[Ints]) -> tuple[Ints, Ints]:
-    """One number per distinct key over both sides."""
+def _codes(left: Sequence[Ints], right: Sequence[Ints]) -> tuple[Ints, Ints, int]:
+    """One number per distinct key over both sides; and how many there are."""
     size = len(left[0])
-    codes = np.zeros(size + len(right[0]), dtype=np.int64)
-    for a, b in zip(left, right, strict=True):
-        column, distinct = numbered(np.concatenate([a, b]).astype(np.int64))
-        codes, _ = numbered(codes * max(len(distinct), 1) + column)
-    return codes[:size], codes[size:]
+    codes, firsts = numbered(*(np.concatenate(both, dtype=np.int64) for both in zip(left, right, strict=True)))
+    return codes[:size], codes[size:], len(firsts)
 
 
 @dataclass
@@ -127,7 +123,7 @@ def pair_all(log: Log, sends: Sends, receives: Ints, strays: Ints) -> Received:
     crowded = sends.crowded.copy()
     taken = np.zeros(len(receives), dtype=bool)
     receiver, sender, at, ref = (
-        log.column(name)[receives].astype(np.int64) for name in ("process", "peer", "at", "ref")
+        log.column(name)[receives].astype(np.int64, copy=False) for name in ("process", "peer", "at", "ref")
     )
     sent_to, came_from = (sends.peer != NONE) & ~sends.nowhere, sender != NONE
 
@@ -144,7 +140,7 @@ def pair_all(log: Log, sends: Sends, receives: Ints, strays: Ints) -> Received:
     plain_s, plain_r = np.flatnonzero(sent_to), np.flatnonzero(came_from)
     nameless = np.flatnonzero(~came_from)
     if len(nameless) and len(plain_s):
-        codes, other = _codes((sends.peer[plain_s], sends.ref[plain_s]), (receiver, ref))
+        codes, other, _ = _codes((sends.peer[plain_s], sends.ref[plain_s]), (receiver, ref))
         blind = np.unique(other[nameless])
         both = np.intersect1d(blind, other[came_from])
         mixed_s, mixed_r = np.isin(codes, both), np.isin(other, both)
@@ -160,9 +156,10 @@ def pair_all(log: Log, sends: Sends, receives: Ints, strays: Ints) -> Received:
     join(plain_s, plain_r, True, True)
     # To an alias: the send names no process, but its reference makes the message unlike any other.
     alias = np.flatnonzero((sends.peer == NONE) & ~sends.nowhere)
-    paired = join(alias, np.flatnonzero(came_from & ~taken), True, False)
-    why[paired[crowded[paired]]] = NO_RECEIVER
-    left = came_from & ~taken
+    if len(alias):
+        paired = join(alias, np.flatnonzero(came_from & ~taken), True, False)
+        why[paired[crowded[paired]]] = NO_RECEIVER
+    left = np.flatnonzero(came_from & ~taken)
     fresh = np.stack([sender[left], receiver[left], ref[left], at[left]], axis=1)
     strays = np.concatenate([strays, fresh])
     paired = np.flatnonzero((partner != NONE) & sent_to & (why == _CERTAIN))
@@ -191,7 +188,7 @@ def _after_strays(strays: Ints, sends: Sends, paired: Ints, received_at: Ints) -
     if not len(strays) or not len(paired):
         return np.zeros(len(paired), dtype=bool)
     keys = (sends.process[paired], sends.peer[paired], sends.ref[paired])
-    codes, other = _codes(keys, tuple(strays[:, column] for column in range(3)))
+    codes, other, _ = _codes(keys, tuple(strays[:, column] for column in range(3)))
     code, time = np.concatenate([codes, other]), np.concatenate([received_at, strays[:, 3]])
     stray = np.arange(len(code)) >= len(codes)
     order = np.lexsort((~stray, time, code))

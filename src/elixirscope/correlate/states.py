@@ -16,7 +16,6 @@ from elixirscope.recording.format import Flag, Kind
 from elixirscope.recording.growing import GrowingRows
 from elixirscope.recording.log import Log
 
-_STATE: Final = int(Kind.STATE)
 _UNCHANGED: Final = int(Flag.UNCHANGED)
 _TRUNCATED: Final = int(Flag.TRUNCATED)
 
@@ -47,13 +46,12 @@ class States:
         """
         for name, empty in (("_shown", NONE), ("_versions", 0), ("_rows", NONE), ("_events", NONE)):
             setattr(self, name, with_places(getattr(self, name), len(log.processes), empty))
-        kind, flags, at = log.column("kind"), log.column("flags"), log.column("at")
-        count = int(np.count_nonzero(kind == Kind.STATE))
-        places, version, until, previous = (np.empty(count, np.int64) for _ in range(4))
-        late = np.empty(2 * count, np.int64)
+        shown, flags, at = log.places(Kind.STATE), log.column("flags"), log.column("at")
+        places, version, until, previous = (np.empty(len(shown), np.int64) for _ in range(4))
+        late = np.empty(2 * len(shown), np.int64)
         counts = np.array([0, 0])
         _versions(
-            *(kind, flags, log.column("process"), log.column("value"), at, log.first, self._count),
+            *(shown, flags, log.column("process"), log.column("value"), at, log.first, self._count),
             *(self._shown, self._versions, self._rows, self._events),
             *(places, version, until, previous, late, counts),
         )
@@ -133,7 +131,7 @@ class States:
 
 @kernel
 def _versions(
-    kind: U8,
+    states: I64,
     flags: U8,
     process: I32,
     value: I64,
@@ -151,11 +149,12 @@ def _versions(
     late: I64,
     counts: I64,
 ) -> None:
-    """The versions of a slice, whose first row is `count`. Of each process: the value shown last, how many versions
-    there were, and of the last its row and event, moved on. `late`: pairs (row of an older version, when it
-    ended); `counts`: of versions and of those."""
-    for event in range(len(kind)):
-        if kind[event] != _STATE or value[event] == -1 or flags[event] & _UNCHANGED:
+    """The versions of a slice, whose first row is `count`, in its events `states`. Of each process: the value shown
+    last, how many versions there were, and of the last its row and event, moved on. `late`: pairs (row of an older
+    version, when it ended); `counts`: of versions and of those."""
+    for number in range(len(states)):
+        event = states[number]
+        if value[event] == -1 or flags[event] & _UNCHANGED:
             continue
         owner = process[event]
         before, shown[owner] = shown[owner], value[event]

@@ -34,7 +34,7 @@ class TestRuns:
     def take(self, log: Log, calls: Calls) -> None:
         """Tests that begin or end in the next slice."""
         kind = log.column("kind")
-        for place in np.flatnonzero((kind == Kind.TEST_START) | (kind == Kind.TEST_END)).tolist():
+        for place in log.places(Kind.TEST_START, Kind.TEST_END).tolist():
             told = _Told(place + log.first, int(log.column("at")[place]), _fields(log, place))
             if kind[place] == Kind.TEST_START:
                 self._starts.append(told)

@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple, overload
 import numpy as np
 import numpy.typing as npt
 
+from elixirscope.recording.format import Kind
 from elixirscope.recording.frames import Gap
 from elixirscope.recording.values import RawValues
 
@@ -159,6 +160,14 @@ class Log:
     def column(self, name: str) -> npt.NDArray[Any]:
         """A column of `rows`, in one piece."""
         return self.rows[name]
+
+    def places(self, *kinds: Kind) -> npt.NDArray[np.int64]:
+        """Where the events of these kinds are, in order."""
+        kind = self.column("kind")
+        there = kind == int(kinds[0])  # not the member of an enumeration, for which all would be made int64 first
+        for other in kinds[1:]:
+            there |= kind == int(other)
+        return np.flatnonzero(there)
 
     @property
     def lost(self) -> int:
