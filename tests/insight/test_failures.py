@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from elixirscope.insight.tests import excerpt
 from tests.insight.conftest import Investigate
 from tests.insight.scenes import free, put, sell
 
@@ -359,3 +360,10 @@ def test_a_copy_that_was_not_told_of_a_change_is_told_with_who_made_it(found: In
 def test_a_change_that_came_after_the_answer_makes_no_copy_old(found: Investigate) -> None:
     (finding,) = found(CACHED + BEGIN + RUNS + FETCH + AGAIN + UPGRADE + asserted(*WANTED))
     assert "out of date" not in finding.title
+
+
+def test_of_a_long_text_the_part_is_shown_that_is_most_like_what_was_sought() -> None:
+    page = '"<div id=\\"main\\">' + "x" * 200 + '<p>Total: 9</p></div>"'
+    assert excerpt(page, '"Total: 12"', 40) == "…Total: 9</p><…"
+    assert excerpt(page, '"Sum"', 12) == page[:11] + "…"
+    assert excerpt('"short"', '"long"', 40) == '"short"'

@@ -146,7 +146,10 @@ def _untold(history: History, test: Row) -> Finding:
     said, line = tests.sides(test), line_of(history, test)
     calls = _called(history, test, said.get("code", ""))
     unseen = [frame for frame in calls if frame["result"] is None]
-    compared = ", ".join(f"{side} {_cut(said[side])}" for side in ("left", "right") if side in said)
+    wanted = said.get("right", "") if "=~" in said.get("code", "") else ""
+    compared = ", ".join(
+        f"{side} {tests.excerpt(said[side], wanted, SIDE)}" for side in ("left", "right") if side in said
+    )
     text = f"No crash, race, or timeout explains it. {tests.summary(test)}."
     sought = _sought(history, unseen, said)
     if sought is not None:
@@ -192,11 +195,6 @@ def _called(history: History, test: Row, code: str) -> list[Row]:
 
 def _end_of(history: History, frame: Row) -> str:
     return f"{history.goes_on_in(frame) or 'code'}, which is not recorded"
-
-
-def _cut(side: str) -> str:
-    line = " ".join(side.split())
-    return line if len(line) <= SIDE else line[: SIDE - 1] + "…"
 
 
 def _asserted(history: History, test: Row, assertion: Assertion) -> Finding:

@@ -13,6 +13,7 @@ from elixirscope.insight.history import History
 from elixirscope.insight.late import late_answers
 from elixirscope.insight.load import loads
 from elixirscope.insight.race import races
+from elixirscope.insight.stale import stale_updates
 from elixirscope.insight.timeout import timeouts
 from elixirscope.insight.unread import unread
 
@@ -33,6 +34,7 @@ def investigate(dags: Dags) -> list[Finding]:
     findings = [
         *races(history),
         *table_races(history),
+        *stale_updates(history),
         *waits,
         *crashes(history, rest),
         *unread(history),

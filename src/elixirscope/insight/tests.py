@@ -13,6 +13,9 @@ _PART = re.compile(r"^(code|left|right):\s+(.*?)\s*(?=^(?:code|left|right):|\Z)"
 TEXT = 200
 """Characters of a failure that are quoted."""
 
+ALIKE = 4
+"""So many characters that begin as what was sought tell where a long text is most like it."""
+
 
 def failed(history: History) -> list[Row]:
     """The failed tests, in order."""
@@ -58,7 +61,11 @@ def summary(test: Row) -> str:
     """The first two lines of the failure, the kind of error and what it says; of an assertion what it compared."""
     lines = [line.strip() for line in (test["text"] or "").splitlines() if line.strip()]
     text = " ".join(lines[:2]).removeprefix("** ") or "no message was recorded"
-    compared = [f"{side}: {' '.join(told.split())}" for side, told in sides(test).items() if side != "code"]
+    said = sides(test)
+    long = TEXT // 2 if "=~" in said.get("code", "") else 2 * TEXT
+    compared = [
+        f"{side}: {excerpt(told, said.get('right', ''), long)}" for side, told in said.items() if side != "code"
+    ]
     text = f"{text}: {', '.join(compared)}" if compared else text
     return text if len(text) <= TEXT else text[: TEXT - 1] + "…"
 
@@ -67,6 +74,19 @@ def sides(test: Row) -> dict[str, str]:
     """The `code`, `left` and `right` of a failed assertion, as ExUnit printed them; empty for other failures."""
     text = test["text"] or ""
     return dict(_PART.findall(text)) if "AssertionError" in text else {}
+
+
+def excerpt(text: str, wanted: str, length: int) -> str:
+    """A text on one line: of a longer one the part that begins most like what was sought in it, else its beginning."""
+    line, sought = " ".join(text.split()), wanted.strip('"')
+    if len(line) <= length:
+        return line
+    for size in range(len(sought), ALIKE - 1, -1):
+        place = line.find(sought[:size])
+        if place > 0:
+            end = place + max(len(sought), size) + ALIKE
+            return f"…{line[place:end]}{'…' if end < len(line) else ''}"
+    return line[: length - 1] + "…"
 
 
 def title(test: Row) -> str:
