@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, BinaryIO, Final
 
 import pyarrow as pa
 
 from elixirscope.recording.derived import stored
 from elixirscope.recording.format import FORMAT_VERSION
-from elixirscope.recording.rowgroups import RowGroups
 from elixirscope.recording.schema import SCHEMA_VERSION, TABLES
 
 _ROW_GROUP: Final = 128 * 1024
@@ -25,7 +25,9 @@ UNCHANGED: Final = {
 
 def whole(table: pa.Table) -> Callable[[BinaryIO], object]:
     """What writes a table of which only what is `stored` is left."""
-    schema = _fitting(table)
+    # A column in which nothing is null says so: its rows need no levels of definition.
+    known = [name for name, column in zip(table.column_names, table.columns, strict=True) if not column.null_count]
+    schema = _described(table.schema, known)
 
     def write(file: BinaryIO) -> None:
         with _writer(file, schema) as writer:
@@ -36,56 +38,43 @@ def whole(table: pa.Table) -> Callable[[BinaryIO], object]:
     return write
 
 
-def large(table: pa.Table) -> Callable[[BinaryIO], object]:
-    """The same, sooner where the table is large."""
-    if any(pa.types.is_list(field.type) for field in table.schema):
-        return whole(table)
-
-    def write(file: BinaryIO) -> None:
-        groups = RowGroups(file, _fitting(table))
-        for start in range(0, table.num_rows, _ROW_GROUP):
-            groups.append(_pieces(table.slice(start, _ROW_GROUP)))
-        groups.finish()
-
-    return write
-
-
 class TableWriter:
     """Writes one of the `UNCHANGED` tables while its rows come: the same file in whatever parts they do."""
 
     def __init__(self, name: str, file: BinaryIO) -> None:
         self._name = name
-        self._empty = stored(name, TABLES[name].empty_table())
         self._waiting: list[pa.Table] = []
-        self._groups = RowGroups(file, _described(self._empty.schema, UNCHANGED[name]))
+        self._schema = _described(stored(name, TABLES[name].empty_table()).schema, UNCHANGED[name])
+        self._writer = _writer(file, self._schema)
 
     def append(self, rows: pa.Table) -> None:
         """These rows are the next. Raises `OSError`."""
         self._waiting.append(stored(self._name, rows))
-        table = pa.concat_tables([self._empty, *self._waiting])
-        whole = table.num_rows - table.num_rows % _ROW_GROUP
-        for start in range(0, whole, _ROW_GROUP):
-            self._groups.append(_pieces(table.slice(start, _ROW_GROUP)))
-        self._waiting = [table.slice(whole)]
+        count = sum(table.num_rows for table in self._waiting)
+        if count >= _ROW_GROUP:
+            self._write(count - count % _ROW_GROUP)
+
+    def __enter__(self) -> TableWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(OSError):  # of a disk that is full: who wrote to it knows
+            self._writer.close()
 
     def finish(self) -> None:
         """Write what is left. Raises `OSError`."""
-        self._groups.append(_pieces(pa.concat_tables([self._empty, *self._waiting])))
-        self._groups.finish()
+        self._write(sum(table.num_rows for table in self._waiting))
+        self._writer.close()
 
+    def _write(self, count: int) -> None:
+        table = pa.concat_tables([self._schema.remove_metadata().empty_table(), *map(self._fitting, self._waiting)])
+        self._waiting = [table.slice(count)]
+        part = table.slice(0, count).combine_chunks()
+        arrays = [column.combine_chunks() for column in part.columns]
+        self._writer.write_table(pa.Table.from_arrays(arrays, schema=self._schema), row_group_size=_ROW_GROUP)
 
-def _pieces(table: pa.Table) -> list[pa.Array]:
-    """The columns, each in one piece."""
-    return [
-        column.chunk(0) if column.num_chunks == 1 else column.unify_dictionaries().combine_chunks()
-        for column in table.columns
-    ]
-
-
-def _fitting(table: pa.Table) -> pa.Schema:
-    """A column in which nothing is null says so: its rows need no levels of definition."""
-    known = [name for name, column in zip(table.column_names, table.columns, strict=True) if not column.null_count]
-    return _described(table.schema, known)
+    def _fitting(self, table: pa.Table) -> pa.Table:
+        return pa.Table.from_arrays(table.columns, schema=self._schema.remove_metadata())
 
 
 def _described(schema: pa.Schema, known: Any) -> pa.Schema:

@@ -18,7 +18,7 @@ from elixirscope.recording.columns import ColumnStore
 from elixirscope.recording.derived import stored
 from elixirscope.recording.durable import sync_folder, write_file
 from elixirscope.recording.log import Log
-from elixirscope.recording.parquet import UNCHANGED, TableWriter, large
+from elixirscope.recording.parquet import UNCHANGED, TableWriter, whole
 from elixirscope.recording.schema import TABLES
 from elixirscope.recording.seal import VALUES, Seal, facts_of, identity, truncated_in, write_seal
 from elixirscope.recording.sources import relative_files
@@ -70,7 +70,10 @@ class Sealing:
         with ExitStack() as opened:
             self._store = opened.enter_context(ColumnStore.create(place.columns))
             self._values = opened.enter_context(ValueWriter(self._open(VALUES, opened), threads=threads))
-            self._writers = {name: TableWriter(name, self._open(f"{name}.parquet", opened)) for name in UNCHANGED}
+            self._writers = {
+                name: opened.enter_context(TableWriter(name, self._open(f"{name}.parquet", opened)))
+                for name in UNCHANGED
+            }
             self._writing: Future[None] | None = None
             self._pool = opened.enter_context(ThreadPoolExecutor(1, "parquet")) if threads > 1 else None
             self._opened = opened.pop_all()
@@ -112,9 +115,9 @@ class Sealing:
         facts = facts_of(log, raw, truncated=self._truncated, rows=rows)
         tell(f"writing {facts.events:,} events")
         numbers = partial(self._store.numbers, "events")
-        with AsyncWriterPool(workers=2) as pool:
+        with AsyncWriterPool(workers=2) as pool:  # each holds a million rows of a table
             for name in TABLES.keys() - UNCHANGED.keys():
-                pool.write(self._segments / f"{name}.parquet", large(stored(name, self._store.table(name), numbers)))
+                pool.write(self._segments / f"{name}.parquet", whole(stored(name, self._store.table(name), numbers)))
             self._write({})
             for writer in self._writers.values():
                 writer.finish()
