@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from elixirscope.correlate.calls import Calls
-from elixirscope.correlate.columns import NONE, Ints, known, table
+from elixirscope.correlate.columns import NONE, Ints, known, table, texts
 from elixirscope.recording.format import Kind
 from elixirscope.recording.log import Log
 
@@ -38,7 +38,7 @@ def bindings_table(log: Log, calls: Calls) -> pa.Table:
         call=known(calls.of_events[place]),
         site=site,
         line=known(lines[site]),
-        name=pa.DictionaryArray.from_arrays(name, pa.array(names, pa.string())),
+        name=texts(name, names),
         position=position.astype(np.int32),
         value=log.column("value")[place],
     )

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from elixirscope.correlate.columns import NONE, Ints, Mask, known, lookup, patch, table, with_places, with_room
+from elixirscope.correlate.columns import NONE, Ints, Mask, known, lookup, patch, table, texts, with_places, with_room
 from elixirscope.correlate.walk import OUTCOMES, RETURNED, Places, name_of, standing, walk
 from elixirscope.kernels import I32, I64, Bits, kernel
 from elixirscope.recording.changes import Patch
@@ -149,7 +149,7 @@ def _ends(log: Log, calls: Calls, frames: Ints | slice) -> dict[str, pa.Array]:
     return {
         "end": known(at),
         "end_event": known(end),
-        "outcome": pa.DictionaryArray.from_arrays(outcome, pa.array(OUTCOMES, pa.string())),
+        "outcome": texts(outcome, OUTCOMES),
         "result": known(result),
     }
 
@@ -186,12 +186,12 @@ def calls_columns(log: Log, calls: Calls) -> dict[str, Any]:
         words, codes = dict[str, int](), np.full(len(arity), NONE, np.int32)
         for number, name in names.items():
             codes[number] = words.setdefault(str(name[part]), len(words))
-        return pa.DictionaryArray.from_arrays(known(codes[site]), pa.array(words, pa.string()))
+        return texts(known(codes[site]), words)
 
     return dict(
         call=calls.event[new],
         process=calls.process[new],
-        site=known(site, 0),
+        site=known(site.astype(np.int32), 0),
         module=text(0),
         function=text(1),
         arity=known(arity[site]),

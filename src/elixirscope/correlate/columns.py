@@ -74,7 +74,13 @@ def each(numbers: npt.NDArray[Any], text: Callable[[int], str | None]) -> pa.Arr
     for number in (np.flatnonzero(np.bincount(numbers + 1)) - 1).tolist():
         if (word := text(number)) is not None:
             codes[number + 1] = words.setdefault(word, len(words))
-    return pa.DictionaryArray.from_arrays(known(codes[numbers + 1]), pa.array(words, pa.string()))
+    return texts(known(codes[numbers + 1]), words)
+
+
+def texts(codes: npt.NDArray[Any] | pa.Array, words: Iterable[str | None]) -> pa.Array:
+    """The words of these numbers, which all have one."""
+    # Nobody looks whether they do.
+    return pa.DictionaryArray.from_arrays(codes, pa.array(words, pa.string()), safe=False)
 
 
 def lookup(table: npt.NDArray[Any], index: npt.NDArray[Any]) -> Ints:
@@ -108,7 +114,8 @@ def _column(values: Any, kind: pa.DataType) -> pa.Array:
     elif pa.types.is_dictionary(kind):
         return pa.array(values, type=pa.string()).dictionary_encode().cast(kind)
     elif isinstance(values, np.ndarray):
-        array = _truths(values) if values.dtype == bool else _whole(values)
+        # Numbers are of fewer bits where they are known to fit: Arrow looks, slowly.
+        array = _truths(values) if values.dtype == bool else _whole(values.astype(kind.to_pandas_dtype(), copy=False))
     else:
         return pa.array(values, type=kind)
     if pa.types.is_dictionary(kind) and not pa.types.is_dictionary(array.type):

@@ -218,8 +218,7 @@ class EventCorrelator:
 def _count(kind: U8, site: I32, hits: I64) -> None:
     """Count the events of each site. A state is told by the return that holds it."""
     for place in range(len(kind)):
-        if kind[place] != _STATE:
-            hits[site[place]] += 1
+        hits[site[place]] += kind[place] != _STATE
 
 
 def events_table(log: Log, calls: Calls, previous: Ints, cause: Ints) -> pa.Table:

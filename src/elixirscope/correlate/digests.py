@@ -12,6 +12,7 @@ from elixirscope.kernels import I64, Bytes, kernel
 _LEFT: Final = 0x2D358DCB  # odd, below 2^30: what is multiplied stays below 2^63
 _RIGHT: Final = 0x3C6EF35F
 _HALF: Final = 0xFFFFFFFF
+_PLACE: Final = 0x7FFFFFFFFFFFFFFF
 _SPREAD: Final = 40503
 
 
@@ -21,14 +22,15 @@ def digest(data: Bytes, start: int, end: int) -> int:
 
     Two of a million different texts fall together with a probability below 10⁻⁶, unless they were made for it.
     """
-    left, right, at = end - start, (end - start) ^ _HALF, start
+    left, right = end - start, (end - start) ^ _HALF
+    at = start & _PLACE  # so the compiler knows that no place counts from the end
     while at < end:
-        four = data[at]
         if at + 4 <= end:
             four = data[at] + data[at + 1] * 256 + data[at + 2] * 65536 + data[at + 3] * 16777216
-            at += 4
+            at = (at + 4) & _PLACE
         else:
-            at += 1
+            four = data[at] + 0
+            at = (at + 1) & _PLACE
         left = ((left ^ four) + 1) * _LEFT
         left = (left ^ left >> 29) & _HALF
         right = ((right ^ four) + 1) * _RIGHT

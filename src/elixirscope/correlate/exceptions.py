@@ -166,7 +166,9 @@ def _tell(kind: U8, process: I32, raised: Bits, places: I64) -> int:
     count = 0
     for place in range(len(kind)):
         what = kind[place]
-        if _CAUGHT <= what <= _RAISE or what == _EXIT or (what <= _BIND and raised[process[place]]):
+        # Without branches: kinds follow each other in no order.
+        thrown = (what >= _CAUGHT) & (what <= _RAISE) | (what == _EXIT)
+        if thrown | (raised[process[place]] & (what <= _BIND)):
             places[count] = place
             count += 1
             raised[process[place]] = what == _RAISE

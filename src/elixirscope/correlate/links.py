@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from elixirscope.correlate.columns import NONE, Ints, known, patch, table
+from elixirscope.correlate.columns import NONE, Ints, known, patch, table, texts
 from elixirscope.correlate.lives import Lives
 from elixirscope.correlate.messages import Messages
 from elixirscope.correlate.processes import Life, Pids
@@ -140,21 +139,19 @@ def _calls(messages: Messages) -> tuple[Ints, tuple[Ints, Ints]]:
 def _table(ties: list[Tie], messages: Messages, calls: Ints, until: Ints, order: Ints) -> pa.Table:
     """Ties and the monitors of calls (until when: `until`), in order of event."""
 
-    def column(of_ties: list[int], of_calls: Any) -> Ints:
-        return np.concatenate([np.array(of_ties, dtype=np.int64), np.asarray(of_calls, dtype=np.int64)])[order]
+    def column(of_ties: list[int], of_calls: Ints) -> Ints:
+        return np.concatenate([np.array(of_ties, np.int64), of_calls])[order] if ties else of_calls
 
-    is_call = np.concatenate([np.zeros(len(ties), dtype=bool), np.ones(len(calls), dtype=bool)])[order]
-    words = pa.array([OF_CALL, OF_DOWN], pa.string())
-    why = column([NONE if tie.reason is None else 1 for tie in ties], np.zeros(len(calls)))
-    kinds = column([int(tie.kind == "monitor") for tie in ties], np.ones(len(calls)))
+    why = column([NONE if tie.reason is None else 1 for tie in ties], np.zeros(len(calls), np.int64))
+    kinds = column([int(tie.kind == "monitor") for tie in ties], np.ones(len(calls), np.int64))
     return table(
         "links",
         event=column([tie.event for tie in ties], messages.event[calls]),
         at=column([tie.at for tie in ties], messages.sent_at[calls]),
         until=known(column([tie.until for tie in ties], until)),
-        kind=pa.DictionaryArray.from_arrays(kinds.astype(np.int8), pa.array(["link", "monitor"], pa.string())),
+        kind=texts(kinds.astype(np.int8), ["link", "monitor"]),
         process=column([tie.process for tie in ties], messages.sender[calls]),
         peer=column([tie.peer for tie in ties], messages.addressed[calls]),
-        certain=(why == NONE) & ~is_call,
-        reason=pa.DictionaryArray.from_arrays(known(why.astype(np.int32)), words),
+        certain=why == NONE,
+        reason=texts(known(why.astype(np.int32)), [OF_CALL, OF_DOWN]),
     )

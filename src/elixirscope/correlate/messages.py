@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from elixirscope.correlate.calls import Calls
-from elixirscope.correlate.columns import NONE, Ints, Mask, known, lookup, patch, table
+from elixirscope.correlate.columns import NONE, Ints, Mask, known, lookup, patch, table, texts
 from elixirscope.correlate.digests import numbered
 from elixirscope.correlate.pairing import LOST, REASONS, WAIT, Sends, pair_all
 from elixirscope.correlate.requests import Requests
@@ -169,8 +169,7 @@ class Mail:
         order = np.concatenate([np.arange(older), own + older])
 
         def column(of_sends: Ints, of_unsent: Ints) -> Ints:
-            ordered: Ints = np.concatenate([of_sends, of_unsent])[order]
-            return ordered
+            return np.concatenate([of_sends, of_unsent])[order] if len(unsent) else of_sends
 
         nothing = np.full(len(unsent), NONE)
         at, process, peer = log.column("at"), log.column("process"), log.column("peer")
@@ -304,13 +303,12 @@ def _kinds(messages: Messages, chosen: Ints) -> pa.Array:
     """What each message is. An answer from nobody is the VM's own: so does it say whether a process is alive."""
     internal = (messages.kind[chosen] == REPLY) & (messages.sender[chosen] == NONE)
     kinds = np.where(internal, SYSTEM, messages.kind[chosen]).astype(np.int8)
-    return pa.DictionaryArray.from_arrays(kinds, pa.array(KINDS, pa.string()))
+    return texts(kinds, KINDS)
 
 
 def _words(numbers: Ints, words: Sequence[str | None]) -> pa.Array:
     """Texts by their numbers; the first is none."""
-    of = pa.array(numbers.astype(np.int32), mask=numbers == 0)
-    return pa.DictionaryArray.from_arrays(of, pa.array(["", *words[1:]], pa.string()))
+    return texts(known(numbers.astype(np.int32), 0), ["", *words[1:]])
 
 
 def messages_table(messages: Messages) -> pa.Table:
@@ -321,9 +319,9 @@ def messages_table(messages: Messages) -> pa.Table:
         "messages",
         message=messages.event[new],
         kind=_kinds(messages, new),
-        from_process=known(messages.sender[new]),
-        to_process=known(messages.receiver[new]),
-        to_name=[names.get(number) for number in new.tolist()] if names else pa.nulls(len(new), pa.string()),
+        from_process=known(messages.sender[new].astype(np.int32)),
+        to_process=known(messages.receiver[new].astype(np.int32)),
+        to_name=[names.get(number) for number in new.tolist()] if names else _words(np.zeros(len(new), np.int64), ()),
         send_event=known(messages.send[new]),
         receive_event=known(messages.receive[new]),
         handle_call=known(messages.handle_call[new]),
