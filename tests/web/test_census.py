@@ -60,11 +60,9 @@ def test_of_a_recording_that_is_made_only_news_are_sent(film: Film) -> None:
             again = client.get("/processes", params={"known": first["version"]}).json()
             other = client.get("/processes", params={"known": "another server's"}).json()
             showing.show(film, "sealed")
-            whole = client.get("/processes", params={"known": first["version"]}).json()
-    assert again == {
-        "version": first["version"],
-        "processes": [],
-        "order": [row["process"] for row in first["processes"]],
-    }
+            sealed = client.get("/processes", params={"known": first["version"]}).json()
+            script = client.get("/processes").json()
+    assert again == {**first, "processes": [], "order": [row["process"] for row in first["processes"]]}
     assert other == first
-    assert whole == {"processes": first["processes"]}
+    assert sealed == again
+    assert script == {name: first[name] for name in ("processes", "total", "more")}

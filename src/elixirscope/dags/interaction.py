@@ -62,17 +62,19 @@ class InteractionDag(SqlDag):
         within: tuple[int, int] | None = None,
         process: int | None = None,
         most: int | None = None,
+        nodes: int | None = None,
     ) -> Graph:
         """Who lived at `at` (ns), and what passed in the `window` ns before it (default: 1/50 of the recording), or in
         `within`, from its first ns to its last: then also who lived only then.
 
-        With `most`, messages only between that many of the busiest pairs, and those to and from `process`.
+        With `most`, messages only between that many of the busiest pairs, and those to and from `process`. With
+        `nodes`, only so many processes: `process` and whom it deals with, then those that did most.
         """
         if within is not None:
             since, until = within
-            return process_graph(self.query, at, since - 1, until=until, process=process, most=most)
+            return process_graph(self.query, at, since - 1, until=until, process=process, most=most, nodes=nodes)
         window = window if window is not None else max(int(self.query.recording.info.duration_ns) // 50, 1_000_000)
-        return process_graph(self.query, at, at - window, process=process, most=most)
+        return process_graph(self.query, at, at - window, process=process, most=most, nodes=nodes)
 
 
 __all__ = ["Graph", "GraphEdge", "GraphNode", "InteractionDag"]

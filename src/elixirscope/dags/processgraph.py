@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from elixirscope.query.density import crashed
 from elixirscope.recording.format import Kind
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     Numbers = NDArray[np.int64]
 
 _NONE = -1  # null, in columns of the query layer
+_SHOWN = ("process", "label", "pid", "kind", "start", "end", "parent", "supervisor")
 
 
 class GraphNode(msgspec.Struct, frozen=True):
@@ -45,13 +47,26 @@ class GraphEdge(msgspec.Struct, frozen=True):
     reason: str | None
 
 
+class Lives(msgspec.Struct, frozen=True):
+    """How many processes live at a moment, and how many by then (or in a stretch of time) had ended, crashed, or taken
+    the place of another one."""
+
+    alive: int
+    ended: int
+    crashed: int
+    restarted: int
+
+
 class Graph(msgspec.Struct, frozen=True):
     """The processes and their relations at a moment. `pairs`: how many pairs of sender and receiver there were, of
-    which `edges` may have the busiest alone."""
+    which `edges` may have the busiest alone; `total`: how many processes, of which `nodes` may have those alone that
+    did most."""
 
     nodes: list[GraphNode]
     edges: list[GraphEdge]
     pairs: int
+    total: int
+    lives: Lives
 
 
 def process_graph(
@@ -62,37 +77,78 @@ def process_graph(
     until: int | None = None,
     process: int | None = None,
     most: int | None = None,
+    nodes: int | None = None,
 ) -> Graph:
     """Who lived at `at` (ns) or in (since, until], and what passed then: messages between the `most` busiest pairs, and
-    all to and from `process`. `until` is `at` unless given: who is linked and what waits is always told of `at`."""
+    all to and from `process`. Of more processes than `nodes` those that did most, `process` and whom it deals with.
+    `until` is `at` unless given: who is linked and what waits is always told of `at`."""
+    counted = None if until is None else (since, until)
     until = at if until is None else until
     times = query.column("events", "at")
     first, last = (int(n) for n in np.searchsorted(times, [since, until], side="right"))
     active = np.bincount(query.column("events", "process")[first:last])
     waiting = np.bincount(_receivers(query)[mailboxes(query, at)])
     memory = _memory(query, at)
-    shown = [row for row in query.processes if _lived(row, at, at) or _lived(row, since, until)]
-    known = {row["process"] for row in shown}
-    nodes = [
-        GraphNode(
-            row["process"],
-            str(row["label"] or row["pid"]),
-            row["kind"],
-            row["start"] <= at and (row["end"] is None or row["end"] > at),
-            _of(active, row["process"]),
-            _of(waiting, row["process"]),
-            memory.get(row["process"]),
-        )
-        for row in shown
-    ]
     messages, pairs = _messages(query, first, last, process, most)
-    edges = [
-        *_family(query, since, until),
-        *_links(query, at),
-        *messages,
-        *_exits(query, first, last),
+    between = [*_links(query, at), *messages, *_exits(query, first, last)]
+    near = {end for edge in between if process in (ends := (edge.source, edge.target)) for end in ends}
+    lived = np.flatnonzero(_lived(query, at, at) | _lived(query, since, until))
+    busy = _counts(query, active)[lived] + _counts(query, waiting)[lived]
+    near |= set() if process is None else {process}
+    places = _most(lived, busy, query.column("processes", "process")[lived], near, nodes)
+    shown = [*query.indexes.select("processes", places, *_SHOWN)]
+    known = {number for number, *_ in shown}
+    found = [
+        GraphNode(
+            number,
+            str(label or pid),
+            kind,
+            start <= at and (end is None or end > at),
+            _of(active, number),
+            _of(waiting, number),
+            memory.get(number),
+        )
+        for number, label, pid, kind, start, end, _, _ in shown
     ]
-    return Graph(nodes, [edge for edge in edges if edge.source in known and edge.target in known], pairs)
+    edges = [*_family(shown, since, until), *between]
+    return Graph(
+        found,
+        [edge for edge in edges if edge.source in known and edge.target in known],
+        pairs,
+        len(lived),
+        _lives(query, at, counted),
+    )
+
+
+def _counts(query: QueryCoordinator, of: Numbers) -> Numbers:
+    """Counts by process number as the table of processes has them."""
+    process = query.column("processes", "process")
+    roomy = np.append(of, np.zeros(max(int(process.max(initial=0)) + 1 - len(of), 0), np.int64))
+    counts: Numbers = roomy[process]
+    return counts
+
+
+def _most(places: Numbers, busy: Numbers, process: Numbers, near: set[int], nodes: int | None) -> Numbers:
+    """The places of those that did most and of those that are `near`, in order."""
+    if nodes is None or len(places) <= nodes:
+        return places
+    first = np.where(np.isin(process, list(near)), int(busy.max()) + 1, busy)
+    chosen: Numbers = np.sort(np.argsort(-first, kind="stable")[:nodes])
+    return places[chosen]
+
+
+def _lives(query: QueryCoordinator, at: int, within: tuple[int, int] | None) -> Lives:
+    """`within`: after the first and until the last."""
+    start, end = query.column("processes", "start"), query.column("processes", "end")
+    since, until = (_NONE, at) if within is None else within
+    ended = (end != _NONE) & (end > since) & (end <= until)
+    again = (query.column("processes", "predecessor") != _NONE) & (start > since) & (start <= until)
+    return Lives(
+        alive=int(np.count_nonzero(_lived(query, at, at))),
+        ended=int(np.count_nonzero(ended)),
+        crashed=int(np.count_nonzero(ended & crashed(query))),
+        restarted=int(np.count_nonzero(again)),
+    )
 
 
 def mailboxes(query: QueryCoordinator, at: int) -> Numbers:
@@ -147,18 +203,20 @@ def _of(counts: Numbers, process: int) -> int:
     return int(counts[process]) if process < len(counts) else 0
 
 
-def _lived(row: dict[str, Any], since: int, until: int) -> bool:
-    """Whether some of its life is in (since, until]: at least its end is part of the picture."""
-    return row["start"] <= until and (row["end"] is None or row["end"] > since)
+def _lived(query: QueryCoordinator, since: int, until: int) -> NDArray[np.bool_]:
+    """Whether some of each life is in (since, until]: at least its end is part of the picture."""
+    start, end = query.column("processes", "start"), query.column("processes", "end")
+    lived: NDArray[np.bool_] = (start <= until) & ((end == _NONE) | (end > since))
+    return lived
 
 
-def _family(query: QueryCoordinator, since: int, until: int) -> list[GraphEdge]:
+def _family(shown: list[tuple[Any, ...]], since: int, until: int) -> list[GraphEdge]:
     edges = []
-    for row in query.processes:
-        if row["supervisor"] is not None:
-            edges.append(GraphEdge(row["supervisor"], row["process"], "supervises", 1, True, None))
-        if row["parent"] is not None and since < row["start"] <= until:
-            edges.append(GraphEdge(row["parent"], row["process"], "spawn", 1, True, None))
+    for process, _, _, _, start, _, parent, supervisor in shown:
+        if supervisor is not None:
+            edges.append(GraphEdge(supervisor, process, "supervises", 1, True, None))
+        if parent is not None and since < start <= until:
+            edges.append(GraphEdge(parent, process, "spawn", 1, True, None))
     return edges
 
 

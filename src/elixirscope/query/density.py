@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from elixirscope.recording.arrays import Allocate
 
 _CRASH: Final = "crash"
+_NONE: Final = -1  # null, in columns of the query layer
 KINDS: Final = {"calls": (Kind.CALL,), "messages": (Kind.SEND, Kind.RECEIVE), "errors": (Kind.RAISE,)}
 SORTS: Final = (*KINDS, "states")
 
@@ -87,10 +88,16 @@ def whole(query: QueryCoordinator, buckets: int) -> tuple[int, NDArray[np.int64]
     bounds, bucket = edges(0, duration, buckets)
     at = query.column("events", "at")
     places = query.indexes.places("events", "at", bounds)
-    crashes = [p["end"] for p in query.processes if p["exit_kind"] == _CRASH and p["end"] is not None]
+    ends = query.column("processes", "end")
+    crashes = ends[crashed(query) & (ends != _NONE)]
     raised = query.memo(("density", "raised"), lambda: at[np.sort(_index(query, "errors")[0])])
-    failed = np.sort(np.append(raised, np.array(crashes, dtype=np.int64)))
+    failed = np.sort(np.append(raised, crashes))
     return bucket, np.diff(places), np.diff(np.searchsorted(failed, bounds))
+
+
+def crashed(query: QueryCoordinator) -> NDArray[np.bool_]:
+    """Of each row of the table of processes whether that one crashed."""
+    return query.indexes.worded("processes", "exit_kind", lambda kind: kind == _CRASH)
 
 
 def coded(query: QueryCoordinator) -> NDArray[np.int64]:

@@ -60,12 +60,11 @@ def _beside(query: QueryCoordinator, event: int, kind: str, process: int | None,
         return _neighbour(states, event, forward=forward)
     found = [_of_kind(query, event, _KINDS[kind], process, forward=forward)]
     if kind == "exception":
-        exits = [
-            int(row["exit_event"])
-            for row in query.processes
-            if row["exit_kind"] == "crash" and row["exit_event"] is not None and process in (None, row["process"])
-        ]
-        found.append(_neighbour(np.sort(np.array(exits, np.int64)), event, forward=forward))
+        exits = query.column("processes", "exit_event")
+        ended = density.crashed(query) & (exits != -1)
+        if process is not None:
+            ended &= query.column("processes", "process") == process
+        found.append(_neighbour(np.sort(exits[ended]), event, forward=forward))
     known = [number for number in found if number is not None]
     return (min(known) if forward else max(known)) if known else None
 

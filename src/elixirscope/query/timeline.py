@@ -12,7 +12,7 @@ import numpy as np
 from elixirscope.errors import UsageError
 from elixirscope.query import touching
 from elixirscope.query.coordinator import QueryCoordinator
-from elixirscope.query.density import coded, densities, edges, whole
+from elixirscope.query.density import crashed, densities, edges, whole
 from elixirscope.query.passage import passages
 from elixirscope.recording.format import Kind
 
@@ -118,12 +118,11 @@ class Timeline(msgspec.Struct, frozen=True):
 
 
 class Overview(msgspec.Struct, frozen=True):
-    """The whole recording as a strip: all events and all failures per part of `bucket_ns`, and who has code."""
+    """The whole recording as a strip: all events and all failures per part of `bucket_ns`."""
 
     bucket_ns: int
     events: list[int]
     errors: list[int]
-    coded: list[int]
 
 
 def overview(query: QueryCoordinator, buckets: int) -> Overview:
@@ -131,7 +130,7 @@ def overview(query: QueryCoordinator, buckets: int) -> Overview:
     if buckets < 1:
         raise UsageError(f"{buckets} parts are no overview", "ask for one or more")
     bucket, events, errors = whole(query, min(buckets, 4_000))
-    return Overview(bucket, events.tolist(), errors.tolist(), coded(query).tolist())
+    return Overview(bucket, events.tolist(), errors.tolist())
 
 
 def timeline(
@@ -150,9 +149,9 @@ def timeline(
     if end <= start or width < 1:
         raise UsageError(f"{start}…{end} is no window to draw", "its end must be after its start, its width positive")
     if processes is None:
-        processes = [
-            p["process"] for p in query.processes if p["start"] <= end and (p["end"] is None or p["end"] >= start)
-        ]
+        begun, ended = query.column("processes", "start"), query.column("processes", "end")
+        lived = (begun <= end) & ((ended == -1) | (ended >= start))
+        processes = query.column("processes", "process")[lived].tolist()
     chosen = list(processes)
     spans = _spans(query, start, end, chosen)
     lanes = {process: Lane(process, []) for process in chosen}
@@ -219,11 +218,12 @@ def _densities(query: QueryCoordinator, start: int, end: int, width: int, proces
         )
         for process, sorts in densities(query, bounds, processes).items()
     }
-    for row in query.processes:
-        if row["process"] in found and row["exit_kind"] == "crash" and row["exit_event"] is not None:
-            at = int(query.column("events", "at")[row["exit_event"]])
+    process, exits = query.column("processes", "process"), query.column("processes", "exit_event")
+    crashes = np.flatnonzero(crashed(query) & (exits != -1))
+    for number, event in zip(process[crashes].tolist(), exits[crashes].tolist(), strict=True):
+        if (lane := found.get(number)) is not None:
+            at = int(query.column("events", "at")[event])
             if start <= at <= end:
-                lane = found[row["process"]]
                 lane.errors = lane.errors or [0] * count
                 lane.errors[min((at - start) // bucket, count - 1)] += 1
     return found

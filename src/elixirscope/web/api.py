@@ -99,10 +99,15 @@ def routes(showing: Showing) -> list[BaseRoute]:
         return await _answer(showing, lambda: showing.head(beyond), anyio.CapacityLimiter(1))
 
     async def processes(request: Request) -> Response:
-        film, known = showing.film, request.query_params.get("known")
-        if known is None or showing.whole:
-            return await _answer(showing, lambda: {"processes": questions.processes(film)}, short)
-        return await _answer(showing, lambda: showing.census.news(questions.processes(film), known), short)
+        film, asked = showing.film, Parameters(request.query_params)
+        known = request.query_params.get("known")
+
+        def answer() -> dict[str, Any]:
+            found = questions.processes(film, asked)
+            told = {"processes": found.rows} if known is None else showing.census.news(found.rows, known)
+            return {**told, "total": found.total, "more": found.more}
+
+        return await _answer(showing, answer, short)
 
     found: list[BaseRoute] = [Route(path, get(path, question)) for path, question in _QUESTIONS.items()]
     found += [Route("/processes", processes)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -22,6 +22,8 @@ from elixirscope.film import Film
 from elixirscope.insight.whynot import WhyNot, why_not_call, why_not_function, why_not_message, why_not_sent
 from elixirscope.query import pages, searching, sources, stepping
 from elixirscope.query import views as sql_views
+from elixirscope.query.cast import Cast, called, cast
+from elixirscope.query.cast import only as cast_alone
 from elixirscope.query.children import Children, children, part_at
 from elixirscope.query.flame import VIEWS, Flame
 from elixirscope.query.flame import flame as flame_of
@@ -34,13 +36,13 @@ from elixirscope.query.stacks import functions_of
 from elixirscope.query.timeline import Overview, Timeline
 from elixirscope.query.timeline import overview as overview_of
 from elixirscope.query.timeline import timeline as timeline_of
-from elixirscope.query.tree import supervision_order
 from elixirscope.query.values import UNREADABLE
 from elixirscope.recording.terms import inspect
 from elixirscope.web import detectives
 from elixirscope.web.parameters import Parameters
 
 _MOST = 1_000
+SHOWN: Final = 2_000  # processes that a page asks for
 _STEPS_S = 0.5  # that differences of one page of a history may take
 _WHOLE_VALUE = 200_000  # characters of one value that the page shows at once
 Answer = dict[str, Any]
@@ -65,12 +67,15 @@ def info(film: Film, _ask: Parameters) -> Answer:
     return {**shown, "name": film.recording.path.name}
 
 
-def processes(film: Film) -> list[dict[str, Any]]:
-    """All processes in the order of their supervision tree, with their depth in it."""
-    return [
-        {**row, "depth": depth, "exit_reason": film.query.values.text(row["exit_value"])}
-        for row, depth in supervision_order(film.query.processes)
-    ]
+def processes(film: Film, ask: Parameters) -> Cast:
+    """Processes in the order of their supervision tree: all, or of very many `most` of them and those asked for by
+    `with`; else `only` some; else those that are called so (`search`)."""
+    most, only = ask.maybe("most"), ask.numbers("only")
+    if only is not None:
+        return cast_alone(film.query, only[:_MOST])
+    if text := ask.text("search", ""):
+        return called(film.query, text, min(ask.number("most", 200), _MOST))
+    return cast(film.query, most, (ask.numbers("with") or ())[:_MOST])
 
 
 def findings(film: Film, _ask: Parameters) -> Answer:
@@ -133,8 +138,9 @@ def _inside(film: Film, value: int, parts: int) -> Children:
 
 def graph(film: Film, ask: Parameters) -> Graph:
     """The processes at a time, and what passed between them."""
-    most = min(ask.number("limit", _MOST), 10 * _MOST)
-    return film.dags.interaction.graph(ask.number("at"), within=ask.within(), process=ask.maybe("process"), most=most)
+    most, nodes = (min(ask.number(name, default), 10 * _MOST) for name, default in (("limit", _MOST), ("nodes", SHOWN)))
+    at, process = ask.number("at"), ask.maybe("process")
+    return film.dags.interaction.graph(at, within=ask.within(), process=process, most=most, nodes=nodes)
 
 
 def event(film: Film, ask: Parameters) -> EventRow:

@@ -16,6 +16,7 @@ from typing import Final
 
 from elixirscope.errors import ElixirScopeError
 from elixirscope.film import Film
+from elixirscope.query.cast import cast
 from elixirscope.query.timeline import overview, timeline
 from elixirscope.recording.arrays import INDEX
 from elixirscope.recording.columns import COLUMNS
@@ -74,9 +75,8 @@ class Warming:
 def first_screen(film: Film) -> None:
     """Ask what a page asks until it has drawn its first lanes: it finds in memory what they are made of."""
     with suppress(ElixirScopeError):  # the page asks again, and is told
-        processes, strip = questions.processes(film), overview(film.query, _STRIP)
-        coded = set(strip.coded)
-        lanes = [row["process"] for row in processes if row["process"] in coded][:_LANES]
+        overview(film.query, _STRIP)
+        lanes = [row["process"] for row in cast(film.query, questions.SHOWN).rows if row["coded"]][:_LANES]
         timeline(film.query, 0, max(film.info.duration_ns, 1), _WIDTH, lanes)
 
 

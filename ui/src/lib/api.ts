@@ -73,8 +73,14 @@ export const api = {
   /** Where the recording ends; while it grows, as soon as its edition is not `beyond`. */
   head: (beyond: string | null) => get<T.Head>('head', { beyond }),
   info: (signal?: Signal) => get<T.Info>('info', {}, signal),
-  /** All processes, or what is new of them since the version `known`. */
-  processes: (known: string | null) => ask<T.Census>(`api/processes?known=${known ?? ''}`, {}),
+  /** Processes, of very many `most` of them and `guests`; or what is new of these since the version `known`. */
+  processes: (known: string | null, most: number, guests: readonly number[]) =>
+    ask<T.Census>(`${address('processes', { most, with: guests.join() })}&known=${known ?? ''}`, {}),
+  /** These processes, by themselves. */
+  only: (processes: readonly number[]) => get<T.Census>('processes', { only: processes.join() }),
+  /** The first processes with `search` in a name or in the pid. */
+  called: (search: string, most: number, signal?: Signal) =>
+    get<T.Census>('processes', { search, most }, signal),
   findings: (signal?: Signal) => get<{ findings: T.Finding[] }>('findings', {}, signal),
   tests: (signal?: Signal) => get<{ tests: T.Test[] }>('tests', {}, signal),
   omissions: (from: number, to: number, limit: number, signal?: Signal) =>

@@ -85,7 +85,9 @@ export function roster(processes: Process[], coded: ReadonlySet<number>, wishes:
     const sorts = new Map<string, Process[]>()
     for (const one of own) {
       const name = nameOf(one)
-      sorts.set(name, [...(sorts.get(name) ?? []), one])
+      const alike = sorts.get(name)
+      if (alike) alike.push(one)
+      else sorts.set(name, [one])
     }
     const entries = [...sorts]
     if (wishes.grouping === 'name') entries.sort(([a], [b]) => a.localeCompare(b))

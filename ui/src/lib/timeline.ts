@@ -51,7 +51,6 @@ export interface Overview {
   bucket_ns: number
   events: number[]
   errors: number[]
-  coded: number[]
 }
 
 export interface TimelineData {

@@ -28,6 +28,8 @@ export interface Head {
   end: number
   events: number
   lost: number
+  coded: boolean // has calls or states of its own
+  more: number // how many are not told that it is the nearest above
 }
 
 export interface Info {
@@ -70,6 +72,8 @@ export interface Process {
   exit_event?: number | null
   events: number
   lost: number
+  coded: boolean // has calls or states of its own
+  more: number // how many are not told that it is the nearest above
 }
 
 /** All processes, or those that are others since the version that was known, and the numbers of all in `order`. */
@@ -77,6 +81,8 @@ export interface Census {
   processes: Process[]
   version?: string
   order?: number[]
+  total: number // as many there are
+  more: number // of those that are not told how many have nobody above them who is
 }
 
 export interface Location {
@@ -223,6 +229,8 @@ export interface Graph {
   nodes: GraphNode[]
   edges: GraphEdge[]
   pairs: number // of sender and receiver; the busiest have edges
+  total: number // of processes; those that did most are nodes
+  lives: { alive: number; ended: number; crashed: number; restarted: number }
 }
 
 export interface Picture {

@@ -113,7 +113,10 @@ class Levels {
 
   #applications(): Choice[] {
     const counts = new Map<string, number>()
-    for (const name of stage.applications.values()) counts.set(name, (counts.get(name) ?? 0) + 1)
+    for (const one of recording.processes) {
+      const name = stage.applications.get(one.process) ?? ''
+      counts.set(name, (counts.get(name) ?? 0) + 1 + one.more)
+    }
     return [...counts].map(([title, count]) => ({
       title,
       hint: `${count} ${count === 1 ? 'process' : 'processes'}`,

@@ -81,6 +81,7 @@ class Live {
     this.#began = performance.now()
     const before = recording.duration
     const whole = head.state === 'sealed'
+    if (whole) recording.forget()
     await recording.renew()
     this.#edition = head.edition
     edition.count += 1

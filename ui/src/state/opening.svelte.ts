@@ -2,7 +2,9 @@ import { untrack } from 'svelte'
 import { api } from '../lib/api'
 import { platform } from '../lib/roster'
 import { hasFailed } from '../lib/testbars'
+import { cast } from '../lib/story'
 import { focus } from './focus.svelte'
+import { lanes } from './lanes.svelte'
 import { live } from './live.svelte'
 import type { Moment } from '../lib/types'
 import { recording } from './recording.svelte'
@@ -63,6 +65,12 @@ export function open(): void {
   })
 
   $effect(() => stage.speak())
+
+  // Of very many processes the page has some; those that are looked at are always among them.
+  $effect(() => {
+    const named = [focus.process ?? -1, ...lanes.pinned, ...(stage.told ? cast(stage.told) : [])]
+    if (recording.partial) untrack(() => recording.invite(named))
+  })
 
   // A link may name an event outside of what is shown.
   $effect(() => {

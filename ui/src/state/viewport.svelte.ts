@@ -38,7 +38,9 @@ class ViewportStore {
   readonly tile = new Resource<Tiled>()
   readonly whole = new Resource<Overview>()
   /** The processes with recorded code or state of their own. */
-  readonly coded = $derived<ReadonlySet<number>>(new Set(this.whole.value?.coded))
+  readonly coded = $derived<ReadonlySet<number>>(
+    new Set(recording.processes.filter((one) => one.coded).map((one) => one.process)),
+  )
   readonly lanes = $derived(new Map<number, Lane>(this.tile.value?.lanes.map((lane) => [lane.process, lane])))
   /** Deepest frame seen so far of each process: lanes never shrink while one looks at them. */
   deepest = $state.raw<ReadonlyMap<number, number>>(new Map())
