@@ -24,7 +24,7 @@ MOST = 24
 PIDS = [Pid(NODE, number, 0, 0) for number in range(MOST + 1)]
 REF = Ref(NODE, (1, 1, 2), 3)
 SITES = {
-    1: Site(1, "function", "Shop.Page", "show", 1),
+    1: Site(1, "function", "Shop.Page", "show", 1, file="/shop/lib/page.ex"),
     2: Site(2, "function", "Shop.Seats", "init", 1, behaviour="GenServer", callback="init/1"),
     3: Site(3, "function", "Shop.Seats", "handle_call", 3, behaviour="GenServer", callback="handle_call/3"),
     4: Site(4, "function", "Shop.Door", "handle_event", 4, behaviour=":gen_statem", callback="handle_event/4"),
@@ -41,8 +41,20 @@ INITIALS: list[Term] = [
     (Atom("Elixir.Shop.Page"), Atom("loop"), 0),
     (Atom("Elixir.Kernel.CLI"), Atom("start"), 0),
 ]
-REASONS: list[Term] = [Atom("normal"), Atom("shutdown"), Atom("killed"), (Atom("badarg"), [])]
-_OFTEN = (Kind.SPAWN, Kind.EXIT, Kind.RECEIVE, Kind.CALL, Kind.REGISTER, Kind.SPAWNED, Kind.STATE)
+STACK: Term = [(Atom("Elixir.Shop.Page"), Atom("show"), 1, [(Atom("file"), b"lib/page.ex"), (Atom("line"), 3)])]
+REASONS: list[Term] = [Atom("normal"), Atom("shutdown"), Atom("killed"), (Atom("badarg"), []), (Atom("badarg"), STACK)]
+THROWN: list[Term] = [(Atom("error"), Atom("badarg")), (Atom("error"), Atom("badarg"), STACK), (Atom("throw"), 1)]
+_OFTEN = (
+    Kind.SPAWN,
+    Kind.EXIT,
+    Kind.RECEIVE,
+    Kind.CALL,
+    Kind.REGISTER,
+    Kind.SPAWNED,
+    Kind.STATE,
+    Kind.RAISE,
+    Kind.CAUGHT,
+)
 
 
 class Recorded:
@@ -56,12 +68,13 @@ class Recorded:
         self.parents: dict[int, int] = {}
         self.origins: dict[int, Term] = {}
         self.born = [0]
+        self.raised = [0]  # of these more is to be told
         self.frames: dict[int, int] = {}
         while len(self.rows) < random.randint(5, 90):
             if self.parents and random.random() < 0.25:
                 self._replace(random.choice(list(self.parents)))
             else:
-                self._happen(random.choice(_OFTEN), random.choice(self.born))
+                self._happen(random.choice(_OFTEN), random.choice(random.choice([self.born, self.raised])))
 
     def _event(self, who: int, kind: Kind, *, peer: int = -1, value: int = -1, site: int = 0, frame: int = 0) -> None:
         self.rows.append((len(self.rows), who, peer, kind, site, value, frame))
@@ -75,6 +88,9 @@ class Recorded:
             self._event(who, kind, value=self._value(random.choice(REASONS)) if random.random() < 0.9 else -1)
         elif kind == Kind.REGISTER:
             self._event(who, kind, value=self._value(random.choice(NAMES)))
+        elif kind in (Kind.RAISE, Kind.CAUGHT):
+            self.raised.append(who)
+            self._event(who, kind, value=self._value(random.choice(THROWN)), site=random.choice([1, 7]))
         elif kind == Kind.RECEIVE:
             self._event(who, kind, value=self._value(self._message()))
         elif kind == Kind.CALL:
@@ -161,5 +177,5 @@ def test_what_is_told_as_it_becomes_known_is_what_is_told_as_a_whole(seed: int, 
         for each in taken:
             whole.take(anew.take(each))
         whole.take(anew.finish(log))
-        for name in ("processes", "calls", "states"):
+        for name in ("processes", "exceptions", "calls", "states"):
             assert told.rows[name] == whole.rows[name], name

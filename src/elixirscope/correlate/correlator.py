@@ -176,26 +176,28 @@ class EventCorrelator:
         """The tables that do not grow with events, whole, and what the lives of processes explain of the others. Slices
         may still follow. `log`: any slice, with all that is known so far besides events."""
         whole = self.rest(log)
+        whole["exceptions"] = self._flights.whole(log)
         whole["processes"] = self._roster.whole(log, self._lives, Losses.lost(log))
         rows, askers = self._origins.askers(self._lives)
         explained = [*patch("calls", rows, remote_parent=known(askers)), *self._states.explained(self._lives.all)]
         return Changes(whole, explained)
 
     def news(self, log: Log) -> Changes:
-        """Of processes the rows that are new and what changed in others, and what that explains of other tables, since
-        this was asked. With what was told before it is what `finish` gives."""
+        """Of processes and exceptions the rows that are new and what changed in others, and what that explains of other
+        tables, since this was asked. With what was told before it is what `finish` gives."""
         self._know(log)
         changed, self._changed = self._changed, set()
         fresh, patches = self._roster.news(log, self._lives, Losses.lost(log), changed)
         rows, askers = self._origins.news(self._lives, changed)
         patches += patch("calls", rows, remote_parent=known(askers))
-        return Changes({"processes": fresh}, [*patches, *self._states.news(self._lives.all, changed)])
+        patches += self._states.news(self._lives.all, changed)
+        exceptions, caught = self._flights.news(log)
+        return Changes({"processes": fresh, "exceptions": exceptions}, [*patches, *caught])
 
     def rest(self, log: Log) -> dict[str, pa.Table]:
-        """The tables that grow neither with events nor with processes, whole."""
+        """The other tables that do not grow with events, whole."""
         self._know(log)
         return {
-            "exceptions": self._flights.table(log),
             "sites": _sites_table(log, self._hits),
             "tests": self._tests.table(),
             "omissions": omissions_table(log),

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from elixirscope.correlate.calls import Calls
-from elixirscope.correlate.columns import NONE, Ints, ints, known, table
+from elixirscope.correlate.columns import NONE, Ints, ints, known, patch, table
 from elixirscope.correlate.reasons import Entry, describe, entries_of, exit_kind, is_error, stack_of
 from elixirscope.correlate.walk import name_of
 from elixirscope.kernels import I32, I64, U8, Bits, kernel
+from elixirscope.recording.changes import Patch
 from elixirscope.recording.format import Kind
 from elixirscope.recording.log import Callee, Log, Site
 from elixirscope.recording.terms import Atom, Term
 
+_CHANGING: Final = ("file", "caught", "caught_event", "exit_event")
 _RERAISE = Callee(":erlang", "raise", 3)
 _RAISE, _CAUGHT, _EXIT = int(Kind.RAISE), int(Kind.CAUGHT), int(Kind.EXIT)
 _BIND: Final = int(Kind.BIND)  # this and all below are what code does
@@ -39,6 +41,7 @@ class Raised:
     caught_event: int = NONE
     caught_call: int = NONE  # the frame that caught it
     exit_event: int = NONE
+    row: int = NONE  # in the table
 
 
 class _Modules(NamedTuple):
@@ -64,6 +67,9 @@ class Flights:
 
     def __init__(self) -> None:
         self._found: list[Raised] = []
+        self._changed = set[int]()  # rows of which more is known than was told as news
+        self._told = 0  # rows
+        self._files: dict[str, set[str]] = {}  # as they were told
         self._flying: dict[int, Raised] = {}  # process → its latest, until something else happens to it
         self._survived: dict[int, Raised] = {}  # caught by code that is not recorded, as far as we know
         self._described: dict[
@@ -74,8 +80,13 @@ class Flights:
     def take(self, log: Log, calls: Calls, passed: set[int]) -> None:
         """The next slice. `passed`: the EXITs that passed on another's."""
         modules = _Modules({site.module for site in log.sites.values()}, self.passed_over)
-        of_events = calls.of_events
+        of_events, changed = calls.of_events, self._changed
         found, flying, survived = self._found, self._flying, self._survived
+
+        def add(raised: Raised) -> None:
+            raised.row = len(found)
+            found.append(raised)
+
         places = _telling(log, list(flying))
         fields = log.rows.at(places, "event", "at", "kind", "process", "value", "site")
         for call, (event, at, kind, process, value, number) in zip(of_events[places].tolist(), fields, strict=True):
@@ -83,6 +94,7 @@ class Flights:
                 if process in flying:
                     survived[process] = flying.pop(process)
                     survived[process].caught = True
+                    changed.add(survived[process].row)
                 continue
             term = log.values.term(value) if value != NONE else None
             if kind == _RAISE:
@@ -91,7 +103,8 @@ class Flights:
                 again = _resumed(survived.get(process), call, site)
                 if again is None:
                     again = Raised(event, at, process, call, class_, reason, value, site)
-                    found.append(again)
+                    add(again)
+                changed.add(again.row)
                 flying[process] = again
             elif kind == _CAUGHT:
                 class_, reason = _class_and_reason(term)
@@ -99,7 +112,8 @@ class Flights:
                 if thrown is None or thrown.class_ != class_:
                     where = _top(modules, term)
                     thrown = Raised(event, at, process, call, class_, reason, value, where)
-                    found.append(thrown)
+                    add(thrown)
+                changed.add(thrown.row)
                 thrown.caught, thrown.caught_event, thrown.caught_call = True, event, call
                 survived[process] = thrown
             else:
@@ -108,21 +122,54 @@ class Flights:
                 if ended is not None and (ended.event != event or event not in passed):
                     ended.exit_event = event
                     if ended.event == event:
-                        found.append(ended)
+                        add(ended)
+                    changed.add(ended.row)
             if found and (raised := found[-1]).event == event:
                 if isinstance(raised.where, Entry) and kind == _EXIT:
                     raised.call = _named(log, calls, raised)
                 raised.where = raised.where or _running(log, calls, event)
 
-    def table(self, log: Log) -> pa.Table:
+    def whole(self, log: Log) -> pa.Table:
         """The table, in order of event."""
+        return table("exceptions", **self._columns(self._found, _files(log)))
+
+    def news(self, log: Log) -> tuple[pa.Table, list[Patch]]:
+        """The rows that are new since this was asked, and what is new of others."""
+        before, self._files, told = self._files, _files(log), self._told
+        old = range(told) if before != self._files else sorted(row for row in self._changed if row < told)
+        columns = self._columns([self._found[row] for row in old], self._files)
+        patches = patch("exceptions", ints(old), **{name: columns[name] for name in _CHANGING})
+        fresh = table("exceptions", **self._columns(self._found[told:], self._files))
+        self._changed, self._told = set(), len(self._found)
+        return fresh, patches
+
+    def _columns(self, raised: list[Raised], files: dict[str, set[str]]) -> dict[str, Any]:
+        """What the table has of exceptions. `files`: of each module."""
         types = list[tuple[str, str]]()
-        for each in self._found:
+        for each in raised:
             key = each.class_, id(each.reason)  # of one object, as equal values of a slice are: it is kept
             if (said := self._described.get(key)) is None:
                 said = self._described[key] = describe(each.class_, each.reason)
             types.append(said)
-        return _table(log, self._found, types)
+        places = [_place(each.where, files) for each in raised]
+        return {
+            "class": [each.class_ for each in raised],
+            "event": [each.event for each in raised],
+            "process": [each.process for each in raised],
+            "at": [each.at for each in raised],
+            "type": [name for name, _ in types],
+            "text": [text for _, text in types],
+            "module": [place[0] for place in places],
+            "function": [place[1] for place in places],
+            "arity": [place[2] for place in places],
+            "file": [place[3] for place in places],
+            "line": [place[4] for place in places],
+            "call": known(ints(each.call for each in raised)),
+            "caught": [each.caught and (each.exit_event == NONE or each.caught_event != NONE) for each in raised],
+            "caught_event": known(ints(each.caught_event for each in raised)),
+            "exit_event": known(ints(each.exit_event for each in raised)),
+            "value": known(ints(each.value for each in raised)),
+        }
 
 
 def _running(log: Log, calls: Calls, event: int) -> Entry | None:
@@ -230,30 +277,6 @@ def _top(modules: _Modules, caught: Term) -> Site | Entry | None:
     if isinstance(caught, tuple) and len(caught) == 3:
         return modules.best(entries_of(caught[2]))
     return None
-
-
-def _table(log: Log, raised: list[Raised], types: list[tuple[str, str]]) -> pa.Table:
-    files = _files(log)
-    places = [_place(each.where, files) for each in raised]
-    return table(
-        "exceptions",
-        **{"class": [each.class_ for each in raised]},
-        event=[each.event for each in raised],
-        process=[each.process for each in raised],
-        at=[each.at for each in raised],
-        type=[name for name, _ in types],
-        text=[text for _, text in types],
-        module=[place[0] for place in places],
-        function=[place[1] for place in places],
-        arity=[place[2] for place in places],
-        file=[place[3] for place in places],
-        line=[place[4] for place in places],
-        call=known(ints(each.call for each in raised)),
-        caught=[each.caught and (each.exit_event == NONE or each.caught_event != NONE) for each in raised],
-        caught_event=known(ints(each.caught_event for each in raised)),
-        exit_event=known(ints(each.exit_event for each in raised)),
-        value=known(ints(each.value for each in raised)),
-    )
 
 
 Place = tuple[str | None, str | None, int | None, str | None, int | None]

@@ -45,8 +45,8 @@ class Correlator(Protocol):
         ...
 
     def news(self, log: Log) -> Changes:
-        """What slices tell of processes and, by that, of older rows, that was not told by this before: with that, as
-        much as `finish` tells of them."""
+        """What slices tell of processes and exceptions and, by that, of older rows, that was not told by this before:
+        with that, as much as `finish` tells of them."""
         ...
 
     def rest(self, log: Log) -> dict[str, pa.Table]:

@@ -23,7 +23,7 @@ from elixirscope.recording.recording import Recording
 from elixirscope.recording.seal import facts_of, raw_sizes, truncated_in
 from elixirscope.recording.sealer import SLICE, Built, Correlate
 from elixirscope.recording.slices import Slices
-from elixirscope.recording.sources import copy_sources, files_of, relative_files
+from elixirscope.recording.sources import copy_sources, files_of, relative_changes, relative_files
 from elixirscope.recording.values import RawValues
 from elixirscope.recording.warm import Warm
 
@@ -50,8 +50,8 @@ class Live:
     """Follows the raw files of a recording, in memory. What it shows is provisional: the recording is sealed anew when
     it is finished, and events that were written later than expected are only in that; until then they are counted.
 
-    A look costs what is new. What is known of exceptions, sites, tests, memory and of what was left out is told anew as
-    a whole, as often as takes a tenth of the time.
+    A look costs what is new. What is known of sites, tests, memory and of what was left out is told anew as a whole, as
+    often as takes a tenth of the time.
     """
 
     def __init__(
@@ -72,6 +72,7 @@ class Live:
         self.late = 0  # events that were written too late to be shown
         self._truncated = 0
         self._unfinished = False
+        self._manifest: Manifest | None = None  # of which only is read what stays as it is
         self._kept = 0  # modules whose sources are kept
         self.behind = False  # whether the last `refresh` took as much as one takes: there may be more
 
@@ -112,7 +113,7 @@ class Live:
         due = whole or self.full() or self._seldom.due
         if not news and not due:
             return False
-        self._tables.take(self._correlator.news(log))
+        self._tables.take(relative_changes(self._correlator.news(log), self._root))
         if due:
             with self._seldom, unsearched():
                 self._finish(log)
@@ -145,10 +146,15 @@ class Live:
 
     def _finish(self, log: Log) -> None:
         """Tell what is known as a whole."""
-        root = manifest.cwd if (manifest := Manifest.load(self.path)) else ""
         for name, rows in self._correlator.rest(log).items():
-            self._tables.replace(name, relative_files(rows, root))
+            self._tables.replace(name, relative_files(rows, self._root))
         self._unfinished = False
+
+    @property
+    def _root(self) -> str:
+        """The folder where the command ran; "" while nobody tells it."""
+        self._manifest = self._manifest or Manifest.load(self.path)
+        return self._manifest.cwd if self._manifest else ""
 
     @property
     def recording(self) -> Recording | None:

@@ -19,6 +19,7 @@ import pyarrow as pa
 from xxhash import xxh3_128_hexdigest
 
 from elixirscope.errors import EnvironmentProblem
+from elixirscope.recording.changes import Changes, Patch
 from elixirscope.recording.durable import write_file
 from elixirscope.recording.joiner import raw_paths
 from elixirscope.recording.rawfile import Described, read_raw_file
@@ -96,6 +97,16 @@ def relative_files(table: pa.Table, root: str) -> pa.Table:
     shortened = pa.DictionaryArray.from_arrays(files.indices, pa.array(texts, pa.string()))
     place = table.column_names.index("file")
     return table.set_column(place, table.schema.field(place), shortened)
+
+
+def relative_changes(changes: Changes, root: str) -> Changes:
+    """As `relative_files`, of all rows and patches."""
+    rows = {name: relative_files(table, root) for name, table in changes.rows.items()}
+    patches = list[Patch]()
+    for patch in changes.patches:
+        (columns,) = relative_files(pa.table(patch.columns), root).combine_chunks().to_batches()
+        patches.append(patch._replace(columns=dict(zip(columns.schema.names, columns.columns, strict=True))))
+    return Changes(rows, patches)
 
 
 def _named_files(recording: Path) -> set[str]:
