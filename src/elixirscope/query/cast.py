@@ -59,8 +59,9 @@ def cast(query: QueryCoordinator, most: int | None = None, wanted: Iterable[int]
     upper = np.where(nearest[places] == _NONE, _NONE, process[nearest[places]]).tolist()
     rows = _rows(query, places)
     ordered = in_order([row["process"] for row in rows], [None if one == _NONE else one for one in upper])
-    found = [rows[place] | {"depth": depth, "more": more[place]} for place, depth in ordered]
-    return Cast(found, len(above), int(np.count_nonzero(hidden == _NONE)))
+    for place, depth in ordered:
+        rows[place].update(depth=depth, more=more[place])
+    return Cast([rows[place] for place, _ in ordered], len(above), int(np.count_nonzero(hidden == _NONE)))
 
 
 def only(query: QueryCoordinator, wanted: Iterable[int]) -> Cast:
@@ -81,7 +82,9 @@ def called(query: QueryCoordinator, text: str, most: int) -> Cast:
 
 
 def _alone(query: QueryCoordinator, places: Numbers) -> Cast:
-    rows = [row | {"depth": 0, "more": 0} for row in _rows(query, places)]
+    rows = _rows(query, places)
+    for row in rows:
+        row.update(depth=0, more=0)
     return Cast(rows, query.recording.rows("processes"), 0)
 
 
@@ -139,13 +142,14 @@ def _rows(query: QueryCoordinator, places: Numbers) -> list[dict[str, Any]]:
     if not len(places):
         return []
     names = query.recording.table("processes").column_names
-    has_code = set(coded(query).tolist())
+    has_code = np.isin(query.column("processes", "process")[places], coded(query)).tolist()
     reasons = dict[int | None, str | None]()
     found = []
-    for values in query.indexes.select("processes", places, *names):
+    for values, code in zip(query.indexes.select("processes", places, *names), has_code, strict=True):
         row = dict(zip(names, values, strict=True))
         value = row["exit_value"]
         if value not in reasons:
             reasons[value] = query.values.text(value)
-        found.append(row | {"exit_reason": reasons[value], "coded": row["process"] in has_code})
+        row.update(exit_reason=reasons[value], coded=code)
+        found.append(row)
     return found
