@@ -171,13 +171,12 @@ static ERL_NIF_TERM create(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) 
   return atom_ok;
 }
 
-/* warm(ring): its pages are mapped, which takes some ms. */
-static ERL_NIF_TERM warm(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+/* ahead(ring): it has blocks for some time. From which tail on this is to be asked again. */
+static ERL_NIF_TERM ahead(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
   (void)argc;
   unsigned n;
   if (!enif_get_uint(env, argv[0], &n) || n >= writer_count) return enif_make_badarg(env);
-  ring_warm(&writers[n]->ring);
-  return atom_ok;
+  return enif_make_uint64(env, ring_ahead(&writers[n]->ring));
 }
 
 /* discard(): gives up all rings. Those that were ever written to stay mapped: somebody may still be in the middle. */
@@ -358,7 +357,7 @@ static ErlNifFunc functions[] = {
     {"advance", 5, advance, 0},
     {"mark", 1, mark, 0},
     {"create", 4, create, ERL_NIF_DIRTY_JOB_IO_BOUND},
-    {"warm", 1, warm, ERL_NIF_DIRTY_JOB_IO_BOUND},
+    {"ahead", 1, ahead, ERL_NIF_DIRTY_JOB_IO_BOUND},
     {"free_bytes", 1, free_bytes, ERL_NIF_DIRTY_JOB_IO_BOUND},
     {"discard", 0, discard, 0},
     {"configure", 3, configure, 0},

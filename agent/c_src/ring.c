@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
@@ -15,6 +16,8 @@ _Static_assert(offsetof(struct ring_file, first) == 256, "layout of the ring fil
 _Static_assert(offsetof(struct ring_file, second) == 320, "layout of the ring file");
 _Static_assert(offsetof(struct ring_file, link) == 384, "layout of the ring file");
 _Static_assert(sizeof(struct ring_file) <= RING_HEADER, "layout of the ring file");
+
+#define PART (4 * RING_AHEAD) /* blocks are made so many bytes at a time: a small program needs no more */
 
 static int map(struct ring *ring, int fd, uint64_t size) {
   size_t whole = RING_HEADER + 2 * size;
@@ -31,10 +34,8 @@ static int map(struct ring *ring, int fd, uint64_t size) {
   }
   ring->file = (struct ring_file *)base;
   ring->data = base + RING_HEADER;
-  ring->size = size;
+  ring->size = ring->mapped = size;
   ring->fd = fd;
-  ring->head = 0;
-  atomic_store(&ring->tail, 0);
   return 0;
 }
 
@@ -49,14 +50,20 @@ int ring_create(struct ring *ring, const char *path, uint64_t size, uint32_t sha
   if (fd < 0) return errno;
   /* Held until this process is gone, by whatever end: then a recorder may read what is left. The file stays open. */
   int failed = flock(fd, LOCK_EX) ? errno : 0;
-  /* Every block now: a disk that is full later would end the VM with SIGBUS. */
-  if (!failed) failed = posix_fallocate(fd, 0, RING_HEADER + size);
+  uint64_t first = size < PART ? size : PART;
+  if (!failed) failed = ftruncate(fd, (off_t)(RING_HEADER + size)) ? errno : 0;
+  if (!failed) failed = posix_fallocate(fd, 0, (off_t)(RING_HEADER + first));
   if (!failed) failed = map(ring, fd, size);
   if (failed) {
     close(fd);
     unlink(path);
     return failed;
   }
+  ring->head = 0;
+  ring->tail = 0;
+  ring->stuck = 0;
+  ring->ready = ring->limit = first;
+  atomic_flag_clear(&ring->changing);
   ring->file->size = size;
   ring->file->shard = shard;
   ring->file->os_pid = (uint32_t)getpid();
@@ -66,18 +73,64 @@ int ring_create(struct ring *ring, const char *path, uint64_t size, uint32_t sha
   return 0;
 }
 
-void ring_warm(struct ring *ring) {
+static void begin(struct ring *ring) {
+  while (atomic_flag_test_and_set_explicit(&ring->changing, memory_order_acquire)) sched_yield();
+}
+
+/* Sets the limit by what has changed. */
+static void end(struct ring *ring) {
+  uint64_t limit = atomic_load_explicit(&ring->tail, memory_order_relaxed) + ring->size;
+  uint64_t ready = atomic_load_explicit(&ring->ready, memory_order_relaxed);
+  atomic_store_explicit(&ring->limit, ready < ring->size && ready < limit ? ready : limit, memory_order_release);
+  atomic_flag_clear_explicit(&ring->changing, memory_order_release);
+}
+
+/* There will be no more blocks. When nothing is in it, the writer can go on in those that there are. */
+static void settle(struct ring *ring) {
+  uint64_t ready = ring->ready, size = RING_AHEAD;
+  if (ring->head != ring->tail) return;
+  while (2 * size <= ready) size *= 2;
+  if (mmap(ring->data + size, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, ring->fd, RING_HEADER) == MAP_FAILED)
+    return;
+  ring->file->size = ring->size = size; /* before the next head is published */
+  ring->ready = size;
+}
+
+/* The next part, in the time of whoever calls. The disk may be full by now. */
+static void more(struct ring *ring) {
+  uint64_t ready = ring->ready;
+  int failed = posix_fallocate(ring->fd, (off_t)(RING_HEADER + ready), PART);
+  if (failed && failed != EINTR) ring->stuck = 1;
+  if (failed) return;
 #ifdef MADV_POPULATE_WRITE
-  /* A part at a time: others of this process may want to map something. Where the kernel cannot, pages come when used. */
-  const uint64_t part = 1 << 20;
-  for (uint64_t at = 0; at < ring->size && !madvise(ring->data + at, part, MADV_POPULATE_WRITE);) at += part;
-#else
-  (void)ring;
+  madvise(ring->data + ready, PART, MADV_POPULATE_WRITE); /* where the kernel cannot, pages come when used */
 #endif
+  ring->ready = ready + PART;
+}
+
+void ring_grow(struct ring *ring) {
+  if (ring->stuck && ring->head != ring->tail) return;
+  begin(ring);
+  if (ring->ready < ring->size && !ring->stuck) more(ring);
+  if (ring->ready < ring->size && ring->stuck) settle(ring);
+  end(ring);
+}
+
+uint64_t ring_ahead(struct ring *ring) {
+  uint64_t head = atomic_load_explicit(&ring->file->head, memory_order_relaxed);
+  for (;;) {
+    begin(ring);
+    uint64_t ready = ring->ready;
+    int enough = ready >= 2 * head + PART, last = ready >= ring->size || ring->stuck;
+    if (!enough && !last) more(ring);
+    end(ring);
+    if (last) return UINT64_MAX;
+    if (enough) return (ready - PART) / 2 + RING_AHEAD;
+  }
 }
 
 void ring_unmap(struct ring *ring) {
-  munmap(ring->file, RING_HEADER + 2 * ring->size);
+  munmap(ring->file, RING_HEADER + 2 * ring->mapped);
   close(ring->fd);
   ring->file = NULL;
 }
@@ -92,5 +145,7 @@ void ring_advance(struct ring *ring, struct mark mark) {
   uint64_t other = !atomic_load_explicit(&file->current, memory_order_relaxed);
   *(other ? &file->second : &file->first) = mark;
   atomic_store_explicit(&file->current, other, memory_order_release);
-  atomic_store_explicit(&ring->tail, mark.tail, memory_order_release);
+  begin(ring);
+  atomic_store_explicit(&ring->tail, mark.tail, memory_order_relaxed);
+  end(ring);
 }

@@ -19,6 +19,7 @@
 
 #define RING_HEADER 4096
 #define RECORD_HEAD 8
+#define RING_AHEAD 131072 /* more than any record has */
 #define RING_LINK 3584 /* bytes of that name at most */
 enum { RECORD_EVENT = 1, RECORD_PROCESS = 2 };
 
@@ -41,24 +42,34 @@ struct ring_file {
 struct ring {
   struct ring_file *file;
   uint8_t *data; /* mapped twice in a row, so that no record is ever split */
-  uint64_t size;
+  uint64_t size, mapped;
   int fd;
-  uint64_t head; /* the writer's own copy */
+  uint64_t head;          /* the writer's own copy */
+  _Atomic uint64_t limit; /* where the writer has to stop: at what is not read yet, or has no blocks yet */
   _Atomic uint64_t tail;
+  _Atomic uint64_t ready; /* so much of it has blocks, `size` in the end: a store without one would end the VM */
+  _Atomic int stuck;      /* the disk is full: there will be no more */
+  atomic_flag changing;   /* held by who changes any of these but `head` and `stuck` */
 };
 
-/* Makes the file at `path` with all its blocks, maps it. 0, or an errno; then nothing is left behind. */
+/* Makes the file at `path` with its first blocks, maps it. 0, or an errno; then nothing is left behind. */
 int ring_create(struct ring *ring, const char *path, uint64_t size, uint32_t shard, const char *link);
 /* How many bytes are free in a folder; 0 where that cannot be told. */
 uint64_t ring_free(const char *folder);
-/* Has its pages at hand before they are needed. */
-void ring_warm(struct ring *ring);
+/* Gives it some more blocks. For the writer, when it has come to where there are none: who reads is behind. */
+void ring_grow(struct ring *ring);
+/* Has blocks at hand before the writer comes to them. Returns from which tail on this is to be called again. */
+uint64_t ring_ahead(struct ring *ring);
 /* Unmaps and closes; the file stays. */
 void ring_unmap(struct ring *ring);
 
 /* Where the writer may write, and how much. Nothing of it is seen before `ring_commit`. */
 static inline uint8_t *ring_space(struct ring *ring, uint64_t *room) {
-  *room = ring->size - (ring->head - atomic_load_explicit(&ring->tail, memory_order_acquire));
+  *room = atomic_load_explicit(&ring->limit, memory_order_acquire) - ring->head;
+  if (*room < RING_AHEAD && atomic_load_explicit(&ring->ready, memory_order_relaxed) < ring->size) {
+    ring_grow(ring);
+    *room = atomic_load_explicit(&ring->limit, memory_order_acquire) - ring->head;
+  }
   return ring->data + (ring->head & (ring->size - 1));
 }
 

@@ -290,26 +290,97 @@ defmodule ElixirScope.Native.EngineTest do
     end
   end
 
-  test "all blocks of a ring are there before it is used; without room for them there is none", %{tmp_dir: dir} do
-    on_exit(&NativeRuntime.discard/0)
-    path = Path.join(dir, "a.ring")
-    assert NativeRuntime.create(path, 1_048_576, 300, path) == :ok
-    {blocks, 0} = System.cmd("stat", ["-c", "%b %B", path])
-    [count, bytes] = blocks |> String.split() |> Enum.map(&String.to_integer/1)
-    # Else a disk that is full later would end the VM with SIGBUS.
-    assert count * bytes >= 1_048_576
+  @mb 1_048_576
+  @part div(@mb, 2)
 
+  test "blocks of a ring are there before they are used: some at first, more the more is written", %{tmp_dir: dir} do
+    rings = rings(dir, 4 * @mb)
+    assert Enum.all?(rings, &(bytes(&1) in @part..@mb))
+    # The writer comes to the end of them.
+    numbers = Enum.to_list(1..20_000)
+    assert recorded(numbers) == {numbers, 0}
+    assert [{used, n}] = for({path, n} <- Enum.with_index(rings), bytes(path) >= @mb, do: {path, n})
+    assert bytes(used) in (20_000 * 64)..(4 * @part)
+    NativeRuntime.ahead(n)
+    assert bytes(used) > 2 * 20_000 * 64
+  end
+
+  test "without room for its first blocks there is no ring; without room for more it goes round in those it has",
+       %{tmp_dir: dir} do
     small = Path.join(dir, "small")
     File.mkdir_p!(small)
+    # For two parts of one of them.
+    room = "size=#{(:erlang.system_info(:schedulers) + 2) * (div(@part, 1024) + 8)}k"
 
     # Where a small file system may be mounted.
-    if match?({_, 0}, System.cmd("mount", ~w(-t tmpfs -o size=2m tmpfs) ++ [small], stderr_to_stdout: true)) do
-      on_exit(fn -> System.cmd("umount", [small]) end)
-      path = Path.join(small, "a.ring")
+    if match?({_, 0}, System.cmd("mount", ~w(-t tmpfs -o) ++ [room, "tmpfs", small], stderr_to_stdout: true)) do
+      on_exit(fn -> System.cmd("umount", ["-l", small]) end)
+      rings(small, 4 * @mb)
+
+      for round <- 1..5 do
+        {numbers, lost} = recorded(Enum.to_list(1..60_000))
+        assert numbers == Enum.to_list(1..length(numbers))
+        assert length(numbers) + lost == 60_000
+        assert length(numbers) in 8_000..20_000, "round #{round}: #{length(numbers)}"
+      end
+
+      NativeRuntime.recording(0)
+      NativeRuntime.discard()
       no_space = 28
-      assert NativeRuntime.create(path, 4_194_304, 301, path) == {:error, no_space}
-      assert File.ls!(small) == []
+      path = Path.join(small, "more.ring")
+      assert NativeRuntime.create(path, @mb, 300, path) == {:error, no_space}
+      refute File.exists?(path)
     end
+  end
+
+  # Rings without a pipeline.
+  defp rings(dir, size) do
+    on_exit(fn ->
+      NativeRuntime.recording(0)
+      NativeRuntime.discard()
+    end)
+
+    :ok = NativeRuntime.discard()
+    :ok = NativeRuntime.configure({512, 512, 512, 512, 512}, [], 0)
+    paths = for n <- 0..:erlang.system_info(:schedulers), do: Path.join(dir, "#{n}.ring")
+    for {path, n} <- Enum.with_index(paths), do: :ok = NativeRuntime.create(path, size, 300 + n, path)
+    NativeRuntime.recording(1)
+    paths
+  end
+
+  # What is there afterwards of these numbers, which a process writes that stays on one scheduler and so with one ring;
+  # and how many are not.
+  defp recorded(numbers) do
+    {_, ref} = :erlang.spawn_opt(fn -> for n <- numbers, do: NativeRuntime.call(1, {n}) end, [:monitor, scheduler: 1])
+    assert_receive {:DOWN, ^ref, _, _, :normal}, 60_000
+    rest = for n <- 0..:erlang.system_info(:schedulers), do: drained(n, [])
+    {Enum.flat_map(rest, &elem(&1, 0)), rest |> Enum.map(&elem(&1, 1)) |> Enum.sum()}
+  end
+
+  defp drained(n, chunks) do
+    {tail, bytes, told, count} = NativeRuntime.mark(n)
+
+    case NativeRuntime.drain(n, 262_144) do
+      {:empty, lost} ->
+        NativeRuntime.advance(n, tail, bytes, lost, count)
+        {chunks |> Enum.reverse() |> Enum.concat(), lost - told}
+
+      {tail, _lost, _processes, events, values, _count, _first, _last} ->
+        NativeRuntime.advance(n, tail, bytes, told, count)
+
+        chunk =
+          for <<_::binary-size(40), at::little-32, size::little-32 <- events>>,
+              {n} = :erlang.binary_to_term(binary_part(values, at, size)),
+              do: n
+
+        drained(n, [chunk | chunks])
+    end
+  end
+
+  defp bytes(path) do
+    {blocks, 0} = System.cmd("stat", ["-c", "%b %B", path])
+    [count, bytes] = blocks |> String.split() |> Enum.map(&String.to_integer/1)
+    count * bytes
   end
 
   test "rings that cannot be made are a reason in the recording, and the portable engine records", %{tmp_dir: dir} do

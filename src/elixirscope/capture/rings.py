@@ -64,7 +64,7 @@ def recover_one(link: Path) -> int:
 def _append(ring: bytes, link: Path) -> int:
     (size,), (head,), (lost,), (current,) = (_U64.unpack_from(ring, at) for at in (_SIZE, _HEAD, _LOST, _CURRENT))
     tail, file_bytes, told, _ = _MARK.unpack_from(ring, _MARKS[current & 1])
-    if len(ring) != _HEADER_BYTES + size or not 0 <= head - tail <= size:
+    if len(ring) < _HEADER_BYTES + size or not 0 <= head - tail <= size:
         raise _damaged(link)
     if head == tail and lost == told:
         return 0

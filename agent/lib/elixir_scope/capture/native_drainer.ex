@@ -12,6 +12,8 @@ defmodule ElixirScope.Capture.NativeDrainer do
   @every_ms 20
   @seldom_ms 50
   @chunk 262_144
+  # Rings of small programs stay as they are made.
+  @first 131_072
   # A writer is in the middle of an event for microseconds.
   @settle_ms 2
 
@@ -39,7 +41,18 @@ defmodule ElixirScope.Capture.NativeDrainer do
 
     case reopen(ring, NativeRuntime.mark(ring.number)) do
       {:ok, file, bytes} ->
-        state = %{ring: ring, file: file, bytes: bytes, wait: @every_ms, failed: nil, unwritten: 0, closed: false}
+        state = %{
+          ring: ring,
+          file: file,
+          bytes: bytes,
+          # From this tail on the ring is to be made ready for more.
+          next: @first,
+          wait: @every_ms,
+          failed: nil,
+          unwritten: 0,
+          closed: false
+        }
+
         {:ok, state, {:continue, :drain}}
 
       {:error, reason} ->
@@ -64,12 +77,11 @@ defmodule ElixirScope.Capture.NativeDrainer do
 
   @impl true
   def handle_continue(:drain, state) do
-    NativeRuntime.warm(state.ring.number)
     {:noreply, again(state, drain(state))}
   end
 
   @impl true
-  def handle_info(:drain, state), do: {:noreply, again(state, drain(state))}
+  def handle_info(:drain, state), do: {:noreply, again(state, state |> drain() |> ahead())}
   def handle_info(_, state), do: {:noreply, state}
 
   @impl true
@@ -96,6 +108,12 @@ defmodule ElixirScope.Capture.NativeDrainer do
     next = (Integer.floor_div(:erlang.monotonic_time(:millisecond), wait) + 1) * wait
     Process.send_after(self(), :drain, next, abs: true)
     %{state | wait: wait}
+  end
+
+  # Where the writer would else have to do it.
+  defp ahead(state) do
+    {tail, _, _, _} = NativeRuntime.mark(state.ring.number)
+    if tail >= state.next, do: %{state | next: NativeRuntime.ahead(state.ring.number)}, else: state
   end
 
   # All that is committed, chunk by chunk: what comes while we write is soon enough for the next time, unless much does.

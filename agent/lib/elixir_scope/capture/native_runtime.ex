@@ -157,8 +157,9 @@ defmodule ElixirScope.Capture.NativeRuntime do
   `{:error, errno}`.
   """
   def create(_path, _size, _shard, _link), do: missing()
-  @doc "Maps the pages of ring `n`, for whoever else would wait for each when first used."
-  def warm(_n), do: missing()
+
+  @doc "Gives ring `n` blocks for what will be written soon, and returns from which tail on this is to be asked again."
+  def ahead(_n), do: missing()
   @doc "How many bytes are free in a folder; 0 where that cannot be told."
   def free_bytes(_folder), do: missing()
   @doc "Gives up all rings."
