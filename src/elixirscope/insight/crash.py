@@ -86,15 +86,15 @@ def _finding(history: History, collapse: Collapse, exception: Row | None, hit: l
     label = history.label(collapse.process)
     what = (exception or {}).get("type") or short(reason)
     text = _refused_arguments(reason) or (exception or {}).get("text") or short(reason, 160)
-    origin = _origin(history, collapse, exception, frame, reason)
+    origin = origin_of(history, _event(collapse, exception), exception, frame, reason)
     given = _refused(reason)
     told = _taken(history, collapse, exception, frame, reason) or notice(
-        history, collapse.process, _function(history, frame, exception) or label, given, _event(collapse, exception)
+        history, collapse.process, function_of(history, frame, exception) or label, given, _event(collapse, exception)
     )
     evidence = (
         [told.step] if told else list(reversed(origin.steps)) if origin else trigger(history, collapse, frame, given)
     )
-    where = _function(history, frame, exception)
+    where = function_of(history, frame, exception)
     at = f" in {where}" if where else ""
     evidence.append(
         history.evidence(
@@ -106,7 +106,7 @@ def _finding(history: History, collapse: Collapse, exception: Row | None, hit: l
     evidence += died_with(history, collapse)
     evidence += [tests.failure(history, test) for test in hit if test["result"] == "failed"]
     explanation = _explanation(history, collapse, what, text, where, origin, hit)
-    suggestion = _suggestion(history, frame, origin, what, where)
+    suggestion = suggestion_of(history, frame, origin, what, where)
     if told is not None:
         explanation, suggestion = f"{explanation} {told.why}", told.advice
     if hidden is not None:
@@ -116,8 +116,8 @@ def _finding(history: History, collapse: Collapse, exception: Row | None, hit: l
     return Finding(
         kind="crash",
         title=_title(history, collapse, what, where or label, frame, origin),
-        confidence=round(_confidence(origin, frame, hit), 2),
-        location=_location(history, frame, exception, origin),
+        confidence=round(confidence_of(origin, frame, hit), 2),
+        location=location_of(history, frame, exception, origin),
         evidence=evidence,
         explanation=explanation,
         suggestion=suggestion + _apart(history, collapse),
@@ -182,14 +182,11 @@ def _raising_frame(history: History, collapse: Collapse, exception: Row | None) 
 # The bad value
 
 
-def _origin(
-    history: History, collapse: Collapse, exception: Row | None, frame: Row | None, reason: Any
-) -> Origin | None:
-    """The way back of the most telling bad value; None when the reason and the frame show none."""
+def origin_of(history: History, before: int, exception: Row | None, frame: Row | None, reason: Any) -> Origin | None:
+    """The way back of the most telling bad value from an event; None when the reason and the frame show none."""
     if frame is None:
         return None
     arguments = history.term(frame["args"])
-    before = _event(collapse, exception)
     for value, trust in bad_values(reason, arguments, (exception or {}).get("text") or ""):
         origin = Tracer(history, value).trace(frame, before)
         origin.confidence *= trust
@@ -201,7 +198,7 @@ def _origin(
 # Telling
 
 
-def _function(history: History, frame: Row | None, exception: Row | None) -> str | None:
+def function_of(history: History, frame: Row | None, exception: Row | None) -> str | None:
     """The function that raised: that of the frame, or the one that the stack trace names.
 
     A function none of whose clauses took its arguments was called and never entered: it has no frame.
@@ -226,7 +223,8 @@ def _refused_arguments(reason: Any) -> str | None:
     return f"{short(stack[0][0])}.{stack[0][1]}{arguments} is refused"
 
 
-def _confidence(origin: Origin | None, frame: Row | None, hit: list[Row]) -> float:
+def confidence_of(origin: Origin | None, frame: Row | None, hit: list[Row]) -> float:
+    """How sure an origin is; `hit` are the tests that ran then."""
     confidence = 0.5 if frame is None else 0.65
     if origin is not None:
         confidence = (0.95 if origin.made else 0.75) * max(origin.confidence, 0.4)
@@ -235,7 +233,8 @@ def _confidence(origin: Origin | None, frame: Row | None, hit: list[Row]) -> flo
     return confidence
 
 
-def _location(history: History, frame: Row | None, exception: Row | None, origin: Origin | None) -> Location | None:
+def location_of(history: History, frame: Row | None, exception: Row | None, origin: Origin | None) -> Location | None:
+    """The line that made the bad value, else the one that raised."""
     if origin is not None and origin.location is not None:
         return origin.location
     if frame is not None:
@@ -271,16 +270,19 @@ def _elsewhere(frame: Row | None, origin: Origin | None) -> bool:
     )
 
 
+def made_of(history: History, frame: Row | None, origin: Origin | None) -> str:
+    """What a title says of the bad value: `, by a nil from Shop.Stock.find/1`."""
+    if origin is not None and origin.missing is not None:
+        return f", {origin.missing.briefly(history)}"
+    if origin is None or origin.maker is None or not _elsewhere(frame, origin):
+        return ""
+    return f", by a {short(origin.value, 30)} from {history.name(origin.maker)}"
+
+
 def _title(history: History, collapse: Collapse, what: str, at: str, frame: Row | None, origin: Origin | None) -> str:
     if what == _CALLS_ITSELF:
         return f"Deadlock: {at} calls its own process"
-    made = (
-        f", {origin.missing.briefly(history)}"
-        if origin and origin.missing is not None
-        else f", by a {short(origin.value, 30)} from {history.name(origin.maker)}"
-        if origin and origin.maker and _elsewhere(frame, origin)
-        else ""
-    )
+    made = made_of(history, frame, origin)
     again = ""
     if collapse.gave_up and collapse.again:
         times = f"{len(collapse.again)} times" if len(collapse.again) > 1 else "once"
@@ -304,17 +306,7 @@ def _explanation(
     ]
     if what == _CALLS_ITSELF:
         sentences.append("It would have waited for itself for ever: while it handles a message it answers no other.")
-    if origin is not None and origin.missing is not None:
-        sentences.append(origin.missing.explained(history, origin.value))
-    elif origin is not None and origin.maker is not None:
-        where = history.name(origin.maker)
-        other = origin.maker["process"] != collapse.process
-        process = f", in another process ({history.label(origin.maker['process'])})" if other else ""
-        verb = "was made by" if origin.made else "comes from"
-        because = "nothing that it was given contains it" if origin.made else f"it {origin.terminator}"
-        sentences.append(f"The bad value, {short(origin.value)}, {verb} {where}{process}: {because}.")
-    elif origin is not None:
-        sentences.append(f"The bad value can be followed only so far: it {origin.terminator}.")
+    sentences += way_back(history, origin, collapse.process)
     if len(collapse.followers) > len(collapse.again):
         lives = (process for process, _, _ in collapse.followers if process not in collapse.again)
         names = ", ".join(dict.fromkeys(history.label(process) for process in lives))
@@ -326,6 +318,21 @@ def _explanation(
     if hit and all(test["result"] == "passed" for test in hit):
         sentences.append("The test that was running passed, so this crash may be what it wants.")
     return " ".join(sentences)
+
+
+def way_back(history: History, origin: Origin | None, process: int) -> list[str]:
+    """Where the bad value of an exception of `process` came from, in a sentence."""
+    if origin is None:
+        return []
+    if origin.missing is not None:
+        return [origin.missing.explained(history, origin.value)]
+    if origin.maker is None:
+        return [f"The bad value can be followed only so far: it {origin.terminator}."]
+    other = origin.maker["process"] != process
+    where = f", in another process ({history.label(origin.maker['process'])})" if other else ""
+    verb = "was made by" if origin.made else "comes from"
+    because = "nothing that it was given contains it" if origin.made else f"it {origin.terminator}"
+    return [f"The bad value, {short(origin.value)}, {verb} {history.name(origin.maker)}{where}: {because}."]
 
 
 def _storm(history: History, collapse: Collapse) -> list[str]:
@@ -343,7 +350,8 @@ def _storm(history: History, collapse: Collapse) -> list[str]:
     ]
 
 
-def _suggestion(history: History, frame: Row | None, origin: Origin | None, what: str, where: str | None) -> str:
+def suggestion_of(history: History, frame: Row | None, origin: Origin | None, what: str, where: str | None) -> str:
+    """What to do about an exception of a type `what` in `where`."""
     if what == _CALLS_ITSELF:
         return f"Let {where} call the function that makes the answer, not the server that it runs in."
     if origin is not None and origin.missing is not None:

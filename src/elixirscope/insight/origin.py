@@ -83,6 +83,9 @@ class Tracer:
                 self.origin.made = True
                 self._end(frame, before, "was made here: it stands in the source", line)
                 return self.origin
+            if (answerer := self._bound_unseen(frame, before)) is not None:
+                self._gave(answerer, before)
+                return self.origin
             sighting = self._find(frame, before)
             unseen = sighting is None or self.needle is not wide
             if unseen and (around := self._closed_over(frame, wide)) is not None:
@@ -327,9 +330,7 @@ class Tracer:
             self._missing(found, before)
             return
         if unseen is not None:
-            self.origin.confidence *= INFERRED
-            into = self.history.goes_on_in(unseen)
-            self._end(unseen, int(unseen["end_event"]), f"may be what {into} gave it to return, which is not recorded")
+            self._returned_unseen(unseen)
             return
         line = bound["line"] if bound else self.history.event_line(before) if self._belongs(before, frame) else None
         line = line or self._returned_on(frame)
@@ -342,6 +343,18 @@ class Tracer:
         if isinstance(self.value, int | float | bytes) and not isinstance(self.value, bool):
             for sighting, text in ingredients(self.history, frame, before):
                 self._step(sighting.event, text)
+
+    def _gave(self, answerer: Row, before: int) -> None:
+        """A variable was bound to the value when this call had ended, which nobody saw."""
+        if (found := missing(self.history, answerer, self.value)) is not None:
+            self._missing(found, before)
+        else:
+            self._returned_unseen(answerer)
+
+    def _returned_unseen(self, answerer: Row) -> None:
+        self.origin.confidence *= INFERRED
+        into = self.history.goes_on_in(answerer)
+        self._end(answerer, int(answerer["end_event"]), f"may be what {into} gave it to return, which is not recorded")
 
     def _missing(self, found: Missing, before: int) -> None:
         """A key was missing: on to who had last taken it out of the state, if that is where it was sought."""
@@ -362,6 +375,20 @@ class Tracer:
             clean_up = (self.history.site(last["site"]) or {}).get("callback")  # after the exception: a `terminate`
             if last["call"] < before and not last["external"] and not clean_up:
                 return last if self.history.goes_on_in(last) is not None else None
+        return None
+
+    def _bound_unseen(self, frame: Row, before: int) -> Row | None:
+        """The call that ended in unrecorded code just before a variable was bound to just the value, a common one."""
+        if distinctive(self.needle):
+            return None
+        bound = [
+            row for row in self.history.query.find_all("bindings", "call", frame["call"]) if row["event"] <= before
+        ]
+        for row in reversed(bound):
+            if same(self.history.term(row["value"])[row["position"]], self.needle):
+                asked = [child for child in self.history.children(frame["call"]) if child["call"] < row["event"]]
+                last = asked[-1] if asked else None
+                return last if last is not None and self.history.goes_on_in(last) is not None else None
         return None
 
     def _cut_off(self, frame: Row, before: int, bound: Row | None) -> None:

@@ -16,6 +16,7 @@ from elixirscope.insight.race import races
 from elixirscope.insight.stale import stale_updates
 from elixirscope.insight.timeout import timeouts
 from elixirscope.insight.unread import unread
+from elixirscope.insight.unrescued import unrescued
 
 _LAST = {"test": 1, "overload": 3, "repetition": 3, "leak": 3}
 """What explains less than a cause does is read after the causes."""
@@ -37,6 +38,7 @@ def investigate(dags: Dags) -> list[Finding]:
         *stale_updates(history),
         *waits,
         *crashes(history, rest),
+        *unrescued(history),
         *unread(history),
         *late_answers(history),
     ]
