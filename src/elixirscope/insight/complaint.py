@@ -36,7 +36,7 @@ def bad_values(reason: Any, arguments: Any, text: str = "") -> Iterator[tuple[An
         reason if isinstance(reason, tuple) and len(reason) == 2 and isinstance(reason[1], list) else (reason, [])
     )
     name = struct_name(inner)
-    if isinstance(inner, tuple) and len(inner) >= 2 and inner[0] in _CARRIES_VALUE:
+    if isinstance(inner, tuple) and len(inner) >= 2 and isinstance(inner[0], Atom) and inner[0] in _CARRIES_VALUE:
         yield inner[1], _CARRIES_VALUE[inner[0]]
     if isinstance(inner, tuple) and len(inner) >= 2 and inner[0] == "badkey":
         yield from _without_key(*inner[1:3])
@@ -56,7 +56,7 @@ def bad_values(reason: Any, arguments: Any, text: str = "") -> Iterator[tuple[An
         yield from ((value, 0.85 if len(telling) == 1 else 0.6) for value in telling)
         return  # what was refused is known: nothing else is to blame
     if inner == "badarith":
-        wanted = int if given and stack[0][1] in _OF_INTEGERS else int | float
+        wanted = int if given and isinstance(stack[0][1], Atom) and stack[0][1] in _OF_INTEGERS else int | float
         yield from ((value, 1.0) for value in given if not isinstance(value, wanted))
     if stack and isinstance(stack[0], tuple) and stack[0] and stack[0][0] == "nil":
         yield Atom("nil"), 1.0
