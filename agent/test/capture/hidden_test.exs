@@ -102,4 +102,22 @@ defmodule ElixirScope.Capture.HiddenTest do
     assert Hidden.fields(Shy.ByHand) == []
     refute_received :was_run
   end
+
+  test "an implementation in another folder, or made when folders were looked through already", context do
+    Redaction.create()
+    compile(context, "defmodule Shy.Apart do\n  defstruct [:name, :hash]\nend")
+    other = Path.join(context.tmp_dir, "other")
+    File.mkdir!(other)
+    Code.append_path(other)
+    on_exit(fn -> Code.delete_path(other) end)
+    path = Path.join(other, "derived.ex")
+    File.write!(path, "require Protocol\nProtocol.derive(Inspect, Shy.Apart, only: [:name])")
+    {_, 0} = System.cmd("elixirc", ["-pa", context.tmp_dir, "-o", other, path], stderr_to_stdout: true)
+    Code.ensure_loaded!(Shy.Apart)
+    assert Hidden.fields(Shy.Apart) == [:hash]
+
+    compile(context, "defmodule Shy.Fresh do\n  @derive {Inspect, only: []}\n  defstruct [:hash]\nend")
+    Code.ensure_loaded!(Shy.Fresh)
+    assert Hidden.fields(Shy.Fresh) == [:hash]
+  end
 end

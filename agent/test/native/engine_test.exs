@@ -2,7 +2,10 @@ defmodule ElixirScope.Native.EngineTest do
   # The pipeline is one for the VM.
   use ExUnit.Case, async: false
   import ElixirScope.Test.Eventually
+  import ExUnit.CaptureIO, only: [with_io: 2]
   alias ElixirScope.Capture.{Ingestor, InstrumentationRuntime, Native, NativeRuntime, PipelineManager, TestEvents}
+  alias ElixirScope.Compiler.Loader
+  alias ElixirScope.Plan
   alias ElixirScope.Test.{NativeLibrary, Pipeline, RawFiles, Terms}
 
   with {:error, reason} <- NativeLibrary.load(), do: @moduletag(skip: reason)
@@ -89,6 +92,47 @@ defmodule ElixirScope.Native.EngineTest do
     TestEvents.notify({:suite_started, %{}})
     assert eventually(fn -> by_c?.(ExUnit.Test) and by_c?.(ExUnit.TestModule) end)
     refute by_c?.(URI)
+  end
+
+  test "structs of instrumented modules are known before they come, others soon after", %{tmp_dir: dir} do
+    start(dir, "redact => \#{keys => [<<\"password\">>], modules => [<<\"Known.Secret\">>]}")
+    by_c? = fn module -> is_integer(NativeRuntime.enter(@own_site, {%{__struct__: module}})) end
+
+    source = """
+    defmodule Known.Plain do
+      defstruct [:name]
+      def f(x), do: x
+    end
+
+    defmodule Known.Hiding do
+      @derive {Inspect, only: [:name]}
+      defstruct [:name, :token]
+      def f(x), do: x
+    end
+
+    defmodule Known.Secret do
+      defstruct [:name]
+      def f(x), do: x
+    end
+    """
+
+    {compiled, _} = with_io(:stderr, fn -> Code.compile_string(source) end)
+
+    for {module, binary} <- compiled, do: File.write!(Path.join(dir, "#{module}.beam"), binary)
+
+    modules =
+      for module <- [Known.Plain, Known.Hiding, Known.Secret],
+          do: {module, String.to_charlist(Path.join(dir, "#{module}.beam")), :project}
+
+    refute Enum.any?(modules, fn {module, _, _} -> by_c?.(module) end)
+    assert Loader.arm(Plan.current(), modules) == 3
+    on_exit(&Loader.detach/0)
+    assert by_c?.(Known.Plain)
+    refute by_c?.(Known.Hiding) or by_c?.(Known.Secret)
+
+    refute by_c?.(Version.Requirement)
+    NativeRuntime.call(@own_site, {%{__struct__: Version.Requirement}})
+    assert eventually(fn -> by_c?.(Version.Requirement) end)
   end
 
   test "it records what the portable engine records", %{tmp_dir: dir} do

@@ -66,26 +66,54 @@ defmodule ElixirScope.Capture.Hidden do
     end
   end
 
-  # Most structs have none, and the code server would look for it in every folder on the path, while the program waits
-  # for what it wants to load.
+  # Most structs have none. Their own folder is looked into each time: it may have been compiled just now. What others
+  # hold is known: to look for a file in each of them takes longer than all else that is done for a struct.
   defp on_disk?(impl, module) do
-    Enum.any?(folders(module), fn folder ->
-      with {:ok, binary} <- Beam.file(:filename.join(folder, ~c"#{impl}.beam")),
-           do: derived?(binary, module),
-           else: (_ -> false)
-    end)
+    file = ~c"#{impl}.beam"
+    own = own(module)
+    folders = own ++ Enum.filter(others() -- own, &holds?(&1, file))
+    Enum.any?(folders, &derived_in?(:filename.join(&1, file), module))
   end
 
-  # Its own first. What Erlang and Elixir bring has none for a struct of the program, unless all is packed together.
-  defp folders(module) do
-    own = with path when is_list(path) <- :code.which(module), do: [:filename.dirname(path)], else: (_ -> [])
-    theirs = if :os.getenv(~c"RELEASE_ROOT") == false, do: library(:kernel) ++ library(:elixir), else: []
-    Enum.uniq(own ++ Enum.reject(:code.get_path(), fn folder -> Enum.any?(theirs, &:lists.prefix(&1, folder)) end))
+  # Of a module that is not loaded, the code server would look for it.
+  defp own(module) do
+    with true <- :erlang.module_loaded(module), path when is_list(path) <- :code.which(module) do
+      [:filename.dirname(path)]
+    else
+      _ -> []
+    end
   end
 
-  # None in an escript, which brings its Elixir.
-  defp library(app) do
-    with folder when is_list(folder) <- :code.lib_dir(app), do: [:filename.dirname(folder) ++ ~c"/"], else: (_ -> [])
+  defp derived_in?(path, module) do
+    with {:ok, binary} <- Beam.file(path), do: derived?(binary, module), else: (_ -> false)
+  end
+
+  # What Erlang brings has none, unless all is packed together.
+  defp others do
+    erlang = if :os.getenv(~c"RELEASE_ROOT") == false, do: erlang(), else: []
+    Enum.reject(:code.get_path(), fn folder -> Enum.any?(erlang, &:lists.prefix(&1, folder)) end)
+  end
+
+  defp holds?(folder, file) do
+    cond do
+      # Another one, when the program goes elsewhere.
+      :filename.pathtype(folder) != :absolute -> true
+      Redaction.noted?({:listed, folder}) -> Redaction.noted?({:file, folder, file})
+      true -> file in list(folder)
+    end
+  end
+
+  defp list(folder) do
+    files = Enum.filter(Beam.files(folder), &:lists.prefix(~c"Elixir.Inspect.", &1))
+    Enum.each(files, &Redaction.note({:file, folder, &1}))
+    Redaction.note({:listed, folder})
+    files
+  end
+
+  defp erlang do
+    with folder when is_list(folder) <- :code.lib_dir(:kernel),
+         do: [:filename.dirname(folder) ++ ~c"/"],
+         else: (_ -> [])
   end
 
   defp derived?(binary, module) do

@@ -9,7 +9,7 @@ defmodule ElixirScope.Capture.NativeRuntime do
   """
 
   use ElixirScope.Capture.Event
-  alias ElixirScope.Capture.{CallBudget, Ingestor, Native, Redaction, States, Value}
+  alias ElixirScope.Capture.{CallBudget, Collector, Ingestor, Native, Redaction, States, Value, VMTracer}
 
   @hard :"$elixirscope_hard"
 
@@ -88,7 +88,8 @@ defmodule ElixirScope.Capture.NativeRuntime do
         flags = cut + if(secret?, do: @redacted, else: 0)
         put_encoded(kind, flags, aux, frame, site, :erlang.term_to_binary(clean, minor_version: 2))
 
-      :not_known ->
+      struct ->
+        if Redaction.note_first({:asked, struct}), do: asked(struct)
         by_collector(kind, cut, aux, frame, site, value)
     end
   rescue
@@ -96,10 +97,16 @@ defmodule ElixirScope.Capture.NativeRuntime do
     ArgumentError -> 0
   end
 
+  # The value, and whether it had secrets; or a struct that nobody has asked about.
   defp redacted(value, site, rules) do
     Redaction.redact(value, site, rules)
   catch
-    :not_known -> :not_known
+    {:not_known, struct} -> struct
+  end
+
+  # Of who has little to do: until the collector comes to the event, many more like it may have gone the same way.
+  defp asked(struct) do
+    with pid when pid != nil <- VMTracer.collector(), do: Collector.structs(pid, [struct])
   end
 
   defp by_collector(kind, flags, aux, frame, site, value) do

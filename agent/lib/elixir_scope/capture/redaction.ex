@@ -63,6 +63,14 @@ defmodule ElixirScope.Capture.Redaction do
     ArgumentError -> false
   end
 
+  @doc "As `note/1`; whether nobody has noted it before."
+  @spec note_first(term) :: boolean
+  def note_first(fact) do
+    :ets.insert_new(@table, {fact, true})
+  rescue
+    ArgumentError -> false
+  end
+
   @doc "Whether a fact was noted."
   @spec noted?(term) :: boolean
   def noted?(fact) do
@@ -171,17 +179,33 @@ defmodule ElixirScope.Capture.Redaction do
 
   # What the author of a struct keeps from `inspect/2` is not for the film either.
   defp hide(struct, module, rules) do
-    case remembered(rules, {:hidden, module}, fn -> Hidden.fields(module) end) do
+    case remembered(rules, {:hidden, module}, fn -> apart(fn -> Hidden.fields(module) end) end) do
       [] -> struct
       :all -> :maps.map(fn key, value -> if key == :__struct__, do: value, else: @redacted end, struct)
       fields -> Enum.reduce(fields, struct, fn f, s -> if is_map_key(s, f), do: %{s | f => @redacted}, else: s end)
     end
   end
 
-  @doc "Finds out, in a collector, what structs of these modules hide."
+  # The code server answers, and thousands of events may wait before its answers.
+  defp apart(fun) do
+    {_, ref} = spawn_monitor(fn -> exit({:answer, fun.()}) end)
+
+    receive do
+      {:DOWN, ^ref, :process, _, {:answer, answer}} -> answer
+      {:DOWN, ^ref, :process, _, reason} -> exit(reason)
+    end
+  end
+
+  @doc "Finds out, in a process of the agent's, what structs of these modules hide, before any comes."
   @spec learn([module], rules) :: :ok
   def learn(_modules, nil), do: :ok
-  def learn(modules, rules), do: Enum.each(modules, &hide(%{}, &1, rules))
+
+  def learn(modules, rules) do
+    Enum.each(modules, &(struct?(&1, rules) or hide(%{}, &1, rules)))
+  rescue
+    # The agent has ended, and the table with it.
+    ArgumentError -> :ok
+  end
 
   defp struct?(_module, %{modules: []}), do: false
 
@@ -214,8 +238,8 @@ defmodule ElixirScope.Capture.Redaction do
       {[{_, answer}], _} ->
         answer
 
-      {[], {:hidden, _}} ->
-        throw(:not_known)
+      {[], {:hidden, struct}} ->
+        throw({:not_known, struct})
 
       {[], _} ->
         answer = answer.()

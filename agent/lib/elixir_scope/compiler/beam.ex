@@ -17,11 +17,24 @@ defmodule ElixirScope.Compiler.Beam do
   @doc "The bytes of a file, which may lie in the archive of an escript."
   @spec file(charlist) :: {:ok, binary} | {:error, :not_found}
   def file(path) do
-    with {:error, _} <- :file.read_file(path), :error <- :erl_prim_loader.get_file(path) do
-      {:error, :not_found}
+    # By who asks: the file server would do one after the other for all of the VM. A part of an archive's path is a file.
+    with {:error, :enotdir} <- :prim_file.read_file(path),
+         {:ok, binary, _} <- :erl_prim_loader.get_file(path) do
+      {:ok, binary}
     else
-      {:ok, binary, _} -> {:ok, binary}
       {:ok, binary} -> {:ok, binary}
+      _ -> {:error, :not_found}
+    end
+  end
+
+  @doc "The names of the files in a folder, which may lie in an archive."
+  @spec files(charlist) :: [charlist]
+  def files(folder) do
+    with {:error, :enotdir} <- :prim_file.list_dir(folder), {:ok, names} <- :erl_prim_loader.list_dir(folder) do
+      names
+    else
+      {:ok, names} -> names
+      _ -> []
     end
   end
 

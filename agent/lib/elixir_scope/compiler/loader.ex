@@ -4,13 +4,17 @@ defmodule ElixirScope.Compiler.Loader do
   as OTP's `cover` does. Nothing on disk changes.
   """
 
-  alias ElixirScope.Capture.{Ingestor, Meta, Native}
+  alias ElixirScope.Capture.{Ingestor, Meta, Native, Redaction}
   alias ElixirScope.Compiler.{Beam, Cache, Counterparts, Instrument, Packaged, Selection}
   alias ElixirScope.Plan
 
   @armed {__MODULE__, :armed}
   # Their source is not the user's, but their states are: of an Agent, of dynamic supervisors.
   @stdlib [Agent.Server, DynamicSupervisor]
+  # Structs of Elixir that most programs have in their values.
+  @common [MapSet, Regex, Range, Date, Time, DateTime, NaiveDateTime, URI, Version, Stream, Task, Macro.Env] ++
+            [Inspect.Opts, File.Stat, ArgumentError, RuntimeError, KeyError, MatchError, FunctionClauseError] ++
+            [UndefinedFunctionError, ExUnit.AssertionError]
 
   @doc """
   Instruments every module that the plan selects and that is not yet. Returns how many were, this time.
@@ -30,7 +34,7 @@ defmodule ElixirScope.Compiler.Loader do
     todo = Enum.reject(modules, fn {module, _, _} -> is_map_key(done, module) end)
     cache = if todo != [], do: Cache.opened(plan)
 
-    results = apart(fn -> todo |> instrumented(plan, cache) |> loaded() end)
+    results = apart(fn -> todo |> instrumented(plan, cache) |> loaded(plan) end)
     Cache.trim(cache)
     new = for {module, beam, :ok} <- results, into: %{}, do: {module, beam}
     :persistent_term.put(@armed, Map.merge(done, new))
@@ -75,12 +79,16 @@ defmodule ElixirScope.Compiler.Loader do
 
   # All at once: each time code is loaded, the VM makes a new table of all functions there are; each time somebody
   # writes, a thread of the VM is woken.
-  defp loaded(results) do
+  defp loaded(results, plan) do
     Meta.put(for {_, _, {:load, _, announcement, _}} <- results, frame <- announcement, do: frame)
     Counterparts.register(for {_, _, {:load, _, _, registered}} <- results, registered != nil, do: registered)
 
     failed =
       Map.new(Beam.load(for {module, beam, {:load, code, _, _}} <- results, code != nil, do: {module, beam, code}))
+
+    # An event with a struct not met before goes by a collector, which costs the program many times as much.
+    structs = for {module, _, _} <- results, may_be_struct?(module), do: module
+    Redaction.learn(structs ++ @common, Redaction.rules(plan))
 
     for {module, beam, result} <- results do
       case {result, failed} do
@@ -91,6 +99,9 @@ defmodule ElixirScope.Compiler.Loader do
       end
     end
   end
+
+  # A module without functions of its own is not loaded yet.
+  defp may_be_struct?(module), do: function_exported?(module, :__struct__, 0) or not :erlang.module_loaded(module)
 
   defp instrument(module, beam, kind, plan, cache) do
     with {:ok, original} <- read(module, beam),
