@@ -92,7 +92,7 @@ keep = kept()
 keep.__enter__()  # as in the seal
 slices = Joiner.open(Path(sys.argv[1]) / "raw").slices(SLICE)
 correlator, spent, used = EventCorrelator.on_all_cores(), 0.0, 0.0
-while group := list(islice(slices, 16)):  # joined before, so that only relating has the cores
+while group := list(islice(slices, 8)):  # joined before, so that only relating has the cores
     started, before = time.perf_counter(), time.process_time()
     for _ in correlator.relate(group):
         pass

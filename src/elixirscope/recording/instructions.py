@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import cached_property, partial
 from typing import Any
 
-from elixirscope.kernels import I64, U8, Bytes, Kernel, Word
+from elixirscope.kernels import I64, U8, U64, Bytes, Kernel, Word
 
 
 class Instruction(Kernel[..., Any]):
@@ -42,7 +42,10 @@ class Instruction(Kernel[..., Any]):
         def five(typingctx: Any, one: Any, two: Any, three: Any, four: Any, five: Any) -> Any:
             return typed(one, two, three, four, five)
 
-        return intrinsic(two if len(self._types) == 3 else five)
+        def six(typingctx: Any, one: Any, two: Any, three: Any, four: Any, five: Any, six: Any) -> Any:
+            return typed(one, two, three, four, five, six)
+
+        return intrinsic({2: two, 5: five, 6: six}[len(self._types) - 1])
 
 
 def _at(context: Any, builder: Any, kind: Any, array: Any, place: Any) -> Any:
@@ -77,6 +80,42 @@ def _move(context: Any, builder: Any, sig: Any, args: Any) -> Any:
     return context.get_dummy_value()
 
 
+def _add_stripes(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    from llvmlite import ir
+    from numba.core import cgutils as numba_cgutils
+
+    cgutils: Any = numba_cgutils
+    sums, data, at, secret, key, count = args
+    whole = ir.IntType(64)
+    lanes = ir.VectorType(whole, 8)
+
+    def same(number: int) -> Any:
+        return ir.Constant(lanes, [number] * 8)
+
+    def vector(kind: Any, array: Any, place: Any) -> Any:
+        return builder.bitcast(_at(context, builder, kind, array, place), lanes.as_pointer())
+
+    def load(pointer: Any) -> Any:
+        loaded = builder.load(pointer)
+        loaded.align = 1
+        return loaded
+
+    where = vector(sig.args[0], sums, ir.Constant(whole, 0))
+    sum_ = cgutils.alloca_once_value(builder, load(where))
+    with cgutils.for_range(builder, count, intp=whole) as loop:
+        stripe = load(vector(sig.args[1], data, builder.add(at, builder.mul(loop.index, ir.Constant(whole, 64)))))
+        keyed = builder.xor(
+            stripe, load(vector(sig.args[3], secret, builder.add(key, builder.mul(loop.index, ir.Constant(whole, 8)))))
+        )
+        product = builder.mul(builder.and_(keyed, same(0xFFFFFFFF)), builder.lshr(keyed, same(32)))
+        turned = builder.shuffle_vector(
+            stripe, stripe, ir.Constant(ir.VectorType(ir.IntType(32), 8), [1, 0, 3, 2, 5, 4, 7, 6])
+        )
+        builder.store(builder.add(builder.load(sum_), builder.add(product, turned)), sum_)
+    builder.store(builder.load(sum_), where).align = 1
+    return context.get_dummy_value()
+
+
 def _prefetch(context: Any, builder: Any, sig: Any, args: Any) -> Any:
     from llvmlite import ir
 
@@ -104,6 +143,10 @@ def _copy(into: U8, to: int, data: Bytes, at: int, size: int) -> Any:
     """Copy the `size` bytes from `at` on"""
 
 
+def _stripes(sums: U64, data: Bytes, at: int, secret: Bytes, key: int, count: int) -> Any:
+    """Add `count` stripes of 64 bytes to the eight sums of XXH3, eight bytes of the secret after the other"""
+
+
 def _soon(table: I64, at: int) -> Any:
     """An element will be asked for soon"""
 
@@ -112,4 +155,5 @@ word = Instruction(_word, partial(_load, 64), "word", "array", "int")
 half = Instruction(_half, partial(_load, 32), "word", "array", "int")
 high_half = Instruction(_high_half, _multiply, "word", "word", "word")
 copy_bytes = Instruction(_copy, _move, "none", "array", "int", "array", "int", "int")
+add_stripes = Instruction(_stripes, _add_stripes, "none", "array", "array", "int", "array", "int", "int")
 soon = Instruction(_soon, _prefetch, "none", "array", "int")

@@ -21,7 +21,7 @@ from elixirscope.recording.manifest import Manifest
 from elixirscope.recording.memory import MemoryTables
 from elixirscope.recording.recording import Recording
 from elixirscope.recording.seal import facts_of, raw_sizes, truncated_in
-from elixirscope.recording.sealer import SLICE, Built, Correlate
+from elixirscope.recording.sealer import Built, Correlate
 from elixirscope.recording.slices import Slices
 from elixirscope.recording.sources import copy_sources, files_of, relative_changes, relative_files
 from elixirscope.recording.values import RawValues
@@ -32,6 +32,9 @@ WAITS: Final = 130_000_000
 
 EVENTS_MOST: Final = 16_000_000
 """Events that are shown live; fewer where the machine has little memory."""
+
+SLICE: Final = 1 << 18
+"""Events in a slice, about."""
 
 LOOK: Final = SLICE // 4
 """Events that one look takes, about: what else there is is for the next one, so that none takes long."""

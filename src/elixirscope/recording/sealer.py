@@ -36,8 +36,8 @@ Correlate: TypeAlias = Callable[[], Correlator]
 
 LARGE: Final = 500_000
 """Events from which on a recording is sealed slice by slice, through mapped columns; others are sealed in memory."""
-SLICE: Final = 1 << 18
-"""Events in a slice, about."""
+SLICE: Final = 1 << 19
+"""Events in a slice, about: columns of eight bytes are large enough then for the system to give them huge pages."""
 
 
 @dataclass

@@ -108,7 +108,7 @@ def digests(buffers: list[memoryview], places: Numbers) -> npt.NDArray[np.uint64
     sizes = places[:, 2]
     if (total := int(sizes.sum())) and xxh3.digests.is_due(total // _WORK):
         flat = np.ascontiguousarray(places).ravel()
-        _within(xxh3.digests(flat, *_spanned(buffers), xxh3.SECRET, found))
+        _within(xxh3.digests(flat, *_spanned(buffers), xxh3.SECRET, np.empty(8, np.uint64), found))
         return found
     there = np.flatnonzero(sizes)
     each = zip(*places[there].T.tolist(), strict=True)

@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from elixirscope.kernels import I64, U64, Bytes, Word, kernel
-from elixirscope.recording.instructions import half, high_half, word
+from elixirscope.recording.instructions import add_stripes, half, high_half, word
 
 u64: Any = np.uint64  # of a constant or an integer makes a word
 
@@ -123,54 +123,36 @@ def _upto_240(data: Bytes, at: int, size: int, secret: Bytes, into: U64, place: 
 
 
 @kernel
-def _product(bits: Word) -> Word:
-    return (bits & _LOW) * (bits >> u64(32))
-
-
-@kernel
 def _scrambled(sum: Word, key: Word) -> Word:
     return (sum ^ (sum >> u64(47)) ^ key) * _N1
 
 
 @kernel
-def _longer(data: Bytes, at: int, size: int, secret: Bytes, into: U64, place: int) -> None:
-    s0, s1, s2, s3, s4, s5, s6, s7 = _N3, _P1, _P2, _P3, _P4, _N2, _P5, _N1
-    stripes = (size - 1) >> 6
-    for stripe in range(stripes + 1):
-        one, key = at + 64 * stripe, 8 * (stripe & 15)
-        if stripe == stripes:
-            one, key = at + size - 64, 121
-        d0, d1, d2, d3 = word(data, one), word(data, one + 8), word(data, one + 16), word(data, one + 24)
-        d4, d5, d6, d7 = word(data, one + 32), word(data, one + 40), word(data, one + 48), word(data, one + 56)
-        s0 += d1 + _product(d0 ^ word(secret, key))
-        s1 += d0 + _product(d1 ^ word(secret, key + 8))
-        s2 += d3 + _product(d2 ^ word(secret, key + 16))
-        s3 += d2 + _product(d3 ^ word(secret, key + 24))
-        s4 += d5 + _product(d4 ^ word(secret, key + 32))
-        s5 += d4 + _product(d5 ^ word(secret, key + 40))
-        s6 += d7 + _product(d6 ^ word(secret, key + 48))
-        s7 += d6 + _product(d7 ^ word(secret, key + 56))
-        if key == 120:
-            s0, s1 = _scrambled(s0, word(secret, 128)), _scrambled(s1, word(secret, 136))
-            s2, s3 = _scrambled(s2, word(secret, 144)), _scrambled(s3, word(secret, 152))
-            s4, s5 = _scrambled(s4, word(secret, 160)), _scrambled(s5, word(secret, 168))
-            s6, s7 = _scrambled(s6, word(secret, 176)), _scrambled(s7, word(secret, 184))
+def _longer(data: Bytes, at: int, size: int, secret: Bytes, sums: U64, into: U64, place: int) -> None:
+    sums[0], sums[1], sums[2], sums[3] = _N3, _P1, _P2, _P3
+    sums[4], sums[5], sums[6], sums[7] = _P4, _N2, _P5, _N1
+    stripes, last = (size - 1) >> 6, at + size - 64
+    for _ in range(stripes >> 4):
+        add_stripes(sums, data, at, secret, 0, 16)
+        for lane in range(8):
+            sums[lane] = _scrambled(sums[lane], word(secret, 128 + 8 * lane))
+        at += 1024
+    add_stripes(sums, data, at, secret, 0, stripes & 15)
+    add_stripes(sums, data, last, secret, 121, 1)
     low, high = u64(size) * _P1, ~(u64(size) * _P2)
-    low += _fold(s0 ^ word(secret, 11), s1 ^ word(secret, 19)) + _fold(s2 ^ word(secret, 27), s3 ^ word(secret, 35))
-    low += _fold(s4 ^ word(secret, 43), s5 ^ word(secret, 51)) + _fold(s6 ^ word(secret, 59), s7 ^ word(secret, 67))
-    high += _fold(s0 ^ word(secret, 117), s1 ^ word(secret, 125))
-    high += _fold(s2 ^ word(secret, 133), s3 ^ word(secret, 141))
-    high += _fold(s4 ^ word(secret, 149), s5 ^ word(secret, 157))
-    high += _fold(s6 ^ word(secret, 165), s7 ^ word(secret, 173))
+    for lane in range(0, 8, 2):
+        key = 11 + 8 * lane
+        low += _fold(sums[lane] ^ word(secret, key), sums[lane + 1] ^ word(secret, key + 8))
+        high += _fold(sums[lane] ^ word(secret, key + 106), sums[lane + 1] ^ word(secret, key + 114))
     into[place] = _stir(low)
     into[place + 1] = _stir(high)
 
 
 @kernel
-def digests(places: I64, data: Bytes, begins: I64, limits: I64, secret: Bytes, into: U64) -> bool:
+def digests(places: I64, data: Bytes, begins: I64, limits: I64, secret: Bytes, sums: U64, into: U64) -> bool:
     """The digests of all places (file, start, size) that are not empty: of the one whose file comes at 3 * n, the lower
     half is into[2 * n], the upper half behind it. A file begins at `begins` in the data and has `limits` bytes; false
-    for a place outside of its file. secret: SECRET."""
+    for a place outside of its file. secret: SECRET; sums: room for eight."""
     for number in range(len(places) // 3):
         file, start, size = places[3 * number], places[3 * number + 1], places[3 * number + 2]
         if size == 0:
@@ -187,5 +169,5 @@ def digests(places: I64, data: Bytes, begins: I64, limits: I64, secret: Bytes, i
         elif size <= 240:
             _upto_240(data, at, size, secret, into, 2 * number)
         else:
-            _longer(data, at, size, secret, into, 2 * number)
+            _longer(data, at, size, secret, sums, into, 2 * number)
     return True
