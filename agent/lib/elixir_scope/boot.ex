@@ -143,7 +143,10 @@ defmodule ElixirScope.Boot do
   defp begin(dir, agent, hooks) do
     raw = Path.join(dir, "raw")
     library = System.get_env("ELIXIRSCOPE_NATIVE", "")
-    load(agent, &(not belongs?(&1, @transforming ++ @code ++ if(library == "", do: @events, else: []))))
+
+    # At once: each time code is loaded the VM makes a new table of all functions there are. With a library, most plans
+    # need all.
+    load(agent, &(not belongs?(&1, @transforming ++ if(library == "", do: @code ++ @events, else: []))))
 
     with :ok <- fitting(agent.build),
          {:ok, plan} <- Plan.load(Path.join(dir, "plan.terms")),
@@ -186,7 +189,8 @@ defmodule ElixirScope.Boot do
   defp agent do
     ebin = :filename.dirname(:code.which(__MODULE__))
 
-    case :file.read_file(:filename.join(ebin, @bundle)) do
+    # Read by this process: that of `:file` would have to be woken for it.
+    case :prim_file.read_file(:filename.join(ebin, @bundle)) do
       {:ok, <<length::16, build::binary-size(length), modules::binary>>} ->
         read =
           for <<length::16, name::binary-size(length), bytes::32, binary::binary-size(bytes) <- modules>>,

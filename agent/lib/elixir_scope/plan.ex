@@ -54,7 +54,7 @@ defmodule ElixirScope.Plan do
 
   # As `:file.consult/1`, which takes long: it sends the file from process to process, a line at a time.
   defp consult(path) do
-    with {:ok, bytes} <- :file.read_file(path),
+    with {:ok, bytes} <- :prim_file.read_file(path),
          text when is_list(text) <- :unicode.characters_to_list(bytes),
          {:ok, tokens, _} <- :erl_scan.string(text),
          [_ | _] = terms <- terms(tokens) do

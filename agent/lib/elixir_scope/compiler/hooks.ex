@@ -77,7 +77,7 @@ defmodule ElixirScope.Compiler.Hooks do
     path = String.to_charlist(Path.join([lib, Atom.to_string(app), "ebin", "#{module}.beam"]))
 
     cond do
-      match?({:ok, _}, :file.read_file_info(path)) -> path
+      match?({:ok, _}, :prim_file.read_file_info(path)) -> path
       is_list(:code.which(module)) -> :code.which(module)
       true -> nil
     end

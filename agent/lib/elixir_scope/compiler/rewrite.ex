@@ -38,7 +38,7 @@ defmodule ElixirScope.Compiler.Rewrite do
   def edited(module, beam, edits) do
     with {:ok, original} <- Packaged.read(module, beam),
          cached = cached(module, original, edits),
-         {:error, _} <- :file.read_file(cached),
+         {:error, _} <- :prim_file.read_file(cached),
          {:ok, read} <- Beam.read(original),
          # A release loads nothing by itself.
          :ok <- Boot.transforming(),
