@@ -12,7 +12,7 @@ defmodule ElixirScope.Capture.Redaction do
   @table :elixir_scope_secret_sites
 
   @typedoc "Parts of names, in lower case, and patterns over names of struct modules; nil when nothing is a secret."
-  @type rules :: %{words: [binary], modules: [Regex.t()]} | nil
+  @type rules :: %{words: [binary | :binary.cp()], modules: [Regex.t()]} | nil
 
   @doc "What a plan says is secret."
   @spec rules(ElixirScope.Plan.t()) :: rules
@@ -35,6 +35,8 @@ defmodule ElixirScope.Capture.Redaction do
   def note_sites(_module, _sites, nil), do: :ok
 
   def note_sites(module, sites, rules) do
+    rules = compiled(rules)
+
     for {id, kind, function, arity, _, vars, detail} <- sites, kind in [:function, :fn, :bind] do
       secret = positions_of(vars, rules)
       if kind == :function and secret != [], do: :ets.insert(@table, {{module, function, arity}, secret})
@@ -77,6 +79,11 @@ defmodule ElixirScope.Capture.Redaction do
     :ets.member(@table, fact)
   rescue
     ArgumentError -> false
+  end
+
+  # Of many names: to look for several words begins with making one pattern of them, each time. A pattern has no empty word.
+  defp compiled(%{words: words} = rules) do
+    if words == [] or "" in words, do: rules, else: %{rules | words: [:binary.compile_pattern(words)]}
   end
 
   defp positions_of(vars, rules) do
