@@ -26,6 +26,8 @@ Numbers = npt.NDArray[Any]
 Flags = npt.NDArray[np.bool_]
 
 _ENDS_MOST: Final = 2**31 - 1
+_PIECE: Final = 1 << 21
+"""Bytes written at once at most: for more, the system looks for larger stretches of free memory, and takes longer."""
 
 
 class Extent(msgspec.Struct, omit_defaults=True):
@@ -187,7 +189,7 @@ class Column:
     def _write(self, end: str, offset: int, data: bytes | memoryview) -> None:
         descriptor, left = self._file(end), memoryview(data)
         while len(left):
-            written = os.pwrite(descriptor, left, offset)
+            written = os.pwrite(descriptor, left[:_PIECE], offset)
             left, offset = left[written:], offset + written
 
     def _file(self, end: str) -> int:
