@@ -272,8 +272,8 @@ def crowd_latency(before: int, seconds: float, out: Path) -> str:
             pass
         recording = live.recording
         assert recording is not None
+        settled()  # before anything happens, as one who has followed it is
         writer.stdin.close()
-        settled()
         showing = Showing(Film(recording), "recording")
         Follower(live, showing).start()
         line = delays_of(showing)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elixirscope.web.pace import MOST_S, PAUSE_S, SHARE, SHARE_BEHIND, Pace
+from elixirscope.web.pace import MOST_S, PAUSE_S, SHARE, SHARE_BEHIND, SOON_S, Pace
 
 LOOKS = st.lists(st.tuples(st.floats(0, 3), st.booleans()), min_size=1, max_size=60)
 
@@ -19,10 +19,12 @@ def test_a_rest_is_one_that_nobody_wonders_about(looks: list[tuple[float, bool]]
 
 @given(st.lists(st.floats(0.02, 0.3), min_size=1, max_size=30))
 def test_looks_have_their_share_of_the_time(looks: list[float]) -> None:
-    """Of any work that goes on: the same looks again and again take one part in `SHARE` + 1 of the time."""
+    """Of any work that goes on: the same looks again and again take half of the time at most, and one part in `SHARE`
+    + 1 where that makes no event late."""
     pace = Pace()
-    rests = [pace.rest(took, behind=False) for took in looks * 60]
-    assert sum(rests[-len(looks) :]) >= 0.99 * SHARE * sum(looks)
+    rests = [pace.rest(took, behind=False) for took in looks * 60][-len(looks) :]
+    assert sum(rests) >= 0.99 * sum(looks)
+    assert all(rest >= SOON_S for rest in rests) or sum(rests) >= 0.99 * SHARE * sum(looks)
 
 
 def test_one_slow_look_is_not_rested_from_for_long() -> None:
@@ -40,4 +42,4 @@ def test_what_cannot_be_followed_is_not_tried_at_the_programs_cost(took: float) 
     rests = [pace.rest(took, behind=True) for _ in range(40)]
     assert rests[1] < 2 * SHARE * took, "what a pause left is caught up with"
     assert rests[-1] == pytest.approx(SHARE_BEHIND * took, rel=0.1)
-    assert pace.rest(took, behind=False) <= 2 * SHARE * took, "and recovers at once"
+    assert pace.rest(took, behind=False) <= SHARE * took, "and recovers at once"

@@ -13,6 +13,10 @@ MOST_S: Final = 1.0
 SHARE: Final = 2
 """A rest is so many times as long as looks lately took of the processor's time: the machine is the application's."""
 
+SOON_S: Final = 0.06
+"""A longer rest would make events later than who watches expects. So it is no longer, unless looks would then have more
+than half of the time."""
+
 SHARE_BEHIND: Final = 10
 """The same where more happens than can be followed, again and again: that is not tried at the application's cost."""
 
@@ -32,5 +36,7 @@ class Pace:
         """Seconds until the next look, after one that took so many and was, or was not, left `behind` what happens."""
         self._cost += (took - self._cost) / _LATELY
         self._behind = self._behind + 1 if behind else 0
-        share = SHARE_BEHIND if self._behind >= _BEHIND else SHARE
-        return min(max(PAUSE_S, share * self._cost), MOST_S)
+        rest = min(SHARE * self._cost, max(SOON_S, self._cost))
+        if self._behind >= _BEHIND:
+            rest = SHARE_BEHIND * self._cost
+        return min(max(PAUSE_S, rest), MOST_S)
