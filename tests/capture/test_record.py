@@ -83,6 +83,26 @@ def test_a_script_without_a_project_is_recorded_from_its_first_module(elixirscop
     assert json.loads(elixirscope("info", tmp_path / "r.scope", "--json").stdout)["calls"] > 0
 
 
+@pytest.mark.parametrize("engine", ["native", "portable"])
+def test_a_struct_is_recorded_whole_the_first_time_that_it_is_met(
+    elixirscope: Run, tmp_path: Path, engine: str
+) -> None:
+    script = tmp_path / "structs.exs"
+    script.write_text("""
+    defmodule Item, do: defstruct [:name]
+    defmodule Shop, do: (def show(value), do: value)
+    Shop.show(%{__struct__: Item, name: "tea"})
+    Shop.show(%{__struct__: Never.Defined, name: "salt"})
+    Shop.show(Version.parse!("1.2.3"))
+    Shop.show(%URI{host: "shop.test"})
+    """)
+    elixirscope("record", "--engine", engine, "-o", tmp_path / "r.scope", "--", "elixir", script, cwd=tmp_path)
+    sql = "select args from calls where function = 'show' order by call"
+    shown = elixirscope("query", tmp_path / "r.scope", sql, "--format", "csv").stdout
+    for told in ('%Item{name: ""tea""}', 'Never.Defined{name: ""salt""}', "%Version{", "shop.test"):
+        assert told in shown, shown
+
+
 def test_json_goes_to_a_file_for_stdout_is_the_commands(elixirscope: Run, tmp_path: Path) -> None:
     out = tmp_path / "info.json"
     run = elixirscope("record", "-o", tmp_path / "r.scope", "--json", out, "--", "elixir", "-e", "IO.puts(1)")
