@@ -1,7 +1,8 @@
 """Exceptions that nobody in the program expected, and that no process died of: what serves it caught them.
 
-So ends a request that is answered with 500: the web server, or whatever runs the program's code, catches all and goes on. An exception is taken for one of those when
-the first frame that it did not end was written by a macro, as the `call/2` of a Phoenix endpoint, or is not recorded.
+So ends a request that is answered with 500: the web server, or whatever runs the program's code, catches all and goes
+on. An exception is taken for one of those when the first frame that it did not end was written by a macro, as the
+`call/2` of a Phoenix endpoint, or is not recorded.
 """
 
 from __future__ import annotations
