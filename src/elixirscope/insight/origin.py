@@ -12,6 +12,7 @@ from itertools import islice
 from typing import Any
 
 from elixirscope.insight.around import literal, prepared, written_in
+from elixirscope.insight.bound import bound_unseen, first_holding, last_unseen, value_of
 from elixirscope.insight.changes import VERSIONS
 from elixirscope.insight.changes import told as changed
 from elixirscope.insight.findings import Evidence, Location
@@ -83,7 +84,7 @@ class Tracer:
                 self.origin.made = True
                 self._end(frame, before, "was made here: it stands in the source", line)
                 return self.origin
-            if (answerer := self._bound_unseen(frame, before)) is not None:
+            if (answerer := bound_unseen(self.history, frame, before, self.needle)) is not None:
                 self._gave(answerer, before)
                 return self.origin
             sighting = self._find(frame, before)
@@ -125,9 +126,8 @@ class Tracer:
         """Whether a `nil` somewhere in a state says nothing, for the frame itself has a variable that is just that."""
         if sighting.kind != "state" or distinctive(self.needle):
             return False
-        bound = self._bound(frame, before)
-        values = self.history.term(bound["value"]) if bound else ()
-        return bound is not None and same(values[bound["position"]], self.needle)
+        bound = first_holding(self.history, frame, before, self.value)
+        return bound is not None and same(value_of(self.history, bound), self.needle)
 
     def _closed_over(self, frame: Row, needle: Any) -> Row | None:
         """The frame that made an anonymous function and holds the value: what it closes over is not recorded."""
@@ -138,7 +138,7 @@ class Tracer:
         given = sightings(self.history, around, before)
         sure = distinctive(needle)  # an answer that happens to hold a 2 says nothing
         seen = any(contains(each.term, needle) for each in given if sure or each.kind in ("arguments", "state"))
-        if not seen and self._bound(around, before, needle) is None:
+        if not seen and first_holding(self.history, around, before, needle) is None:
             return None
         name = self.history.name(around)
         self._step(before, f"{self.history.shown(frame)} has {short(self.value)} from {name} around it", before)
@@ -150,7 +150,7 @@ class Tracer:
 
         A float makes floats of all that it is computed with; of several nobody can say which.
         """
-        if not isinstance(self.value, float) or self._bound(frame, before) is not None:
+        if not isinstance(self.value, float) or first_holding(self.history, frame, before, self.value) is not None:
             return False
         given = {
             value
@@ -321,11 +321,11 @@ class Tracer:
 
     def _made_here(self, frame: Row, before: int) -> None:
         """Nothing the frame was given holds the value: an expression of this frame made it."""
-        bound = self._bound(frame, before)
+        bound = first_holding(self.history, frame, before, self.value)
         if any(incomplete(sighting.term) for sighting in sightings(self.history, frame, before)):
             self._cut_off(frame, before, bound)
             return
-        unseen = self._unseen(frame, before) if bound is None else None
+        unseen = last_unseen(self.history, frame, before, self.value) if bound is None else None
         if (found := missing(self.history, unseen or frame, self.value, bound["line"] if bound else None)) is not None:
             self._missing(found, before)
             return
@@ -367,30 +367,6 @@ class Tracer:
         if found.remover is not None:
             self.origin.maker, self.origin.location = found.remover, self.history.place(found.remover)
 
-    def _unseen(self, frame: Row, before: int) -> Row | None:
-        """The last call that the frame made, where nobody saw what it gave back: it ended in unrecorded code."""
-        if distinctive(self.value):
-            return None
-        for last in reversed(self.history.children(frame["call"])):
-            clean_up = (self.history.site(last["site"]) or {}).get("callback")  # after the exception: a `terminate`
-            if last["call"] < before and not last["external"] and not clean_up:
-                return last if self.history.goes_on_in(last) is not None else None
-        return None
-
-    def _bound_unseen(self, frame: Row, before: int) -> Row | None:
-        """The call that ended in unrecorded code just before a variable was bound to just the value, a common one."""
-        if distinctive(self.needle):
-            return None
-        bound = [
-            row for row in self.history.query.find_all("bindings", "call", frame["call"]) if row["event"] <= before
-        ]
-        for row in reversed(bound):
-            if same(self.history.term(row["value"])[row["position"]], self.needle):
-                asked = [child for child in self.history.children(frame["call"]) if child["call"] < row["event"]]
-                last = asked[-1] if asked else None
-                return last if last is not None and self.history.goes_on_in(last) is not None else None
-        return None
-
     def _cut_off(self, frame: Row, before: int, bound: Row | None) -> None:
         """Nothing that was kept of what the frame was given holds the value, but not all of it was kept."""
         self.origin.confidence *= INFERRED
@@ -422,18 +398,6 @@ class Tracer:
             return None
         made = contains(self.history.term(frame["result"]), self.value)
         return self.history.event_line(frame["end_event"]) or None if made else None
-
-    def _bound(self, frame: Row, before: int, needle: Any = None) -> Row | None:
-        """The first binding of the frame that holds the value, or a container around it."""
-        for row in self.history.query.find_all("bindings", "call", frame["call"]):
-            if row["event"] <= before and self._binds(row, self.value if needle is None else needle):
-                return row
-        return None
-
-    def _binds(self, row: Row, needle: Any) -> bool:
-        values = self.history.term(row["value"])
-        position = row["position"]
-        return isinstance(values, tuple) and position < len(values) and contains(values[position], needle)
 
     def _belongs(self, event: int, frame: Row) -> bool:
         row = self.history.event(event)

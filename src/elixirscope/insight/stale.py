@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from elixirscope.insight import tests
+from elixirscope.insight.bound import value_of
 from elixirscope.insight.findings import Finding
 from elixirscope.insight.history import History
 from elixirscope.insight.telling import thing_text
@@ -51,7 +52,6 @@ select * from raw.calls where process = ? and module = ? and function = ? and ca
 _HEARD = """
 select 1 from raw.messages where from_process = ? and to_process = ? and send_event > ? and receive_event < ? limit 1
 """
-_BOUND = "select name, position, value from raw.bindings where call = ?"
 _SPOKE = "select distinct from_process as process from raw.messages where to_process = ? and from_process is not null"
 
 _CHAIN = re.compile(r"(?<![\w.:@&\"])([a-z_]\w*(?:\.[a-z_]\w*)*)(?![\w(:])")
@@ -145,10 +145,8 @@ def _named(history: History, frame: Row, path: Path, held: Any, names: set[str])
         return False
     if any("." in name and name.rsplit(".", 1)[-1] == field[0] for name in names):
         return True
-    bound = history.query.rows(_BOUND, [frame["call"]])
-    return any(
-        row["name"] in names and same(_at(history.term(row["value"]), (row["position"],)), held) for row in bound
-    )
+    bound = history.query.find_all("bindings", "call", frame["call"])
+    return any(row["name"] in names and same(value_of(history, row), held) for row in bound)
 
 
 def _rival(history: History, suspect: Row, change: Change) -> Row | None:
