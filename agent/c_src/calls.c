@@ -16,6 +16,7 @@ static struct {
   _Atomic int64_t limited; /* whether the site was announced and may be left out */
 } places[PLACES];
 static _Atomic int64_t limit;
+static _Atomic int used; /* whether anything has a place: looking at all of them would bring them into memory */
 
 static unsigned place_of(unsigned site) {
   uint32_t first = site < IDS ? atomic_load_explicit(&blocks[site >> BLOCK_BITS], memory_order_acquire) : 0;
@@ -44,8 +45,7 @@ static ERL_NIF_TERM ok(ErlNifEnv *env) { return enif_make_atom(env, "ok"); }
 /* calls_begin(): forgets all places. */
 ERL_NIF_TERM calls_begin(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
   (void)argc, (void)argv;
-  static int used; /* at first there is nothing to forget, and looking would bring all of it into memory */
-  if (!used++) return ok(env);
+  if (!atomic_exchange(&used, 0)) return ok(env);
   for (unsigned n = 0; n < IDS >> BLOCK_BITS; n++)
     if (blocks[n]) blocks[n] = 0;
   for (unsigned n = 0; n < PLACES; n++)
@@ -69,6 +69,7 @@ ERL_NIF_TERM calls_block(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
   if (!enif_get_uint(env, argv[0], &block) || !enif_get_uint(env, argv[1], &first) || block >= IDS >> BLOCK_BITS ||
       first >= PLACES)
     return enif_make_badarg(env);
+  atomic_store(&used, 1);
   atomic_store_explicit(&blocks[block], first, memory_order_release);
   return ok(env);
 }
@@ -78,6 +79,7 @@ ERL_NIF_TERM calls_place(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
   (void)argc;
   unsigned place;
   if (!enif_get_uint(env, argv[0], &place) || place >= PLACES) return enif_make_badarg(env);
+  atomic_store(&used, 1);
   atomic_store_explicit(&places[place].limited, 1, memory_order_relaxed);
   return ok(env);
 }

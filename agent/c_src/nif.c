@@ -42,7 +42,7 @@ static ERL_NIF_TERM enter(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
   if (calls_spent(what.site)) return layout_make_int(env, 0);
   if (redacting && arity && secrets_has_site(what.site)) return atom_hard;
   if (write_event(env, &what, arity ? &argv[1] : NULL, budget_argument, NULL) == LEAVE_TO_ELIXIR) return left(&what);
-  if (what.took_ns) calls_cost(what.site, what.took_ns >> 8); /* a small call with its return takes about 256 ns */
+  if (what.as_calls) calls_cost(what.site, what.as_calls);
   return layout_make_int(env, what.frame);
 }
 

@@ -68,7 +68,7 @@ struct what {
   uint32_t site;
   ErlNifSInt64 frame; /* for CALL: set to its own time */
   ERL_NIF_TERM pid, peer;
-  int64_t took_ns;      /* set: what a long value took */
+  uint32_t as_calls;    /* set: how many small calls a long value costs as much as */
   ERL_NIF_TERM unknown; /* set with LEAVE_TO_ELIXIR: a function that it is to tell about, or 0 */
 };
 

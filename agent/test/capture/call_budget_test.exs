@@ -85,6 +85,17 @@ defmodule ElixirScope.Capture.CallBudgetTest do
     test "a call whose arguments are cut costs as much as many small ones: #{engine}", context do
       cut_arguments(context, unquote(engine), unquote(runtime))
     end
+
+    test "what a call costs follows its bytes, not how long the machine let it wait: #{engine}", context do
+      limits = "limits => \#{calls_per_second => 1000, calls_percent => 1000000}"
+      pipeline = start(context, "budgets => \#{argument => 4096}, " <> limits, unquote(engine))
+      announce(Hot, [function(@site, :page)])
+      page = String.duplicate("x", 600)
+      for _ <- 1..300, do: unquote(runtime).return(unquote(runtime).call(@site, {page}), @site, :ok)
+      Pipeline.stop(pipeline)
+      assert recorded(context.tmp_dir, @site) == %{call: 300, return: 300}
+      assert counted(context.tmp_dir) == %{}
+    end
   end
 
   defp cut_arguments(context, engine, runtime) do

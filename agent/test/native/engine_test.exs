@@ -386,6 +386,7 @@ defmodule ElixirScope.Native.EngineTest do
 
     :ok = NativeRuntime.discard()
     :ok = NativeRuntime.configure({512, 512, 512, 512, 512}, [], 0)
+    :ok = NativeRuntime.calls_begin()
     paths = for n <- 0..:erlang.system_info(:schedulers), do: Path.join(dir, "#{n}.ring")
     for {path, n} <- Enum.with_index(paths), do: :ok = NativeRuntime.create(path, size, 300 + n, path)
     NativeRuntime.recording(1)
