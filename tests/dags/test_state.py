@@ -4,6 +4,7 @@ import pytest
 
 from elixirscope.dags.diff import Change
 from elixirscope.errors import NotFoundError
+from elixirscope.moment import UNKNOWN_TIME, Moment
 from elixirscope.query.paths import at_path
 from elixirscope.recording.format import Kind
 from elixirscope.recording.terms import MORE_KEY, Atom, ImproperList, Truncated
@@ -153,3 +154,43 @@ def test_the_view_at_an_event_follows_the_film(sale: Drawn) -> None:
     assert earlier is not None
     assert (earlier.version, earlier.changes) == (0, [])
     assert sale.dags.state.view(sale.event("client", Kind.BIND)) is None
+
+
+CART = """
+    processes: top, view
+      1 top starts view running Phoenix.LiveView.Channel
+      2 view callback Phoenix.LiveView.Channel.handle_info(:join) @ deps/channel.ex:80
+      3 view call Shop.CartLive.mount(:params, :session, :socket) @ lib/cart_live.ex:4
+      4 view return {:ok, 0} @ :5
+      5 view state 0
+      6 view return {:noreply, 0} @ deps/channel.ex:90
+     10 view callback Phoenix.LiveView.Channel.handle_info(:click) @ deps/channel.ex:80
+     11 view call Shop.CartLive.handle_event("add", 1) @ lib/cart_live.ex:10
+     12 view bind price = 7 @ :11
+     13 view return {:noreply, 7} @ :12
+     14 view call Shop.RowLive.update(7) @ lib/row_live.ex:3
+     15 view return {:ok, 7} @ :3
+     16 view call Shop.CartLive.render(7) @ lib/cart_live.ex:20
+     17 view return :html @ :21
+     18 view state 7
+     19 view return {:noreply, 7} @ deps/channel.ex:90
+     20 view callback Phoenix.LiveView.Channel.handle_call(:ping) @ deps/channel.ex:99
+     21 view state 8
+     22 view return {:reply, :pong, 8} @ deps/channel.ex:99
+"""
+
+
+def test_a_live_views_state_was_made_by_the_views_callback(drawn: Draw) -> None:
+    film = drawn(CART)
+    view, state = film.process("view"), film.event("view", Kind.STATE, 1)
+    callbacks = [version.callback for version in film.dags.state.history(view)]
+    assert callbacks == ["mount/3", "handle_event/2", "handle_call/2"]  # of the last the view knows nothing
+    assert film.dags.state.labels.event(state) == "state 1 after handle_event/2"
+    picture = film.dags.frame_at(Moment(at=UNKNOWN_TIME, event=state))
+    assert [frame.function for frame in picture.stack] == ["handle_event", "handle_info"]
+    assert picture.source is not None
+    assert (picture.source.file, picture.source.line) == ("lib/cart_live.ex", 12)
+    assert {binding.name: binding.value.text for binding in picture.bindings} == {"price": "7"}
+    assert picture.state is not None
+    assert (picture.state.module, picture.state.callback) == ("Shop.CartLive", "handle_event/2")
+    assert [step.edge for step in picture.causes[:2]] == ["in", "called by"]

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import numpy as np
 
 from elixirscope.correlate.columns import NONE
 from elixirscope.correlate.lives import Lives
 from elixirscope.correlate.processes import Life
+from elixirscope.hosts import HOSTS
 from elixirscope.recording.log import Log, Site
 from elixirscope.recording.terms import inspect
 
 _SUPERVISORS = ("DynamicSupervisor", "PartitionSupervisor", "ConsumerSupervisor", ":supervisor")
-# Processes of a framework that live for a module of the program's, and the function that it is asked for first.
-_HOSTS: Final = {"Phoenix.LiveView.Channel": ("mount", 3), "Phoenix.Channel.Server": ("join", 3)}
 _SITE = 0xFFFFFFFF
 
 
@@ -111,8 +108,8 @@ def _described(log: Log, number: int) -> bool:
 
 
 def _lives_for(life: Life, site: Site) -> bool:
-    asked = _HOSTS.get(life.initial[0]) if life.initial else None
-    return asked == (site.function, site.arity) and not site.module.startswith("Phoenix.")
+    host = HOSTS.get(life.initial[0]) if life.initial else None
+    return host is not None and host.first == (site.function, site.arity) and not site.module.startswith("Phoenix.")
 
 
 def _role(life: Life, site: Site | None) -> None:

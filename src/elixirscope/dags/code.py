@@ -7,6 +7,7 @@ from typing import ClassVar
 import msgspec
 
 from elixirscope.dags.base import SqlDag
+from elixirscope.query.guests import guest_frame
 from elixirscope.query.row import Row
 from elixirscope.query.values import Value
 from elixirscope.recording.format import Kind
@@ -56,9 +57,12 @@ class CodeDag(SqlDag):
         """The row of the frame that was running in the event's process just then; None outside recorded code.
 
         At a frame's own last event (its RETURN, its RAISE) it still counts as running, and so does a frame whose tail
-        call went into code that is not recorded.
+        call went into code that is not recorded. At a state of a framework's process it is the program's callback that
+        came back with it.
         """
         row = self.query.event(event)
+        if row["kind"] == Kind.STATE and (guest := guest_frame(self.query, row["call"], event)) is not None:
+            return guest
         return self.query.find("calls", "call", event if row["kind"] == Kind.CALL else row["call"])
 
     def stack(self, event: int, limit: int | None = None) -> list[FrameRow]:

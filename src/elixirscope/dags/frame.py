@@ -106,9 +106,10 @@ def _bindings(dags: Dags, event: int) -> list[Binding]:
 
 
 def _source(dags: Dags, row: EventRow, frame: FrameRow | None, bindings: list[Binding]) -> SourceView | None:
-    """The code at the event; for events without a place of their own, where its frame was last seen."""
+    """The code at the event; for events without a place of their own, or whose frame is another's, where its frame was
+    last seen."""
     file, line = row.file, row.line
-    if (file is None or line is None) and frame is not None:
+    if frame is not None and (file is None or line is None or (row.call is not None and row.call != frame.call)):
         file, line = dags.code.place(frame.call, row.event)
     if file is None or line is None:
         return None

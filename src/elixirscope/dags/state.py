@@ -10,6 +10,7 @@ from elixirscope.dags.base import SqlDag
 from elixirscope.dags.diff import Change, change_of, diff, shown
 from elixirscope.errors import NotFoundError
 from elixirscope.query.equality import same
+from elixirscope.query.guests import callback_of
 from elixirscope.query.paths import at_path, touches
 from elixirscope.query.row import Row
 from elixirscope.query.values import UNREADABLE, Value, marks
@@ -131,7 +132,8 @@ class StateDag(SqlDag):
         if row["discontinuity"]:
             return "code outside the callbacks"
         message = self.query.find("messages", "message", row["message"])
-        parts = [row["callback"]] if row["callback"] else []
+        callback = callback_of(self.query, row)[1]
+        parts = [callback] if callback else []
         if message is not None:
             parts.append(f"of {message['kind']} {message['tag'] or ''}".rstrip())
             if message["from_process"] is not None:
@@ -163,7 +165,7 @@ class StateDag(SqlDag):
             row["version"],
             row["at"],
             row["until"],
-            row["callback"],
+            callback_of(self.query, row)[1],
             row["message"],
             self.query.values.value(row["value"]) if value else None,
             bool(row["restart"]),
@@ -190,8 +192,7 @@ class StateDag(SqlDag):
             row["version"],
             self.query.count("states", "process", row["process"]),
             row["at"],
-            row["module"],
-            row["callback"],
+            *callback_of(self.query, row),
             self.query.values.value(row["value"]),
             self.query.values.value(old),
             shown(self._changes(old, row["value"], _SHOWN + 1), _SHOWN) if before is not None else [],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from elixirscope.query.coordinator import QueryCoordinator
+from elixirscope.query.guests import callback_of
 from elixirscope.query.names import mfa
 from elixirscope.query.row import Row
 from elixirscope.query.values import Value
@@ -130,7 +131,8 @@ class Labels:
         state = self._query.find("states", "state", event)
         if state is None:
             return "state unchanged"
-        after = f" after {state['callback']}" if state["callback"] else ""
+        callback = callback_of(self._query, state)[1]
+        after = f" after {callback}" if callback else ""
         return f"state {state['version']}{after}"
 
     def _message(self, event: int, row: Row, kind: Kind, text: str | None) -> str:
