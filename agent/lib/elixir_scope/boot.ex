@@ -7,11 +7,11 @@ defmodule ElixirScope.Boot do
 
   alias ElixirScope.Capture.{Native, PipelineManager, VMTracer}
   alias ElixirScope.Compiler.{Beam, Counterparts, Hooks, Loader, Packaged, Rewrite}
-  alias ElixirScope.{Escript, Once, Plan}
+  alias ElixirScope.{Escript, MixModules, Once, Plan}
 
   @version "0.1.0"
   # Options of `elixir` and `iex` that another argument belongs to.
-  @with_value ~w(-r -pr -pa -pz -e --eval --rpc-eval --dot-iex --app)
+  @with_value ~w(-r -pr -pa -pz -e --eval --rpc-eval --dot-iex --app)c
 
   # What nothing needs but a module that is not in the cache.
   @transforming ~w(Elixir.ElixirScope.AST. Elixir.ElixirScope.Compiler.Ahead Elixir.Mix.Tasks.)
@@ -21,8 +21,6 @@ defmodule ElixirScope.Boot do
   # What nothing needs where only lives of processes are recorded, portably.
   @events ~w(InstrumentationRuntime MemorySampler NativeDrainer NativeRuntime States)
           |> Enum.map(&"Elixir.ElixirScope.Capture.#{&1}")
-  # What sets the hooks that Mix waits for.
-  @early [Hooks, Rewrite, Beam, Packaged]
   # What a VM without Elixir may come to need.
   @beside [Counterparts, Rewrite, Beam, Packaged, ElixirScope.Application]
   # What a release's command does by a VM of its own, which asks the one that runs.
@@ -69,8 +67,7 @@ defmodule ElixirScope.Boot do
       :erlang.whereis(:elixir_scope_pipeline) != :undefined ->
         :ok
 
-      mix?() and "--no-mix-exs" not in arguments() ->
-        # Before the rest is loaded: Mix waits for these two.
+      mix?() and ~c"--no-mix-exs" not in :init.get_plain_arguments() ->
         agent = agent()
         missing = early(agent)
         begin = fn -> begin(List.to_string(dir), agent, &Hooks.late/1) end
@@ -119,7 +116,8 @@ defmodule ElixirScope.Boot do
 
   # What Mix may come to before the agent has started.
   defp early(agent) do
-    load(agent, &(&1 in @early))
+    load(agent, &(&1 == MixModules))
+    load(agent, likely(), MixModules.read())
     Hooks.early()
   catch
     kind, reason -> [{Hooks, {kind, reason}}]
@@ -144,9 +142,7 @@ defmodule ElixirScope.Boot do
     raw = Path.join(dir, "raw")
     library = System.get_env("ELIXIRSCOPE_NATIVE", "")
 
-    # At once: each time code is loaded the VM makes a new table of all functions there are. With a library, most plans
-    # need all.
-    load(agent, &(not belongs?(&1, @transforming ++ if(library == "", do: @code ++ @events, else: []))))
+    load(agent, likely())
 
     with :ok <- fitting(agent.build),
          {:ok, plan} <- Plan.load(Path.join(dir, "plan.terms")),
@@ -169,6 +165,13 @@ defmodule ElixirScope.Boot do
       else: Once.run(__MODULE__, fn -> load(agent(), &belongs?(&1, @transforming)) end)
   end
 
+  # At once: each time code is loaded the VM makes a new table of all functions there are. With a library, most plans
+  # need all.
+  defp likely do
+    later = @transforming ++ if :os.getenv(~c"ELIXIRSCOPE_NATIVE", ~c"") == ~c"", do: @code ++ @events, else: []
+    &(not belongs?(&1, later))
+  end
+
   defp needed(plan) do
     if(Plan.lives_only?(plan), do: [], else: @events) ++ if(Plan.records_code?(plan), do: @code, else: [])
   end
@@ -182,7 +185,11 @@ defmodule ElixirScope.Boot do
     :ok
   end
 
-  defp belongs?(module, names), do: String.starts_with?(Atom.to_string(module), names)
+  # By Erlang's own modules: there may be no others yet.
+  defp belongs?(module, names) do
+    name = :erlang.atom_to_binary(module)
+    :lists.any(&(:binary.longest_common_prefix([&1, name]) == byte_size(&1)), names)
+  end
 
   # The agent's modules, out of one file: for each that is read a thread of the VM is woken, and spins for a while
   # when it has done. `build` names the agent, nil where there is no such file (it was compiled by Mix).
@@ -211,7 +218,7 @@ defmodule ElixirScope.Boot do
   # Now, and not from the first recorded process that needs one: it would wait for the code server, and the path may
   # be pruned by then. Prepared here, since whoever else needs a module meanwhile, Mix first, would have to wait until
   # the code server has done it.
-  defp load(agent, wanted?) do
+  defp load(agent, wanted?, others \\ []) do
     # `for` takes `Enum`, which is not there yet where Elixir is not.
     read =
       :lists.filtermap(
@@ -230,8 +237,12 @@ defmodule ElixirScope.Boot do
       )
 
     # What another loads just now, or is not there, is found when it is called, or reported then.
-    with {:ok, prepared} <- :code.prepare_loading(read), do: :code.finish_loading(prepared)
+    with {:error, _} when others != [] <- load_all(others ++ read), do: load_all(read)
     :ok
+  end
+
+  defp load_all(modules) do
+    with {:ok, prepared} <- :code.prepare_loading(modules), do: :code.finish_loading(prepared)
   end
 
   # What is not loaded now, is when it is needed.
@@ -321,16 +332,13 @@ defmodule ElixirScope.Boot do
   end
 
   @doc "Whether this VM was started to run Mix."
-  def mix?, do: mix?(arguments())
-
-  defp arguments, do: for(argument <- :init.get_plain_arguments(), do: List.to_string(argument))
+  def mix?, do: mix?(:init.get_plain_arguments())
 
   # `mix test`, `elixir -S mix test`, `iex -S mix`; but not a script that has an argument of this name.
-  defp mix?(["-S", script | _]), do: Path.basename(script) == "mix"
+  defp mix?([~c"-S", script | _]), do: :filename.basename(script) == ~c"mix"
   defp mix?([option, _ | rest]) when option in @with_value, do: mix?(rest)
-  defp mix?(["-" <> _ | rest]), do: mix?(rest)
-  defp mix?(["+" <> _ | rest]), do: mix?(rest)
-  defp mix?([script | _]), do: Path.basename(script) == "mix"
+  defp mix?([[sign | _] | rest]) when sign in ~c"-+", do: mix?(rest)
+  defp mix?([script | _]), do: :filename.basename(script) == ~c"mix"
   defp mix?([]), do: false
 
   defp complain(reason) do

@@ -70,11 +70,12 @@ defmodule ElixirScope.Compiler.Hooks do
   end
 
   # Since Elixir 1.15 its other applications are not on the path yet when the agent boots. A release has versions in the
-  # names of folders, an escript has no folders, and neither has all of Elixir: nil for what is not there.
+  # names of folders, an escript has no folders, and neither has all of Elixir: nil for what is not there. Written as the
+  # code server would.
   defp beam(app, module) do
-    elixir = with file when is_atom(file) <- :code.which(:elixir), do: ""
-    lib = elixir |> Path.dirname() |> Path.join("../..") |> Path.expand()
-    path = String.to_charlist(Path.join([lib, Atom.to_string(app), "ebin", "#{module}.beam"]))
+    elixir = with file when is_atom(file) <- :code.which(:elixir), do: ~c""
+    lib = :filename.dirname(:filename.dirname(:filename.dirname(elixir)))
+    path = :filename.join([lib, app, ~c"ebin", Atom.to_charlist(module) ++ ~c".beam"])
 
     cond do
       match?({:ok, _}, :prim_file.read_file_info(path)) -> path
