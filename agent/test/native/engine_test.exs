@@ -116,7 +116,10 @@ defmodule ElixirScope.Native.EngineTest do
     end
     """
 
+    # Not every Mix compiles tests with it.
+    previous = Code.compiler_options(debug_info: true)
     {compiled, _} = with_io(:stderr, fn -> Code.compile_string(source) end)
+    Code.compiler_options(previous)
 
     for {module, binary} <- compiled, do: File.write!(Path.join(dir, "#{module}.beam"), binary)
 
