@@ -61,10 +61,13 @@ NAME = "String.upcase(item.name)"
 def test_an_exception_that_only_a_framework_rescued_is_told(ask: str, elixirscope: Run, tmp_path: Path) -> None:
     script = SHOP.replace("NAME", NAME).replace("ASK", f"for _ <- 1..3, do: {ask}\nShop.careful(1)")
     found = the(findings_of(script, elixirscope, tmp_path), "Unexpected")
-    assert found.title == "Unexpected: KeyError in Shop.show/1, by a nil from Stock.find/1, 3 times"
+    # Of a field of nil Elixir 1.20 says something else than the others.
+    exceptions = {"KeyError": "key :name not found", "BadMapError": "expected a map, got: nil"}
+    name = found.title.removeprefix("Unexpected: ").partition(" ")[0]
+    assert found.title == f"Unexpected: {name} in Shop.show/1, by a nil from Stock.find/1, 3 times"
     assert place(found) == ("find", line_in(script, "def find"))
     assert "nothing in the program rescued it" in found.explanation
-    assert found.evidence[-1].text.endswith("raised in Shop.show/1: key :name not found")
+    assert found.evidence[-1].text.endswith(f"raised in Shop.show/1: {exceptions[name]}")
 
 
 @pytest.mark.parametrize(
