@@ -77,6 +77,20 @@ def test_debug_reduces_what_would_only_be_noise(shop: Path) -> None:
     assert ("Inspect.Shop", "off") in {(r.match, r.level) for r in plan.modules}
 
 
+def test_the_states_of_generated_automata_are_off_and_their_actions_are_not(tmp_path: Path) -> None:
+    grammars = {
+        "src/shop_lexer.xrl": "Rules.",
+        "src/shop_parser.yrl": "",
+        "src/odd-one.xrl": "",
+        "deps/d/src/d.xrl": "",
+    }
+    root = write_project(tmp_path / "shop", {"lib/shop.ex": SOURCE, **grammars})
+    for intent in ("debug", "full", "performance"):
+        found = {rule.match: rule.level for rule in make_plan(analyze(root), intent).functions if ":" in rule.match}
+        assert found == {":shop_lexer.yystate/*": "off", ":shop_parser.yecc*/7": "off"}
+    assert not any(":" in rule.match for rule in make_plan(analyze(root), "minimal").functions)
+
+
 def test_a_budget_lowers_the_default_but_not_what_is_risky(shop: Path) -> None:
     plan = make_plan(analyze(shop), "debug", budget=0.3)
     assert LEVEL_COST[plan.default] <= 0.3

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 import msgspec
 
@@ -56,7 +58,7 @@ def join(project: Project, facts: Mapping[str, FileFacts]) -> Analysis:
         flows=find_flows(modules, servers),
         tables=tuple(table for module in modules for table in module.tables),
         risks=find_risks(modules, servers),
-        hot=tuple(_hot(modules)),
+        hot=(*_hot(modules), *_automata(project.grammars)),
         problems=tuple(problem for each in facts.values() for problem in each.problems),
     )
 
@@ -69,3 +71,12 @@ def _hot(modules: Iterable[Module]) -> Iterable[Hot]:
             if looping and (small or function.eats_binary):
                 name = f"{module.name}.{function.key}"
                 yield Hot(name, module.file, function.line, "parses" if function.eats_binary else "recursive")
+
+
+def _automata(grammars: Iterable[str]) -> Iterable[Hot]:
+    """The states of the automata that leex and yecc make of grammars, called for every character or token."""
+    for file in grammars:
+        name, suffix = Path(file).stem, Path(file).suffix
+        if re.fullmatch(r"[a-z]\w*", name):  # the module; what needs quotes no rule can name
+            states = "yystate/*" if suffix == ".xrl" else "yecc*/7"  # the actions of yecc have one argument
+            yield Hot(f":{name}.{states}", file, 1, "automaton")

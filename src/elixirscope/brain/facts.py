@@ -144,7 +144,7 @@ class Hot(msgspec.Struct, frozen=True):
     function: str
     file: str
     line: int
-    reason: Literal["parses", "recursive"]
+    reason: Literal["parses", "recursive", "automaton"]
 
 
 class App(msgspec.Struct, frozen=True):

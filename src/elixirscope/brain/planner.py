@@ -86,6 +86,8 @@ def _hot(analysis: Analysis, intent: Intent, default: Level) -> Iterator[Rule]:
         if hot.reason == "parses" and LEVEL_COST[default] >= LEVEL_COST["calls"]:
             level: Level = "calls" if intent == "full" else "off"
             yield Rule(hot.function, level, "parses a binary: every call carries the rest of it")
+        elif hot.reason == "automaton" and LEVEL_COST[default] >= LEVEL_COST["calls"]:
+            yield Rule(hot.function, "off", "states of a generated automaton: its actions and results say what it read")
         elif hot.reason == "recursive" and LEVEL_COST[default] > LEVEL_COST["calls"] and intent != "full":
             yield Rule(hot.function, "calls", "recursive: values of each step would cost more than they tell")
         elif hot.reason == "recursive" and intent == "performance":
