@@ -83,7 +83,7 @@ static ERL_NIF_TERM return0(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[])
   return argc == 3 && done == atom_ok ? argv[2] : done;
 }
 
-static ERL_NIF_TERM tail(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+static ERL_NIF_TERM ended(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
   (void)argc;
   return plain(env, argv, TAIL);
 }
@@ -347,7 +347,7 @@ static ErlNifFunc functions[] = {
     {"leave", 3, leave, 0},
     {"return0", 2, return0, 0},
     {"return0", 3, return0, 0},
-    {"tail", 2, tail, 0},
+    {"ended", 2, ended, 0},
     {"bound", 3, bound, 0},
     {"failed", 4, failed, 0},
     {"changed", 4, changed, 0},

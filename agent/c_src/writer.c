@@ -20,12 +20,17 @@ __attribute__((tls_model("initial-exec")))
 #endif
 static _Thread_local unsigned my_number; /* from 1; 0: not given yet */
 
-static struct writer *mine(void) {
+unsigned writer_thread(void) {
   if (!my_number) {
     int scheduler = enif_thread_type() == ERL_NIF_THR_NORMAL_SCHEDULER;
     my_number = scheduler ? atomic_fetch_add(&threads, 1) + 1 : RINGS;
   }
-  if (my_number < writer_count) return writers[my_number - 1];
+  return my_number;
+}
+
+static struct writer *mine(void) {
+  unsigned number = writer_thread();
+  if (number < writer_count) return writers[number - 1];
   while (atomic_flag_test_and_set_explicit(&shared, memory_order_acquire)) sched_yield();
   return writers[writer_count - 1];
 }

@@ -77,6 +77,8 @@ struct what {
 enum outcome write_event(ErlNifEnv *env, struct what *what, const ERL_NIF_TERM *term, long budget,
                          const ErlNifBinary *bytes);
 
+/* The number of this thread, from 1: of a scheduler its own, one for all others. */
+unsigned writer_thread(void);
 /* written_ns(): what writing events has taken until now, of all writers. */
 ERL_NIF_TERM written_ns(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]);
 /* A time like that of an event, for one that goes another way. */

@@ -32,6 +32,11 @@ defmodule ElixirScope.Capture.NativeRuntime do
     value
   end
 
+  @doc "A frame ends in a tail call."
+  # Here, for what is only counted ends so most often: a call of C costs more than this.
+  def tail(0, _site), do: :ok
+  def tail(frame, site), do: ended(frame, site)
+
   @doc "See `InstrumentationRuntime.bind/3`."
   def bind(0, _site, _values), do: :ok
 
@@ -131,8 +136,8 @@ defmodule ElixirScope.Capture.NativeRuntime do
   def return0(_frame, _site), do: missing()
   @doc "See `InstrumentationRuntime.return0/3`."
   def return0(_frame, _site, _value), do: missing()
-  @doc "A frame ends in a tail call."
-  def tail(_frame, _site), do: missing()
+  @doc false
+  def ended(_frame, _site), do: missing()
   @doc false
   def enter(_site, _args), do: missing()
   @doc false
