@@ -13,6 +13,44 @@ defmodule ElixirScope.Capture.VMTracerTest do
   for engine <- @engines do
     @engine engine
 
+    test "#{engine}: what ExUnit tells its own formatters is left out, and said to be", %{tmp_dir: dir} do
+      %{events: events, raw: raw, output: "done\n"} =
+        record(
+          dir,
+          """
+          defmodule Own do
+            use GenServer
+            def init(main), do: {:ok, main}
+            def handle_cast(event, main), do: {:noreply, send(main, event) && main}
+          end
+
+          defmodule Until do
+            def true?(fun), do: fun.() || true?(fun)
+          end
+
+          Process.register(self(), :main)
+          {:ok, {supervisor, bus} = manager} = ExUnit.EventManager.start_link()
+          {:ok, stats} = ExUnit.EventManager.add_handler(manager, ExUnit.RunnerStats, [])
+          {:ok, own} = ExUnit.EventManager.add_handler(manager, Own, self())
+          for {name, pid} <- [supervisor: supervisor, bus: bus, stats: stats, own: own], do: Process.register(pid, name)
+          ElixirScope.Capture.TestEvents.notify({:suite_started, %{}}, manager)
+          Until.true?(fn -> stats in ElixirScope.Capture.VMTracer.serving() end)
+          send(self(), :told)
+          ExUnit.EventManager.test_started(manager, %ExUnit.Test{name: :hello})
+          receive do {:test_started, _} -> IO.puts("done") end
+          """,
+          "",
+          @engine
+        )
+
+      [main, own | left] = for name <- [:main, :own, :supervisor, :bus, :stats], do: named(events, name)
+      {_, [_ | later]} = Enum.split_while(events, &(&1.pid != main or &1.value != {:ok, :told}))
+      assert [{:"$gen_cast", {:test_started, _}}] = for(%{peer: ^own, kind: :send, value: {:ok, v}} <- later, do: v)
+      assert [_] = of(later, own, :receive)
+      assert for(e <- later, e.kind in [:send, :receive], e.pid in left or e.peer in left, do: e) == []
+      assert [_] = for(%{what: :coverage, subject: "ExUnit's reports"} = meta <- RawFiles.metas(raw), do: meta)
+    end
+
     test "#{engine}: lives, links, names and messages", %{tmp_dir: dir} do
       %{events: events, output: "done\n"} =
         record(

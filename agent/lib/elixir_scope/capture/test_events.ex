@@ -11,14 +11,45 @@ defmodule ElixirScope.Capture.TestEvents do
   @unknown "a failure whose message cannot be formatted"
 
   @doc "What `ExUnit.EventManager` was told. Anything but tests is ignored."
-  def notify({:suite_started, _}) do
-    # They are in most of the messages of a test run, 14 for each test.
+  def notify(event, manager \\ nil)
+
+  def notify({:suite_started, _}, manager) do
+    # They are in most of the messages of a test run.
     with pid when pid != nil <- VMTracer.collector(), do: Collector.structs(pid, [ExUnit.Test, ExUnit.TestModule])
+    with {supervisor, bus} when is_pid(supervisor) and is_pid(bus) <- manager, do: reporting(supervisor, bus)
   end
 
-  def notify({:test_started, test}), do: emit(@test_start, describe(test))
-  def notify({:test_finished, test}), do: emit(@test_end, Map.merge(describe(test), result(test)))
-  def notify(_), do: :ok
+  def notify({:test_started, test}, _), do: emit(@test_start, describe(test))
+  def notify({:test_finished, test}, _), do: emit(@test_end, Map.merge(describe(test), result(test)))
+  def notify(_, _), do: :ok
+
+  # Of every test ExUnit tells each of its formatters twice, asking who they are before: 20 messages, most of those that a
+  # suite has, of what is an event of its own here. Asked by a process of ours: the runner's mailbox is the program's.
+  defp reporting(supervisor, bus) do
+    if Plan.current().messages do
+      spawn(fn ->
+        formatters = for pid <- formatters(supervisor), own?(pid), do: pid
+        VMTracer.reporting([supervisor, bus | formatters])
+      end)
+    end
+  end
+
+  defp formatters(supervisor) do
+    for {_, pid, _, _} when is_pid(pid) <- DynamicSupervisor.which_children(supervisor), do: pid
+  catch
+    # The suite is over by now.
+    :exit, _ -> []
+  end
+
+  # A formatter that the program brings along is of the program.
+  defp own?(pid) do
+    with {:dictionary, dictionary} <- Process.info(pid, :dictionary),
+         {module, _, _} <- dictionary[:"$initial_call"] do
+      module in [ExUnit.CLIFormatter, ExUnit.RunnerStats]
+    else
+      _ -> false
+    end
+  end
 
   defp emit(kind, value) do
     case Ingestor.open() do

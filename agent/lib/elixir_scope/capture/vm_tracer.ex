@@ -8,13 +8,15 @@ defmodule ElixirScope.Capture.VMTracer do
   and what it takes from us later is noticed. Either is reported as not covered.
   """
 
-  alias ElixirScope.Capture.{Ingestor, Meta, Native, NativeRuntime, TraceSession}
+  alias ElixirScope.Capture.{Collector, Ingestor, Meta, Native, NativeRuntime, TraceSession}
   alias ElixirScope.{Boot, Once, Plan}
 
   # The processes that lived when tracing began, which are not traced.
   @armed {__MODULE__, :armed}
   @collector {__MODULE__, :collector}
   @taken {__MODULE__, :taken}
+  # Those by which ExUnit reports.
+  @reporting {__MODULE__, :reporting}
   # The processes that are left to the program.
   @left {__MODULE__, :left}
   # Sticky OTP code is never rewritten, but its callbacks are never in tail position: they can be traced.
@@ -111,13 +113,35 @@ defmodule ElixirScope.Capture.VMTracer do
     :ok
   end
 
-  @doc "Processes that only serve: the agent's own, the code server, and who keeps the settings of applications."
+  @doc "From now on these processes, by which ExUnit reports, only serve."
+  @spec reporting([pid]) :: :ok
+  def reporting(pids) do
+    reason =
+      "what its own formatters are told of tests is no part of the program; starts, ends and results of tests are"
+
+    not_covered("ExUnit's reports", reason)
+    collector = collector()
+    if Native.tracer(), do: Enum.each(pids, &NativeRuntime.trace_serving/1)
+    Collector.serving(collector, pids ++ serving())
+    Enum.each(pids, &untraced(&1, Native.tracer() || collector))
+    :persistent_term.put(@reporting, pids)
+  end
+
+  defp untraced(pid, tracer) do
+    if TraceSession.ours?(pid, tracer), do: TraceSession.stop(pid, [:all])
+  rescue
+    # It has ended.
+    ArgumentError -> :ok
+  end
+
+  @doc "Processes that only serve: the agent's own, the code server, who keeps the settings of applications, and who reports."
   @spec serving() :: [pid]
   def serving do
     names = [:code_server, :erl_prim_loader, :elixir_code_server, :application_controller]
     ours = [:elixir_scope_meta, :elixir_scope_pacer, :elixir_scope_pipeline, :elixir_scope_counterparts]
     pids = for name <- names ++ ours, pid = Process.whereis(name), do: pid
-    Enum.uniq(pids ++ List.wrap(:persistent_term.get(@collector, nil)) ++ Ingestor.collectors())
+    reporting = :persistent_term.get(@reporting, [])
+    Enum.uniq(pids ++ reporting ++ List.wrap(:persistent_term.get(@collector, nil)) ++ Ingestor.collectors())
   end
 
   defp trace(collector, whom) do

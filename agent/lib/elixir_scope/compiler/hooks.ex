@@ -94,8 +94,8 @@ defmodule ElixirScope.Compiler.Hooks do
   end
 
   @doc false
-  def test_event([_manager, event] = args, original) do
-    quietly(fn -> TestEvents.notify(event) end)
+  def test_event([manager, event] = args, original) do
+    quietly(fn -> TestEvents.notify(event, manager) end)
     original.(args)
   end
 
