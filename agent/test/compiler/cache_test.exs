@@ -38,7 +38,9 @@ defmodule ElixirScope.Compiler.CacheTest do
     test = self()
 
     entry =
-      Cache.fetch(cache, original, how, fn next ->
+      cache
+      |> Cache.place(original, how)
+      |> Cache.fetch(fn next ->
         send(test, {:made, next != nil})
         {:ok, "code of #{original}", {%{module: M, file: "m.ex"}, [if(next, do: next.(), else: :id)]}}
       end)
@@ -94,14 +96,15 @@ defmodule ElixirScope.Compiler.CacheTest do
     # More than a block has go on into the next one, if that is free.
     anew()
     huge = fn next -> {:ok, "", {%{}, for(_ <- 1..5_000, do: if(next, do: {next.()}, else: :id))}} end
-    assert {:ok, "", {%{}, [{first} | _] = ids}} = made = Cache.fetch(cache, "huge", :project, huge)
+    place = Cache.place(cache, "huge", :project)
+    assert {:ok, "", {%{}, [{first} | _] = ids}} = made = Cache.fetch(place, huge)
     assert ids == for(n <- 0..4_999, do: {first + n})
-    assert Cache.fetch(cache, "huge", :project, fn _ -> flunk("it was kept") end) == made
+    assert Cache.fetch(place, fn _ -> flunk("it was kept") end) == made
     anew()
     {_, :made} = fetch(cache, "three")
     claims = :persistent_term.get({Cache, :claims})
     :atomics.put(claims, Bitwise.bsr(first - 0x2000_0000, 12) + 2, 7)
-    assert {:ok, "", {%{}, [:id | _]}} = Cache.fetch(cache, "huge", :project, huge)
+    assert {:ok, "", {%{}, [:id | _]}} = Cache.fetch(place, huge)
   end
 
   test "without a place for it everything is made", %{plan: plan, tmp_dir: dir} do

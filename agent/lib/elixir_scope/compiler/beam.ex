@@ -102,7 +102,7 @@ defmodule ElixirScope.Compiler.Beam do
   def load([]), do: []
 
   def load(modules) do
-    with true <- Enum.all?(modules, fn {module, _, _} -> :code.soft_purge(module) end),
+    with true <- Enum.all?(modules, fn {module, _, _} -> purged?(module) end),
          {:ok, prepared} <- :code.prepare_loading(modules),
          :ok <- :code.finish_loading(prepared) do
       []
@@ -112,8 +112,11 @@ defmodule ElixirScope.Compiler.Beam do
   end
 
   defp load_one({module, path, binary}) do
-    with true <- :code.soft_purge(module) || {:error, :in_use}, do: :code.load_binary(module, path, binary)
+    with true <- purged?(module) || {:error, :in_use}, do: :code.load_binary(module, path, binary)
   end
+
+  # The code server need not be asked for each: most modules have no old code.
+  defp purged?(module), do: not :erlang.check_old_code(module) or :code.soft_purge(module)
 
   @doc "As `:code.load_binary/3`, of a module that is a part of OTP."
   @spec unstuck(module, charlist, binary) :: {:module, module} | {:error, term}

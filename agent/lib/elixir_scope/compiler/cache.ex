@@ -27,6 +27,7 @@ defmodule ElixirScope.Compiler.Cache do
   @immaterial [:intent, :every_call, :budgets, :limits, :messages, :lifecycle, :scheduling, :memory, :redact]
 
   @type t :: %{dir: Path.t(), context: binary} | nil
+  @type place :: %{path: Path.t(), block: non_neg_integer, whose: pos_integer} | nil
   @type entry :: {:ok, binary, {map, list}} | {:skip, term}
 
   @doc "The cache for a plan; nil where there is no place for one."
@@ -76,17 +77,28 @@ defmodule ElixirScope.Compiler.Cache do
   end
 
   @doc """
-  What `make` would return, from the file when there is a good one. `make` is given what hands out ids of sites, or nil for
-  those of this VM; what else the result depends on, `original` (the file) and `how` apart, is a part of the cache.
+  Where the cache has, or would have, what is made of `original` (the file); nil without a cache. What else that depends
+  on, `how` apart, is a part of the cache.
   """
-  @spec fetch(t, iodata, term, ((() -> pos_integer) | nil -> entry)) :: entry
-  def fetch(nil, _original, _how, make), do: make.(nil)
+  @spec place(t, iodata, term) :: place
+  def place(nil, _original, _how), do: nil
 
-  def fetch(cache, original, how, make) do
-    {key, block, whose} = key(cache, original, how)
+  def place(cache, original, how) do
+    <<number::32, whose::60, _::bitstring>> =
+      key = :erlang.md5([cache.context, :erlang.md5(original), :erlang.term_to_binary(how)])
 
+    %{path: path(cache, key), block: rem(number, @blocks), whose: whose + 1}
+  end
+
+  @doc """
+  What `make` would return, from the file when there is a good one. `make` is given what hands out ids of sites, or nil for
+  those of this VM.
+  """
+  @spec fetch(place, ((() -> pos_integer) | nil -> entry)) :: entry
+  def fetch(nil, make), do: make.(nil)
+
+  def fetch(%{path: path, block: block, whose: whose}, make) do
     if claim(block, whose) do
-      path = path(cache, key)
       entry = with :none <- read(path), do: make(path, block, make)
       if all_claimed?(entry, block, whose), do: entry, else: make.(nil)
     else
@@ -94,21 +106,10 @@ defmodule ElixirScope.Compiler.Cache do
     end
   end
 
-  @doc "The file that `fetch/4` has its answer from, and other VMs find it in; nil where it was made for this VM alone."
-  @spec kept(t, iodata, term) :: Path.t() | nil
-  def kept(nil, _original, _how), do: nil
-
-  def kept(cache, original, how) do
-    {key, block, whose} = key(cache, original, how)
-    if :atomics.get(claims(), block + 1) == whose, do: path(cache, key)
-  end
-
-  defp key(cache, original, how) do
-    <<number::32, whose::60, _::bitstring>> =
-      key = :erlang.md5([cache.context, :erlang.md5(original), :erlang.term_to_binary(how)])
-
-    {key, rem(number, @blocks), whose + 1}
-  end
+  @doc "The file that `fetch/2` has its answer from, and other VMs find it in; nil where it was made for this VM alone."
+  @spec kept(place) :: Path.t() | nil
+  def kept(nil), do: nil
+  def kept(place), do: if(:atomics.get(claims(), place.block + 1) == place.whose, do: place.path)
 
   defp path(cache, key), do: Path.join(cache.dir, :binary.encode_hex(key))
 
@@ -145,7 +146,8 @@ defmodule ElixirScope.Compiler.Cache do
   @doc "What a file holds; `:none` when that is nothing good."
   @spec read(Path.t()) :: entry | :none
   def read(path) do
-    with {:ok, <<sum::binary-size(16), content::binary>>} <- File.read(path),
+    # By who asks, and not by the file server, which would have to be woken.
+    with {:ok, <<sum::binary-size(16), content::binary>>} <- :prim_file.read_file(path),
          ^sum <- :erlang.md5(content) do
       # So that what is used is not what is removed: one time in eight is enough to tell.
       if rem(:erlang.unique_integer([:positive]), 8) == 0, do: File.touch(path)

@@ -36,7 +36,8 @@ defmodule ElixirScope.Compiler.Instrument do
   @doc "What is said of a module, with the present content of its source."
   @spec dated(map) :: map
   def dated(%{file: file} = info) do
-    case File.read(file) do
+    # Of each module: the file server would do one after the other.
+    case :prim_file.read_file(file) do
       {:ok, content} -> Map.put(info, :source_md5, :erlang.md5(content))
       {:error, _} -> Map.delete(info, :source_md5)
     end

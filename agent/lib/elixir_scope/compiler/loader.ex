@@ -9,6 +9,8 @@ defmodule ElixirScope.Compiler.Loader do
   alias ElixirScope.Plan
 
   @armed {__MODULE__, :armed}
+  # 600 KB: with more, the compiler's garbage does not fit into the caches of a processor.
+  @heap_words 75_000
   # Their source is not the user's, but their states are: of an Agent, of dynamic supervisors.
   @stdlib [Agent.Server, DynamicSupervisor]
   # Structs of Elixir that most programs have in their values.
@@ -66,15 +68,51 @@ defmodule ElixirScope.Compiler.Loader do
     :ok
   end
 
+  # By processes that last, of which each takes the next module: their memory is at hand for the processor, and is not
+  # begun anew, and grown, for each. They keep no results, which would be collected as garbage again and again.
   defp instrumented(modules, plan, cache) do
-    modules
-    |> Task.async_stream(
-      fn {module, beam, kind} -> {module, beam, instrument(module, beam, kind, plan, cache)} end,
-      max_concurrency: System.schedulers_online(),
-      timeout: :infinity,
-      ordered: false
-    )
-    |> Enum.map(fn {:ok, result} -> result end)
+    modules = List.to_tuple(modules)
+    taken = :atomics.new(1, [])
+    caller = self()
+
+    instrument = fn n ->
+      {module, beam, kind} = elem(modules, n)
+      send(caller, {taken, {module, beam, instrument(module, beam, kind, plan, cache)}})
+    end
+
+    work = fn -> each_taken(taken, tuple_size(modules), instrument) end
+
+    workers =
+      for _ <- 1..min(System.schedulers_online(), tuple_size(modules))//1,
+          do: :erlang.spawn_opt(work, [:monitor, min_heap_size: @heap_words])
+
+    # A worker's messages come before what tells of its end.
+    Enum.each(workers, &ended/1)
+    received(taken)
+  end
+
+  defp each_taken(taken, count, fun) do
+    n = :atomics.add_get(taken, 1, 1) - 1
+
+    if n < count do
+      fun.(n)
+      each_taken(taken, count, fun)
+    end
+  end
+
+  defp ended({pid, ref}) do
+    receive do
+      {:DOWN, ^ref, :process, ^pid, :normal} -> :ok
+      {:DOWN, ^ref, :process, ^pid, reason} -> exit(reason)
+    end
+  end
+
+  defp received(taken) do
+    receive do
+      {^taken, result} -> [result | received(taken)]
+    after
+      0 -> []
+    end
   end
 
   # All at once: each time code is loaded, the VM makes a new table of all functions there are; each time somebody
@@ -107,8 +145,9 @@ defmodule ElixirScope.Compiler.Loader do
     with {:ok, original} <- read(module, beam),
          nil <- Beam.announcement(original),
          :ok <- replaceable(module),
-         {:ok, binary, {info, sites}} = entry <- prepare(module, original, kind, plan, cache) do
-      kept = Cache.kept(cache, original, how(kind))
+         place = Cache.place(cache, original, {kind, Native.runtime()}),
+         {:ok, binary, {info, sites}} = entry <- prepare(module, original, kind, plan, place) do
+      kept = Cache.kept(place)
       made = if kept, do: {:kept, kept}, else: {:entry, entry}
       registered = {module, beam, :code.module_md5(original), kind, made}
       {:load, binary, Instrument.announcement(info, sites), registered}
@@ -126,9 +165,9 @@ defmodule ElixirScope.Compiler.Loader do
     with {:error, _} <- Packaged.read(module, beam), do: {:error, :not_a_beam}
   end
 
-  defp prepare(module, original, kind, plan, cache) do
+  defp prepare(module, original, kind, plan, place) do
     made =
-      Cache.fetch(cache, original, how(kind), fn next_site ->
+      Cache.fetch(place, fn next_site ->
         with {:ok, read} <- Beam.read(original) do
           Instrument.prepare(read, plan, opts(module, kind) ++ if(next_site, do: [next_site: next_site], else: []))
         else
@@ -139,8 +178,6 @@ defmodule ElixirScope.Compiler.Loader do
     # The source may be another by now, or in another place.
     with {:ok, binary, {info, sites}} <- made, do: {:ok, binary, {Instrument.dated(info), sites}}
   end
-
-  defp how(kind), do: {kind, Native.runtime()}
 
   defp opts(module, :stdlib) when module in @stdlib, do: [kind: :dependency, level: fn _, _ -> :state end]
   defp opts(_module, kind), do: [kind: kind]

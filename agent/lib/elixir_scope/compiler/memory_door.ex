@@ -114,7 +114,9 @@ defmodule ElixirScope.Compiler.MemoryDoor do
 
   # Test files hardly change from one run to the next, and compiling them again is most of what recording them costs.
   defp prepare(original, source, read, plan) do
-    Cache.fetch(Cache.opened(plan), original, {:memory, source, Native.runtime()}, fn next_site ->
+    place = Cache.place(Cache.opened(plan), original, {:memory, source, Native.runtime()})
+
+    Cache.fetch(place, fn next_site ->
       case read.() do
         {:ok, read} ->
           Instrument.prepare(read, plan, [kind: :memory] ++ if(next_site, do: [next_site: next_site], else: []))
