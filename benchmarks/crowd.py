@@ -14,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from elixirscope.recording import etf
-from elixirscope.recording.format import EVENT, META_SHARD, NONE32, VM_SHARD, FrameType, Kind
-from elixirscope.recording.frames import FrameWriter
+from elixirscope.recording.format import META_SHARD, NONE32, VM_SHARD, FrameType, Kind
+from elixirscope.recording.framewriter import FrameWriter
+from elixirscope.recording.records import EVENT
 from elixirscope.recording.terms import Atom, Pid, Ref
 
 EVENTS: Final = 11

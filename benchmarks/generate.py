@@ -23,9 +23,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from scenes import CLIENT, NODE, REFUSED, SALE, SITES, Step, Template, templates
 
 from elixirscope import __version__
-from elixirscope.recording.format import EVENT, FORMAT_VERSION, META_SHARD, NONE32, VM_SHARD, FrameType, Kind
-from elixirscope.recording.frames import FrameWriter
+from elixirscope.recording.format import FORMAT_VERSION, META_SHARD, NONE32, VM_SHARD, FrameType, Kind
+from elixirscope.recording.framewriter import FrameWriter
 from elixirscope.recording.manifest import Manifest
+from elixirscope.recording.records import EVENT
 from elixirscope.recording.terms import Atom, Pid, module_name
 
 COLLECTORS: Final = 4

@@ -134,20 +134,6 @@ def test_a_vm_that_cannot_load_the_agent_runs_on_and_finds_any_path(tmp_path: Pa
     assert out == str(ebin)
 
 
-def test_what_is_done_beside_the_command_has_returned_when_it_has(tmp_path: Path) -> None:
-    done: list[bool] = []
-    assert launch(["sh", "-c", "exit 3"], ebin=tmp_path, recording=tmp_path, meanwhile=lambda: done.append(True)) == 3
-    assert done == [True]
-
-
-def test_a_quick_command_is_left_undisturbed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("elixirscope.capture.launcher._UNDISTURBED_S", 3600.0)
-    ended: list[bool] = []
-    touched = tmp_path / "touched"
-    launch(["touch", str(touched)], ebin=tmp_path, recording=tmp_path, meanwhile=lambda: ended.append(touched.exists()))
-    assert ended == [True]
-
-
 def test_nothing_heavy_is_loaded_before_the_command_starts() -> None:
     script = "import elixirscope.cli.record, elixirscope.capture.recorder, sys; print(sorted(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +22,8 @@ from tests.conftest import Run, environment
 pytestmark = pytest.mark.beam
 
 CLOSING = re.compile(
-    r"elixirscope: [\d,]+ events · [\d,]+ processes · 0 lost · [\d.]+ (B|kB|MB) · (?P<path>/.*\.scope)\n\Z"
+    r"elixirscope: (?P<events>[\d,]+) events · (?P<processes>[\d,]+) processes · 0 lost · "
+    r"[\d.]+ (B|kB|MB) · (?P<path>/.*\.scope)\n\Z"
 )
 
 
@@ -46,6 +49,8 @@ def test_a_test_run_is_recorded_and_its_project_left_as_it_was(elixirscope: Run,
     info = json.loads(elixirscope("info", tmp_path / "r.scope", "--json").stdout)
     assert info["complete"]
     assert info["command"] == ["mix", "test"]
+    for kind in ("events", "processes"):
+        assert closing[kind] == f"{info[kind]:,}"
     assert min(info[kind] for kind in ("events", "processes", "calls", "messages", "states")) > 0
     sources = json.loads((tmp_path / "r.scope" / "sources" / "index.json").read_text())
     assert str(project / "lib" / "counter.ex") in sources
@@ -191,6 +196,54 @@ def test_a_recorder_told_to_stop_stops_the_command_in_order(elixirscope: Run, tm
     info = json.loads(elixirscope("info", recording, "--json").stdout)
     assert info["events"] > 0
     assert info["complete"], info["coverage"]
+
+
+def test_nobody_waits_for_a_small_recording_to_be_sealed(tmp_path: Path) -> None:
+    """Nor for what that takes to be loaded."""
+    script = "import sys\nfrom elixirscope.cli.main import main\ntry: main()\nfinally: print(sorted(sys.modules))"
+    command = [sys.executable, "-c", script, "record", "-o", str(tmp_path / "r.scope"), "--", "elixir", "-e", "1"]
+    loaded = subprocess.run(command, env=environment(), capture_output=True, text=True, check=True).stdout
+    assert not [name for name in ("numpy", "pyarrow", "rich.console", "duckdb") if f"'{name}'" in loaded]
+    assert {path.name for path in (tmp_path / "r.scope").iterdir()} >= {"raw", "manifest.json"}
+    assert not (tmp_path / "r.scope" / "segments").exists()
+
+
+@pytest.mark.skipif(not Path("/proc/locks").exists(), reason="tells who waits for a lock")
+def test_ctrl_c_after_the_command_leaves_its_status_and_its_recording(elixirscope: Run, tmp_path: Path) -> None:
+    project, recording = tiny_project(tmp_path / "tiny"), tmp_path / "r.scope"
+    command = [sys.executable, "-m", "elixirscope.cli.main", "record", "-o", str(recording)]
+    folder = "Path.join(System.fetch_env!(~s(ELIXIRSCOPE_DIR)), ~s(sources))"
+    ends = f"File.mkdir!({folder}); IO.puts(1); IO.gets([]); exit({{:shutdown, 3}})"
+    recorder = subprocess.Popen(
+        [*command, "--", "mix", "run", "-e", ends],
+        cwd=project,
+        env=environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert recorder.stdout is not None
+    while recorder.stdout.readline() != "1\n":
+        assert recorder.poll() is None
+    holder = os.open(recording / "sources", os.O_RDONLY)  # where it would copy the sources to
+    fcntl.flock(holder, fcntl.LOCK_EX)
+    assert recorder.stdin is not None
+    recorder.stdin.write("\n")
+    recorder.stdin.flush()
+    until = time.monotonic() + 60
+    while not re.search(rf"-> FLOCK .* {recorder.pid} ", Path("/proc/locks").read_text()):
+        assert time.monotonic() < until
+        assert recorder.poll() is None
+    recorder.send_signal(signal.SIGINT)
+    _, told = recorder.communicate(timeout=60)
+    os.close(holder)
+    assert recorder.returncode == 3, told
+    assert "stopped before all source files were kept" in told
+    assert re.search(r"[\d,]+ events · .* · incomplete · ", told), told
+    info = json.loads(elixirscope("info", recording, "--json").stdout)
+    assert info["events"] > 0
+    assert "the recorder" in [row["subject"] for row in info["coverage"]]
 
 
 def test_every_vm_that_the_command_starts_is_recorded(elixirscope: Run, tmp_path: Path) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from elixirscope.film import Film
-from elixirscope.recording.format import EVENT, META_SHARD, NONE32, SAMPLE, FrameType, Kind
-from elixirscope.recording.frames import FrameWriter
+from elixirscope.recording.format import META_SHARD, NONE32, FrameType, Kind
+from elixirscope.recording.framewriter import FrameWriter
+from elixirscope.recording.records import EVENT, SAMPLE
 from elixirscope.recording.terms import Pid
 
 MS = 1_000_000

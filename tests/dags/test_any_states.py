@@ -19,8 +19,9 @@ from elixirscope.errors import NotFoundError
 from elixirscope.query.coordinator import QueryCoordinator
 from elixirscope.query.paths import at_path, touches
 from elixirscope.recording import etf, sealer
-from elixirscope.recording.format import EVENT, META_SHARD, NONE32, Flag, FrameType, Kind
+from elixirscope.recording.format import META_SHARD, NONE32, Flag, FrameType, Kind
 from elixirscope.recording.recording import Recording
+from elixirscope.recording.records import EVENT
 from elixirscope.recording.terms import Atom, inspect
 from tests.recording.samples import NODE, pid, writer_of
 

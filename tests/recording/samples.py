@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 
 from elixirscope.recording import etf
 from elixirscope.recording.changes import Changes
-from elixirscope.recording.format import EVENT, META_SHARD, NONE32, VM_SHARD, FrameType, Kind
-from elixirscope.recording.frames import FrameWriter
+from elixirscope.recording.format import META_SHARD, NONE32, VM_SHARD, FrameType, Kind
+from elixirscope.recording.framewriter import FrameWriter
 from elixirscope.recording.log import EVENT_ROW, Log
 from elixirscope.recording.manifest import Manifest
+from elixirscope.recording.records import EVENT
 from elixirscope.recording.schema import TABLES
 from elixirscope.recording.terms import Atom, Pid, Term, make_map
 

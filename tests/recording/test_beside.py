@@ -20,10 +20,11 @@ from elixirscope.correlate.correlator import EventCorrelator
 from elixirscope.recording import beside as module
 from elixirscope.recording import sealer
 from elixirscope.recording.beside import WAITS, Beside
-from elixirscope.recording.format import EVENT, FRAME_MAGIC, META_SHARD, NONE32, FrameType
-from elixirscope.recording.frames import FrameWriter
+from elixirscope.recording.format import FRAME_MAGIC, META_SHARD, NONE32, FrameType
+from elixirscope.recording.framewriter import FrameWriter
 from elixirscope.recording.log import Log, Site
 from elixirscope.recording.recording import Recording
+from elixirscope.recording.records import EVENT
 from elixirscope.recording.schema import TABLES
 from elixirscope.recording.terms import Atom, Term
 from tests.correlate.test_slices import NODE, PIDS, SITES, recording

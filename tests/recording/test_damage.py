@@ -14,12 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from elixirscope.recording import heap, sealer
-from elixirscope.recording.format import EVENT, FILE_HEADER, FrameType
+from elixirscope.recording.format import FILE_HEADER, FrameType
 from elixirscope.recording.frames import FRAME_OVERHEAD, Frame, Gap, read_frames
 from elixirscope.recording.joiner import Joiner
 from elixirscope.recording.log import EVENT_ROW, Log, read_log
 from elixirscope.recording.rawfile import Damage
 from elixirscope.recording.recording import Recording
+from elixirscope.recording.records import EVENT
 from elixirscope.recording.schema import TABLES
 from elixirscope.recording.terms import Atom, Term
 from tests.recording.samples import correlate, make_recording, pid, terms, value_of, write_events, writer_of

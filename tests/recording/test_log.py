@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from elixirscope.errors import NotFoundError, RecordingError
 from elixirscope.recording import etf
-from elixirscope.recording.format import EVENT, FILE_HEADER, META_SHARD, FrameType, Kind
+from elixirscope.recording.format import FILE_HEADER, META_SHARD, FrameType, Kind
 from elixirscope.recording.frames import vm_of
 from elixirscope.recording.log import Callee, ProcessKey, Site, read_log
+from elixirscope.recording.records import EVENT
 from elixirscope.recording.terms import Atom
 from tests.recording.samples import NODE, START, make_recording, pid, value_of, vm_writer, write_events, writer_of
 

@@ -8,10 +8,11 @@ import numpy as np
 
 from elixirscope.correlate.omissions import omissions_table
 from elixirscope.recording import etf
-from elixirscope.recording.format import EVENT, META_SHARD, FrameType
-from elixirscope.recording.frames import FrameWriter
+from elixirscope.recording.format import META_SHARD, FrameType
+from elixirscope.recording.framewriter import FrameWriter
 from elixirscope.recording.log import Log, Loss, ProcessKey, Rows, read_log
 from elixirscope.recording.omissions import Omission, omissions
+from elixirscope.recording.records import EVENT
 from elixirscope.recording.terms import Atom, Pid, Term
 
 MS = 1_000_000

@@ -13,9 +13,10 @@ import elixirscope
 from elixirscope import open as recorded
 from elixirscope.errors import UsageError
 from elixirscope.pictures import record
-from elixirscope.recording.format import EVENT, FILE_HEADER, FrameType
+from elixirscope.recording.format import FILE_HEADER, FrameType
 from elixirscope.recording.frames import Frame, frame_bytes, read_frames
 from elixirscope.recording.pruning import cut
+from elixirscope.recording.records import EVENT
 from tests.conftest import Run
 from tests.dags.drawn import SALE
 

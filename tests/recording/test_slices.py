@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from elixirscope.correlate.correlator import EventCorrelator
 from elixirscope.recording import heap, sealer
 from elixirscope.recording.cores import THREADS
-from elixirscope.recording.format import EVENT, NONE32, FrameType, Kind
+from elixirscope.recording.format import NONE32, FrameType, Kind
 from elixirscope.recording.joiner import Joiner, join
 from elixirscope.recording.log import EVENT_ROW
 from elixirscope.recording.recording import Recording
+from elixirscope.recording.records import EVENT
 from elixirscope.recording.schema import TABLES
 from elixirscope.recording.terms import Pid
 from tests.recording.samples import NODE, make_shop, writer_of

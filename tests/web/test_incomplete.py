@@ -13,8 +13,9 @@ from playwright.sync_api import Browser, Page, expect
 from elixirscope.film import Film
 from elixirscope.pictures import record
 from elixirscope.pictures.stage import CLOCK, NODE, UNIX, Stage
-from elixirscope.recording.format import EVENT, META_SHARD, FrameType, Kind
-from elixirscope.recording.frames import FrameWriter
+from elixirscope.recording.format import META_SHARD, FrameType, Kind
+from elixirscope.recording.framewriter import FrameWriter
+from elixirscope.recording.records import EVENT
 from elixirscope.recording.terms import Atom, Term
 from elixirscope.web.server import serving
 from tests.web.pages import open_page, settled

@@ -8,10 +8,8 @@ import select
 import shutil
 import signal
 import subprocess
-import sys
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType, MappingProxyType
 
@@ -27,10 +25,6 @@ BOOT = (
     " catch 'Elixir.ElixirScope.Boot':start()"
 )
 
-_LATER = 15  # a nice value: of two processors, it takes what the command leaves
-# Starting is when a VM needs two processors, and most commands are quick ones: what then is not done is afterwards.
-_UNDISTURBED_S = 3.0
-
 # What another process may send us, meaning the command. A terminal sends the first two to the whole
 # foreground group, the command included: then we only have to survive them.
 _FROM_TERMINAL = (signal.SIGINT, signal.SIGQUIT)
@@ -44,14 +38,11 @@ def launch(
     recording: Path,
     library: Path | None = None,
     variables: Mapping[str, str] = MappingProxyType({}),
-    meanwhile: Callable[[], None] = lambda: None,
 ) -> int:
     """Run `command` with the agent in every VM it starts; return its exit status as a shell would.
 
     `recording` is the absolute folder the agent writes to, `library` the native engine, None for the portable one.
-    `variables` come into the command's environment, too.
-    `meanwhile` runs in a thread beside a command that takes long, else when it has ended, and is waited for. A command
-    killed by signal N returns 128 + N.
+    `variables` come into the command's environment, too. A command killed by signal N returns 128 + N.
     Raises `TargetError` when the command cannot be started.
     """
     check_command(command)
@@ -63,21 +54,8 @@ def launch(
                 f"cannot run {command[0]}: {error.strerror or error}", "check that it is a program"
             ) from error
         forwarded.to(child)
-        ended = threading.Event()
-        beside = threading.Thread(target=_gently, args=(meanwhile, ended), daemon=True)
-        beside.start()
         status = forwarded.wait(child)
-        ended.set()
-        beside.join()
     return 128 - status if status < 0 else status
-
-
-def _gently(meanwhile: Callable[[], None], ended: threading.Event) -> None:
-    """Run `meanwhile` in this thread, after the command where there are not processors enough for both."""
-    if not ended.wait(_UNDISTURBED_S) and sys.platform == "linux":  # elsewhere threads have no priority of their own
-        with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LATER)
-    meanwhile()
 
 
 def check_command(command: Sequence[str]) -> None:

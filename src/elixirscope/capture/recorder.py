@@ -10,6 +10,7 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -26,6 +27,9 @@ from elixirscope.recording.manifest import Manifest
 from elixirscope.recording.presence import recorder_of
 from elixirscope.recording.version import FORMAT_VERSION
 
+if TYPE_CHECKING:
+    from elixirscope.recording.told import Told
+
 _PRIVATE = 0o700  # a recording holds what the program held: data of its users, perhaps
 _VM_STARTS_S = 30.0
 _LEAST_FREE_BYTES = 16 * 1024 * 1024
@@ -35,12 +39,14 @@ class Outcome(msgspec.Struct, frozen=True):
     """What became of the command: its recording's folder, its exit status, and what could not be kept.
 
     `running` are the VMs (by their process of the operating system) that it has left running, recorded until they end.
+    `told` is what the raw files say.
     """
 
     path: Path
     exit_status: int
     problem: str | None = None
     running: tuple[int, ...] = ()
+    told: Sequence[Told] = ()
 
 
 def record(
@@ -49,16 +55,14 @@ def record(
     output: Path | None = None,
     announce: Callable[[str], None] = lambda _: None,
     engine: Engine = "auto",
-    meanwhile: Callable[[], None] = lambda: None,
     begun: Callable[[Path], None] = lambda _: None,
-    ended: Callable[[], None] = lambda: None,
+    ended: Callable[[Outcome], None] = lambda _: None,
 ) -> Outcome:
     """Run `command` recorded under `plan` into the folder `output` (by default a new one of ours).
 
-    `engine` says how events leave the program: see `native.choose_library`. `meanwhile` is called in a thread of its
-    own when the command has started, to prepare what comes after it; it has returned when this does. `begun` is told
-    the folder when it is there, before the command starts; `ended` is called when nothing more comes into it, while
-    others still take it for being recorded.
+    `engine` says how events leave the program: see `native.choose_library`. `begun` is told the folder when it is
+    there, before the command starts; `ended` the outcome, when nothing more comes into the recording, while others
+    still take it for being recorded.
 
     Everything that can be wrong is found before the command starts and raised as `TargetError`,
     `UsageError` or `EnvironmentProblem`. Once it has started, its exit status is returned whatever
@@ -94,22 +98,25 @@ def record(
     with recorder_of(path / "raw"):
         begun(path)
         try:
-            status = launch(
-                command, ebin=ebin, recording=path, library=library, variables=variables, meanwhile=meanwhile
-            )
+            status = launch(command, ebin=ebin, recording=path, library=library, variables=variables)
         except BaseException:
             if not any((path / "raw").iterdir()):
                 shutil.rmtree(path, ignore_errors=True)  # nothing ran, so nothing is lost
             raise
         if release and status == 0 and runs_on(command):
             _wait_for_vm(path / "raw")
+        manifest = msgspec.structs.replace(manifest, exit_status=status)
         try:
-            _collect(path)
-            msgspec.structs.replace(manifest, exit_status=status, state="finished").save(path)
-            ended()
+            told = _collect(path)
+            msgspec.structs.replace(manifest, state="finished").save(path)
+            outcome = Outcome(path, status, running=_running(path / "raw"), told=told)
+        except KeyboardInterrupt:
+            manifest.save(path)
+            outcome = Outcome(path, status, "stopped before all source files were kept")
         except Exception as error:  # noqa: BLE001 - told, but never instead of the command's own exit status
-            return Outcome(path, status, f"the recording could not be finished: {error}")
-    return Outcome(path, status, running=_running(path / "raw"))
+            outcome = Outcome(path, status, f"the recording could not be finished: {error}")
+        ended(outcome)
+    return outcome
 
 
 def _wait_for_vm(raw: Path) -> None:
@@ -135,13 +142,17 @@ def _lives(pid: int) -> bool:
     return True
 
 
-def _collect(path: Path) -> None:
-    # Loaded when they are needed: they bring NumPy and Arrow, which take longer to load than the command to start.
+def _collect(path: Path) -> list[Told]:
+    """Bring into the recording what is still outside, and say what its raw files tell."""
+    # Loaded when the command has ended: it need not wait for them.
     from elixirscope.capture.rings import recover
-    from elixirscope.recording.sources import copy_sources
+    from elixirscope.recording.sources import copy_sources, files_of
+    from elixirscope.recording.told import read_all
 
     recover(path / "raw")
-    copy_sources(path)
+    told = read_all(path / "raw")
+    copy_sources(path, {source for file in told for source in files_of(file.modules)})
+    return told
 
 
 def default_home() -> Path:

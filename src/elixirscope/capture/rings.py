@@ -15,7 +15,7 @@ from typing import BinaryIO, Final
 from elixirscope.capture.stale import SHARED, no_link
 from elixirscope.errors import RecordingError
 from elixirscope.recording import etf
-from elixirscope.recording.format import EVENT, FrameType
+from elixirscope.recording.format import EVENT_BYTES, FrameType
 from elixirscope.recording.frames import frame_bytes
 from elixirscope.recording.terms import Atom
 
@@ -28,7 +28,7 @@ _I64: Final = struct.Struct("<q")
 _MARK: Final = struct.Struct("<QQQQ")  # tail, bytes of the frame file, losses told, events
 _PAIR: Final = struct.Struct("<II")  # a record: length, kind; in a process: index, bytes of its pid
 _EVENT, _PROCESS = 1, 2
-_OFFSET_AT: Final = EVENT.itemsize - 8  # value_offset, then value_length, are an event's last
+_OFFSET_AT: Final = EVENT_BYTES - 8  # value_offset, then value_length, are an event's last
 _BATCH_BYTES: Final = 1024 * 1024
 
 
@@ -124,7 +124,7 @@ def _batches(records: bytes, link: Path) -> Iterator[_Batch]:
         if length < 2 * _PAIR.size or length % 8 or at + length > len(records):
             raise _damaged(link)
         if kind == _EVENT:
-            value = body + EVENT.itemsize
+            value = body + EVENT_BYTES
             (size,) = _U32.unpack_from(records, value - _U32.size)
             batch.event(records[body:value], records[value : value + size])
         elif kind == _PROCESS:
@@ -132,7 +132,7 @@ def _batches(records: bytes, link: Path) -> Iterator[_Batch]:
             pid = body + _PAIR.size
             batch.processes.append(b"h\x02b" + index.to_bytes(4, "big") + records[pid : pid + size])
         at += length
-        if batch.value_bytes + EVENT.itemsize * len(batch.events) > _BATCH_BYTES:
+        if batch.value_bytes + EVENT_BYTES * len(batch.events) > _BATCH_BYTES:
             yield batch
             batch = _Batch()
     yield batch

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from elixirscope.brain.plan import Plan
     from elixirscope.capture.native import Engine
     from elixirscope.capture.recorder import Outcome
-    from elixirscope.recording.recording import Recording
 
 
 @click.command(
@@ -76,14 +75,16 @@ def command(
             start(path)
             beside.watch(path)
 
-        def ended() -> None:
+        def ended(outcome: Outcome) -> None:
+            _tell(outcome, plan)
             with progress("elixirscope: sealing the recording") as tell:
                 beside.finish(tell)
+            if beside.stopped:
+                _say("stopped sealing the recording: whoever opens it first does that")
 
-        outcome = record(
-            command_line, plan, output, announce=_say, engine=engine, meanwhile=_prepare, begun=begun, ended=ended
-        )
-        _close(outcome, json_file, stopped=beside.stopped)
+        outcome = record(command_line, plan, output, announce=_say, engine=engine, begun=begun, ended=ended)
+        if json_file:
+            _write_json(outcome.path, json_file)
     context.exit(outcome.exit_status)
 
 
@@ -121,57 +122,63 @@ def _plan(intent: Intent | None, plan_file: Path | None) -> Plan:
     return Plan.load(plan_file) if plan_file else plan_for(Path.cwd(), intent or "debug")
 
 
-def _prepare() -> None:
-    """Load what reading the recording needs, while the command runs and the user waits for that anyway."""
-    import elixirscope.capture.rings
-    import elixirscope.correlate.correlator
-    import elixirscope.recording.recording  # noqa: F401
-
-
-def _close(outcome: Outcome, json_file: Path | None, *, stopped: bool) -> None:
-    """Seal the recording, unless somebody `stopped` that, and say what it holds. The command has run: whatever fails
-    here is only told."""
+def _tell(outcome: Outcome, plan: Plan) -> None:
+    """Say what was recorded."""
     if outcome.problem:
         _say(f"{outcome.problem}; everything written until then is in {outcome.path}")
-    if not any((outcome.path / "raw").glob("*.frames")):
+    if not _is_anything_in(outcome.path):
         _say(
             "nothing was recorded: the command started no Erlang VM that could load the agent"
             " (it may start none, run it in a container, or reset ERL_AFLAGS)"
         )
         return
-    try:
-        # The layers above are not needed to count, and take time to load.
+    with _only_told(outcome.path):
+        from elixirscope.recording.tally import tally
+        from elixirscope.recording.told import read_all
+
+        held = tally(outcome.told or read_all(outcome.path / "raw"))
+        if not held.instrumented and plan.default != "off":
+            _say(
+                "no module was instrumented, so there are no calls and values: `elixirscope info` says what is missing"
+            )
+        for pid in outcome.running:
+            so_far = f"what it has done so far: elixirscope open {_called(outcome.path)}"
+            _say(f"the VM {pid} runs on, and is recorded until it ends; {so_far}")
+        if outcome.exit_status:
+            _say(f"the command failed; to see why: elixirscope report {_called(outcome.path)}")
+        processes = "" if held.processes is None else f" · {held.processes:,} processes"
+        lost = f"{held.lost:,} lost" + ("" if held.complete and not outcome.problem else " · incomplete")
+        _say(f"{held.events:,} events{processes} · {lost} · {size(held.bytes)} · {outcome.path}")
+
+
+def _is_anything_in(path: Path) -> bool:
+    return any((path / "raw").glob("*.frames"))
+
+
+def _write_json(path: Path, json_file: Path) -> None:
+    """Write what `info --json` says, which is to seal the recording."""
+    if not _is_anything_in(path):
+        return
+    with _only_told(path):
         from elixirscope.correlate.correlator import EventCorrelator
         from elixirscope.recording.recording import Recording
 
-        if stopped:
-            raise KeyboardInterrupt
         with progress("elixirscope: reading the recording") as tell:
-            recording = Recording.open(outcome.path, correlate=EventCorrelator.on_all_cores, progress=tell)
-        info = recording.info
-        if json_file:
-            encoded = msgspec.json.encode(info, enc_hook=str)
-            json_file.write_bytes(msgspec.json.format(encoded, indent=2) + b"\n")
+            info = Recording.open(path, correlate=EventCorrelator.on_all_cores, progress=tell).info
+        json_file.write_bytes(msgspec.json.format(msgspec.json.encode(info, enc_hook=str), indent=2) + b"\n")
+
+
+@contextmanager
+def _only_told(path: Path) -> Iterator[None]:
+    """The command has run: whatever fails afterwards is only told, for its exit status is the command's."""
+    try:
+        yield
     except (ElixirScopeError, OSError) as error:
-        _say(f"{error}\n  the recording is kept in {outcome.path}")
-        return
+        _say(f"{error}\n  the recording is kept in {path}")
     except KeyboardInterrupt:
-        _say(f"stopped reading; the recording is kept in {outcome.path}")
-        return
+        _say(f"stopped; the recording is kept in {path}")
     except Exception as error:  # noqa: BLE001 - our bug must not become the recorded command's exit status
-        _say(f"internal error: {type(error).__name__}: {error}\n  the recording is kept in {outcome.path}")
-        return
-    problem = _problem(recording)
-    if problem:
-        _say(problem)
-    for pid in outcome.running:
-        so_far = f"what it has done so far: elixirscope open {_called(outcome.path)}"
-        _say(f"the VM {pid} runs on, and is recorded until it ends; {so_far}")
-    if outcome.exit_status:
-        _say(f"the command failed; to see why: elixirscope report {_called(outcome.path)}")
-    lost = f"{info.lost:,} lost" + ("" if info.complete else " · incomplete")
-    counts = f"{info.events:,} events · {info.processes:,} processes"
-    _say(f"{counts} · {lost} · {size(info.bytes)} · {outcome.path}")
+        _say(f"internal error: {type(error).__name__}: {error}\n  the recording is kept in {path}")
 
 
 def _called(path: Path) -> str:
@@ -179,19 +186,6 @@ def _called(path: Path) -> str:
     from elixirscope.capture.recorder import default_home
 
     return "last" if path.parent == default_home() else shlex.quote(str(path))
-
-
-def _problem(recording: Recording) -> str | None:
-    """Why a recording holds less than its user will expect, if it does."""
-    if recording.table("sites").num_rows or _plan_of(recording).default == "off":
-        return None
-    return "no module was instrumented, so there are no calls and values: `elixirscope info` says what is missing"
-
-
-def _plan_of(recording: Recording) -> Plan:
-    from elixirscope.brain.plan import Plan
-
-    return Plan.load(recording.path / "plan.toml")
 
 
 def _say(text: str) -> None:

@@ -11,8 +11,9 @@ import numpy as np
 
 from elixirscope.pictures.literals import PictureError
 from elixirscope.recording import etf
-from elixirscope.recording.format import EVENT, META_SHARD, NONE32, FrameType, Kind
-from elixirscope.recording.frames import FrameWriter
+from elixirscope.recording.format import META_SHARD, NONE32, FrameType, Kind
+from elixirscope.recording.framewriter import FrameWriter
+from elixirscope.recording.records import EVENT
 from elixirscope.recording.terms import Atom, Pid, Ref, Term
 
 NODE = Atom("picture@drawn")

@@ -1,7 +1,7 @@
 """The raw frame format, version 1: what the agent writes and everything else is derived from.
 
-docs/format.md is the prose; this module is the one place in Python that knows the numbers.
-All integers are little endian.
+docs/format.md is the prose; this module and `records`, which is for NumPy, are the place in Python that knows the
+numbers. All integers are little endian.
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ import struct
 from enum import IntEnum, IntFlag
 from typing import Final
 
-import numpy as np
-
 from elixirscope.recording.version import FORMAT_VERSION as FORMAT_VERSION
 
 FILE_MAGIC: Final = b"ELXSCOPE"
@@ -19,6 +17,8 @@ FILE_MAGIC: Final = b"ELXSCOPE"
 # shard, reserved, reserved
 FILE_HEADER: Final = struct.Struct("<8sHBBIqqHHI")  # 40 bytes
 CHECKSUM_CRC32: Final = 1
+
+EVENT_BYTES: Final = 48
 
 FRAME_MAGIC: Final = b"EXSF"
 # magic, crc32 of everything after this field (the rest of the header and the payload)
@@ -86,23 +86,3 @@ class Flag(IntFlag):
 
 
 NONE32: Final = 0xFFFFFFFF  # "no peer"
-
-EVENT: Final = np.dtype(
-    [
-        ("ts", "<i8"),  # erlang:monotonic_time in ns
-        ("frame", "<i8"),  # ts of the CALL this belongs to; 0 = none
-        ("ref", "<i8"),  # SEND/RECEIVE: hash of the message; else 0
-        ("pid", "<u4"),  # index into this file's PROCESSES
-        ("peer", "<u4"),  # likewise; NONE32 = none
-        ("site", "<u4"),  # site id, unique in the VM; 0 = none
-        ("kind", "u1"),
-        ("flags", "u1"),
-        ("aux", "<u2"),
-        ("value_offset", "<u4"),  # from the end of this frame's last event
-        ("value_length", "<u4"),  # 0 = no value
-    ]
-)
-assert EVENT.itemsize == 48
-
-SAMPLE: Final = np.dtype([("pid", "<u4"), ("bytes", "<u8")])
-"""Of the memory of a process: its index as in PROCESSES, and how much it was at the time of the frame."""

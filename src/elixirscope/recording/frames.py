@@ -1,4 +1,4 @@
-"""Raw frame files: one is written here for drawn recordings, any is read here, damaged ones too.
+"""Raw frame files, damaged ones too.
 
 A reader never gives up on a file: it yields what is whole and a `Gap` for each stretch that is not.
 """
@@ -12,17 +12,14 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Final, NamedTuple
 
-import numpy as np
 from zlib_ng.zlib_ng import crc32
 
 from elixirscope.errors import EnvironmentProblem, RecordingError
-from elixirscope.recording import etf
 from elixirscope.recording.format import (
     CHECKSUM_CRC32,
-    EVENT,
+    EVENT_BYTES,
     FILE_HEADER,
     FILE_MAGIC,
     FORMAT_VERSION,
@@ -33,7 +30,6 @@ from elixirscope.recording.format import (
     FrameType,
 )
 from elixirscope.recording.packed import packed_content
-from elixirscope.recording.terms import Atom, Term
 
 FRAME_OVERHEAD: Final = FRAME_PREFIX.size + FRAME_HEADER.size
 _LATEST: Final = 1 << 62  # ns
@@ -84,6 +80,17 @@ class Gap(NamedTuple):
     tail: bool = False
 
 
+def raw_paths(raw_dir: Path) -> list[Path]:
+    """The raw files of a recording, in the order they are joined."""
+    try:
+        return sorted(path for path in raw_dir.iterdir() if path.suffix == ".frames" and path.is_file())
+    except OSError as error:
+        raise EnvironmentProblem(
+            f"cannot read {raw_dir}: {error.strerror or error}",
+            "give yourself permission to read the recording's folder",
+        ) from error
+
+
 def map_file(path: Path) -> memoryview:
     """The bytes of `path`, mapped. Files only ever grow, so what is mapped stays. Raises
     `EnvironmentProblem` when it cannot be read."""
@@ -109,7 +116,7 @@ def read_header(data: memoryview) -> FileHeader | None:
     magic, version, checksum, event_size, os_pid, mono, unix, shard, _, _ = FILE_HEADER.unpack_from(data)
     if magic != FILE_MAGIC or version < FORMAT_VERSION:
         return None
-    if version == FORMAT_VERSION and (checksum != CHECKSUM_CRC32 or event_size != EVENT.itemsize):
+    if version == FORMAT_VERSION and (checksum != CHECKSUM_CRC32 or event_size != EVENT_BYTES):
         return None
     return FileHeader(version, os_pid, mono, unix, shard)
 
@@ -180,7 +187,7 @@ def _frame_at(data: memoryview, at: int, trusting: bool = False) -> Frame | None
     if magic != FRAME_MAGIC or kind not in _TYPES or length > MAX_PAYLOAD or end > len(data):
         return None
     in_time = -_LATEST < first <= last < _LATEST  # or it might belong to no slice, and not be met
-    looks_whole = kind == FrameType.EVENTS and in_time and 0 < count * EVENT.itemsize <= length and _ends(data, end)
+    looks_whole = kind == FrameType.EVENTS and in_time and 0 < count * EVENT_BYTES <= length and _ends(data, end)
     if not (trusting and looks_whole) and crc32(data[at + FRAME_PREFIX.size : end]) != crc:
         return None
     return Frame(kind, first, last, count, loss, data[at + FRAME_OVERHEAD : end], at)
@@ -224,56 +231,3 @@ def frame_bytes(kind: int, payload: bytes, first: int, last: int, count: int, lo
     """One whole frame. Times are the VM's monotonic ns."""
     body = FRAME_HEADER.pack(kind, 0, 0, len(payload), first, last, count, loss) + payload
     return FRAME_PREFIX.pack(FRAME_MAGIC, crc32(body)) + body
-
-
-class FrameWriter:
-    """Writes one raw file as the agent would. For drawn recordings, tests and benchmarks."""
-
-    def __init__(self, path: Path, *, os_pid: int = 1, monotonic_ns: int = 0, unix_ns: int = 0, shard: int = 0) -> None:
-        self._file = path.open("wb")
-        self._events = 0
-        self._lost = 0
-        header = (FILE_MAGIC, FORMAT_VERSION, CHECKSUM_CRC32, EVENT.itemsize, os_pid, monotonic_ns, unix_ns)
-        self._file.write(FILE_HEADER.pack(*header, shard, 0, 0))
-
-    def events(self, events: np.ndarray, values: bytes = b"", loss: int = 0) -> None:
-        """An EVENTS frame: `events` of dtype `format.EVENT`, and the values their offsets point into."""
-        if events.dtype != EVENT:
-            raise TypeError(f"events must be of dtype format.EVENT, not {events.dtype}")
-        first, last = (int(events["ts"].min()), int(events["ts"].max())) if len(events) else (0, 0)
-        self._events += len(events)
-        self._write(FrameType.EVENTS, events.tobytes() + values, first, last, len(events), loss)
-
-    def term(self, frame_type: FrameType, term: Term, count: int = 0, loss: int = 0, *, at: int = 0) -> None:
-        """A frame of any other type, carrying `term`. at: the VM's monotonic ns."""
-        if frame_type is FrameType.LOSS:
-            self._lost += sum(row[1] for row in term)
-        self._write(frame_type, etf.encode(term), at, at, count, loss)
-
-    def samples(self, samples: np.ndarray, *, at: int) -> None:
-        """A SAMPLES frame: of dtype `format.SAMPLE`. at: the VM's monotonic ns."""
-        self._write(FrameType.SAMPLES, samples.tobytes(), at, at, len(samples), 0)
-
-    def flush(self) -> None:
-        """Make what was written visible to readers."""
-        self._file.flush()
-
-    def end(self) -> None:
-        """The END frame, and close: this file was written to its end."""
-        self.term(FrameType.END, {Atom("events"): self._events, Atom("lost"): self._lost})
-        self.close()
-
-    def close(self) -> None:
-        """Close without END, as when the writer was killed."""
-        self._file.close()
-
-    def __enter__(self) -> FrameWriter:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def _write(self, kind: int, payload: bytes, first: int, last: int, count: int, loss: int) -> None:
-        self._file.write(frame_bytes(kind, payload, first, last, count, loss))

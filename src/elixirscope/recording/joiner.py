@@ -13,18 +13,18 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from elixirscope.errors import EnvironmentProblem
 from elixirscope.recording import heap
 from elixirscope.recording.ahead import ahead
 from elixirscope.recording.dedup import Dedup, Found
 from elixirscope.recording.direct import DirectReader
 from elixirscope.recording.format import FORMAT_VERSION
-from elixirscope.recording.frames import fetch_headers, newer_format
+from elixirscope.recording.frames import fetch_headers, newer_format, raw_paths
 from elixirscope.recording.growing import First
 from elixirscope.recording.log import MEMORY_ROW, Log, Loss, ProcessKey, Rows, Site
 from elixirscope.recording.merge import FAR, Origin, Translation, number_by_appearance, put, ties
-from elixirscope.recording.rawfile import Described, Part, RawFile, read_on, read_raw_file, unread
+from elixirscope.recording.rawfile import Part, RawFile, read_on, read_raw_file
 from elixirscope.recording.sitetable import unknown_site, vm_sites
+from elixirscope.recording.told import Described
 from elixirscope.recording.vms import Processes, Vms
 
 _EVER: Final = (1 << 62) - 1
@@ -41,17 +41,6 @@ def join(raw_dir: Path) -> Log:
     """See `log.read_log`."""
     (log,) = Joiner.open(raw_dir).slices(None)
     return log
-
-
-def raw_paths(raw_dir: Path) -> list[Path]:
-    """The raw files of a recording, in the order they are joined."""
-    try:
-        return sorted(path for path in raw_dir.iterdir() if path.suffix == ".frames" and path.is_file())
-    except OSError as error:
-        raise EnvironmentProblem(
-            f"cannot read {raw_dir}: {error.strerror or error}",
-            "give yourself permission to read the recording's folder",
-        ) from error
 
 
 class Grown(NamedTuple):
@@ -171,7 +160,7 @@ class Joiner:
         before = dict[str, int]()
         read = list[RawFile]()
         for path in raw_paths(raw_dir):
-            file = known.get(path.name) or unread(path)
+            file = known.get(path.name) or RawFile(path)
             before[file.name] = len(file.batches)
             if not read_on(file, growing=True):
                 continue

@@ -14,6 +14,7 @@ from elixirscope.errors import EnvironmentProblem
 from elixirscope.garbage import unsearched
 from elixirscope.recording import heap
 from elixirscope.recording.coverage import Uncovered
+from elixirscope.recording.filenames import relative_changes, relative_files
 from elixirscope.recording.growing import GrowingRows
 from elixirscope.recording.joiner import Joiner
 from elixirscope.recording.log import Log
@@ -23,7 +24,7 @@ from elixirscope.recording.recording import Recording
 from elixirscope.recording.seal import facts_of, raw_sizes, truncated_in
 from elixirscope.recording.sealer import Built, Correlate
 from elixirscope.recording.slices import Slices
-from elixirscope.recording.sources import copy_sources, files_of, relative_changes, relative_files
+from elixirscope.recording.sources import copy_sources, files_of
 from elixirscope.recording.values import RawValues
 from elixirscope.recording.warm import Warm
 

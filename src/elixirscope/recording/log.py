@@ -17,6 +17,7 @@ import numpy.typing as npt
 from elixirscope.recording.format import Kind
 from elixirscope.recording.frames import Gap
 from elixirscope.recording.values import RawValues
+from elixirscope.recording.vms import ProcessKey as ProcessKey
 
 EVENT_ROW: Final = np.dtype(
     [
@@ -73,14 +74,6 @@ class Rows:
         """Put the rows that are at `places` to other ones."""
         for column in self._columns.values():
             column[to] = column[places]
-
-
-class ProcessKey(NamedTuple):
-    """Which process it is: its node, its pid as that node prints it, and the VM (-1: not recorded)."""
-
-    node: str
-    pid_text: str
-    vm: int
 
 
 class Callee(NamedTuple):

@@ -21,12 +21,12 @@ import numpy.typing as npt
 from elixirscope.errors import EnvironmentProblem, UsageError
 from elixirscope.recording import etf
 from elixirscope.recording.durable import locked, sync_folder
-from elixirscope.recording.format import EVENT, FILE_HEADER, Flag, FrameType, Kind
-from elixirscope.recording.frames import FRAME_OVERHEAD, Frame, Gap, frame_bytes, map_file, scan
-from elixirscope.recording.joiner import raw_paths
+from elixirscope.recording.format import FILE_HEADER, Flag, FrameType, Kind
+from elixirscope.recording.frames import FRAME_OVERHEAD, Frame, Gap, frame_bytes, map_file, raw_paths, scan
 from elixirscope.recording.manifest import Manifest
 from elixirscope.recording.packed import is_packed
 from elixirscope.recording.rawfile import RawFile, read_raw_file
+from elixirscope.recording.records import EVENT
 from elixirscope.recording.seal import SEGMENTS
 from elixirscope.recording.terms import NIL, Atom
 

@@ -10,37 +10,30 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from elixirscope.errors import RecordingError
-from elixirscope.recording import etf
 from elixirscope.recording.direct import DirectReader, Fetched
-from elixirscope.recording.format import EVENT, FILE_HEADER, SAMPLE, FrameType
+from elixirscope.recording.format import FILE_HEADER, FrameType
 from elixirscope.recording.frames import (
     FRAME_OVERHEAD,
-    FileHeader,
-    Frame,
     Gap,
     is_whole,
     map_file,
-    read_header,
     scan,
-    vm_of,
 )
+from elixirscope.recording.records import EVENT, SAMPLE
 from elixirscope.recording.slices import digests
-from elixirscope.recording.terms import Atom, Pid, Term
+from elixirscope.recording.told import Told
 
 Numbers = npt.NDArray[np.int64]
 Batches = npt.NDArray[np.void]
 
 _RUN: Final = 1 << 22  # bytes, about
 _NEAR: Final = 1 << 18  # so many bytes between batches are read with them
-
-Described: TypeAlias = tuple[str, dict[str, Term], list[Term]]
-"""A module, what is said of it, and its sites."""
 
 BATCH = np.dtype(
     [
@@ -70,35 +63,19 @@ class Part(NamedTuple):
 
 
 @dataclass
-class RawFile:
+class RawFile(Told):
     """What one `raw/*.frames` file holds. Times are its VM's monotonic ns."""
 
-    path: Path
-    vm_name: str  # NODE.OSPID of the file name
-    data: memoryview
-    header: FileHeader | None
+    data: memoryview = field(default_factory=lambda: memoryview(b""))
     batches: Batches = field(default_factory=lambda: np.empty(0, BATCH))  # of events
     bad_values: int = 0  # events read so far whose value lies outside its frame
-    pids: dict[int, Pid] = field(default_factory=dict)
-    modules: list[Described] = field(default_factory=list)
-    losses: list[tuple[Pid | None, int, str, int, int]] = field(default_factory=list)  # …, told at, since
-    metas: list[dict[str, Any]] = field(default_factory=list)
     samples: list[tuple[int, npt.NDArray[np.void]]] = field(default_factory=list)  # ts, of dtype SAMPLE
-    gaps: list[Gap] = field(default_factory=list)
-    ended: bool = False
     read: int = 0  # bytes
     trusting: bool = False  # that what headers of frames of events say is true: who reads the events checks it
-    told_lost: int = 0  # events that frames say were dropped
-    latest: int = 0  # when the last of `batches` so far ended, else when the file began; 0: not known
     written: int | None = None  # Unix ns, when the last of `batches` was; None: not known
     reader: DirectReader | None = None  # who reads events, instead of having `data` mapped
     _last: tuple[int, bytes] = (0, b"")  # where the frame begins that was read last, and its header
     _coming: dict[tuple[int, int], Future[Fetched]] = field(default_factory=dict)
-
-    @property
-    def name(self) -> str:
-        """The name of the file."""
-        return self.path.name
 
     @cached_property
     def events(self) -> npt.NDArray[np.void]:
@@ -184,11 +161,6 @@ class RawFile:
         with self.path.open("rb") as file:
             return os.pread(file.fileno(), len(head), at) != head
 
-    @property
-    def unknown_losses(self) -> int:
-        """Dropped events that the file counts beyond those whose losses it tells: that frame is itself gone."""
-        return max(self.told_lost - sum(loss[1] for loss in self.losses), 0)
-
     def forget(self, until: int) -> None:
         """Keep no account of batches of which all was before `until`: nobody asks for their events again."""
         if len(self.batches) and int(self.batches["last"].min()) < until:
@@ -236,20 +208,13 @@ def _parts(batches: Batches) -> list[Batches]:
     return np.split(batches, np.flatnonzero((apart > _NEAR) | (apart < 0)) + 1)
 
 
-def unread(path: Path) -> RawFile:
-    """The file at `path`, of which nothing was read."""
-    return RawFile(path, vm_of(path.name), memoryview(b""), None)
-
-
 def read_raw_file(path: Path, *, trusting: bool = False) -> RawFile:
     """Check all frames of `path` and read what is not events. Raises `EnvironmentProblem` when it cannot be opened.
 
     `trusting`: of events only the headers of frames are read; what they say is checked by who reads the events."""
-    file = unread(path)
-    file.trusting = trusting
+    file = RawFile(path, trusting=trusting)
     read_on(file)
-    if lost := file.unknown_losses:
-        file.losses.append((None, lost, "not known: the record of this loss is damaged", 0, 0))
+    file.note_unknown_losses()
     return file
 
 
@@ -261,8 +226,7 @@ def read_on(file: RawFile, *, growing: bool = False) -> bool:
         if growing and path.stat().st_size < max(file.read + 1, FILE_HEADER.size):
             return False
     data = file.data = map_file(path)
-    file.header = file.header or read_header(data)
-    file.latest = file.latest or (file.header.monotonic_ns if file.header is not None else 0)
+    file.begin(data)
     batches: list[tuple[int, int, int, int, int]] = []
     last = file._last[0]
     if file.trusting:
@@ -276,11 +240,10 @@ def read_on(file: RawFile, *, growing: bool = False) -> bool:
             continue
         file.read = item.offset + FRAME_OVERHEAD + len(item.payload)
         last = item.offset
-        file.told_lost += item.loss
         start, end = item.offset + FRAME_OVERHEAD, item.offset + FRAME_OVERHEAD + len(item.payload)
+        file.take(item)
         try:
             if item.type == FrameType.EVENTS:
-                file.latest = item.last_ts
                 if file.trusting and item.count and item.first_ts <= item.last_ts:
                     batches.append((start, item.count, end, item.first_ts, item.last_ts))
                     continue
@@ -289,10 +252,7 @@ def read_on(file: RawFile, *, growing: bool = False) -> bool:
                     batches.append((start, item.count, end, int(times.min()), int(times.max())))
             elif item.type == FrameType.SAMPLES:
                 file.samples.append((item.first_ts, np.frombuffer(item.payload, SAMPLE, item.count).copy()))
-            else:
-                _take_term(file, item)
-        except (etf.DecodeError, ValueError, TypeError, LookupError, AttributeError):
-            # The sum holds but the content does not: the same to us as damage.
+        except ValueError:  # the sum holds but the content does not: the same to us as damage
             file.gaps.append(Gap(path.name, item.offset, end))
     file.batches = np.concatenate([file.batches, np.array(batches, BATCH)])
     file._last = (last, bytes(data[last : last + FRAME_OVERHEAD]))
@@ -303,38 +263,3 @@ def read_on(file: RawFile, *, growing: bool = False) -> bool:
         file.advise("MADV_NORMAL")
     file.release_all()
     return True
-
-
-def _take_term(file: RawFile, frame: Frame) -> None:
-    term = etf.decode(frame.payload)
-    match frame.type:
-        case FrameType.PROCESSES:
-            file.pids.update(_pids(term))
-        case FrameType.SITES:
-            module, info, sites = term
-            file.modules.append((str(module), _text_keys(info), list(sites)))
-        case FrameType.LOSS:
-            for pid, count, reason in term:
-                owner = pid if isinstance(pid, Pid) else None
-                file.losses.append((owner, int(count), _text(reason), frame.first_ts, file.latest))
-        case FrameType.META:
-            file.metas.append(_text_keys(term))
-        case FrameType.END:
-            file.ended = True
-
-
-def _pids(term: Term) -> Iterator[tuple[int, Pid]]:
-    for index, pid in term:
-        if not isinstance(pid, Pid) or not isinstance(index, int):
-            raise ValueError("not a process")
-        yield index, pid
-
-
-def _text_keys(term: Term) -> dict[str, Any]:
-    return {str(key): value for key, value in term.items()}
-
-
-def _text(reason: Term) -> str:
-    if isinstance(reason, bytes):
-        return reason.decode("utf-8", "replace")
-    return str(reason) if isinstance(reason, Atom) else repr(reason)

@@ -18,8 +18,7 @@ from elixirscope.recording.coverage import Uncovered
 from elixirscope.recording.derived import complete
 from elixirscope.recording.durable import locked
 from elixirscope.recording.format import FORMAT_VERSION
-from elixirscope.recording.frames import newer_format
-from elixirscope.recording.joiner import raw_paths
+from elixirscope.recording.frames import newer_format, raw_paths
 from elixirscope.recording.manifest import Manifest
 from elixirscope.recording.memory import Piece
 from elixirscope.recording.packed import is_packed, located, packed_content

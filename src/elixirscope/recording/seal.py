@@ -12,7 +12,7 @@ from elixirscope.recording.coverage import Uncovered, uncovered
 from elixirscope.recording.derived import LAYOUT, READABLE
 from elixirscope.recording.durable import write_file
 from elixirscope.recording.format import Flag
-from elixirscope.recording.joiner import raw_paths
+from elixirscope.recording.frames import raw_paths
 from elixirscope.recording.log import Log
 from elixirscope.recording.schema import SCHEMA_VERSION, TABLES
 

@@ -19,7 +19,7 @@ from elixirscope.recording.changes import Correlator
 from elixirscope.recording.cores import cores
 from elixirscope.recording.derived import stored
 from elixirscope.recording.durable import locked, sync_folder
-from elixirscope.recording.format import EVENT
+from elixirscope.recording.format import EVENT_BYTES
 from elixirscope.recording.joiner import Joiner
 from elixirscope.recording.log import Log
 from elixirscope.recording.manifest import Manifest
@@ -66,7 +66,7 @@ def make(recording_dir: Path, progress: Progress | None = None, *, correlate: Co
     tell = progress or (lambda _: None)
     tell("reading")
     raw = raw_sizes(recording_dir)  # before reading: what is written meanwhile makes it stale
-    if sum(raw.values()) >= LARGE * EVENT.itemsize:
+    if sum(raw.values()) >= LARGE * EVENT_BYTES:
         # Its events are checked as they are read, once: a second time would be from the disk again.
         joiner = Joiner.open(recording_dir / "raw", trusting=True)
         if joiner.events >= LARGE:

@@ -17,11 +17,11 @@ from elixirscope.recording.changes import Changes, Correlator
 from elixirscope.recording.columns import ColumnStore
 from elixirscope.recording.derived import stored
 from elixirscope.recording.durable import sync_folder, write_file
+from elixirscope.recording.filenames import relative_files
 from elixirscope.recording.log import Log
 from elixirscope.recording.parquet import UNCHANGED, TableWriter, whole
 from elixirscope.recording.schema import TABLES
 from elixirscope.recording.seal import VALUES, Seal, facts_of, identity, truncated_in, write_seal
-from elixirscope.recording.sources import relative_files
 from elixirscope.recording.valuewriter import ValueWriter
 from elixirscope.recording.workplace import Workplace
 

@@ -15,14 +15,12 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
-import pyarrow as pa
 from xxhash import xxh3_128_hexdigest
 
 from elixirscope.errors import EnvironmentProblem
-from elixirscope.recording.changes import Changes, Patch
 from elixirscope.recording.durable import write_file
-from elixirscope.recording.joiner import raw_paths
-from elixirscope.recording.rawfile import Described, read_raw_file
+from elixirscope.recording.frames import raw_paths
+from elixirscope.recording.told import Described, read_told
 
 MAX_BYTES: Final = 2 * 1024 * 1024
 _SUFFIXES: Final = frozenset(
@@ -87,31 +85,9 @@ def read_source(recording: Path, file: str) -> list[str] | None:
     return [line.removesuffix("\r") for line in lines]
 
 
-def relative_files(table: pa.Table, root: str) -> pa.Table:
-    """`table` with the files below the folder `root`, where the command ran, named as a person there names them."""
-    if "file" not in table.column_names or not root:
-        return table
-    prefix = root.rstrip("/") + "/"
-    files = table.column("file").combine_chunks()
-    texts = [text and text.removeprefix(prefix) for text in files.dictionary.to_pylist()]
-    shortened = pa.DictionaryArray.from_arrays(files.indices, pa.array(texts, pa.string()))
-    place = table.column_names.index("file")
-    return table.set_column(place, table.schema.field(place), shortened)
-
-
-def relative_changes(changes: Changes, root: str) -> Changes:
-    """As `relative_files`, of all rows and patches."""
-    rows = {name: relative_files(table, root) for name, table in changes.rows.items()}
-    patches = list[Patch]()
-    for patch in changes.patches:
-        (columns,) = relative_files(pa.table(patch.columns), root).combine_chunks().to_batches()
-        patches.append(patch._replace(columns=dict(zip(columns.schema.names, columns.columns, strict=True))))
-    return Changes(rows, patches)
-
-
 def _named_files(recording: Path) -> set[str]:
     meta = [path for path in raw_paths(recording / "raw") if path.stem.endswith("-meta")]
-    return {file for path in meta for file in files_of(read_raw_file(path).modules)}
+    return {file for path in meta for file in files_of(read_told(path).modules)}
 
 
 def files_of(modules: Iterable[Described]) -> set[str]:

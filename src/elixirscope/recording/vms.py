@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
-from elixirscope.recording.log import ProcessKey
-from elixirscope.recording.rawfile import RawFile
 from elixirscope.recording.terms import Pid
+from elixirscope.recording.told import Told
 
 _NO_NODE: Final = "nonode@nohost"
+
+
+class ProcessKey(NamedTuple):
+    """Which process it is: its node, its pid as that node prints it, and the VM (-1: not recorded)."""
+
+    node: str
+    pid_text: str
+    vm: int
 
 
 class Vms:
     """The VMs of a recording: their numbers, their nodes, and how far their clocks are from Unix time."""
 
-    def __init__(self, files: list[RawFile]) -> None:
+    def __init__(self, files: Sequence[Told]) -> None:
         self._numbers: dict[str, int] = {}
-        self.files: list[list[RawFile]] = []
+        self.files: list[list[Told]] = []
         self.shifts: list[int] = []
         self.nodes: list[str] = []
         self.add(files)
         anchors = [file.header.unix_ns for file in files if file.header is not None]
         self.earliest = min(anchors, default=0)
 
-    def add(self, files: list[RawFile]) -> None:
+    def add(self, files: Sequence[Told]) -> None:
         """Further files; a VM that is known keeps its number, its clock and its node."""
         for name in sorted({file.vm_name for file in files} - self._numbers.keys()):
             group = [file for file in files if file.vm_name == name]
@@ -39,7 +47,7 @@ class Vms:
         """All that they are known by."""
         return self._numbers, self.shifts, self.nodes
 
-    def number(self, file: RawFile) -> int:
+    def number(self, file: Told) -> int:
         return self._numbers[file.vm_name]
 
     def owner(self, node: str, seen_by: int) -> int:
@@ -49,7 +57,7 @@ class Vms:
         return self.nodes.index(node) if node in self.nodes else -1
 
 
-def _clock_shift(files: list[RawFile]) -> int:
+def _clock_shift(files: list[Told]) -> int:
     """ns to add to the VM's monotonic times to get Unix time: one for all files of a VM.
 
     The median, because headers have no checksum: one damaged anchor among several moves nothing.
@@ -59,7 +67,7 @@ def _clock_shift(files: list[RawFile]) -> int:
     return possible[len(possible) // 2] if possible else 0
 
 
-def _node_name(vm_name: str, files: list[RawFile]) -> str:
+def _node_name(vm_name: str, files: list[Told]) -> str:
     hellos = (meta for file in files for meta in file.metas if meta.get("what") == "hello")
     for hello in hellos:
         if isinstance(node := hello.get("node"), str):
@@ -86,7 +94,7 @@ class Processes:
         node = self._vms.nodes[owner] if owner >= 0 else pid.node
         return self._numbers.get((owner, node, pid.id, pid.serial))
 
-    def undeclared(self, file: RawFile, index: int, seen_by: int) -> int:
+    def undeclared(self, file: Told, index: int, seen_by: int) -> int:
         """A process whose declaration is lost: it keeps its events, under a made-up pid."""
         key = ProcessKey(self._vms.nodes[seen_by], f"#PID<?.{index}.{file.name}>", seen_by)
         return self._number((seen_by, key.pid_text, index, -1), key)
