@@ -161,7 +161,10 @@ defmodule ElixirScope.Compiler.Cache do
   defp write(path, entry) do
     content = :erlang.term_to_binary(entry)
     temporary = "#{path}.#{:os.getpid()}"
-    with :ok <- File.write(temporary, [:erlang.md5(content), content]), do: File.rename(temporary, path)
+
+    with :ok <- :prim_file.write_file(temporary, [:erlang.md5(content), content]),
+         do: :prim_file.rename(temporary, path)
+
     :atomics.put(claims(), @written, 1)
   end
 
