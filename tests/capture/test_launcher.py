@@ -135,6 +135,10 @@ def test_a_vm_that_cannot_load_the_agent_runs_on_and_finds_any_path(tmp_path: Pa
 
 
 def test_nothing_heavy_is_loaded_before_the_command_starts() -> None:
-    script = "import elixirscope.cli.record, elixirscope.capture.recorder, sys; print(sorted(sys.modules))"
+    needed = (
+        "elixirscope.cli.main, elixirscope.cli.record, elixirscope.capture.recorder, elixirscope.brain.orchestrator"
+    )
+    script = f"import {needed}, sys; print(sorted(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
-    assert not [name for name in ("numpy", "pyarrow", "rich.console", "duckdb") if f"'{name}'" in loaded]
+    heavy = ("numpy", "pyarrow", "rich.console", "duckdb", "tree_sitter", "traceback")
+    assert not [name for name in heavy if f"'{name}'" in loaded]

@@ -12,7 +12,6 @@ import msgspec
 from elixirscope.brain.facts import Analysis, FileFacts, Hot, Module, Problem
 from elixirscope.brain.flows import Servers, find_flows
 from elixirscope.brain.project import Project
-from elixirscope.brain.reader import read_file
 from elixirscope.brain.risks import find_risks
 
 # A longer recursive function does real work in each step, and its values are worth having.
@@ -30,8 +29,14 @@ def read_project(project: Project, known: Mapping[str, FileFacts]) -> dict[str, 
             facts[f"unread:{file}"] = FileFacts((), (problem,))
             continue
         key = fact_key(source, file)
-        facts[key] = known.get(key) or read_file(source, file)
+        facts[key] = known.get(key) or _read(source, file)
     return facts
+
+
+def _read(source: bytes, file: str) -> FileFacts:
+    from elixirscope.brain.reader import read_file  # and with it the parser: of a project that is known nobody parses
+
+    return read_file(source, file)
 
 
 def fact_key(source: bytes, file: str) -> str:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import os
 import sys
-import tempfile
-import traceback
 from pathlib import Path
 
 import click
@@ -58,6 +55,8 @@ class _LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            import difflib  # as all that only mistakes need: commands start sooner without
+
             near = difflib.get_close_matches(args[0], COMMANDS, n=1)
             hint = f"did you mean `elixirscope {near[0]}`?" if near else "`elixirscope --help` lists them"
             raise UsageError(f"there is no command {args[0][:80]!r}", hint)
@@ -103,6 +102,9 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _report_bug(error: Exception) -> None:
+    import tempfile
+    import traceback
+
     if os.environ.get("ELIXIRSCOPE_DEBUG"):
         traceback.print_exception(error)
         return
