@@ -224,6 +224,7 @@ def test_playing_moves_the_playhead_until_it_is_paused(page: Page, sale: int) ->
 
 def test_a_click_is_answered_by_what_the_pointer_asked_for_on_its_way(page: Page, sale: int) -> None:
     go(page, sale)
+    settled(page)  # before there are lanes a pointer asks for nothing
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url) if "/api/frame?" in request.url else None)
     lanes = page.get_by_test_id("lanes").bounding_box()
