@@ -57,6 +57,16 @@ defmodule ElixirScope.Capture.MemorySamplerTest do
     assert :end in ended
   end
 
+  test "it looks when tracing begins, however quick the program is", %{tmp_dir: dir} do
+    pipeline = Pipeline.start(dir, "memory => true")
+    idle = hoarder()
+    :sys.replace_state(:elixir_scope_memory, &%{&1 | waiting: [idle]})
+    :ok = ElixirScope.Capture.MemorySampler.begin()
+    assert %{waiting: [], known: %{^idle => _}} = :sys.get_state(:elixir_scope_memory)
+    Pipeline.stop(pipeline)
+    assert [_ | _] = samples(dir, idle)
+  end
+
   test "a process that ended while the others were looked at is passed over" do
     {dead, ref} = spawn_monitor(fn -> :ok end)
     assert_receive {:DOWN, ^ref, :process, ^dead, _}, 30_000

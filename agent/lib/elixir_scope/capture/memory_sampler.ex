@@ -1,6 +1,7 @@
 defmodule ElixirScope.Capture.MemorySampler do
   @moduledoc """
-  Looks at the memory of processes several times a second, and writes down that of those in which it has changed.
+  Looks at the memory of processes when tracing begins and then several times a second, and writes down that of those in
+  which it has changed.
 
   It is what a process has allocated for itself: heaps, stack, and what is about to join them. To ask for more (messages
   that wait, shared binaries) costs the more the more there is of it. At most 500 processes are looked at at a time;
@@ -10,12 +11,17 @@ defmodule ElixirScope.Capture.MemorySampler do
   use GenServer
   alias ElixirScope.Capture.Meta
 
+  @name :elixir_scope_memory
   @every_ms 200
   @at_a_time 500
   @parts [:heap_block_size, :old_heap_block_size, :mbuf_size]
 
   @doc "Starts it under the agent's supervisor."
-  def start_link(_arg), do: GenServer.start_link(__MODULE__, nil)
+  def start_link(_arg), do: GenServer.start_link(__MODULE__, nil, name: @name)
+
+  @doc "Tracing has begun: a program that is quick would end before the first look."
+  @spec begin() :: :ok
+  def begin, do: GenServer.cast(@name, :begin)
 
   @impl true
   def init(nil) do
@@ -25,10 +31,12 @@ defmodule ElixirScope.Capture.MemorySampler do
 
   @impl true
   def handle_info(:look, state) do
-    state = state |> anew(Process.whereis(:elixir_scope_meta)) |> look()
     Process.send_after(self(), :look, @every_ms)
-    {:noreply, state}
+    handle_cast(:begin, state)
   end
+
+  @impl true
+  def handle_cast(:begin, state), do: {:noreply, state |> anew(Process.whereis(:elixir_scope_meta)) |> look()}
 
   # A meta file names its own processes: another one (its writer has died) knows none.
   defp anew(%{meta: meta} = state, meta), do: state

@@ -8,7 +8,7 @@ defmodule ElixirScope.Capture.VMTracer do
   and what it takes from us later is noticed. Either is reported as not covered.
   """
 
-  alias ElixirScope.Capture.{Collector, Ingestor, Meta, Native, NativeRuntime, TraceSession}
+  alias ElixirScope.Capture.{Collector, Ingestor, MemorySampler, Meta, Native, NativeRuntime, TraceSession}
   alias ElixirScope.{Boot, Once, Plan}
 
   # The processes that lived when tracing began, which are not traced.
@@ -63,6 +63,7 @@ defmodule ElixirScope.Capture.VMTracer do
       end
 
       trace(pid, [:new_processes, self()])
+      if Plan.current().memory, do: MemorySampler.begin()
     end
 
     :ok
@@ -138,7 +139,10 @@ defmodule ElixirScope.Capture.VMTracer do
   @spec serving() :: [pid]
   def serving do
     names = [:code_server, :erl_prim_loader, :elixir_code_server, :application_controller]
-    ours = [:elixir_scope_meta, :elixir_scope_pacer, :elixir_scope_pipeline, :elixir_scope_counterparts]
+
+    ours =
+      ~w(elixir_scope_meta elixir_scope_memory elixir_scope_pacer elixir_scope_pipeline elixir_scope_counterparts)a
+
     pids = for name <- names ++ ours, pid = Process.whereis(name), do: pid
     reporting = :persistent_term.get(@reporting, [])
     Enum.uniq(pids ++ reporting ++ List.wrap(:persistent_term.get(@collector, nil)) ++ Ingestor.collectors())
