@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TypeAlias
 
 import pytest
 
+from elixirscope.correlate.correlator import EventCorrelator
+from elixirscope.recording.recording import Recording
+from elixirscope.recording.sealer import seal
+from elixirscope.recording.workplace import Workplace
 from tests.recording.samples import QUICK, make_shop
 
+Reader: TypeAlias = Callable[..., object]
 ROOT = Path(__file__).resolve().parents[2]
 
 # Children are forked from a process that has everything loaded and has done nothing: they start at once.
@@ -86,3 +93,16 @@ def test_a_sealer_killed_at_any_moment_leaves_nothing_behind(large: int, how: st
             check=False,
         )
     assert done.stdout == "the same 12 times\n", done.stderr
+
+
+@pytest.mark.parametrize("reader", [seal, Recording.open], ids=["seal", "open"])
+def test_what_is_left_by_one_killed_at_its_very_end_goes_and_what_is_held_stays(reader: Reader, tmp_path: Path) -> None:
+    folder = make_shop(tmp_path / "shop.scope", 50, processes=2, state_bytes=50)
+    seal(folder, correlate=EventCorrelator)
+    left = folder / ".seal.4194305"
+    (left / "segments.old").mkdir(parents=True)
+    with Workplace(folder) as held:
+        held.segments.mkdir()
+        reader(folder, correlate=EventCorrelator)
+        assert held.segments.exists()
+        assert not left.exists()

@@ -29,6 +29,7 @@ from elixirscope.recording.sealing import Progress
 from elixirscope.recording.sources import read_source
 from elixirscope.recording.terms import Term, Truncated, inspect
 from elixirscope.recording.values import SealedValues, Values
+from elixirscope.recording.workplace import tidy
 
 
 class Info(msgspec.Struct, frozen=True):
@@ -78,6 +79,7 @@ class Recording:
         manifest = _check(path)
         seal = sealed(path)
         if seal is not None and (seal.events < sealer.LARGE or mapping.mapped(path, seal) is not None):
+            tidy(path)
             return cls(path, manifest, seal, None, mapping.mapped(path, seal))
         with locked(path):  # a second reader waits here, then finds it sealed
             seal = sealed(path)

@@ -30,7 +30,7 @@ from elixirscope.recording.schema import TABLES
 from elixirscope.recording.seal import VALUES, Seal, facts_of, raw_sizes, sealed, truncated_in, write_seal
 from elixirscope.recording.sealing import AsyncWriterPool, Progress, Sealing, checked
 from elixirscope.recording.valuewriter import write_values
-from elixirscope.recording.workplace import placed
+from elixirscope.recording.workplace import placed, tidy
 
 Correlate: TypeAlias = Callable[[], Correlator]
 
@@ -59,6 +59,8 @@ def seal(recording_dir: Path, progress: Progress | None = None, *, correlate: Co
     with locked(recording_dir):  # a second one waits here, then finds it done
         if sealed(recording_dir) is None:
             make(recording_dir, progress, correlate=correlate)
+            return
+    tidy(recording_dir)
 
 
 def make(recording_dir: Path, progress: Progress | None = None, *, correlate: Correlate) -> Seal:

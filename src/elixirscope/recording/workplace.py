@@ -12,7 +12,7 @@ from typing import Final
 
 from elixirscope.errors import EnvironmentProblem
 from elixirscope.recording.columns import COLUMNS
-from elixirscope.recording.durable import remove_unheld, sync_folder
+from elixirscope.recording.durable import locked, remove_unheld, sync_folder
 from elixirscope.recording.seal import SEGMENTS
 
 _PREFIX: Final = ".seal."
@@ -78,6 +78,19 @@ def told(recording: Path) -> Iterator[None]:
 
 def clear(recording: Path) -> None:
     """Remove the workplaces whose owners were killed; the caller holds the recording's lock. Raises `OSError`."""
-    for path in recording.iterdir():
-        if path.name.startswith((_PREFIX, f".{SEGMENTS}.", f".{COLUMNS}.")):  # the latter two of earlier versions
-            remove_unheld(path)
+    for path in workplaces(recording):
+        remove_unheld(path)
+
+
+def tidy(recording: Path) -> None:
+    """As `clear`, by who does not hold the lock, and only where that can be done: whoever put his work in place and was
+    killed before he could remove what it took the place of leaves a recording that nobody seals again."""
+    if recording.is_dir() and workplaces(recording):
+        with suppress(EnvironmentProblem), locked(recording), told(recording):
+            clear(recording)
+
+
+def workplaces(recording: Path) -> list[Path]:
+    """The workplaces in the folder of a recording, of the living and of the killed. Raises `OSError`."""
+    prefixes = (_PREFIX, f".{SEGMENTS}.", f".{COLUMNS}.")  # the latter two of earlier versions
+    return [path for path in recording.iterdir() if path.name.startswith(prefixes)]
