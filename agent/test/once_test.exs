@@ -22,7 +22,7 @@ defmodule ElixirScope.OnceTest do
 
     ask = fn -> spawn_monitor(fn -> exit({:found, need(made, making)}) end) end
     first = ask.()
-    assert_receive {:making, maker}, 5_000
+    assert_receive {:making, maker}
     others = for _ <- 1..20, do: ask.()
     # All of them have come to where they wait: for the name, in processes of their own.
     until(fn -> length(Keyword.get(Process.info(maker, [:monitored_by]), :monitored_by)) == 21 end)
@@ -30,7 +30,7 @@ defmodule ElixirScope.OnceTest do
     send(maker, :go)
 
     for {pid, ref} <- [first | others] do
-      assert_receive {:DOWN, ^ref, :process, ^pid, {:found, found}}, 5_000
+      assert_receive {:DOWN, ^ref, :process, ^pid, {:found, found}}
       assert found == {1, [messages: [], monitors: [], links: []]}
     end
 

@@ -40,3 +40,8 @@ def go(page: Page, event: int) -> None:
     """Open the moment of an event, as a link does."""
     page.evaluate("hash => { location.hash = hash }", f"#/e{event}")
     expect(page.get_by_test_id("moment")).to_contain_text(f"e{event}")
+
+
+def type_pattern(page: Page, pattern: str) -> None:
+    """Type a pattern at once: half of one, asked for because the hand rested, is refused, and the browser says so."""
+    page.keyboard.insert_text(pattern)

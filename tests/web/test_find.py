@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 from elixirscope.film import Film
 from elixirscope.query.search import find
-from tests.web.pages import go, named, settled
+from tests.web.pages import go, named, settled, type_pattern
 
 pytestmark = [pytest.mark.beam, pytest.mark.browser]
 
@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.beam, pytest.mark.browser]
 def test_a_pattern_is_found_at_all_its_places_from_the_keyboard(page: Page, film: Film) -> None:
     page.keyboard.press("7")
     expect(page.get_by_test_id("find-text")).to_be_focused()
-    page.keyboard.type("{:put, _, _}")
+    type_pattern(page, "{:put, _, _}")
     expected = find(film.query, "{:put, _, _}")
     expect(page.get_by_test_id("find-hit")).to_have_count(min(100, expected.total))
     expect(page.get_by_test_id("find-total")).to_have_text(str(expected.total))
@@ -31,7 +31,7 @@ def test_a_pattern_is_found_at_all_its_places_from_the_keyboard(page: Page, film
 
 def test_places_of_one_kind_and_as_marks_on_the_timeline(page: Page, film: Film) -> None:
     page.keyboard.press("7")
-    page.keyboard.type("{:put, _, _}")
+    type_pattern(page, "{:put, _, _}")
     page.get_by_test_id("find-message").click()
     expected = find(film.query, "{:put, _, _}", ["message"])
     expect(page.get_by_test_id("find-total")).to_have_text(str(expected.total))
@@ -51,7 +51,7 @@ def test_a_text_finds_names_and_values_and_a_wrong_pattern_says_where(page: Page
 
 def test_why_no_such_message_was_sent(page: Page) -> None:
     page.keyboard.press("/")
-    page.keyboard.type("{:refund, _, _}")
+    type_pattern(page, "{:refund, _, _}")
     page.get_by_test_id("palette-entry").filter(has_text="Find every value").click()
     page.get_by_test_id("find-why-not").click()
     expect(page.get_by_test_id("inquiry")).to_contain_text("Why was no {:refund, _, _} sent?")

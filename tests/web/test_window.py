@@ -11,7 +11,7 @@ from elixirscope.dags.retro import retro
 from elixirscope.film import Film
 from elixirscope.query.search import find
 from elixirscope.query.sources import hits_within
-from tests.web.pages import go, settled
+from tests.web.pages import go, settled, type_pattern
 
 pytestmark = [pytest.mark.beam, pytest.mark.browser]
 
@@ -55,7 +55,7 @@ def test_lists_and_searches_are_about_the_window(page: Page, film: Film, window:
     expect(page.get_by_text(re.compile("crossings in the window$"))).to_be_visible()
 
     page.locator("body").press("7")
-    page.keyboard.type("{:put, _, _}")
+    type_pattern(page, "{:put, _, _}")
     inside, everywhere = (find(film.query, "{:put, _, _}", within=within).total for within in (window, None))
     assert 0 < inside < everywhere
     total = page.get_by_test_id("find-total")

@@ -224,7 +224,7 @@ defmodule ElixirScope.AST.TransformerTest do
       1..20
       |> Enum.map(fn _ -> Task.async(fn -> Transformer.transform(read.forms, nil, opts) end) end)
       |> Enum.flat_map(fn task ->
-        {:ok, _, _, sites} = Task.await(task)
+        {:ok, _, _, sites} = Task.await(task, :infinity)
         Enum.map(sites, &elem(&1, 0))
       end)
 

@@ -335,7 +335,10 @@ defmodule ElixirScope.Capture.VMTracerTest do
         connect = fn connect -> Node.connect(other) || (Process.sleep(20); connect.(connect)) end
         true = connect.(connect)
         ref = Process.monitor(here)
-        wait = fn wait -> :rpc.call(other, Process, :whereis, [:server]) || (Process.sleep(20); wait.(wait)) end
+        wait = fn wait ->
+          pid = :rpc.call(other, :erlang, :whereis, [:server])
+          if is_pid(pid), do: pid, else: (Process.sleep(20); wait.(wait))
+        end
         pid = wait.(wait)
         {:hello, #{3 - n}} = GenServer.call({:server, other}, :hello)
         {{:text, "long"}, #{3 - n}} = GenServer.call(pid, {:text, "long"})

@@ -11,11 +11,14 @@ defmodule ElixirScope.Test.NativeLibrary do
     end
   end
 
-  @doc "The path of the library; `NATIVE_LIBRARY` names one that was built otherwise."
+  @doc "The path of the library, built once in a run; `NATIVE_LIBRARY` names one that was built otherwise."
   def library do
     case System.get_env("NATIVE_LIBRARY") do
-      nil -> build()
-      path -> {:ok, path}
+      nil ->
+        with nil <- :persistent_term.get(__MODULE__, nil), do: tap(build(), &:persistent_term.put(__MODULE__, &1))
+
+      path ->
+        {:ok, path}
     end
   end
 
