@@ -20,6 +20,7 @@ ERL_NIF_TERM drain(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
   uint64_t from = atomic_load_explicit(&ring->tail, memory_order_relaxed);
   ERL_NIF_TERM lost = enif_make_uint64(env, atomic_load_explicit(&ring->file->lost, memory_order_relaxed));
   if (to == from) return enif_make_tuple2(env, enif_make_atom(env, "empty"), lost);
+  ring_hold(ring);
   uint64_t at, values_size = 0;
   unsigned count = 0;
   struct event event;
@@ -59,6 +60,7 @@ ERL_NIF_TERM drain(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
     memcpy(e, &event, EVENT_BYTES);
     e += EVENT_BYTES;
   }
+  ring_release(ring);
   return enif_make_tuple8(env, enif_make_uint64(env, to), lost, processes, events, values, enif_make_uint(env, count),
                           enif_make_int64(env, first), enif_make_int64(env, last));
 }

@@ -155,7 +155,7 @@ static ERL_NIF_TERM create(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) 
   unsigned shard;
   char name[4096], link[RING_LINK];
   if (!enif_get_uint64(env, argv[1], &size) || !enif_get_uint(env, argv[2], &shard) || (size & (size - 1)) ||
-      size < 2 * VALUE_BYTES || writer_count == RINGS || writer_on())
+      size < 2 * RING_AHEAD || writer_count == RINGS || writer_on())
     return enif_make_badarg(env);
   if (!file_name(env, argv[0], name, sizeof name) || !file_name(env, argv[3], link, sizeof link))
     return enif_make_tuple2(env, atom_error, enif_make_int(env, ENAMETOOLONG));
@@ -171,12 +171,13 @@ static ERL_NIF_TERM create(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) 
   return atom_ok;
 }
 
-/* ahead(ring): it has blocks for some time. From which tail on this is to be asked again. */
-static ERL_NIF_TERM ahead(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+/* growth(bytes): so many all rings may grow by, together. */
+static ERL_NIF_TERM growth(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
   (void)argc;
-  unsigned n;
-  if (!enif_get_uint(env, argv[0], &n) || n >= writer_count) return enif_make_badarg(env);
-  return enif_make_uint64(env, ring_ahead(&writers[n]->ring));
+  ErlNifUInt64 bytes;
+  if (!enif_get_uint64(env, argv[0], &bytes)) return enif_make_badarg(env);
+  ring_room(bytes);
+  return atom_ok;
 }
 
 /* discard(): gives up all rings. Those that were ever written to stay mapped: somebody may still be in the middle. */
@@ -357,7 +358,7 @@ static ErlNifFunc functions[] = {
     {"advance", 5, advance, 0},
     {"mark", 1, mark, 0},
     {"create", 4, create, ERL_NIF_DIRTY_JOB_IO_BOUND},
-    {"ahead", 1, ahead, ERL_NIF_DIRTY_JOB_IO_BOUND},
+    {"growth", 1, growth, 0},
     {"free_bytes", 1, free_bytes, ERL_NIF_DIRTY_JOB_IO_BOUND},
     {"discard", 0, discard, 0},
     {"configure", 3, configure, 0},

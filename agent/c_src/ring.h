@@ -1,9 +1,10 @@
 /* A ring of records in a mapped file: one writer, one reader, and whoever opens the file after the VM has died.
  *
  * File: one page of header, then `size` bytes of records (a power of two). Positions only ever grow; a record lies at
- * position modulo size. Records are multiples of 8 bytes: u32 length, u32 kind, then the body.
+ * position modulo size. Records are multiples of 8 bytes: u32 length, u32 kind, then the body. A ring is small while its
+ * reader keeps up, and doubles when it does not. All of it has blocks: a store without one would end the VM.
  *
- *   0 "ELXRING1"   8 size u64   16 shard u32   20 os pid u32
+ *   0 "ELXRING1"   8 size u64: what is in it lies as in one of that size   16 shard u32   20 os pid u32
  *  64 head u64: records before it are whole                               (written by the writer)
  * 128 lost u64: events for which there was no room, ever                  (written by the writer)
  * 192 current u64: which of the two marks below holds, 0 or 1             (written by the reader)
@@ -29,7 +30,7 @@ struct mark {
 
 struct ring_file {
   char magic[8];
-  uint64_t size;
+  _Atomic uint64_t size;
   uint32_t shard, os_pid;
   _Alignas(64) _Atomic uint64_t head;
   _Alignas(64) _Atomic uint64_t lost;
@@ -42,34 +43,31 @@ struct ring_file {
 struct ring {
   struct ring_file *file;
   uint8_t *data; /* mapped twice in a row, so that no record is ever split */
-  uint64_t size, mapped;
-  int fd;
-  uint64_t head;          /* the writer's own copy */
-  _Atomic uint64_t limit; /* where the writer has to stop: at what is not read yet, or has no blocks yet */
+  uint64_t size;
+  uint64_t head; /* the writer's own copy */
   _Atomic uint64_t tail;
-  _Atomic uint64_t ready; /* so much of it has blocks, `size` in the end: a store without one would end the VM */
-  _Atomic int stuck;      /* the disk is full: there will be no more */
-  atomic_flag changing;   /* held by who changes any of these but `head` and `stuck` */
+  atomic_flag moving; /* held by who reads records, or moves them */
+  int fd, stuck;      /* the disk is full: it does not grow any more */
 };
 
 /* Makes the file at `path` with its first blocks, maps it. 0, or an errno; then nothing is left behind. */
 int ring_create(struct ring *ring, const char *path, uint64_t size, uint32_t shard, const char *link);
 /* How many bytes are free in a folder; 0 where that cannot be told. */
 uint64_t ring_free(const char *folder);
-/* Gives it some more blocks. For the writer, when it has come to where there are none: who reads is behind. */
-void ring_grow(struct ring *ring);
-/* Has blocks at hand before the writer comes to them. Returns from which tail on this is to be called again. */
-uint64_t ring_ahead(struct ring *ring);
+/* So many bytes are there for all rings to grow by, together. */
+void ring_room(uint64_t bytes);
+/* Doubles it, if there is room; whether it has. For the writer alone. */
+int ring_grow(struct ring *ring);
+/* For the reader, around looking at `data` and `size`. */
+void ring_hold(struct ring *ring);
+void ring_release(struct ring *ring);
 /* Unmaps and closes; the file stays. */
 void ring_unmap(struct ring *ring);
 
 /* Where the writer may write, and how much. Nothing of it is seen before `ring_commit`. */
 static inline uint8_t *ring_space(struct ring *ring, uint64_t *room) {
-  *room = atomic_load_explicit(&ring->limit, memory_order_acquire) - ring->head;
-  if (*room < RING_AHEAD && atomic_load_explicit(&ring->ready, memory_order_relaxed) < ring->size) {
-    ring_grow(ring);
-    *room = atomic_load_explicit(&ring->limit, memory_order_acquire) - ring->head;
-  }
+  *room = atomic_load_explicit(&ring->tail, memory_order_acquire) + ring->size - ring->head;
+  if (*room < RING_AHEAD && ring_grow(ring)) *room += ring->size / 2;
   return ring->data + (ring->head & (ring->size - 1));
 }
 

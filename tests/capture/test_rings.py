@@ -87,6 +87,15 @@ def test_a_frame_that_was_written_but_not_marked_is_not_repeated(tmp_path: Path)
     assert not ring.exists()
 
 
+def test_records_of_a_ring_that_was_about_to_grow_are_where_they_were(tmp_path: Path) -> None:
+    ring = _ring(tmp_path, tail=8192 - 64, head=8192 + 64)  # the last one and, round the corner, the first
+    record = (64).to_bytes(4, "little") + (1).to_bytes(4, "little") + bytes(56)
+    header = ring.read_bytes()[:4096]
+    blocks_of_the_new_half = bytes(8192)
+    ring.write_bytes(header + record + bytes(8192 - 128) + record + blocks_of_the_new_half)
+    assert rings.recover(tmp_path) == 2
+
+
 def test_opening_a_recording_brings_home_what_a_ring_in_it_still_holds(tmp_path: Path) -> None:
     raw = tmp_path / "r.scope" / "raw"
     raw.mkdir(parents=True)

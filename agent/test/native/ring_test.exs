@@ -7,55 +7,66 @@ defmodule ElixirScope.Native.RingTest do
   with {:error, reason} <- NativeLibrary.load(), do: @moduletag(skip: reason)
   @moduletag :tmp_dir
 
-  test "rings take no more than half of what is free, and are powers of two" do
-    mb = 1_048_576
-    assert Native.size(1_000 * mb, 5, 64 * mb) == 16 * mb
-    assert Native.size(1_000 * mb, 5, 16 * mb) == 16 * mb
-    assert Native.size(1_000 * mb, 5, 16 * mb - 1) == 8 * mb
-    assert Native.size(64 * mb, 5, 16 * mb) == 4 * mb
-    assert Native.size(64 * mb, 3, 16 * mb) == 8 * mb
-    assert Native.size(12 * mb, 5, 16 * mb) == 1 * mb
-    assert Native.size(10 * mb, 5, 16 * mb) == nil
-    assert Native.size(0, 5, 16 * mb) == nil
-    assert Native.size(1_000 * mb, 65, 1) == 1 * mb
+  @mb 1_048_576
+  @first div(@mb, 2)
 
-    for free <- [13, 40, 99], count <- [2, 3, 5, 6], size = Native.size(free * mb, count, 64 * mb) do
-      assert 2 * ((count - 1) * size + mb) <= free * mb
+  test "rings take no more than half of what is free, and no more than is wanted" do
+    least = &(&1 * (@first + 4096))
+    assert Native.growth(1_000 * @mb, 5, 64 * @mb) == 64 * @mb - least.(5)
+    assert Native.growth(64 * @mb, 5, 64 * @mb) == 32 * @mb - least.(5)
+    assert Native.growth(6 * @mb, 5, 64 * @mb) == 3 * @mb - least.(5)
+    assert Native.growth(1_000 * @mb, 65, 1) == 0
+    assert Native.growth(5 * @mb, 5, 64 * @mb) == nil
+    assert Native.growth(0, 2, 64 * @mb) == nil
+  end
+
+  test "a ring is small while it is read, and doubles when it is not, as far as there is room", %{tmp_dir: dir} do
+    rings = rings(dir, 7 * @first)
+    # Each fits: what was read makes room.
+    for from <- [1, 3_001, 6_001] do
+      numbers = Enum.to_list(from..(from + 2_999))
+      assert recorded(numbers) == {numbers, 0}
+      assert Enum.map(rings, &bytes/1) |> Enum.all?(&(&1 in @first..@mb))
+    end
+
+    # More than three of those, which it takes in three steps from wherever its records lie.
+    numbers = Enum.to_list(1..40_000)
+    assert recorded(numbers) == {numbers, 0}
+    assert Enum.map(rings, &div(bytes(&1), @first)) |> Enum.sort(:desc) |> hd() == 8
+    # And more than all.
+    {kept, lost} = recorded(Enum.to_list(1..80_000))
+    assert kept == Enum.to_list(1..length(kept))
+    assert lost == 80_000 - length(kept) and length(kept) in 60_000..65_536
+    assert Enum.map(rings, &div(bytes(&1), @first)) |> Enum.sort(:desc) |> hd() == 8
+  end
+
+  test "wherever its records lie when a ring doubles, all of them stay as they are", %{tmp_dir: dir} do
+    for before <- 0..9_000//1_500 do
+      rings(dir, 3 * @first)
+      laps = if before > 0, do: Enum.to_list(1..before), else: []
+      assert recorded(laps) == {laps, 0}
+      numbers = Enum.to_list(1..20_000)
+      assert recorded(numbers) == {numbers, 0}
+      given_up(dir)
     end
   end
 
-  @mb 1_048_576
-  @part div(@mb, 2)
-
-  test "blocks of a ring are there before they are used: some at first, more the more is written", %{tmp_dir: dir} do
-    rings = rings(dir, 4 * @mb)
-    assert Enum.all?(rings, &(bytes(&1) in @part..@mb))
-    # The writer comes to the end of them.
-    numbers = Enum.to_list(1..20_000)
-    assert recorded(numbers) == {numbers, 0}
-    assert [{used, n}] = for({path, n} <- Enum.with_index(rings), bytes(path) >= @mb, do: {path, n})
-    assert bytes(used) in (20_000 * 64)..(4 * @part)
-    NativeRuntime.ahead(n)
-    assert bytes(used) > 2 * 20_000 * 64
-  end
-
-  test "without room for its first blocks there is no ring; without room for more it goes round in those it has",
-       %{tmp_dir: dir} do
+  test "without room for its blocks there is no ring; without room for more it stays as it is", %{tmp_dir: dir} do
     small = Path.join(dir, "small")
     File.mkdir_p!(small)
-    # For two parts of one of them.
-    room = "size=#{(:erlang.system_info(:schedulers) + 2) * (div(@part, 1024) + 8)}k"
+    # For one of them to double.
+    room = "size=#{(:erlang.system_info(:schedulers) + 2) * (div(@first, 1024) + 8)}k"
 
     # Where a small file system may be mounted.
     if match?({_, 0}, System.cmd("mount", ~w(-t tmpfs -o) ++ [room, "tmpfs", small], stderr_to_stdout: true)) do
       on_exit(fn -> System.cmd("umount", ["-l", small]) end)
-      rings(small, 4 * @mb)
+      rings(small, 64 * @mb)
 
       for round <- 1..5 do
         {numbers, lost} = recorded(Enum.to_list(1..60_000))
         assert numbers == Enum.to_list(1..length(numbers))
         assert length(numbers) + lost == 60_000
-        assert length(numbers) in 8_000..20_000, "round #{round}: #{length(numbers)}"
+        assert length(numbers) in 12_000..20_000, "round #{round}: #{length(numbers)}"
       end
 
       NativeRuntime.recording(0)
@@ -67,7 +78,13 @@ defmodule ElixirScope.Native.RingTest do
     end
   end
 
-  defp rings(dir, size) do
+  defp given_up(dir) do
+    NativeRuntime.recording(0)
+    :ok = NativeRuntime.discard()
+    for path <- Path.wildcard(Path.join(dir, "*.ring")), do: File.rm!(path)
+  end
+
+  defp rings(dir, growth) do
     on_exit(fn ->
       NativeRuntime.recording(0)
       NativeRuntime.discard()
@@ -76,8 +93,9 @@ defmodule ElixirScope.Native.RingTest do
     :ok = NativeRuntime.discard()
     :ok = NativeRuntime.configure({512, 512, 512, 512, 512}, [], 0)
     :ok = NativeRuntime.calls_begin()
+    :ok = NativeRuntime.growth(growth)
     paths = for n <- 0..:erlang.system_info(:schedulers), do: Path.join(dir, "#{n}.ring")
-    for {path, n} <- Enum.with_index(paths), do: :ok = NativeRuntime.create(path, size, 300 + n, path)
+    for {path, n} <- Enum.with_index(paths), do: :ok = NativeRuntime.create(path, @first, 300 + n, path)
     NativeRuntime.recording(1)
     paths
   end

@@ -68,8 +68,8 @@ def _append(ring: bytes, link: Path) -> int:
         raise _damaged(link)
     if head == tail and lost == told:
         return 0
-    position = _HEADER_BYTES + tail % size
-    records = ring[position : position + head - tail]
+    position, end = _HEADER_BYTES + tail % size, _HEADER_BYTES + size  # it may have been about to grow beyond
+    records = ring[position : min(position + head - tail, end)]
     records += ring[_HEADER_BYTES : _HEADER_BYTES + head - tail - len(records)]
     with open(link.with_suffix(".frames"), "r+b", opener=no_link) as frames:
         if frames.seek(0, 2) < file_bytes:

@@ -8,15 +8,13 @@ defmodule ElixirScope.Capture.Native do
 
   alias ElixirScope.Capture.{FrameFile, InstrumentationRuntime, Meta, NativeDrainer, NativeRuntime, Redaction, Value}
 
-  alias ElixirScope.Plan
-
   @key {__MODULE__, :rings}
   @runtime {__MODULE__, :runtime}
   # Shards from here on are rings.
   @first_shard 256
-  # Sizes of rings are powers of two.
-  @smallest 1_048_576
-  @largest 16_777_216
+  # Of a ring at first, a power of two, and of the page before it.
+  @first 524_288
+  @page 4_096
   @memory "/dev/shm"
 
   @doc "The module that instrumented code is to call."
@@ -103,25 +101,24 @@ defmodule ElixirScope.Capture.Native do
     with :ok <- NativeRuntime.discard(), :ok <- configured(plan) do
       # One for each scheduler, and one for whoever else may come.
       count = :erlang.system_info(:schedulers) + 1
-      # Making them takes time with their size, and lives of processes alone need little.
-      wanted =
-        if Plan.records_code?(plan) or plan.messages, do: div(plan.limits.memory_bytes, count - 1), else: @smallest
-
+      wanted = plan.limits.memory_bytes
       with {:error, _} <- rings_in(@memory, dir, count, wanted), do: rings_in(dir, dir, count, wanted)
     end
   end
 
   # In memory, named by links in the recording; or where that has no room, in the recording itself.
   defp rings_in(folder, dir, count, wanted) do
-    case size(NativeRuntime.free_bytes(folder), count, wanted) do
+    case growth(NativeRuntime.free_bytes(folder), count, wanted) do
       nil ->
         {:error, "no room for its rings in #{folder}"}
 
-      size ->
+      growth ->
+        NativeRuntime.growth(growth)
+
         Enum.reduce_while(0..(count - 1), {:ok, []}, fn n, {:ok, made} ->
           stem = Path.join(dir, "#{FrameFile.vm()}-#{@first_shard + n}")
 
-          case ring(folder == dir, stem, if(n == count - 1, do: @smallest, else: size), @first_shard + n) do
+          case ring(folder == dir, stem, @first_shard + n) do
             {:ok, path} ->
               {:cont, {:ok, made ++ [%{number: n, frames: stem <> ".frames", ring: path, link: stem <> ".ring"}]}}
 
@@ -135,15 +132,13 @@ defmodule ElixirScope.Capture.Native do
   end
 
   @doc """
-  The size of each of `count` rings, of which the last is always the smallest there is, when `free` bytes are free and
-  `wanted` are wanted: at most half of what is free, for the rest is the program's. nil when there is no room.
+  How many bytes `count` rings may grow by together, when `free` are free and `wanted` are wanted for them all: they take
+  at most half of what is free, for the rest is the program's. nil when there is no room for them at all.
   """
-  @spec size(non_neg_integer, pos_integer, non_neg_integer) :: pos_integer | nil
-  def size(free, count, wanted) do
-    [@largest, div(@largest, 2), div(@largest, 4), div(@largest, 8), @smallest]
-    |> Enum.find(fn size ->
-      (size <= wanted or size == @smallest) and 2 * ((count - 1) * (size + 4096) + @smallest + 4096) <= free
-    end)
+  @spec growth(non_neg_integer, pos_integer, non_neg_integer) :: non_neg_integer | nil
+  def growth(free, count, wanted) do
+    least = count * (@first + @page)
+    if 2 * least <= free, do: max(min(wanted, div(free, 2)) - least, 0)
   end
 
   defp configured(%{budgets: budgets} = plan) do
@@ -167,16 +162,16 @@ defmodule ElixirScope.Capture.Native do
       else: {:error, "the plan names more fields of structs than it has room for"}
   end
 
-  defp ring(true, stem, size, shard) do
+  defp ring(true, stem, shard) do
     link = stem <> ".ring"
-    with :ok <- NativeRuntime.create(link, size, shard, link), do: {:ok, link}
+    with :ok <- NativeRuntime.create(link, @first, shard, link), do: {:ok, link}
   end
 
-  defp ring(false, stem, size, shard) do
+  defp ring(false, stem, shard) do
     link = stem <> ".ring"
     unique = Integer.to_string(:erlang.unique_integer([:positive]), 36) <> Integer.to_string(:os.system_time(), 36)
     shared = Path.join(@memory, "elixirscope-#{:os.getpid()}-#{shard}-#{unique}.ring")
-    with :ok <- NativeRuntime.create(shared, size, shard, link), :ok <- linked(shared, link), do: {:ok, shared}
+    with :ok <- NativeRuntime.create(shared, @first, shard, link), :ok <- linked(shared, link), do: {:ok, shared}
   end
 
   defp linked(shared, link) do

@@ -12,8 +12,6 @@ defmodule ElixirScope.Capture.NativeDrainer do
   @every_ms 20
   @seldom_ms 50
   @chunk 262_144
-  # Rings of small programs stay as they are made.
-  @first 131_072
   # A writer is in the middle of an event for microseconds.
   @settle_ms 2
 
@@ -45,8 +43,6 @@ defmodule ElixirScope.Capture.NativeDrainer do
           ring: ring,
           file: file,
           bytes: bytes,
-          # From this tail on the ring is to be made ready for more.
-          next: @first,
           wait: @every_ms,
           failed: nil,
           unwritten: 0,
@@ -81,7 +77,7 @@ defmodule ElixirScope.Capture.NativeDrainer do
   end
 
   @impl true
-  def handle_info(:drain, state), do: {:noreply, again(state, state |> drain() |> ahead())}
+  def handle_info(:drain, state), do: {:noreply, again(state, drain(state))}
   def handle_info(_, state), do: {:noreply, state}
 
   @impl true
@@ -108,12 +104,6 @@ defmodule ElixirScope.Capture.NativeDrainer do
     next = (Integer.floor_div(:erlang.monotonic_time(:millisecond), wait) + 1) * wait
     Process.send_after(self(), :drain, next, abs: true)
     %{state | wait: wait}
-  end
-
-  # Where the writer would else have to do it.
-  defp ahead(state) do
-    {tail, _, _, _} = NativeRuntime.mark(state.ring.number)
-    if tail >= state.next, do: %{state | next: NativeRuntime.ahead(state.ring.number)}, else: state
   end
 
   # All that is committed, chunk by chunk: what comes while we write is soon enough for the next time, unless much does.

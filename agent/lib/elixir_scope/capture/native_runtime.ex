@@ -170,8 +170,8 @@ defmodule ElixirScope.Capture.NativeRuntime do
   """
   def create(_path, _size, _shard, _link), do: missing()
 
-  @doc "Gives ring `n` blocks for what will be written soon, and returns from which tail on this is to be asked again."
-  def ahead(_n), do: missing()
+  @doc "So many bytes all rings may grow by, together: a ring doubles when its drainer does not keep up."
+  def growth(_bytes), do: missing()
   @doc "How many bytes are free in a folder; 0 where that cannot be told."
   def free_bytes(_folder), do: missing()
   @doc "Gives up all rings."
