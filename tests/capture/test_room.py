@@ -92,8 +92,8 @@ def test_a_disk_with_the_rings_on_it_that_fills_up_harms_nobody(tmp_path: Path) 
 
 
 def test_without_room_for_rings_anywhere_the_portable_engine_records_and_says_so(tmp_path: Path) -> None:
-    # A megabyte for each scheduler, and as much again for the program.
-    run = _record(tmp_path, 'IO.puts("ran")', "--erl", "+S 16:16", shared=1, disk=20)
+    # Half a megabyte for each scheduler, and as much again for the program.
+    run = _record(tmp_path, 'IO.puts("ran")', "--erl", "+S 24:24", shared=1, disk=20)
     assert (run.returncode, run.stdout) == (0, "ran\n"), run.stderr
     rec = library.open(tmp_path / "kept" / "r.scope")
     assert (rec.info.engines, rec.info.complete) == (["portable"], True)
