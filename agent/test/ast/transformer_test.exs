@@ -154,6 +154,29 @@ defmodule ElixirScope.AST.TransformerTest do
     assert [:call, :call, :tail, :tail] = kinds(events)
   end
 
+  test "a fun that is handed to a watched call, or thrown, is made once, and has the name it had" do
+    source = """
+    def nested(t), do: :ets.foldl(fn {_, a}, x -> :ets.foldl(fn {_, b}, y -> a + b + y end, x, t) end, 0, t)
+    def thrown(), do: throw({:one, fn -> :a end, &inner/0})
+    def named(t), do: :ets.foldl(fn _, _ -> :erlang.fun_info(fn -> :b end, :name) end, 0, t)
+    defp inner(), do: :c
+    """
+
+    table = :ets.new(:t, [:public])
+    :ets.insert(table, [{1, 2}, {2, 3}])
+
+    names = fn ->
+      {:one, a, b} = catch_throw(Subject.thrown())
+      {Subject.nested(table), Subject.named(table), :erlang.fun_info(a, :name), :erlang.fun_info(b, :name)}
+    end
+
+    subject = subject(source)
+    assert_transparent(subject, [names])
+
+    {_, events} = record(subject, fn -> Subject.nested(table) end, watched: fn m, _ -> m == :ets end)
+    assert length(for {:call, _, {_, :fn, _, _, _, _, _}, _} <- events, do: :fn) == 6
+  end
+
   # Since 1.20 it is Elixir's own function.
   test "what Elixir compiles as a call of the VM is watched by the VM's name" do
     subject = subject("def later(x), do: {Process.send_after(self(), x, 60_000), self()}")

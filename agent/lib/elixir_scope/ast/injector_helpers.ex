@@ -91,9 +91,10 @@ defmodule ElixirScope.AST.InjectorHelpers do
 
   @doc """
   Whether evaluating the expression can neither fail, nor do anything, nor take time that belongs to somebody: it may
-  then be moved or evaluated after an event.
+  then be moved, evaluated after an event, or written twice. A fun that is written twice would be two, of two names.
   """
-  def simple?({tag, _, _}) when tag in [:var, :integer, :float, :atom, :string, :char, :fun], do: true
+  def simple?({tag, _, _}) when tag in [:var, :integer, :float, :atom, :string, :char], do: true
+  def simple?({:fun, _, {:function, _module, _name, _arity}}), do: true
   def simple?({nil, _}), do: true
   def simple?({:tuple, _, elements}), do: Enum.all?(elements, &simple?/1)
   def simple?({:cons, _, head, tail}), do: simple?(head) and simple?(tail)
@@ -102,7 +103,6 @@ defmodule ElixirScope.AST.InjectorHelpers do
     Enum.all?(fields, fn {_, _, key, value} -> simple?(key) and simple?(value) end)
   end
 
-  def simple?({:named_fun, _, _, _}), do: true
   def simple?({:bin, _, elements}), do: Enum.all?(elements, &match?({_, _, {:string, _, _}, :default, :default}, &1))
   def simple?(_), do: false
 end
