@@ -178,6 +178,36 @@ defmodule ElixirScope.Compiler.DoorsTest do
     assert lines.(output) == lines.(plain)
   end
 
+  test "what is compiled again while the program runs is recorded as it is then", %{tmp_dir: dir} do
+    one = project(Path.join(dir, "one"))
+
+    File.write!(Path.join(one, "again.exs"), """
+    before = &Tiny.counted/1
+    IO.inspect(before.(1))
+    File.write!("lib/tiny.ex", File.read!("lib/tiny.ex") |> String.replace("n + 1", "added(n, 100)\n def added(n, m), do: n + m"))
+    File.write!("lib/later.ex", "defmodule Later do\n def added_later, do: :later\nend")
+    Enum.each(["compile", "compile.all", "compile.elixir"], &Mix.Task.reenable/1)
+    Mix.Task.run("compile")
+    IO.inspect({before.(1), Later.added_later(), Tiny.P.p(2), :erlang.check_old_code(Tiny)})
+    """)
+
+    source = File.read!(Path.join(one, "lib/tiny.ex"))
+    {_, 0} = run("mix", ["compile"], one, plain())
+    {expected, 0} = run("mix", ["run", "again.exs"], one, plain())
+    assert expected =~ "{101, :later, 102, true}"
+    # Whether protocols are consolidated again, Mix decides by whole seconds.
+    ebin = fn -> for {path, content} <- files(one), path =~ "/ebin/", do: {path, content} end
+    plain_ebin = ebin.()
+
+    File.write!(Path.join(one, "lib/tiny.ex"), source)
+    File.rm!(Path.join(one, "lib/later.ex"))
+    {_, 0} = run("mix", ["compile"], one, plain())
+    assert {^expected, 0} = run("mix", ["run", "again.exs"], one, recorded(dir))
+    assert ebin.() == plain_ebin
+    text = recorded_text(dir)
+    for name <- ["counted", "added", "added_later"], do: assert(text =~ name)
+  end
+
   test "an umbrella is recorded from its root: all of its applications", %{tmp_dir: dir} do
     root = Path.join(dir, "root")
     one = Path.join(root, "apps/one/lib/one.ex")

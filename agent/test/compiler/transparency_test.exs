@@ -127,8 +127,8 @@ defmodule ElixirScope.Compiler.TransparencyTest do
     infos = if module == :whole_erl, do: [], else: [:functions, :macros, :deprecated, :module]
     look.({:info, module}, for(info <- infos, do: module.__info__(info)))
     look.({:exports, module}, Enum.sort(module.module_info(:exports)))
-    look.({:attributes, module}, Keyword.delete(module.module_info(:attributes), :vsn))
-    look.({:source, module}, module.module_info(:compile)[:source])
+    look.({:attributes, module}, module.module_info(:attributes))
+    look.({:compile, module}, module.module_info(:compile))
     look.({:where, module}, {:code.which(module), :code.is_loaded(module)})
     {^module, object, path} = :code.get_object_code(module)
     look.({:object, module}, {:erlang.md5(object), path})

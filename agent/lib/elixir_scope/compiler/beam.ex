@@ -6,7 +6,7 @@ defmodule ElixirScope.Compiler.Beam do
   """
 
   @typedoc "What is needed to compile a module again as it was compiled before."
-  @type t :: %{module: module, forms: [tuple], options: list, source: charlist}
+  @type t :: %{module: module, forms: [tuple], options: list, source: charlist, told: [{charlist, binary}]}
 
   # Options that say where to read or write, or that would do something twice.
   @dropped [:outdir, :i, :d, :debug_info, :parse_transform, :encrypt_debug_info, :debug_info_key]
@@ -47,13 +47,19 @@ defmodule ElixirScope.Compiler.Beam do
            :beam_lib.chunks(beam, [:debug_info, :compile_info]),
          {:ok, forms} <- forms(module, info) do
       options = Enum.reject(compile[:options] || [], &dropped?/1)
-      {:ok, %{module: module, forms: forms, options: options, source: compile[:source] || ~c""}}
+      {:ok, %{module: module, forms: forms, options: options, source: compile[:source] || ~c"", told: told(beam)}}
     else
       {:error, :beam_lib, {:key_missing_or_invalid, _, _}} -> {:error, :encrypted}
       {:error, :beam_lib, {:missing_chunk, _, _}} -> {:error, :no_debug_info}
       {:error, :beam_lib, _} -> {:error, :not_a_beam}
       {:error, reason} -> {:error, reason}
     end
+  end
+
+  @doc "What a module says of itself when it runs: its attributes, with its version, and how it was compiled."
+  @spec told(binary | charlist) :: [{charlist, binary}]
+  def told(beam) do
+    for id <- [~c"Attr", ~c"CInf"], {:ok, {_, [told]}} <- [:beam_lib.chunks(beam, [id])], do: told
   end
 
   @doc "The path of the source that a module says it was compiled from; empty when it says none."
@@ -79,19 +85,24 @@ defmodule ElixirScope.Compiler.Beam do
   defp dropped?(flag), do: flag in @dropped or flag in @dropped_flags
 
   @doc """
-  Compiles forms. The result says the same of its source and options as the original did: ExUnit's doctests, for
-  one, ask for it.
+  Compiles forms. The result says the same of itself as the original did: ExUnit's doctests, for one, ask for its source.
   """
-  @spec compile([tuple], t | %{options: list, source: charlist}) :: {:ok, binary} | {:error, term}
-  def compile(forms, %{options: options, source: source}) do
+  @spec compile([tuple], t | %{options: list, source: charlist, told: list}) :: {:ok, binary} | {:error, term}
+  def compile(forms, %{options: options, source: source, told: told}) do
     all = [:binary, :return_errors, :no_spawn_compiler_process, {:source, source} | options]
 
     case :compile.noenv_forms(forms, all) do
-      {:ok, _module, binary} when is_binary(binary) -> {:ok, binary}
-      {:ok, _module, binary, _warnings} when is_binary(binary) -> {:ok, binary}
+      {:ok, _module, binary} when is_binary(binary) -> {:ok, telling(binary, told)}
+      {:ok, _module, binary, _warnings} when is_binary(binary) -> {:ok, telling(binary, told)}
       {:error, errors, _warnings} -> {:error, errors}
       :error -> {:error, :compiler}
     end
+  end
+
+  defp telling(binary, told) do
+    {:ok, _, chunks} = :beam_lib.all_chunks(binary)
+    {:ok, binary} = :beam_lib.build_module(for {id, _} = chunk <- chunks, do: List.keyfind(told, id, 0, chunk))
+    binary
   end
 
   @doc """
@@ -115,8 +126,11 @@ defmodule ElixirScope.Compiler.Beam do
     with true <- purged?(module) || {:error, :in_use}, do: :code.load_binary(module, path, binary)
   end
 
-  # The code server need not be asked for each: most modules have no old code.
-  defp purged?(module), do: not :erlang.check_old_code(module) or :code.soft_purge(module)
+  # Beside old code alone a module can be loaded, and the old code stays. The code server need not be asked for each: most
+  # modules have none.
+  defp purged?(module) do
+    not (:erlang.module_loaded(module) and :erlang.check_old_code(module)) or :code.soft_purge(module)
+  end
 
   @doc "As `:code.load_binary/3`, of a module that is a part of OTP."
   @spec unstuck(module, charlist, binary) :: {:module, module} | {:error, term}

@@ -5,9 +5,10 @@ defmodule ElixirScope.Compiler.Hooks do
   | hook | so that |
   |---|---|
   | `Mix.Tasks.App.Config.run/1` returns | everything is compiled, nothing has started: modules are instrumented |
+  | `Mix.Tasks.Compile.Elixir.run/1` returns (since Elixir 1.19) | what was compiled while the program runs is instrumented |
   | `ExUnit.EventManager.notify/2` | starts, ends and results of tests are events |
   | `System.halt/1` | nothing recorded is lost by it (`System.stop/1` stops applications in order, ours last) |
-  | `elixir_module` loads a module that is in memory only | test files and scripts are instrumented |
+  | `elixir_module` loads a module | test files and scripts are instrumented, and before Elixir 1.19 what was compiled while the program runs |
   | `:peer` starts a VM | it is used when the agent is ready there |
 
   A hook that cannot be set costs a part of the recording (it is reported as missing coverage), never the program.
@@ -30,6 +31,11 @@ defmodule ElixirScope.Compiler.Hooks do
     {:elixir, :elixir_module, [{:redirect, {:code, :load_binary, 3}, {MemoryDoor, :load_binary}}]}
   ]
 
+  # Since then Elixir leaves what it compiles to be loaded from its file when it is called.
+  @again if Version.match?(System.version(), ">= 1.19.0-dev"),
+           do: [{:mix, Mix.Tasks.Compile.Elixir, [{:wrap, :run, 1, {__MODULE__, :after_compile}}]}],
+           else: []
+
   @doc "Sets every hook that this installation of Elixir has a place for. Returns what could not be set."
   @spec install(Plan.t()) :: [{module, term}]
   def install(plan), do: early() ++ late(plan)
@@ -45,7 +51,7 @@ defmodule ElixirScope.Compiler.Hooks do
       # Before it is needed: then the program waits.
       Cache.opened(plan)
       MemoryDoor.open()
-      set_all(@late ++ @code) ++ Counterparts.prepare() ++ Peers.install()
+      set_all(@late ++ @code ++ @again) ++ Counterparts.prepare() ++ Peers.install()
     else
       set_all(@late)
     end
@@ -90,6 +96,13 @@ defmodule ElixirScope.Compiler.Hooks do
     quietly(fn -> Boot.await() end)
     quietly(fn -> Loader.arm() end)
     quietly(fn -> VMTracer.arm() end)
+    result
+  end
+
+  @doc false
+  def after_compile(args, original) do
+    result = original.(args)
+    quietly(fn -> Loader.arm_again() end)
     result
   end
 

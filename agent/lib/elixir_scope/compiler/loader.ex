@@ -9,6 +9,7 @@ defmodule ElixirScope.Compiler.Loader do
   alias ElixirScope.Plan
 
   @armed {__MODULE__, :armed}
+  @folders {__MODULE__, :folders}
   # 600 KB: with more, the compiler's garbage does not fit into the caches of a processor.
   @heap_words 75_000
   # Their source is not the user's, but their states are: of an Agent, of dynamic supervisors.
@@ -40,6 +41,7 @@ defmodule ElixirScope.Compiler.Loader do
     Cache.trim(cache)
     new = for {module, beam, :ok} <- results, into: %{}, do: {module, beam}
     :persistent_term.put(@armed, Map.merge(done, new))
+    :persistent_term.put(@folders, Map.merge(folders(), folders(todo)))
 
     for {module, _, {:skip, reason}} <- results, reason != :nothing_selected do
       Ingestor.meta(%{what: :module_skipped, module: module, reason: reason})
@@ -57,6 +59,27 @@ defmodule ElixirScope.Compiler.Loader do
   @spec armed() :: %{module => charlist}
   def armed, do: :persistent_term.get(@armed, %{})
 
+  @doc "Once modules have been armed: those too that were compiled since, and wait to be loaded when they are called."
+  @spec arm_again() :: non_neg_integer
+  def arm_again do
+    if folders() == %{} do
+      0
+    else
+      :persistent_term.put(@armed, Map.filter(armed(), fn {module, _} -> :erlang.module_loaded(module) end))
+      arm()
+    end
+  end
+
+  @doc "Whose the modules in the folder of this file are; nil before any of them was instrumented, or of other folders."
+  @spec kind(charlist) :: Plan.kind() | nil
+  def kind(beam), do: Map.get(folders(), beam |> :filename.dirname() |> :filename.absname())
+
+  defp folders, do: :persistent_term.get(@folders, %{})
+
+  defp folders(modules) do
+    for {_, beam, kind} <- modules, kind != :stdlib, into: %{}, do: {:filename.dirname(beam), kind}
+  end
+
   @doc "Loads the originals again."
   @spec detach() :: :ok
   def detach do
@@ -65,6 +88,7 @@ defmodule ElixirScope.Compiler.Loader do
     end
 
     :persistent_term.put(@armed, %{})
+    :persistent_term.put(@folders, %{})
     :ok
   end
 

@@ -6,15 +6,16 @@ defmodule ElixirScope.Compiler.MemoryDoor do
   of *every* module, so a `_build` made while recording would differ from a plain one. A compile tracer
   (`on_module`) comes too late: ExUnit's asynchronous test modules run from an `after_compile` callback on. So
   `elixir_module` is made to load through here instead of `code:load_binary/3`: the compiler's result stays what it is,
-  only what the VM runs differs. Modules that are on their way to a file (they have a location) pass untouched; the
-  load-time door gets them from there. So does the project's `mix.exs`, which is not the program.
+  only what the VM runs differs. Modules that are on their way to a file (they have a location) pass untouched until the
+  load-time door has gone through the folder, and gets them from there: those that come later were compiled while the
+  program runs, by a code reloader or `recompile`. The project's `mix.exs` passes: it is not the program.
 
   Test files are compiled without debug info. Their abstract forms are caught when `elixir_erl_compiler` gets them,
   and kept until the module is loaded.
   """
 
   alias ElixirScope.Capture.{Hidden, Meta, Native}
-  alias ElixirScope.Compiler.{Beam, Cache, Instrument, Selection}
+  alias ElixirScope.Compiler.{Beam, Cache, Instrument, Loader, Selection}
 
   @table __MODULE__
 
@@ -41,7 +42,7 @@ defmodule ElixirScope.Compiler.MemoryDoor do
   def compiled([forms, file, opts] = args, original) do
     {module, binary} = result = original.(args)
 
-    if match?({_, :none}, opts[:debug_info]) and wanted(module) != nil do
+    if match?({_, :none}, opts[:debug_info]) and wanted(module, :memory) != nil do
       # As bytes, which take part in the name of a file of the cache, and are not copied into the table and out of it.
       :ets.insert(@table, {{module, :erlang.md5(binary)}, :erlang.term_to_binary({forms, file}), file})
     end
@@ -58,14 +59,15 @@ defmodule ElixirScope.Compiler.MemoryDoor do
     result
   end
 
-  defp instrumented(module, location, binary) when location in ["", ~c""] do
+  defp instrumented(module, location, binary) do
     with true <- recording?(),
          # Elixir's code, which the agent itself will run.
          false <- Hidden.note(module, binary),
-         plan when plan != nil <- wanted(module),
+         kind when kind != nil <- kind(location),
+         plan when plan != nil <- wanted(module, kind),
          {original, source, read} = original(module, binary),
          false <- Path.basename(source) == "mix.exs",
-         {:ok, instrumented, {info, sites}} <- prepare(original, source, read, plan) do
+         {:ok, instrumented, {info, sites}} <- prepare(original, source, read, plan, kind) do
       {instrumented, info |> Instrument.dated() |> Instrument.announcement(sites) |> Meta.begin()}
     else
       {:skip, reason} when reason != :nothing_selected -> skipped(module, reason, binary)
@@ -75,19 +77,17 @@ defmodule ElixirScope.Compiler.MemoryDoor do
     kind, reason -> skipped(module, {kind, reason}, binary)
   end
 
-  # On its way to a file, where nobody looks again who has.
-  defp instrumented(module, _location, binary) do
-    Hidden.note(module, binary)
-    {binary, nil}
-  end
+  defp kind(location) when location in ["", ~c""], do: :memory
+  # Nil on the way to a file that the load-time door has yet to come to.
+  defp kind(location), do: Loader.kind(location)
 
   defp recording?, do: :ets.whereis(@table) != :undefined
 
   # The plan, when a module may be recorded by it.
-  defp wanted(module) do
+  defp wanted(module, kind) do
     with true <- recording?(),
          plan when plan != nil <- ElixirScope.Plan.current(),
-         true <- Selection.wanted?(plan, module, :memory) do
+         true <- Selection.wanted?(plan, module, kind) do
       plan
     else
       _ -> nil
@@ -102,7 +102,7 @@ defmodule ElixirScope.Compiler.MemoryDoor do
 
         read = fn ->
           {forms, _file} = :erlang.binary_to_term(encoded)
-          {:ok, %{module: module, forms: forms, options: [], source: source}}
+          {:ok, %{module: module, forms: forms, options: [], source: source, told: Beam.told(binary)}}
         end
 
         {encoded, source, read}
@@ -113,13 +113,13 @@ defmodule ElixirScope.Compiler.MemoryDoor do
   end
 
   # Test files hardly change from one run to the next, and compiling them again is most of what recording them costs.
-  defp prepare(original, source, read, plan) do
-    place = Cache.place(Cache.opened(plan), original, {:memory, source, Native.runtime()})
+  defp prepare(original, source, read, plan, kind) do
+    place = Cache.place(Cache.opened(plan), original, {kind, source, Native.runtime()})
 
     Cache.fetch(place, fn next_site ->
       case read.() do
         {:ok, read} ->
-          Instrument.prepare(read, plan, [kind: :memory] ++ if(next_site, do: [next_site: next_site], else: []))
+          Instrument.prepare(read, plan, [kind: kind] ++ if(next_site, do: [next_site: next_site], else: []))
 
         {:error, reason} ->
           {:skip, reason}
