@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import msgspec
 import pytest
 
-from elixirscope.insight import Finding
+from elixirscope.correlate.correlator import EventCorrelator
+from elixirscope.dags import Dags
+from elixirscope.insight import Finding, investigate
+from elixirscope.pictures import record
+from elixirscope.query.coordinator import QueryCoordinator
+from elixirscope.recording.manifest import Manifest
+from elixirscope.recording.recording import Recording
 from tests.insight.conftest import Investigate
 
 SERVERS = """
@@ -143,6 +152,32 @@ def test_a_server_whose_code_was_not_recorded(found: Investigate) -> None:
     finding = only(found(f"{SERVERS}main call Shop.run() @ lib/shop.ex:3\nmain -> a call :go as q\n{GIVES_UP}"))
     assert "not recorded" in finding.explanation
     assert finding.confidence == 0.5
+
+
+_SLEPT = """
+20ms main receives :timeout
+21ms main call Shop.next() @ lib/shop.ex:9
+"""
+
+
+def test_while_it_is_recorded_an_answer_that_nobody_would_have_seen_may_be_to_come(tmp_path: Path) -> None:
+    asks = f"{SERVERS}main call Shop.run() @ lib/shop.ex:3\nmain -> a call :go as q\n"
+    for name, picture, ended, kinds in (
+        ("slept", _SLEPT, False, []),
+        ("ended", _SLEPT, True, ["timeout"]),
+        ("raised", GIVES_UP, False, ["timeout"]),
+    ):
+        folder = record(asks + picture, tmp_path / f"{name}.scope")
+        manifest = Manifest.load(folder)
+        assert manifest is not None
+        msgspec.structs.replace(manifest, state="finished" if ended else "recording").save(folder)
+        dags = Dags(QueryCoordinator(Recording.open(folder, correlate=EventCorrelator)))
+        assert [f.kind for f in investigate(dags)] == kinds, name
+
+
+def test_an_answer_that_was_sent_was_not_waited_for_in_vain(found: Investigate) -> None:
+    answered = "a return {:reply, :ok}\na -> main reply :ok to q lost"
+    assert found(SERVERS + ASKS + answered + _SLEPT) == []
 
 
 @pytest.mark.parametrize(

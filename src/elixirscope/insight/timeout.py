@@ -13,7 +13,7 @@ from elixirscope.insight.collapse import Collapse, died_with, tests_hit
 from elixirscope.insight.findings import Evidence, Finding, Location
 from elixirscope.insight.history import History
 from elixirscope.insight.values import duration, requested, short
-from elixirscope.insight.waits import Wait, awaited, streamed, unanswered
+from elixirscope.insight.waits import Wait, awaited, raised, streamed, unanswered
 from elixirscope.query.row import Row
 
 _CONFIDENCE = {"deadlock": 0.95, "slow": 0.9, "no reply": 0.8, "busy": 0.75, "unknown": 0.5}
@@ -44,6 +44,8 @@ def timeouts(history: History, collapses: list[Collapse]) -> tuple[list[Finding]
         found = blame(history, wait)
         if wait.ended is None and found.ending != "deadlock":
             continue  # still open: only a circle is sure never to be answered
+        if found.ending == "unknown" and _may_be_to_come(history, wait):
+            continue
         case = cases.setdefault(_key(history, found), Case(wait, found))
         case.circles.add(frozenset(link.message["message"] for link in found.circle))
         case.times = len(case.circles) if found.circle else case.times + 1
@@ -56,6 +58,13 @@ def timeouts(history: History, collapses: list[Collapse]) -> tuple[list[Finding]
         case.hit += [test for test in _tests_hit(history, wait, mine) if test not in case.hit]
     explained = {collapse.process for case in cases.values() for collapse in case.collapses}
     return [_finding(history, case) for case in cases.values()], explained
+
+
+def _may_be_to_come(history: History, wait: Wait) -> bool:
+    """Whether the answer may be there and only be missing: of a recording without its end what one scheduler tells may
+    be behind what another does. Then what ran out may be any later `receive … after`, as that of `Process.sleep/1`."""
+    asked = wait.message["message"] is not None
+    return asked and not history.recording.info.complete and not raised(history, wait.message)
 
 
 def _key(history: History, found: Blame) -> tuple[Any, ...]:

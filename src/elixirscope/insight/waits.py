@@ -16,7 +16,7 @@ from elixirscope.query.row import Row
 from elixirscope.recording.format import Kind
 from elixirscope.recording.terms import Atom
 
-_TIMEOUT = Atom("timeout")
+_TIMEOUT, _EXIT = Atom("timeout"), Atom("exit")
 _ARRIVALS = frozenset(
     {Kind.RECEIVE, Kind.GETTING_LINKED, Kind.GETTING_UNLINKED, Kind.SCHEDULED_IN, Kind.SCHEDULED_OUT, Kind.SPAWNED}
 )
@@ -38,7 +38,7 @@ _STREAMED = re.compile(r"Task\.Supervised\.stream\((\d+)\)")
 
 _UNANSWERED = """
 select m.message, m.from_process as client, m.to_process as server, m.sent_at, m.send_event, m.sender_call, m.tag,
-       m.value, m.handle_call
+       m.value, m.handle_call, r.sent_at as answered_at
 from raw.messages m left join raw.messages r on r.message = m.reply
 where m.kind = 'call' and m.send_event is not null and m.from_process <> m.to_process and r.receive_event is null
 qualify row_number() over (partition by m.to_process, m.tag order by m.message) <= ?
@@ -81,6 +81,8 @@ def unanswered(history: History) -> Iterator[Wait]:
         until = ended["at"] if ended else int(history.recording.info.duration_ns)
         if _ended_by(history, row["server"], until):
             continue
+        if row["answered_at"] is not None and row["answered_at"] < until:
+            continue  # and that it was received is missing: `ended` is of something else
         by_itself = ended is not None and _by_itself(history, row, ended)
         frame = frames.get(row["message"])
         yield Wait(row, frame, row["sent_at"], until, ended["event"] if ended is not None and by_itself else None)
@@ -180,14 +182,18 @@ def _ended_by(history: History, process: int, at: int) -> bool:
 
 def _by_itself(history: History, request: Row, ended: Row) -> bool:
     """Whether the client stopped waiting by a timeout, and was not ended from outside, or answered unseen."""
-    if _timed_out(history, ended):
-        return True
+    return _timed_out(history, ended) or raised(history, request)
+
+
+def raised(history: History, request: Row) -> bool:
+    """Whether an exception tells that a request was given up."""
     rows = history.query.find_all("exceptions", "process", request["client"])
     return any(row["event"] >= request["send_event"] and _is_timeout(history, row) for row in rows)
 
 
 def _is_timeout(history: History, exception: Row) -> bool:
-    """`{:timeout, {GenServer, :call, [...]}}`."""
-    reason = history.term(exception["value"])
+    """`{:timeout, {GenServer, :call, [...]}}`: raised, or what a process ended with."""
+    told = history.term(exception["value"])
+    reason = told[1] if isinstance(told, tuple) and len(told) > 1 and same(told[0], _EXIT) else told
     called = reason[1] if isinstance(reason, tuple) and len(reason) == 2 and same(reason[0], _TIMEOUT) else None
     return isinstance(called, tuple) and len(called) == 3 and same(called[1], Atom("call"))
