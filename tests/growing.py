@@ -14,6 +14,7 @@ from elixirscope.recording.presence import is_recording
 from tests.conftest import environment
 
 # The program rests between two calls: it should still be running when it is looked at, and not be a large recording.
+# Not by a `receive … after`: where an answer is written too late to be shown live, that would seem to be its timeout.
 COUNTS_UNTIL_TOLD = """\
 defmodule Counter do
   use GenServer
@@ -24,7 +25,8 @@ end
 defmodule Loop do
   def run(counter, stop) do
     GenServer.call(counter, :next)
-    Process.sleep(20)
+    Process.send_after(self(), :again, 20)
+    receive do: (:again -> :ok)
     unless File.exists?(stop), do: run(counter, stop)
   end
 end

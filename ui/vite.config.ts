@@ -27,5 +27,5 @@ export default defineConfig({
     modulePreload: { polyfill: false },
   },
   server: { proxy: { '/api': process.env.CINEMA ?? 'http://127.0.0.1:4040' } },
-  test: { include: ['src/**/*.test.ts'], environment: 'node', css: true },
+  test: { include: ['src/**/*.test.ts'], environment: 'node', css: true, testTimeout: 60_000 },
 })

@@ -34,7 +34,7 @@ def test_the_cinema_opens_at_once_and_stays_until_interrupted(tmp_path: Path) ->
         url = next(line for line in recorder.stderr if "http" in line)
         found = re.fullmatch(r"elixirscope: watch it live at (http://127\.0\.0\.1:\d+)/\?token=(\S+)", url.strip())
         assert found
-        with httpx.Client(base_url=found[1], headers={"authorization": f"Bearer {found[2]}"}) as client:
+        with httpx.Client(base_url=found[1], headers={"authorization": f"Bearer {found[2]}"}, timeout=60) as client:
             assert client.get("/api/head").json()["state"] == "recording"
             recorder.stdin.close()  # the program ends
             last = next(line for line in recorder.stderr if "Ctrl-C" in line)

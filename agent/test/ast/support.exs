@@ -317,7 +317,7 @@ unless Code.ensure_loaded?(ElixirScope.AST.Support) do
         {:DOWN, ^ref, :process, ^pid, reason} ->
           {%{result: {:died, reason}}, nil}
       after
-        20_000 -> flunk("no end in sight")
+        120_000 -> flunk("no end in sight")
       end
     end
 

@@ -7,7 +7,6 @@ defmodule ElixirScope.Capture.EndingsTest do
   alias ElixirScope.Test.{ChildVM, RawFiles}
 
   setup :own_folder
-  @moduletag timeout: 120_000
 
   # Whether a small file system can be had here, to be filled.
   @mounted (

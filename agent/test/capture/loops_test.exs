@@ -6,7 +6,6 @@ defmodule ElixirScope.Capture.LoopsTest do
   alias ElixirScope.Test.{ChildVM, RawFiles}
 
   setup :own_folder
-  @moduletag timeout: 300_000
 
   # A frame kept per round would need at least two words in each of them.
   @code """

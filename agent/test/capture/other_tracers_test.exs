@@ -7,7 +7,6 @@ defmodule ElixirScope.Capture.OtherTracersTest do
   alias ElixirScope.Test.{ChildVM, RawFiles}
 
   setup :own_folder
-  @moduletag timeout: 120_000
 
   @engines engines()
 

@@ -6,7 +6,7 @@ defmodule ElixirScope.Capture.SlowDiskTest do
   alias ElixirScope.Test.{ChildVM, NativeLibrary, RawFiles, SlowDisk}
 
   setup :own_folder
-  @moduletag timeout: 180_000
+
   if :os.type() != {:unix, :linux} or System.find_executable("cc") == nil,
     do: @moduletag(skip: "needs Linux and a C compiler")
 

@@ -6,7 +6,6 @@ defmodule ElixirScope.Capture.VMTracerTest do
   alias ElixirScope.Test.{ChildVM, RawFiles}
 
   setup :own_folder
-  @moduletag timeout: 120_000
 
   @engines engines()
 
@@ -356,7 +355,7 @@ defmodule ElixirScope.Capture.VMTracerTest do
         {folder, Task.async(fn -> System.cmd("elixir", [path], env: env, stderr_to_stdout: true) end)}
       end
 
-    for {_, task} <- nodes, do: assert({"", 0} = Task.await(task, 90_000))
+    for {_, task} <- nodes, do: assert({"", 0} = Task.await(task, :infinity))
     [one, other] = for {folder, _} <- nodes, do: RawFiles.events(Path.join(folder, "raw"))
 
     for {here, there} <- [{one, other}, {other, one}] do

@@ -3,7 +3,6 @@ defmodule ElixirScope.Compiler.DoorsTest do
   use ExUnit.Case, async: true
 
   @moduletag :tmp_dir
-  @moduletag timeout: 120_000
 
   @plan """
   \#{version => 1, default => full, watch => [{ets, '_'}]}.

@@ -5,7 +5,6 @@ defmodule ElixirScope.Compiler.TransparencyTest do
   alias ElixirScope.Test.{ChildVM, NativeLibrary}
 
   @moduletag :tmp_dir
-  @moduletag timeout: 300_000
 
   @files [
     {"mix.exs",

@@ -51,7 +51,7 @@ defmodule ElixirScope.Test.ChildVM do
           {^port, {:data, data}} -> os_pid(port, seen <> data)
           {^port, {:exit_status, status}} -> raise "the child ended with #{status}: #{seen}"
         after
-          60_000 -> raise "the child is not ready: #{seen}"
+          120_000 -> raise "the child is not ready: #{seen}"
         end
     end
   end
@@ -68,7 +68,7 @@ defmodule ElixirScope.Test.ChildVM do
       {^port, {:exit_status, status}} -> status
       {^port, {:data, _}} -> wait(port)
     after
-      60_000 -> raise "the child does not end"
+      120_000 -> raise "the child does not end"
     end
   end
 
