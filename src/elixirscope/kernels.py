@@ -35,6 +35,7 @@ from weakref import WeakSet
 import numpy as np
 
 from elixirscope import machinecode
+from elixirscope.folders import user_folder
 from elixirscope.garbage import unsearched
 
 P = ParamSpec("P")
@@ -433,5 +434,4 @@ def _holds_code(folder: Path) -> bool:
 
 def cache_folder() -> Path:
     """Where compiled kernels are kept: under `$XDG_CACHE_HOME`, by default `~/.cache`."""
-    root = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(root) if root.startswith("/") else Path.home() / ".cache") / "elixirscope" / "kernels"
+    return user_folder("XDG_CACHE_HOME") / "kernels"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -44,6 +45,15 @@ def test_it_is_compiled_once_and_again_when_it_changes(toolchain: Toolchain, sou
     assert toolchain.elixir_version in said[0]
     (sources / "b.ex").write_text("defmodule B do\n  def two, do: 3\nend\n")
     assert compiled_agent(toolchain, said.append, sources) != ebin
+
+
+def test_it_is_compiled_again_when_it_was_damaged(toolchain: Toolchain, sources: Path) -> None:
+    ebin = compiled_agent(toolchain, sources=sources)
+    contents = {file.name: file.read_bytes() for file in ebin.iterdir()}
+    os.truncate(ebin / "elixir_scope.bundle", 100)
+    (ebin / "Elixir.A.beam").unlink()
+    assert compiled_agent(toolchain, sources=sources) == ebin
+    assert {file.name: file.read_bytes() for file in ebin.iterdir()} == contents
 
 
 def test_two_recorders_at_once_compile_once(toolchain: Toolchain, sources: Path) -> None:

@@ -168,6 +168,35 @@ def test_recorders_that_start_together_build_it_together(toolchain: Toolchain) -
     assert list(library.parent.iterdir()) == [library]
 
 
+def test_a_compiler_that_does_not_end_or_cannot_be_run_is_told(
+    toolchain: Toolchain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(native, "_BUILD_S", 1)
+    compiler = tmp_path / "cc"
+    monkeypatch.setenv("CC", str(compiler))
+    for text, said in (("#!/bin/sh\nexec sleep 600\n", "did not end within 1 s"), ("#!/nowhere\n", "No such file")):
+        compiler.write_text(text)
+        compiler.chmod(0o755)
+        with pytest.raises(TargetError, match=f"(?s)does not compile with {compiler}.*{said}"):
+            native.native_library(toolchain)
+
+
+def test_a_library_that_was_damaged_in_the_cache_is_built_anew(
+    elixirscope: Run, toolchain: Toolchain, tmp_path: Path
+) -> None:
+    library = native.native_library(toolchain)
+    size = library.stat().st_size
+    # The first ends a VM that loads it with SIGBUS, the second with SIGSEGV.
+    for name, then in (("cut", size // 3), ("zeros", size)):
+        os.truncate(library, size // 3)
+        os.truncate(library, then)
+        path = tmp_path / f"{name}.scope"
+        run = elixirscope("record", "--engine", "native", "-o", path, "--", "elixir", "-e", "IO.puts(:ran)")
+        assert (run.returncode, run.stdout) == (0, "ran\n"), run.stderr
+        assert json.loads(elixirscope("info", path, "--json").stdout)["engines"] == ["native"], run.stderr
+    assert list(library.parent.iterdir()) == [library]
+
+
 def test_without_a_compiler_the_portable_engine_records_and_it_is_said(
     elixirscope: Run, tmp_path: Path, toolchain: Toolchain
 ) -> None:

@@ -6,6 +6,8 @@ import fcntl
 import json
 import os
 import re
+import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -385,3 +387,16 @@ def test_a_disk_that_is_already_full(elixirscope: Run, small_disk: Path) -> None
     run = elixirscope("record", "-o", small_disk / "r.scope", "--", "elixir", "-e", "IO.puts(:ran)")
     assert (run.returncode, run.stdout) == (7, "")
     assert "is full" in run.stderr
+
+
+def test_where_the_system_would_end_a_program_for_its_recording(elixirscope: Run, tmp_path: Path) -> None:
+    limited = 64 * 1024 * 1024
+    if shutil.disk_usage(tmp_path).free < limited:
+        pytest.skip("the disk would be full before")
+    run = elixirscope(
+        *("record", "-o", tmp_path / "r.scope", "--", "elixir", "-e", "IO.puts(:ran)"),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limited, limited)),
+    )
+    assert (run.returncode, run.stdout) == (7, "")
+    assert "files may have 65,536 kB here (ulimit -f)" in run.stderr
+    assert not (tmp_path / "r.scope").exists()

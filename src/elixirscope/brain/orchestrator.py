@@ -15,6 +15,7 @@ from elixirscope.brain.levels import Intent
 from elixirscope.brain.plan import Plan
 from elixirscope.brain.planner import make_plan, replan
 from elixirscope.brain.project import find_project
+from elixirscope.folders import user_folder
 
 _Facts = dict[str, FileFacts]
 
@@ -48,10 +49,8 @@ def plan_for(
 
 
 def _memory(root: Path) -> Path:
-    home = os.environ.get("XDG_CACHE_HOME", "")
-    cache = Path(home) if home.startswith("/") else Path.home() / ".cache"
     name = hashlib.sha256(str(root).encode()).hexdigest()[:24]
-    return cache / "elixirscope" / "analysis" / f"{name}-{FACTS_VERSION}.msgpack"
+    return user_folder("XDG_CACHE_HOME") / "analysis" / f"{name}-{FACTS_VERSION}.msgpack"
 
 
 def _recall(memory: Path) -> _Facts:

@@ -18,6 +18,7 @@ from elixirscope.errors import EnvironmentProblem, TargetError
 _PACKAGE = Path(__file__).resolve().parent.parent
 # In an installed wheel the sources are inside the package, in a checkout beside `src`.
 _SOURCES = (_PACKAGE / "_agent" / "lib", _PACKAGE.parent.parent / "agent" / "lib")
+_FINGERPRINT = "sha256"  # of what is in `ebin`, beside it
 
 _APP = """\
 {{application, elixir_scope,
@@ -56,12 +57,13 @@ def compiled_agent(
     name = f"{_digest(sources, files)}-{toolchain.elixir_version}-otp{toolchain.otp_release}"
     home = cache_home() / "agent"
     ebin = home / name / "ebin"
-    if ebin.is_dir():
+    if _whole(ebin):
         return ebin
     try:
         home.mkdir(parents=True, exist_ok=True)
         with _locked(home / f"{name}.lock"):
-            if not ebin.is_dir():  # another recorder may have built it while we waited
+            if not _whole(ebin):  # another recorder may have built it while we waited
+                shutil.rmtree(ebin.parent, ignore_errors=True)
                 announce(f"preparing the capture agent for Elixir {toolchain.elixir_version} (once)")
                 _build(toolchain, files, home, ebin.parent, name)
     except OSError as error:
@@ -72,8 +74,23 @@ def compiled_agent(
     return ebin
 
 
+def _whole(ebin: Path) -> bool:
+    """Whether all is as it was built: the disk may have been full, or somebody have cleaned the cache."""
+    try:
+        return (ebin.parent / _FINGERPRINT).read_text(encoding="ascii") == _fingerprint(ebin)
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def _fingerprint(ebin: Path) -> str:
+    digest = hashlib.sha256()
+    for file in sorted(ebin.iterdir()):
+        digest.update(f"\0{file.name}\0".encode() + file.read_bytes())
+    return digest.hexdigest()
+
+
 def _digest(root: Path, files: list[Path]) -> str:
-    digest = hashlib.sha256(__version__.encode())
+    digest = hashlib.sha256(f"{__version__} {_FINGERPRINT}".encode())  # and how it is kept
     for file in files:
         digest.update(f"\0{file.relative_to(root)}\0".encode())
         digest.update(file.read_bytes())
@@ -110,6 +127,7 @@ def _build(toolchain: Toolchain, files: list[Path], home: Path, target: Path, na
         app = _APP.format(version=__version__, modules=listed, build=name)
         (ebin / "elixir_scope.app").write_text(app, encoding="utf-8")
         (ebin / "elixir_scope.bundle").write_bytes(_bundle(name, ebin, modules))
+        (work / _FINGERPRINT).write_text(_fingerprint(ebin), encoding="ascii")
         work.rename(target)  # whole or not at all
     finally:
         shutil.rmtree(work, ignore_errors=True)

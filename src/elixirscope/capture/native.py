@@ -23,6 +23,7 @@ Engine: TypeAlias = Literal["auto", "native", "portable"]
 # It reads the sizes of binaries from the VM's memory: only where its tests have run.
 KNOWN_OTP: Final = ("25", "27", "28", "29")
 FLAGS: Final = ("-std=gnu11", "-D_GNU_SOURCE", "-O2", "-fno-plt", "-fPIC", "-shared", "-fvisibility=hidden")
+_BUILD_S: Final = 120  # it takes one or two
 _PORTABLE: Final = "record with --engine portable"
 
 
@@ -80,24 +81,25 @@ def native_library(
     for file in files:
         digest.update(f"\0{file.name}\0".encode() + file.read_bytes())
     home = cache_home() / "native"
-    library = home / f"{digest.hexdigest()[:16]}-otp{toolchain.otp_release}-{machine}.so"
-    if library.is_file():
+    name = f"{digest.hexdigest()[:16]}-otp{toolchain.otp_release}-{machine}"
+    if library := _kept(home, name):
         return library
     compiler, headers = _compiler(), _headers()
     # What the compiler said when it failed, for whoever would otherwise wait for it at each start.
-    failure = library.with_suffix(".failed")
+    failure = home / f"{name}.failed"
     if not again and _later(failure, compiler):
         raise _no_build(compiler, failure.read_text(encoding="utf-8", errors="replace"))
     announce(f"building the native engine for Erlang/OTP {toolchain.otp_release} (once)")
     try:
         home.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="build-", dir=home) as work:
-            partial = Path(work) / library.name
+            partial = Path(work) / name
             said = _build(compiler, headers, [file for file in files if file.suffix == ".c"], partial)
             if said is not None:
                 failure.write_text(said, encoding="utf-8")
                 raise _no_build(compiler, said)
             failure.unlink(missing_ok=True)
+            library = home / f"{name}-{_fingerprint(partial)}.so"
             partial.replace(library)  # whole or not at all; another recorder's is the same
     except OSError as error:
         raise EnvironmentProblem(
@@ -105,6 +107,23 @@ def native_library(
             "free space there, or point XDG_CACHE_HOME to a folder that can be written",
         ) from error
     return library
+
+
+def _kept(home: Path, name: str) -> Path | None:
+    """The library as it was built. A VM that loads one with a page missing (the disk was full, the machine lost its
+    power) ends with SIGBUS, at each start."""
+    for library in home.glob(f"{name}-*.so"):
+        try:
+            if library.stem == f"{name}-{_fingerprint(library)}":
+                return library
+            library.unlink()
+        except OSError:
+            continue  # it cannot be read, or removed: one is built, or that tells why not
+    return None
+
+
+def _fingerprint(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:16]
 
 
 def _compiler() -> str:
@@ -163,7 +182,12 @@ def _later(file: Path, compiler: str) -> bool:
 def _build(compiler: str, headers: Path, files: list[Path], library: Path) -> str | None:
     """None, or what the compiler said when it failed."""
     command = [compiler, *FLAGS, f"-I{headers}", "-o", str(library), *map(str, files)]
-    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=_BUILD_S, check=False)
+    except subprocess.TimeoutExpired:
+        return f"nothing, and did not end within {_BUILD_S} s"
+    except OSError as error:
+        return f"{compiler}: {error.strerror or error}"
     return None if done.returncode == 0 else (done.stdout + done.stderr).strip()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import re
+import resource
 import shlex
 import shutil
 import time
@@ -23,6 +24,7 @@ from elixirscope.capture.release import build_folders, find_release, runs_on, to
 from elixirscope.capture.stale import sweep
 from elixirscope.capture.toolchain import find_toolchain
 from elixirscope.errors import EnvironmentProblem, RecordingError, UsageError
+from elixirscope.folders import user_folder
 from elixirscope.recording.manifest import Manifest
 from elixirscope.recording.presence import recorder_of
 from elixirscope.recording.version import FORMAT_VERSION
@@ -157,9 +159,7 @@ def _collect(path: Path) -> list[Told]:
 
 def default_home() -> Path:
     """Where recordings go when nobody says: `$XDG_DATA_HOME/elixirscope/recordings`."""
-    root = os.environ.get("XDG_DATA_HOME", "")
-    home = Path(root) if root.startswith("/") else Path.home() / ".local" / "share"
-    return home / "elixirscope" / "recordings"
+    return user_folder("XDG_DATA_HOME") / "recordings"
 
 
 def newest() -> Path:
@@ -190,13 +190,27 @@ def _make_folder(output: Path | None) -> Path:
         free = shutil.disk_usage(path).free
     except OSError as error:
         raise _unwritable(path, error) from error
-    if free < _LEAST_FREE_BYTES:
+    problem = _no_room(path, free)
+    if problem:
         shutil.rmtree(path, ignore_errors=True)
-        raise EnvironmentProblem(
+        raise problem
+    return path
+
+
+def _no_room(path: Path, free: int) -> EnvironmentProblem | None:
+    largest, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+    if free < _LEAST_FREE_BYTES:
+        return EnvironmentProblem(
             f"the disk of {path} is full: {free // 1024:,} kB are free",
             "free some space, or record to another disk with -o",
         )
-    return path
+    if largest != resource.RLIM_INFINITY and largest < free:  # else the disk is full before
+        return EnvironmentProblem(
+            f"files may have {largest // 1024:,} kB here (ulimit -f), and the system ends a program that writes more:"
+            " a recording may have more",
+            "lift the limit in this shell: ulimit -f unlimited",
+        )
+    return None
 
 
 def _new_folder(wanted: Path) -> Path:

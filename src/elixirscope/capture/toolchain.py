@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from elixirscope.errors import TargetError
+from elixirscope.folders import user_folder
 
 MIN_ELIXIR = (1, 14)
 MIN_OTP = 25
@@ -56,8 +57,7 @@ class Toolchain(msgspec.Struct, frozen=True):
 
 def cache_home() -> Path:
     """`$XDG_CACHE_HOME/elixirscope`, by default under `~/.cache`; not created here."""
-    root = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(root) if root.startswith("/") else Path.home() / ".cache") / "elixirscope"
+    return user_folder("XDG_CACHE_HOME")
 
 
 def clean_environment() -> dict[str, str]:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import msgspec
 
+from elixirscope.folders import user_folder
+
 
 class Address(msgspec.Struct, frozen=True):
     """Where one recording is served on 127.0.0.1, and the secret that its page carries."""
@@ -52,7 +54,5 @@ def new_token() -> str:
 
 
 def _file(recording: Path) -> Path:
-    root = os.environ.get("XDG_STATE_HOME", "")
-    home = Path(root) if root.startswith("/") else Path.home() / ".local" / "state"
     name = hashlib.sha256(str(recording.absolute()).encode("utf-8", "surrogateescape")).hexdigest()[:16]
-    return home / "elixirscope" / "addresses" / f"{name}.json"
+    return user_folder("XDG_STATE_HOME") / "addresses" / f"{name}.json"
