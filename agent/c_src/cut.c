@@ -7,6 +7,7 @@
 #include "layout.h"
 
 #define ITEM 24
+#define SHOWN 24 /* characters of a list that was cut, each of which takes seven of the budget: from so many on they tell */
 #define NEVER (-1000000000000L) /* fits, whatever the budget */
 
 /* What a container has left for its items, and how many of them did not fit what they were looked at with. */
@@ -147,6 +148,18 @@ static enum outcome cut_bits(struct encoder *e, ERL_NIF_TERM term, long budget, 
   return counted(e, outcome, count);
 }
 
+/* Of a list that was cut, whether its beginning is that of a secret's name. */
+static enum verdict cut_characters(const uint8_t *at, const uint8_t *end) {
+  static const uint8_t more[] = "h\003w\014$elixirscopew\004more";
+  uint8_t name[NAME_BYTES];
+  unsigned long n = 0;
+  for (; end - at > 2 && *at == 97; at += 2)
+    if (n < NAME_BYTES) name[n++] = at[1];
+  if (!n || (size_t)(end - at) < sizeof more || memcmp(at, more, sizeof more - 1)) return PLAIN;
+  enum verdict verdict = secrets_characters(name, n);
+  return verdict == PLAIN && n < SHOWN ? SECRET : verdict;
+}
+
 /* One of `parts` items: whole when that leaves the others something, else its share. `verdict` as in `put_name`. */
 static enum outcome share(struct encoder *e, ERL_NIF_TERM term, struct purse *purse, long left, long parts,
                           enum verdict *verdict, int key, int depth) {
@@ -166,9 +179,11 @@ static enum outcome share(struct encoder *e, ERL_NIF_TERM term, struct purse *pu
   *verdict = PLAIN;
   if (redacting && layout_type(e->env, term) == ERL_NIF_TERM_TYPE_BITSTRING)
     return cut_bits(e, term, allowed, verdict);
+  uint8_t *start = e->out;
   if (key) e->redacting = 0;
   enum outcome outcome = cut(e, term, allowed, depth);
   e->redacting = redacting;
+  if (redacting && outcome == DONE && *start == 108) *verdict = cut_characters(start + 5, e->out);
   return outcome;
 }
 

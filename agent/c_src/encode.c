@@ -197,9 +197,13 @@ enum outcome put_name(struct encoder *e, ERL_NIF_TERM term, enum verdict *verdic
       break;
     }
   }
+  uint8_t *start = e->out;
   if (key) e->redacting = 0;
   enum outcome outcome = put(e, term, depth);
   e->redacting = redacting;
+  /* A list of characters, as Erlang's own libraries name things. */
+  if (redacting && outcome == DONE && *start == 107)
+    *verdict = secrets_characters(start + 3, (unsigned long)(e->out - start) - 3);
   return outcome;
 }
 

@@ -15,6 +15,11 @@ void secrets_forget(void);
 int secrets_word(const uint8_t *word, unsigned length);
 /* The verdict over a name; only its first NAME_BYTES count. */
 enum verdict secrets_name(const uint8_t *name, unsigned long length);
+/* Of a list of characters, which is a name only in ASCII. */
+static inline enum verdict secrets_characters(const uint8_t *name, unsigned long length) {
+  enum verdict verdict = secrets_name(name, length);
+  return verdict == UNKNOWN ? PLAIN : verdict;
+}
 /* Marks a site, from one thread at a time. */
 void secrets_site(uint32_t site);
 /* Whether it was marked. Safe while others are being marked. */

@@ -66,6 +66,8 @@ secret = Enum.join(["hunter2", "the", "planted", "secret"], "-")
 for value <- [
       %{password: secret}, %{"user" => %{"Password-Confirmation" => secret}}, [name: "jo", access_token: secret],
       [{"Authorization", "Bearer " <> secret}, {"x-api-key", secret}, {"Cookie", "session=" <> secret}],
+      [{~c"authorization", to_charlist("Bearer " <> secret)}, {~c"accept", ~c"*/*"}], %{~c"api_key" => secret},
+      List.duplicate({~c"Proxy-Authorization", to_charlist(secret)}, 100),
       %{passphrase: secret, credentials: {"jo", secret}, apiKey: secret},
       struct!(Account, name: "jo", pin: secret), {:ok, [struct!(Only, name: "jo", code: secret)]},
       %{box: struct!(Vault.Box, content: secret)}, %{state: List.duplicate(%{token: secret}, 1_000)},

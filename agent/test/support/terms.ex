@@ -57,12 +57,16 @@ defmodule ElixirScope.Test.Terms do
       2 -> several.() ++ Enum.random([:tail, "tail", random(depth)])
       3 -> List.to_tuple(several.())
       4 -> Map.new(several.(), &{&1, random(depth)})
-      5 -> {Enum.random([:password, "My_Token", :plain, "plain", "Ключ"]), random(depth)}
+      5 -> {Enum.random([:password, "My_Token", :plain, "plain", "Ключ" | charlists()]), random(depth)}
       6 -> for i <- 1..(30 + :rand.uniform(10)), into: %{}, do: {{:key, i}, leaf()}
       7 -> structure(depth)
       8 -> Enum.reduce(1..:rand.uniform(600), leaf(), fn _, inner -> Enum.random([[inner], {inner}]) end)
     end
   end
+
+  # Of characters that are bytes, or not.
+  defp charlists,
+    do: [~c"X-Token", ~c"plain", ~c"Tokén", ~c"токен", String.to_charlist(String.duplicate("a long ", 20))]
 
   # Some of whose fields hold nothing. Of more than 32 fields, maps are another thing; of more than 128, structs are maps.
   defp structure(depth) do

@@ -9,6 +9,8 @@ defmodule ElixirScope.Capture.Redaction do
   @redacted {:"$elixirscope", :redacted}
   # What is longer is no name; its beginning may still be one.
   @name_bytes 200
+  # Characters of a list that was cut, each of which takes seven of the budget: from so many on they tell.
+  @shown 24
   @table :elixir_scope_secret_sites
 
   @typedoc "Parts of names, in lower case, and patterns over names of struct modules; nil when nothing is a secret."
@@ -146,6 +148,10 @@ defmodule ElixirScope.Capture.Redaction do
     if named?(key, rules), do: {key, @redacted}, else: {key, walk(value, rules)}
   end
 
+  # As Erlang's own libraries name things, in headers above all.
+  defp walk({[byte | _] = key, value}, rules) when byte in 0..127,
+    do: {walk(key, rules), if(named?(key, rules), do: @redacted, else: walk(value, rules))}
+
   # An entry of a stack trace may carry the arguments.
   defp walk({module, function, args, location}, rules)
        when is_atom(module) and is_atom(function) and is_list(args) and is_list(location) do
@@ -234,7 +240,26 @@ defmodule ElixirScope.Capture.Redaction do
   defp named?({:"$elixirscope", :binary, prefix, size}, rules),
     do: byte_size(prefix) < min(size, @name_bytes) or named?(prefix, rules)
 
+  defp named?([byte | _] = key, rules) when byte in 0..127 do
+    case characters(key, 0, []) do
+      {:whole, name} -> named?(name, rules)
+      {:cut, name} -> byte_size(name) < @shown or named?(name, rules)
+      :none -> false
+    end
+  end
+
   defp named?(_, _), do: false
+
+  # The name that a list of characters is, or the beginning of one that was cut.
+  defp characters([byte | rest], n, name) when n < @name_bytes and byte in 0..127,
+    do: characters(rest, n + 1, [byte | name])
+
+  defp characters([byte | rest], n, name) when n >= @name_bytes and byte in 0..255, do: characters(rest, n, name)
+  defp characters([], _n, name), do: {:whole, text(name)}
+  defp characters([{:"$elixirscope", :more, _}], _n, name), do: {:cut, text(name)}
+  defp characters(_, _n, _name), do: :none
+
+  defp text(reversed), do: reversed |> :lists.reverse() |> :erlang.list_to_binary()
 
   defp secret?(name, %{words: words}), do: Enum.any?(words, &String.contains?(name, &1))
 
