@@ -50,6 +50,10 @@ def test_it_is_compiled_once_and_again_when_it_changes(toolchain: Toolchain, sou
 def test_it_is_compiled_again_when_it_was_damaged(toolchain: Toolchain, sources: Path) -> None:
     ebin = compiled_agent(toolchain, sources=sources)
     contents = {file.name: file.read_bytes() for file in ebin.iterdir()}
+    (ebin / "kernel-0123.hook").write_text("a recorded VM keeps here what it has rewritten")
+    said: list[str] = []
+    assert compiled_agent(toolchain, said.append, sources) == ebin
+    assert said == []
     os.truncate(ebin / "elixir_scope.bundle", 100)
     (ebin / "Elixir.A.beam").unlink()
     assert compiled_agent(toolchain, sources=sources) == ebin

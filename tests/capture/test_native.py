@@ -193,6 +193,7 @@ def test_a_library_that_was_damaged_in_the_cache_is_built_anew(
         path = tmp_path / f"{name}.scope"
         run = elixirscope("record", "--engine", "native", "-o", path, "--", "elixir", "-e", "IO.puts(:ran)")
         assert (run.returncode, run.stdout) == (0, "ran\n"), run.stderr
+        assert ("preparing the capture agent" in run.stderr) == (name == "cut")
         assert json.loads(elixirscope("info", path, "--json").stdout)["engines"] == ["native"], run.stderr
     assert list(library.parent.iterdir()) == [library]
 

@@ -389,6 +389,15 @@ def test_a_disk_that_is_already_full(elixirscope: Run, small_disk: Path) -> None
     assert "is full" in run.stderr
 
 
+def test_a_folder_whose_name_is_not_ascii_where_no_language_is_set(elixirscope: Run, tmp_path: Path) -> None:
+    path = tmp_path / "Größe.scope"
+    settings = environment() | {"LC_ALL": "C"}  # the VM takes names of files for Latin-1
+    run = elixirscope("record", "-o", path, "--", "elixir", "-e", "IO.puts(:ran)", env=settings)
+    assert (run.returncode, run.stdout) == (0, "ran\n")
+    assert "not recording" not in run.stderr
+    assert json.loads(elixirscope("info", path, "--json").stdout)["complete"]
+
+
 def test_where_the_system_would_end_a_program_for_its_recording(elixirscope: Run, tmp_path: Path) -> None:
     limited = 64 * 1024 * 1024
     if shutil.disk_usage(tmp_path).free < limited:

@@ -56,7 +56,7 @@ defmodule ElixirScope.Boot do
 
   @doc "Starts recording, now that all is there of the program that can be."
   def run do
-    dir = :os.getenv(~c"ELIXIRSCOPE_DIR")
+    dir = folder()
 
     cond do
       # Elixir would load this module next.
@@ -70,13 +70,13 @@ defmodule ElixirScope.Boot do
       mix?() and ~c"--no-mix-exs" not in :init.get_plain_arguments() ->
         agent = agent()
         missing = early(agent)
-        begin = fn -> begin(List.to_string(dir), agent, &Hooks.late/1) end
+        begin = fn -> begin(dir, agent, &Hooks.late/1) end
         :persistent_term.put(@starting, spawn(fn -> guarded(begin) end))
         guarded(fn -> told(missing) end)
 
       true ->
         guarded(fn ->
-          with :ok <- begin(List.to_string(dir), agent(), &Hooks.install/1), false <- mix?() do
+          with :ok <- begin(dir, agent(), &Hooks.install/1), false <- mix?() do
             Loader.arm()
             joined()
             VMTracer.arm()
@@ -85,6 +85,11 @@ defmodule ElixirScope.Boot do
     end
 
     :ok
+  end
+
+  # A name that is a binary goes to the system as it is, whatever the VM takes names for (Latin-1 where LANG is not set).
+  defp folder do
+    :unicode.characters_to_binary(:os.getenv(~c"ELIXIRSCOPE_DIR"), :unicode, :file.native_name_encoding())
   end
 
   # What other VMs have instrumented, this one runs as they do.

@@ -38,7 +38,7 @@ defmodule ElixirScope.Compiler.Rewrite do
   def edited(module, beam, edits) do
     with {:ok, original} <- Packaged.read(module, beam),
          cached = cached(module, original, edits),
-         {:error, _} <- :prim_file.read_file(cached),
+         :none <- kept(cached),
          {:ok, read} <- Beam.read(original),
          # A release loads nothing by itself.
          :ok <- Boot.transforming(),
@@ -62,7 +62,16 @@ defmodule ElixirScope.Compiler.Rewrite do
   # Other VMs may start at the same time: the file is there as a whole or not at all. Without it, all works as well.
   defp keep(path, binary) do
     temporary = "#{path}.#{:os.getpid()}"
-    with :ok <- :file.write_file(temporary, binary), do: :file.rename(temporary, path)
+    with :ok <- :file.write_file(temporary, [:erlang.md5(binary), binary]), do: :file.rename(temporary, path)
+  end
+
+  # The disk may have been full then.
+  defp kept(path) do
+    with {:ok, <<sum::binary-size(16), binary::binary>>} <- :prim_file.read_file(path), ^sum <- :erlang.md5(binary) do
+      {:ok, binary}
+    else
+      _ -> :none
+    end
   end
 
   @doc "Applies edits to forms. `{:error, :no_such_function}` when none of them applies."
