@@ -398,6 +398,22 @@ def test_a_folder_whose_name_is_not_ascii_where_no_language_is_set(elixirscope: 
     assert json.loads(elixirscope("info", path, "--json").stdout)["complete"]
 
 
+def test_what_bounds_the_programs_processes_does_not_end_the_agents(elixirscope: Run, tmp_path: Path) -> None:
+    functions = "\n".join(f"  def f{n}(x), do: {{:a, x + {n}, [x, %{{b: x}}]}}" for n in range(600))
+    project = tiny_project(tmp_path / "tiny", {"lib/large.ex": f"defmodule Large do\n{functions}\nend\n"})
+    plain("mix", "compile", cwd=project)
+    run = elixirscope(
+        *("record", "-o", tmp_path / "r.scope", "--", "mix", "run", "--no-compile", "-e", "Large.f7(1)"),
+        cwd=project,
+        env=environment() | {"ERL_FLAGS": "+hmax 400000", "XDG_CACHE_HOME": str(tmp_path / "cache")},
+    )
+    assert run.returncode == 0, run.stderr
+    assert "maximum heap size reached" not in run.stdout + run.stderr
+    info = json.loads(elixirscope("info", tmp_path / "r.scope", "--json").stdout)
+    assert info["calls"] > 0
+    assert not any("killed" in row["reason"] for row in info["coverage"])
+
+
 def test_where_the_system_would_end_a_program_for_its_recording(elixirscope: Run, tmp_path: Path) -> None:
     limited = 64 * 1024 * 1024
     if shutil.disk_usage(tmp_path).free < limited:

@@ -44,10 +44,24 @@ defmodule ElixirScope.Boot do
       :os.getenv(~c"ELIXIRSCOPE_DIR") == false -> :ok
       :os.getenv(~c"RELEASE_COMMAND") in @messengers -> :ok
       match?({:ok, _}, :init.get_argument(:escript)) -> Escript.wait_for()
-      true -> run()
+      true -> unbounded(&run/0)
     end
   after
     :persistent_term.put(done(), true)
+  end
+
+  # Where the program bounds the heaps of its processes (`+hmax`), this one, which goes on to be the program's, has to
+  # take more meanwhile: the VM would end with it.
+  defp unbounded(run) do
+    case :erlang.process_flag(:max_heap_size, 0) do
+      %{size: 0} ->
+        run.()
+
+      bound ->
+        run.()
+        :erlang.garbage_collect()
+        :erlang.process_flag(:max_heap_size, bound)
+    end
   end
 
   @doc "The persistent term that is true when `start/0` has returned."
@@ -71,7 +85,7 @@ defmodule ElixirScope.Boot do
         agent = agent()
         missing = early(agent)
         begin = fn -> begin(dir, agent, &Hooks.late/1) end
-        :persistent_term.put(@starting, spawn(fn -> guarded(begin) end))
+        :persistent_term.put(@starting, :erlang.spawn_opt(fn -> guarded(begin) end, max_heap_size: 0))
         guarded(fn -> told(missing) end)
 
       true ->

@@ -38,7 +38,9 @@ defmodule ElixirScope.Capture.Collector do
 
   @doc "Starts the collector of `{shard, dir, plan}`; shard is a number from 1, or `:vm`."
   def start_link(arg) do
-    :proc_lib.start_link(__MODULE__, :init, [self(), arg], 5_000, [{:message_queue_data, :off_heap}])
+    # What bounds the program's processes (`+hmax`) is not meant for it.
+    options = [message_queue_data: :off_heap, max_heap_size: 0]
+    :proc_lib.start_link(__MODULE__, :init, [self(), arg], 5_000, options)
   end
 
   @doc false

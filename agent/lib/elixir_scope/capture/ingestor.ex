@@ -182,7 +182,7 @@ defmodule ElixirScope.Capture.Ingestor do
   """
   @spec cost_ns() :: pos_integer
   def cost_ns do
-    taker = :erlang.spawn_opt(&take/0, message_queue_data: :off_heap)
+    taker = :erlang.spawn_opt(&take/0, message_queue_data: :off_heap, max_heap_size: 0)
     {_, room} = slot(taker)
     :atomics.put(room, @room, @sample * @tries)
     channel = channel(slots: {{taker, room}}, count: 1, clock: Clock.current())

@@ -17,7 +17,7 @@ defmodule ElixirScope.Capture.MemorySampler do
   @parts [:heap_block_size, :old_heap_block_size, :mbuf_size]
 
   @doc "Starts it under the agent's supervisor."
-  def start_link(_arg), do: GenServer.start_link(__MODULE__, nil, name: @name)
+  def start_link(_arg), do: GenServer.start_link(__MODULE__, nil, name: @name, spawn_opt: [max_heap_size: 0])
 
   @doc "Tracing has begun: a program that is quick would end before the first look."
   @spec begin() :: :ok

@@ -13,7 +13,7 @@ defmodule ElixirScope.Capture.Meta do
   @patient_ms 5_000
   @impatient_ms 50
 
-  def start_link(arg), do: GenServer.start_link(__MODULE__, arg, name: @name)
+  def start_link(arg), do: GenServer.start_link(__MODULE__, arg, name: @name, spawn_opt: [max_heap_size: 0])
 
   @typedoc "Frames as they are in the file: encoded by who writes them, and not where all meet, where they would be copied first."
   @type frames :: [iodata]

@@ -18,7 +18,8 @@ defmodule ElixirScope.Capture.NativeDrainer do
   def child_spec(ring),
     do: %{id: {__MODULE__, ring.number}, start: {__MODULE__, :start_link, [ring]}, shutdown: 10_000}
 
-  def start_link(ring), do: GenServer.start_link(__MODULE__, ring, name: name(ring.number))
+  def start_link(ring),
+    do: GenServer.start_link(__MODULE__, ring, name: name(ring.number), spawn_opt: [max_heap_size: 0])
 
   @doc "`:flush` writes everything committed until now; `:close` also ends the file and removes the ring."
   def ask(number, what), do: :gen_server.send_request(name(number), what)

@@ -23,7 +23,7 @@ defmodule ElixirScope.Capture.PipelineManager do
   @turn_ns 1_000_000_000
   @anew "what watches over the agent was started again"
 
-  def start_link(arg), do: GenServer.start_link(__MODULE__, arg, name: @name)
+  def start_link(arg), do: GenServer.start_link(__MODULE__, arg, name: @name, spawn_opt: [max_heap_size: 0])
 
   @doc "Writes everything handed over until now. Bounded to five seconds; does nothing when nothing is recorded."
   def flush, do: call(:flush)

@@ -93,7 +93,7 @@ defmodule ElixirScope.Compiler.Loader do
   end
 
   # By processes that last, of which each takes the next module: their memory is at hand for the processor, and is not
-  # begun anew, and grown, for each. They keep no results, which would be collected as garbage again and again.
+  # begun anew, and grown, for each. It may be more than the program's processes are allowed (`+hmax`). They keep no results, which would be collected as garbage again and again.
   defp instrumented(modules, plan, cache) do
     modules = List.to_tuple(modules)
     taken = :atomics.new(1, [])
@@ -108,7 +108,7 @@ defmodule ElixirScope.Compiler.Loader do
 
     workers =
       for _ <- 1..min(System.schedulers_online(), tuple_size(modules))//1,
-          do: :erlang.spawn_opt(work, [:monitor, min_heap_size: @heap_words])
+          do: :erlang.spawn_opt(work, [:monitor, min_heap_size: @heap_words, max_heap_size: 0])
 
     # A worker's messages come before what tells of its end.
     Enum.each(workers, &ended/1)
@@ -221,7 +221,7 @@ defmodule ElixirScope.Compiler.Loader do
 
   # In a process of its own: the caller is the user's, and must find neither messages nor links afterwards.
   defp apart(fun) do
-    {pid, ref} = spawn_monitor(fn -> exit({:results, fun.()}) end)
+    {pid, ref} = :erlang.spawn_opt(fn -> exit({:results, fun.()}) end, [:monitor, max_heap_size: 0])
 
     receive do
       {:DOWN, ^ref, :process, ^pid, {:results, results}} -> results
