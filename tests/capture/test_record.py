@@ -74,6 +74,17 @@ def test_the_exit_status_is_the_commands_own(elixirscope: Run, tmp_path: Path) -
     assert (run.returncode, run.stdout) == (7, "hi\n")
 
 
+def test_what_there_is_to_read_is_read_by_the_command_alone(elixirscope: Run, tmp_path: Path) -> None:
+    """Also the first time, when compilers make the agent and the engine before the command starts."""
+    (tmp_path / "input").write_text("one\ntwo\n")
+    command = ("elixir", "-e", "IO.write(IO.read(:stdio, :eof) || :nothing)")
+    cache = environment() | {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+    with (tmp_path / "input").open() as stdin:
+        run = elixirscope("record", "-o", tmp_path / "r.scope", "--", *command, stdin=stdin, env=cache)
+    assert "(once)" in run.stderr
+    assert (run.returncode, run.stdout) == (0, "one\ntwo\n")
+
+
 def test_a_project_that_ends_before_the_agent_has_started(elixirscope: Run, tmp_path: Path) -> None:
     project = tiny_project(tmp_path / "tiny", {"mix.exs": "System.halt(7)\n"})
     run = elixirscope("record", "-o", tmp_path / "r.scope", "--", "mix", "test", cwd=project)

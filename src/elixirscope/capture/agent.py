@@ -115,7 +115,13 @@ def _build(toolchain: Toolchain, files: list[Path], home: Path, target: Path, na
             *map(str, files),
         ]
         done = subprocess.run(
-            command, capture_output=True, text=True, errors="replace", env=clean_environment(), check=False
+            command,
+            stdin=subprocess.DEVNULL,  # what is there to read is the recorded command's
+            capture_output=True,
+            text=True,
+            errors="replace",
+            env=clean_environment(),
+            check=False,
         )
         if done.returncode != 0:
             said = (done.stdout + done.stderr).strip()

@@ -159,6 +159,7 @@ def _asked_root(erl: str) -> Path:
     try:
         answer = subprocess.run(
             [erl, "-noshell", "-eval", script],
+            stdin=subprocess.DEVNULL,  # what is there to read is the recorded command's
             capture_output=True,
             text=True,
             errors="replace",
@@ -183,7 +184,15 @@ def _build(compiler: str, headers: Path, files: list[Path], library: Path) -> st
     """None, or what the compiler said when it failed."""
     command = [compiler, *FLAGS, f"-I{headers}", "-o", str(library), *map(str, files)]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=_BUILD_S, check=False)
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_BUILD_S,
+            check=False,
+        )
     except subprocess.TimeoutExpired:
         return f"nothing, and did not end within {_BUILD_S} s"
     except OSError as error:

@@ -134,6 +134,7 @@ def _ask(elixir: str, elixirc: str) -> Toolchain:
     try:
         answer = subprocess.run(
             [elixir, "--version"],
+            stdin=subprocess.DEVNULL,  # what is there to read is the recorded command's
             capture_output=True,
             text=True,
             errors="replace",
