@@ -38,6 +38,15 @@ def test_streams_and_exit_status_are_the_commands_own() -> None:
     assert (out, err, run.returncode) == ("out hi\n", "err\n", 41)
 
 
+def test_files_that_are_open_for_the_command_stay_so() -> None:
+    reading, writing = os.pipe()
+    telling = [sys.executable, "-c", f"import os; os.write({writing}, b'told')"]
+    subprocess.run([sys.executable, "-c", RECORDER, *telling], pass_fds=[writing], check=True)
+    os.close(writing)
+    with os.fdopen(reading) as told:
+        assert told.read() == "told"
+
+
 def test_killed_by_a_signal_exits_like_a_shell() -> None:
     run = recorder("sh", "-c", "kill -9 $$")
     run.communicate()

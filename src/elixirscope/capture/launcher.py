@@ -48,7 +48,10 @@ def launch(
     check_command(command)
     with _signals() as forwarded:
         try:
-            child = subprocess.Popen(list(command), env={**target_environment(ebin, recording, library), **variables})
+            # With the files that a shell or a service manager opened for it; Python's own are not passed on.
+            child = subprocess.Popen(
+                list(command), env={**target_environment(ebin, recording, library), **variables}, close_fds=False
+            )
         except OSError as error:
             raise TargetError(
                 f"cannot run {command[0]}: {error.strerror or error}", "check that it is a program"
