@@ -180,13 +180,16 @@ static ERL_NIF_TERM growth(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) 
   return atom_ok;
 }
 
-/* discard(): gives up all rings. Those that were ever written to stay mapped: somebody may still be in the middle. */
+/* discard(): gives up all rings. Those that were ever written to stay in memory: somebody may still be in the middle. */
 static ERL_NIF_TERM discard(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
   (void)argc, (void)argv;
   if (writer_on()) return enif_make_badarg(env);
   while (writer_count) {
     struct writer *w = writers[--writer_count];
-    if (used) continue;
+    if (used) {
+      ring_abandon(&w->ring);
+      continue;
+    }
     ring_unmap(&w->ring);
     enif_free(w);
   }

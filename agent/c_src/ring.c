@@ -119,6 +119,14 @@ void ring_unmap(struct ring *ring) {
   ring->file = NULL;
 }
 
+void ring_abandon(struct ring *ring) {
+  int how = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE;
+  void *file = mmap(ring->file, RING_HEADER, PROT_READ | PROT_WRITE, how, -1, 0);
+  void *data = mmap(ring->data, 2 * ring->size, PROT_READ | PROT_WRITE, how, -1, 0);
+  if (file == MAP_FAILED || data == MAP_FAILED) return; /* its blocks stay taken */
+  while (ftruncate(ring->fd, 0) && errno == EINTR) {}
+}
+
 struct mark ring_mark(struct ring *ring) {
   struct ring_file *file = ring->file;
   return atomic_load_explicit(&file->current, memory_order_acquire) ? file->second : file->first;

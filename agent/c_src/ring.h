@@ -63,6 +63,8 @@ void ring_hold(struct ring *ring);
 void ring_release(struct ring *ring);
 /* Unmaps and closes; the file stays. */
 void ring_unmap(struct ring *ring);
+/* Gives its blocks back, and has memory of nobody's in their place: for a writer that may be in the middle. */
+void ring_abandon(struct ring *ring);
 
 /* Where the writer may write, and how much. Nothing of it is seen before `ring_commit`. */
 static inline uint8_t *ring_space(struct ring *ring, uint64_t *room) {

@@ -70,11 +70,13 @@ defmodule ElixirScope.Native.RingTest do
       end
 
       NativeRuntime.recording(0)
-      NativeRuntime.discard()
+      # What is given up takes no room.
+      :ok = NativeRuntime.discard()
+      [next, large] = for name <- ["next.ring", "large.ring"], do: Path.join(small, name)
+      assert NativeRuntime.create(next, @mb, 300, next) == :ok
       no_space = 28
-      path = Path.join(small, "more.ring")
-      assert NativeRuntime.create(path, @mb, 300, path) == {:error, no_space}
-      refute File.exists?(path)
+      assert NativeRuntime.create(large, 64 * @mb, 301, large) == {:error, no_space}
+      refute File.exists?(large)
     end
   end
 
