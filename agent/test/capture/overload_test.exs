@@ -4,7 +4,7 @@ defmodule ElixirScope.Capture.OverloadTest do
   use ExUnit.Case, async: false
   import ElixirScope.Test.Folder
   import ElixirScope.Test.Eventually
-  alias ElixirScope.Capture.{Ingestor, InstrumentationRuntime}
+  alias ElixirScope.Capture.{Ingestor, InstrumentationRuntime, TraceSession, VMTracer}
   alias ElixirScope.Test.{Pipeline, RawFiles}
 
   setup :own_folder
@@ -66,6 +66,32 @@ defmodule ElixirScope.Capture.OverloadTest do
 
     assert Enum.sum(Map.values(lost)) >= 12 * 2_000 - 500 * length(collectors) - 12
     assert RawFiles.complete?(context.tmp_dir)
+  end
+
+  test "lives that are more than the agent can take are no longer told", context do
+    pipeline = start(context, "limits => \#{memory_bytes => 300000, step_after_ms => 0}")
+    VMTracer.arm()
+    collector = VMTracer.collector()
+    # One that is slower than the program could be slower still.
+    :erlang.suspend_process(collector)
+
+    assert eventually(fn ->
+             for _ <- 1..200, do: spawn(fn -> :ok end)
+             not TraceSession.traced?(:new_processes, collector)
+           end)
+
+    waits = fn -> collector |> Process.info(:message_queue_len) |> elem(1) end
+    ref = :erlang.trace_delivered(:all)
+    assert_receive {:trace_delivered, :all, ^ref}, 60_000
+    before = waits.()
+    for _ <- 1..2_000, do: spawn(fn -> :ok end)
+    ref = :erlang.trace_delivered(:all)
+    assert_receive {:trace_delivered, :all, ^ref}, 60_000
+    # The manager may tell it something; the VM nothing.
+    assert waits.() - before < 100
+    :erlang.resume_process(collector)
+    Pipeline.stop(pipeline)
+    assert Enum.any?(RawFiles.metas(context.tmp_dir), &match?(%{what: :coverage, subject: "VM events"}, &1))
   end
 
   test "collectors and the tracer killed again and again come back; what is missing is counted", context do

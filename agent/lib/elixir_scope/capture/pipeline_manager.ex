@@ -52,6 +52,8 @@ defmodule ElixirScope.Capture.PipelineManager do
        slots: %{},
        retired: [],
        limited: false,
+       # What the VM's tracer holds.
+       waiting: 0,
        switch: KillSwitch.new(plan.limits),
        # What an event of the portable engine costs here, in ns.
        cost: Ingestor.cost_ns(),
@@ -219,9 +221,22 @@ defmodule ElixirScope.Capture.PipelineManager do
 
   # The VM traces on, however many messages wait: there is no refusing them, only asking for less, and at once.
   defp step(state, all, waiting) do
-    if waiting > 4 * state.plan.limits.memory_bytes,
-      do: taken(state, KillSwitch.fall(state.switch, now(), "more messages were sent than the agent could take")),
-      else: step(state, all)
+    limit = state.plan.limits.memory_bytes
+    before = state.waiting
+    state = %{state | waiting: waiting}
+
+    cond do
+      # The last step does not help, so there is none: of lives alone more come than are written.
+      waiting > 2 * limit and waiting > before and KillSwitch.exhausted?(state.switch, now()) ->
+        VMTracer.give_up()
+        state
+
+      waiting > 4 * limit ->
+        taken(state, KillSwitch.fall(state.switch, now(), "more messages were sent than the agent could take"))
+
+      true ->
+        step(state, all)
+    end
   end
 
   defp step(%{looked: {before, spent_before}} = state, memory) do

@@ -114,6 +114,17 @@ defmodule ElixirScope.Capture.VMTracer do
     :ok
   end
 
+  @doc "Tells of no process any more, once: more begin and end than the agent can take, and its memory would grow without end."
+  @spec give_up() :: :ok
+  def give_up do
+    if :persistent_term.get(@taken, nil) != true do
+      taken("more processes began and ended than the agent could take: from then on all are missing")
+      Enum.each([:new_processes | Process.list()], &untraced(&1, Native.tracer() || collector()))
+    end
+
+    :ok
+  end
+
   @doc "From now on these processes, by which ExUnit reports, only serve."
   @spec reporting([pid]) :: :ok
   def reporting(pids) do
