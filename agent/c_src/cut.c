@@ -148,16 +148,18 @@ static enum outcome cut_bits(struct encoder *e, ERL_NIF_TERM term, long budget, 
   return counted(e, outcome, count);
 }
 
-/* Of a list that was cut, whether its beginning is that of a secret's name. */
+/* Of what did not fit, as it was written: whether it is a list of characters, or the beginning of one, that names a secret. */
 static enum verdict cut_characters(const uint8_t *at, const uint8_t *end) {
   static const uint8_t more[] = "h\003w\014$elixirscopew\004more";
   uint8_t name[NAME_BYTES];
   unsigned long n = 0;
-  for (; end - at > 2 && *at == 97; at += 2)
+  if (*at == 107) return secrets_characters(at + 3, (unsigned long)(end - at) - 3); /* all of it was kept after all */
+  if (*at != 108) return PLAIN;
+  for (at += 5; end - at > 2 && *at == 97; at += 2)
     if (n < NAME_BYTES) name[n++] = at[1];
   if (!n || (size_t)(end - at) < sizeof more || memcmp(at, more, sizeof more - 1)) return PLAIN;
-  enum verdict verdict = secrets_characters(name, n);
-  return verdict == PLAIN && n < SHOWN ? SECRET : verdict;
+  enum verdict verdict = secrets_name(name, n);
+  return verdict == UNKNOWN ? PLAIN : n < SHOWN ? SECRET : verdict;
 }
 
 /* One of `parts` items: whole when that leaves the others something, else its share. `verdict` as in `put_name`. */
@@ -183,7 +185,7 @@ static enum outcome share(struct encoder *e, ERL_NIF_TERM term, struct purse *pu
   if (key) e->redacting = 0;
   enum outcome outcome = cut(e, term, allowed, depth);
   e->redacting = redacting;
-  if (redacting && outcome == DONE && *start == 108) *verdict = cut_characters(start + 5, e->out);
+  if (redacting && outcome == DONE) *verdict = cut_characters(start, e->out);
   return outcome;
 }
 

@@ -96,6 +96,21 @@ defmodule ElixirScope.Native.EncoderTest do
     end
   end
 
+  test "of lists of characters, too, whole or cut, which are names in ASCII alone", %{seed: seed} do
+    rules = %{words: ["password", "token"], modules: []}
+
+    for name <- [~c"X-Token", ~c"Tok\u00E9n", ~c"\u008Btoken", String.to_charlist(String.duplicate("a token ", 30))],
+        budget <- 24..700,
+        term <- [
+          {name, "hunter2"},
+          [{name, "hunter2"}, :more],
+          %{name => "hunter2"},
+          {:ok, name, {name, %{a: "hunter2"}}}
+        ] do
+      assert compare(term, budget, rules, seed)
+    end
+  end
+
   test "a secret is one whose name was cut, too", %{seed: seed} do
     rules = %{words: ["password", "token"], modules: []}
     name = "the password of " <> String.duplicate("somebody ", 100)
