@@ -101,6 +101,11 @@ int ring_grow(struct ring *ring) {
   madvise(data, 2 * size, MADV_POPULATE_WRITE); /* where the kernel cannot, pages come when used */
 #endif
   ring_hold(ring);
+  if (ring->stuck) { /* it was abandoned, and the file has nothing of it */
+    ring_release(ring);
+    munmap(data, 4 * size);
+    return 0;
+  }
   /* A record stays where it lies, or comes into the new half: until the size is told all is as it was. */
   uint64_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
   memcpy(data + (tail & (2 * size - 1)), ring->data + (tail & (size - 1)), ring->head - tail);
@@ -121,10 +126,13 @@ void ring_unmap(struct ring *ring) {
 
 void ring_abandon(struct ring *ring) {
   int how = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE;
+  ring_hold(ring);
+  ring->stuck = 1;
   void *file = mmap(ring->file, RING_HEADER, PROT_READ | PROT_WRITE, how, -1, 0);
   void *data = mmap(ring->data, 2 * ring->size, PROT_READ | PROT_WRITE, how, -1, 0);
-  if (file == MAP_FAILED || data == MAP_FAILED) return; /* its blocks stay taken */
-  while (ftruncate(ring->fd, 0) && errno == EINTR) {}
+  if (file != MAP_FAILED && data != MAP_FAILED) /* else its blocks stay taken */
+    while (ftruncate(ring->fd, 0) && errno == EINTR) {}
+  ring_release(ring);
 }
 
 struct mark ring_mark(struct ring *ring) {

@@ -47,7 +47,8 @@ struct ring {
   uint64_t head; /* the writer's own copy */
   _Atomic uint64_t tail;
   atomic_flag moving; /* held by who reads records, or moves them */
-  int fd, stuck;      /* the disk is full: it does not grow any more */
+  int fd;
+  _Atomic int stuck;  /* it does not grow any more: the disk is full, or it was abandoned */
 };
 
 /* Makes the file at `path` with its first blocks, maps it. 0, or an errno; then nothing is left behind. */
