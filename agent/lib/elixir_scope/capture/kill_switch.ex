@@ -45,11 +45,6 @@ defmodule ElixirScope.Capture.KillSwitch do
     {%{switch | step: :lifecycle, over: now, calm: nil, rose: false, back_ms: back_ms}, {:lifecycle, reason}}
   end
 
-  @doc "Whether pressure has lasted at the last step, too."
-  @spec exhausted?(t, integer) :: boolean
-  def exhausted?(%{step: step, over: over, limits: limits}, now),
-    do: step == :lifecycle and over != nil and now - over >= limits.step_after_ms
-
   @doc "The share of the processors' time, in percent, that `spent_ns` are of `passed_ms`."
   @spec overhead_percent(number, integer, pos_integer) :: float
   def overhead_percent(spent_ns, passed_ms, processors), do: spent_ns / (max(passed_ms, 1) * 10_000 * processors)

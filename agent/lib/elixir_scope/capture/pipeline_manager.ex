@@ -20,6 +20,8 @@ defmodule ElixirScope.Capture.PipelineManager do
 
   @name :elixir_scope_pipeline
   @every_ms 100
+  # For so long more and more has to wait at the last step.
+  @hopeless_ms 2_000
   @turn_ns 1_000_000_000
   @anew "what watches over the agent was started again"
 
@@ -52,8 +54,8 @@ defmodule ElixirScope.Capture.PipelineManager do
        slots: %{},
        retired: [],
        limited: false,
-       # What the VM's tracer holds.
-       waiting: 0,
+       # At the last step: since when (ms), what waited for the VM's collector then, and the most since.
+       last: nil,
        switch: KillSwitch.new(plan.limits),
        # What an event of the portable engine costs here, in ns.
        cost: Ingestor.cost_ns(),
@@ -221,23 +223,31 @@ defmodule ElixirScope.Capture.PipelineManager do
 
   # The VM traces on, however many messages wait: there is no refusing them, only asking for less, and at once.
   defp step(state, all, waiting) do
-    limit = state.plan.limits.memory_bytes
-    before = state.waiting
-    state = %{state | waiting: waiting}
+    if hopeless?(state, waiting), do: VMTracer.give_up()
+    state = %{state | last: last(state, waiting)}
 
-    cond do
-      # The last step does not help, so there is none: of lives alone more come than are written.
-      waiting > 2 * limit and waiting > before and KillSwitch.exhausted?(state.switch, now()) ->
-        VMTracer.give_up()
-        state
-
-      waiting > 4 * limit ->
-        taken(state, KillSwitch.fall(state.switch, now(), "more messages were sent than the agent could take"))
-
-      true ->
-        step(state, all)
-    end
+    if waiting > 4 * state.plan.limits.memory_bytes,
+      do: taken(state, KillSwitch.fall(state.switch, now(), "more messages were sent than the agent could take")),
+      else: step(state, all)
   end
+
+  # The last step does not help: of lives alone more come than are written. What was sent before it may come later, and a
+  # disk may be slow for a while.
+  defp hopeless?(%{last: {since, first, most}, plan: %{limits: limits}}, waiting) do
+    bytes = limits.memory_bytes
+
+    waiting > most and waiting > 2 * bytes and waiting - first > div(bytes, 4) and
+      now() - since >= max(limits.step_after_ms, @hopeless_ms)
+  end
+
+  defp hopeless?(_state, _waiting), do: false
+
+  defp last(%{switch: %{step: :lifecycle}, last: nil}, waiting), do: {now(), waiting, waiting}
+
+  defp last(%{switch: %{step: :lifecycle}, last: {since, first, most}}, waiting),
+    do: {since, first, max(most, waiting)}
+
+  defp last(_state, _waiting), do: nil
 
   defp step(%{looked: {before, spent_before}} = state, memory) do
     spent = spent(state)
