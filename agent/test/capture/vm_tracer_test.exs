@@ -334,6 +334,7 @@ defmodule ElixirScope.Capture.VMTracerTest do
         connect = fn connect -> Node.connect(other) || (Process.sleep(20); connect.(connect)) end
         true = connect.(connect)
         ref = Process.monitor(here)
+        # Of a name at another node nobody tells: this asks until it is there, too.
         wait = fn wait ->
           pid = :rpc.call(other, :erlang, :whereis, [:server])
           if is_pid(pid), do: pid, else: (Process.sleep(20); wait.(wait))
